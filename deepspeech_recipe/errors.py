@@ -1,0 +1,21 @@
+"""The errors a user sees: one line that names the reason, the place and the remedy."""
+
+
+class RecipeError(Exception):
+    """Bad input or bad usage. The command line prints it as one line and exits with code 2."""
+
+
+class Refusal(RecipeError):
+    """A model that was understood, but cannot be converted exactly.
+
+    reason: what is wrong; node: the graph node at fault; remedy: what the user can do.
+    """
+
+    def __init__(self, reason: str, *, node: str = "", remedy: str = ""):
+        self.reason, self.node, self.remedy = reason, node, remedy
+        text = reason if reason.endswith(".") else reason + "."
+        if node:
+            text += f" Node at fault: '{node}'."
+        if remedy:
+            text += f" {remedy if remedy.endswith('.') else remedy + '.'}"
+        super().__init__(text)

@@ -1,0 +1,1 @@
+"""TensorFlow graphs without TensorFlow: read, view and write GraphDefs."""

@@ -1,0 +1,63 @@
+"""Writes GraphDefs node by node."""
+
+import numpy as np
+
+from deepspeech_recipe.graphdef.proto import DATA_TYPES, GraphDef, NodeDef
+from deepspeech_recipe.graphdef.tensor import dtype_number, from_numpy
+
+FLOAT, INT32, INT64, BOOL, STRING = (
+    DATA_TYPES[name] for name in ("DT_FLOAT", "DT_INT32", "DT_INT64", "DT_BOOL", "DT_STRING")
+)
+
+
+class DType(int):
+    """A DataType number, to tell an attribute of kind `type` from an integer."""
+
+
+def set_attr(node, name: str, value) -> None:
+    """Sets an attribute by the kind of the value: DType, bool, int, float, bytes/str, ndarray (tensor),
+    tuple (shape, -1 where unknown, None for an unknown rank) or a list of ints."""
+    attr = node.attr[name]
+    if isinstance(value, DType):
+        attr.type = int(value)
+    elif isinstance(value, (bool, np.bool_)):
+        attr.b = bool(value)
+    elif isinstance(value, (int, np.integer)):
+        attr.i = int(value)
+    elif isinstance(value, (float, np.floating)):
+        attr.f = float(value)
+    elif isinstance(value, (bytes, str)):
+        attr.s = value.encode() if isinstance(value, str) else value
+    elif isinstance(value, np.ndarray):
+        attr.tensor.CopyFrom(from_numpy(value))
+    elif isinstance(value, tuple):
+        attr.shape.SetInParent()
+        for size in value:
+            attr.shape.dim.add(size=size)
+    elif value is None:
+        attr.shape.unknown_rank = True
+    else:
+        attr.list.i.extend(value)
+
+
+class GraphBuilder:
+    """Collects nodes; every method returns the name of the node it wrote, to be used as an input."""
+
+    def __init__(self, producer: int = 134):
+        # 134 is what TensorFlow 1.15 writes, which made the last DeepSpeech files.
+        self.graph = GraphDef()
+        self.graph.versions.producer = producer
+
+    def node(self, name: str, op: str, inputs=(), **attrs) -> str:
+        node: NodeDef = self.graph.node.add(name=name, op=op)
+        node.input.extend(inputs)
+        for key, value in attrs.items():
+            set_attr(node, key, value)
+        return name
+
+    def const(self, name: str, value, dtype=None) -> str:
+        value = np.asarray(value, dtype)
+        return self.node(name, "Const", dtype=DType(dtype_number(value.dtype)), value=value)
+
+    def placeholder(self, name: str, dtype: int, shape: tuple[int, ...]) -> str:
+        return self.node(name, "Placeholder", dtype=DType(dtype), shape=shape)
