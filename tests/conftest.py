@@ -1,22 +1,13 @@
 """Fixtures, the markers for what an environment may lack, and the rule that skips must be on a list."""
 
-import importlib.util
-
 import pytest
 
-from tests.skips import Skips, environment
+from tests.skips import Skips, environment, has_mo, has_tensorflow
 
 _MARKERS = {
-    "requires_tf": ("tensorflow", "needs TensorFlow"),
-    "requires_mo": ("openvino.tools.mo", "needs openvino.tools.mo (openvino-dev)"),
+    "requires_tf": (has_tensorflow, "needs TensorFlow"),
+    "requires_mo": (has_mo, "needs openvino.tools.mo (openvino-dev)"),
 }
-
-
-def _available(module: str) -> bool:
-    try:
-        return importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:
-        return False
 
 
 def pytest_configure(config):
@@ -30,16 +21,21 @@ def pytest_report_header(config):
 
 
 def pytest_runtest_setup(item):
-    for name, (module, reason) in _MARKERS.items():
-        if item.get_closest_marker(name) and not _available(module):
-            pytest.skip(reason)
+    for name in _MARKERS:
+        if item.get_closest_marker(name):
+            _need(name)
+
+
+def _need(name: str) -> None:
+    available, reason = _MARKERS[name]
+    if not available():
+        pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")
 def tf():
     """The tensorflow module, quiet and on the CPU; skips where it is absent."""
-    if not _available("tensorflow"):
-        pytest.skip(_MARKERS["requires_tf"][1])
+    _need("requires_tf")
     from tests.reference import tensorflow
 
     return tensorflow()
@@ -48,8 +44,7 @@ def tf():
 @pytest.fixture(scope="session")
 def requires_mo():
     """Skips where Model Optimizer is absent."""
-    if not _available("openvino.tools.mo"):
-        pytest.skip(_MARKERS["requires_mo"][1])
+    _need("requires_mo")
 
 
 @pytest.fixture(scope="session")

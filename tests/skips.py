@@ -1,6 +1,7 @@
 """A skipped test must stand in allowed_skips.txt with its reason, else the run fails."""
 
 import fnmatch
+import importlib.metadata
 import importlib.util
 from pathlib import Path
 
@@ -11,10 +12,20 @@ LIST = Path(__file__).with_name("allowed_skips.txt")
 
 def environment() -> str:
     """`mo` where Model Optimizer is installed, else `current`."""
+    return "mo" if has_mo() else "current"
+
+
+def has_tensorflow() -> bool:
+    return importlib.util.find_spec("tensorflow") is not None
+
+
+def has_mo() -> bool:
+    """Asks for the distribution, as looking for the module would import openvino and start its telemetry."""
     try:
-        return "mo" if importlib.util.find_spec("openvino.tools.mo") else "current"
-    except ModuleNotFoundError:
-        return "current"
+        importlib.metadata.distribution("openvino-dev")
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def read_list(text: str) -> list[tuple[str, str, str]]:
@@ -25,9 +36,7 @@ def read_list(text: str) -> list[tuple[str, str, str]]:
         if line:
             parts = [part.strip() for part in line.split("|")]
             if len(parts) != 3 or not all(parts):
-                raise ValueError(
-                    f"{LIST.name}, line {number}: want `environment | test | reason`, got {line!r}"
-                )
+                raise ValueError(f"{LIST.name}, line {number}: want `environment | test | reason`, got {line!r}")
             rows.append(tuple(parts))
     return rows
 

@@ -12,9 +12,7 @@ SAME = 2e-6  # other spellings of the same arithmetic
 
 def _same(a, b, what=("logits", "c", "h"), tolerance=SAME):
     for field in what:
-        np.testing.assert_allclose(
-            getattr(a, field), getattr(b, field), rtol=0, atol=tolerance, err_msg=field
-        )
+        np.testing.assert_allclose(getattr(a, field), getattr(b, field), rtol=0, atol=tolerance, err_msg=field)
 
 
 @pytest.mark.parametrize("version", VERSIONS)

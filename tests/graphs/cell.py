@@ -78,9 +78,7 @@ def _block_lstm(tf, x, lengths, initial_c, initial_h, kernel, bias, weights, o: 
         inputs["b"] = _variable(tf, "bias_v2", _gates_v2(weights["bias"], forget_bias))
         outputs = tf.raw_ops.BlockLSTMV2(**inputs, cell_clip=max(o.cell_clip, 0.0), name="BlockLSTMV2")
     else:
-        outputs = tf.raw_ops.BlockLSTM(
-            **inputs, forget_bias=forget_bias, cell_clip=o.cell_clip, name="BlockLSTM"
-        )
+        outputs = tf.raw_ops.BlockLSTM(**inputs, forget_bias=forget_bias, cell_clip=o.cell_clip, name="BlockLSTM")
     return outputs.cs, outputs.h, outputs.o
 
 
@@ -91,19 +89,15 @@ def _gates_v2(array: np.ndarray, forget_bias: float) -> np.ndarray:
 
 
 def _last(tf, data, index, batch, units, form):
-    """data[index[b], b]: as TensorFlow up to about 1.11 wrote it (Gather over a Reshape) and since (GatherNd)."""
+    """data[index[b], b]: Gather over a Reshape up to about TensorFlow 1.11, GatherNd since."""
     if form == "gather_nd":
-        return tf.raw_ops.GatherNd(
-            params=data, indices=tf.stack([index, tf.range(batch)], axis=1), name="GatherNd"
-        )
+        return tf.raw_ops.GatherNd(params=data, indices=tf.stack([index, tf.range(batch)], axis=1), name="GatherNd")
     rows = tf.multiply(index, batch, name="mul")
     rows = tf.raw_ops.Add(x=rows, y=tf.range(batch), name="add")
     flat = tf.reshape(data, [-1, units])
     if form == "gather":
         return tf.raw_ops.Gather(params=flat, indices=rows, validate_indices=True, name="Gather")
-    return tf.raw_ops.GatherV2(
-        params=flat, indices=rows, axis=tf.constant(0, name="GatherV2/axis"), name="GatherV2"
-    )
+    return tf.raw_ops.GatherV2(params=flat, indices=rows, axis=tf.constant(0, name="GatherV2/axis"), name="GatherV2")
 
 
 def _variable(tf, name, value):

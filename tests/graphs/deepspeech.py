@@ -19,12 +19,12 @@ __all__ = ["VERSIONS", "build", "like_release"]
 
 
 def build(version: str = "0.9", **options) -> DeepSpeechGraph:
-    """The graph of a release (`VERSIONS`) with distinct sizes; see `options.Options` for what can be varied."""
+    """The graph of a release (`VERSIONS`) with distinct sizes; `options.Options` says what can be varied."""
     return _build(Options(version=version, **options))
 
 
 def like_release(version: str = "0.9", **options) -> DeepSpeechGraph:
-    """The same with the sizes of a released model, but for the narrow layers: 26 MFCCs, 19 frames, batch 1."""
+    """The same with a released model's 26 MFCCs, 19 frames and batch 1, but narrow layers."""
     return _build(Options(version=version, **{"n_input": 26, "n_context": 9, "batch": 1, **options}))
 
 
@@ -47,9 +47,7 @@ def _build(options: Options) -> DeepSpeechGraph:
     if release.metadata == "noop":
         metadata_noop(graph_def, options)
     names = nodes.names({node.name for node in graph_def.node})
-    return DeepSpeechGraph(
-        graph_def.SerializeToString(deterministic=True), options, names, classes, alphabet, weights
-    )
+    return DeepSpeechGraph(graph_def.SerializeToString(deterministic=True), options, names, classes, alphabet, weights)
 
 
 class _Nodes:
@@ -85,8 +83,7 @@ class _Nodes:
             return tuple(self._placeholder(f"previous_state_{k}", self.tf.float32, shape) for k in "ch")
         self.variables = [_variable(self.tf, f"previous_state_{k}", shape) for k in "ch"]
         return tuple(
-            self.tf.raw_ops.Identity(input=variable, name=f"{variable.op.name}/read")
-            for variable in self.variables
+            self.tf.raw_ops.Identity(input=variable, name=f"{variable.op.name}/read") for variable in self.variables
         )
 
     def _network(self):
@@ -150,9 +147,7 @@ class _Nodes:
         gamma = self._weight(f"layer_{layer}/LayerNorm/gamma", self.weights[f"gamma{layer}"])
         with tf.compat.v1.name_scope(f"layer_{layer}_1/LayerNorm/"):
             mean, variance = tf.nn.moments(x, [1], keepdims=True)
-            return tf.nn.batch_normalization(
-                x, mean, variance, offset=beta, scale=gamma, variance_epsilon=1e-12
-            )
+            return tf.nn.batch_normalization(x, mean, variance, offset=beta, scale=gamma, variance_epsilon=1e-12)
 
     def _weight(self, name: str, value):
         return self.tf.identity(self.tf.constant(value, name=name), name=f"{name}/read")

@@ -21,9 +21,8 @@ def feature_nodes(tf, o: Options, release):
         spectrogram=spectrogram, sample_rate=rate, dct_coefficient_count=o.n_input, name="Mfcc", **limit
     )
     mfccs = tf.reshape(mfccs, [-1, o.n_input])
-    tf.shape(mfccs)[
-        0
-    ]  # upstream counts the frames here; unused, but it takes the names Shape and strided_slice
+    # Upstream counts the frames here: nothing uses it, but it takes the names Shape and strided_slice.
+    tf.shape(mfccs)[0]
     return samples, tf.identity(mfccs, name="mfccs")
 
 

@@ -42,9 +42,7 @@ class Options:
     peephole: bool = False
     cell_clip: float = -1.0
     lstm_op: str = "BlockLSTM"  # or BlockLSTMV2, same numbers
-    cell_consumer: str | None = (
-        None  # output: a sink reads the cell states; mixed: dense 5 reads them as well
-    )
+    cell_consumer: str | None = None  # output: a sink reads the cell states; mixed: dense 5 does
     last_index: str = "length"  # length_minus_one, constant
     missing_assign: str = ""  # any of "c", "h", "ch"
     swap_states: bool = False  # new_state_c takes the hidden state and the other way round
