@@ -144,6 +144,7 @@ def _message_class(name: str):
 AttrValue = _message_class("AttrValue")
 GraphDef = _message_class("GraphDef")
 MemmappedFileSystemDirectory = _message_class("MemmappedFileSystemDirectory")
+MetaGraphDef = _message_class("MetaGraphDef")
 NodeDef = _message_class("NodeDef")
 SavedModel = _message_class("SavedModel")
 TensorProto = _message_class("TensorProto")
@@ -159,9 +160,7 @@ def parse(message_type, data, *, what: str):
     try:
         parsed.ParseFromString(bytes(data))
     except (message.DecodeError, ValueError) as error:
-        raise RecipeError(
-            f"{what}: the protobuf cannot be read ({error}). Is the file whole?"
-        ) from None
+        raise RecipeError(f"{what}: the protobuf cannot be read ({error}). Is the file whole?") from None
     return parsed
 
 

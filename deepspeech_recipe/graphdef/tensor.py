@@ -66,7 +66,7 @@ def to_numpy(tensor) -> np.ndarray:
     count = 1
     for size in shape:
         count *= size
-    if dtype == object:
+    if dtype.kind == "O":
         values = np.empty(len(tensor.string_val), dtype=object)
         values[:] = list(tensor.string_val)
     elif tensor.tensor_content:
@@ -94,7 +94,7 @@ def _fill(values: np.ndarray, shape, count: int, dtype) -> np.ndarray:
         raise RecipeError(
             f"A constant of shape {list(shape)} holds {values.size} values; the file is damaged."
         )
-    last = values[-1] if values.size else (b"" if dtype == object else dtype.type(0))
+    last = values[-1] if values.size else (b"" if dtype.kind == "O" else dtype.type(0))
     # A splat is a view on one value: a huge declared shape costs no memory.
     if values.size <= 1:
         return np.broadcast_to(np.array(last, dtype), shape)
@@ -114,9 +114,7 @@ def from_numpy(array) -> "TensorProto":
     for size in array.shape:
         tensor.tensor_shape.dim.add(size=size)
     if tensor.dtype == DT_STRING:
-        tensor.string_val.extend(
-            v.encode() if isinstance(v, str) else bytes(v) for v in array.ravel()
-        )
+        tensor.string_val.extend(v.encode() if isinstance(v, str) else bytes(v) for v in array.ravel())
     else:
         tensor.tensor_content = (
             np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False).tobytes()

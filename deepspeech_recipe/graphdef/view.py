@@ -1,0 +1,160 @@
+"""A read-only view of a TensorFlow graph: what the recogniser asks of a graph, and nothing else.
+
+It is built from NodeDefs, this project's or TensorFlow's own (Model Optimizer keeps them in `node.pb`):
+both have the same fields.
+"""
+
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from deepspeech_recipe.graphdef.tensor import shape_of, to_numpy
+
+
+class Tensor(NamedTuple):
+    """Output `port` of the node `node`."""
+
+    node: str
+    port: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.node}:{self.port}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Tensor":
+        """'a' and 'a:0' are the first output of a."""
+        node, colon, port = text.rpartition(":")
+        return cls(node, int(port)) if colon and port.isdigit() else cls(text)
+
+
+class Node:
+    """One node: `name`, `op`, `inputs` (tensors, control inputs left out), `control_inputs` (names)."""
+
+    def __init__(self, pb):
+        self._pb = pb
+        self.name: str = pb.name
+        self.op: str = pb.op
+        self.inputs = tuple(Tensor.parse(i) for i in pb.input if not i.startswith("^"))
+        self.control_inputs = tuple(i[1:] for i in pb.input if i.startswith("^"))
+
+    def __repr__(self) -> str:
+        return f"{self.op} '{self.name}'"
+
+    @property
+    def attributes(self) -> dict:
+        """Every attribute of a plain kind, by name."""
+        return {name: self.attribute(name) for name in self._pb.attr}
+
+    def attribute(self, name: str, default=None):
+        """The attribute as bytes, int, float, bool, DataType number, shape tuple, array or list; else default."""
+        if name not in self._pb.attr:
+            return default
+        value = self._pb.attr[name]
+        kind = value.WhichOneof("value")
+        if kind == "shape":
+            return shape_of(value.shape)
+        if kind == "tensor":
+            return to_numpy(value.tensor)
+        if kind == "list":
+            return [item for field in ("s", "i", "f", "b", "type") for item in getattr(value.list, field)]
+        return default if kind is None else getattr(value, kind)
+
+
+class GraphView:
+    """The nodes of a graph by name, their consumers, and their constant values."""
+
+    # Ops that pass their first input on unchanged.
+    TRANSPARENT = frozenset({"Identity", "StopGradient", "PreventGradient", "Snapshot", "CheckNumerics"})
+
+    def __init__(self, nodes: Iterable):
+        self.nodes: dict[str, Node] = {pb.name: Node(pb) for pb in nodes}
+
+    def of_op(self, *ops: str) -> list[Node]:
+        return [node for node in self.nodes.values() if node.op in ops]
+
+    @cached_property
+    def _consumers(self) -> dict[Tensor, list[Node]]:
+        consumers: dict[Tensor, list[Node]] = {}
+        for node in self.nodes.values():
+            for tensor in dict.fromkeys(node.inputs):
+                consumers.setdefault(tensor, []).append(node)
+        return consumers
+
+    def consumers(self, tensor: Tensor) -> list[Node]:
+        """The nodes that read the tensor, each once."""
+        return self._consumers.get(tensor, [])
+
+    def producer(self, tensor: Tensor) -> Node | None:
+        return self.nodes.get(tensor.node)
+
+    def source(self, tensor: Tensor) -> Tensor:
+        """Where the values come from: the tensor behind all transparent ops."""
+        for _ in range(len(self.nodes)):
+            node = self.producer(tensor)
+            if node is None or node.op not in self.TRANSPARENT or not node.inputs:
+                break
+            tensor = node.inputs[0]
+        return tensor
+
+    def source_node(self, tensor: Tensor) -> Node | None:
+        return self.producer(self.source(tensor))
+
+    def value(self, tensor: Tensor) -> np.ndarray | None:
+        """The constant behind the tensor, or None."""
+        node = self.source_node(tensor)
+        return node.attribute("value") if node is not None and node.op == "Const" else None
+
+    def scalar(self, tensor: Tensor):
+        """The single value of the constant behind the tensor, or None."""
+        value = self.value(tensor)
+        return value.item() if value is not None and value.size == 1 else None
+
+    def aliases(self, tensor: Tensor) -> list[Tensor]:
+        """The tensor and all that transparent ops make of it, nearest first."""
+        found = [tensor]
+        for alias in found:
+            copies = (Tensor(node.name) for node in self.consumers(alias) if node.op in self.TRANSPARENT)
+            found += [copy for copy in copies if copy not in found]
+        return found
+
+    def readers(self, tensor: Tensor) -> list[tuple[Node, Tensor]]:
+        """The nodes that use the tensor's values, behind transparent ops too, each with what it reads."""
+        return [
+            (node, alias)
+            for alias in self.aliases(tensor)
+            for node in self.consumers(alias)
+            if node.op not in self.TRANSPARENT
+        ]
+
+    def ancestors(self, tensor: Tensor) -> Iterator[Node]:
+        """The nodes the tensor is computed from, nearest first, each once."""
+        yield from self._walk([tensor.node], lambda node: (t.node for t in node.inputs))
+
+    def descendants(self, tensor: Tensor) -> Iterator[Node]:
+        """The nodes computed from the tensor, nearest first, each once."""
+        start = [node.name for node in self.consumers(tensor)]
+        yield from self._walk(start, lambda node: (n.name for n in self._next(node)))
+
+    def _next(self, node: Node) -> list[Node]:
+        return self._consumers_by_node.get(node.name, [])
+
+    @cached_property
+    def _consumers_by_node(self) -> dict[str, list[Node]]:
+        by_node: dict[str, list[Node]] = {}
+        for tensor, nodes in self._consumers.items():
+            by_node.setdefault(tensor.node, []).extend(nodes)
+        return by_node
+
+    def _walk(self, queue: list[str], following) -> Iterator[Node]:
+        seen = set(queue)
+        for name in queue:
+            node = self.nodes.get(name)
+            if node is None:
+                continue
+            yield node
+            for follower in following(node):
+                if follower not in seen:
+                    seen.add(follower)
+                    queue.append(follower)

@@ -1,0 +1,60 @@
+"""The feature part of a graph: samples → AudioSpectrogram → Mfcc → MFCC frames (v0.5 and later)."""
+
+from dataclasses import dataclass
+
+from deepspeech_recipe.audio.settings import AudioSettings
+from deepspeech_recipe.errors import Refusal
+from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
+
+
+@dataclass(frozen=True)
+class AudioPart:
+    """samples, mfccs: the tensors where the feature part begins and ends; settings: its operations' attributes."""
+
+    samples: Tensor
+    mfccs: Tensor
+    settings: AudioSettings
+
+
+def recognise_audio(view: GraphView) -> AudioPart | None:
+    """Finds the one pair AudioSpectrogram → Mfcc, or None. Raises Refusal where its attributes cannot be read."""
+    for mfcc in view.of_op("Mfcc"):
+        spectrogram = view.source_node(mfcc.inputs[0])
+        if spectrogram is not None and spectrogram.op == "AudioSpectrogram":
+            return AudioPart(_samples(view, spectrogram), _mfccs(view, mfcc), _settings(view, spectrogram, mfcc))
+    return None
+
+
+def _settings(view: GraphView, spectrogram: Node, mfcc: Node) -> AudioSettings:
+    sample_rate = view.scalar(mfcc.inputs[1])
+    if sample_rate is None:
+        raise Refusal("The sample rate of the feature part is no constant", node=mfcc.name)
+    # Attributes left out have the defaults of tensorflow/core/ops/audio_ops.cc.
+    return AudioSettings(
+        window_size=int(spectrogram.attribute("window_size", 0)),
+        stride=int(spectrogram.attribute("stride", 0)),
+        magnitude_squared=bool(spectrogram.attribute("magnitude_squared", False)),
+        sample_rate=int(sample_rate),
+        upper_frequency_limit=float(mfcc.attribute("upper_frequency_limit", 4000.0)),
+        lower_frequency_limit=float(mfcc.attribute("lower_frequency_limit", 20.0)),
+        filterbank_channel_count=int(mfcc.attribute("filterbank_channel_count", 40)),
+        dct_coefficient_count=int(mfcc.attribute("dct_coefficient_count", 13)),
+    )
+
+
+def _samples(view: GraphView, spectrogram: Node) -> Tensor:
+    for node in view.ancestors(spectrogram.inputs[0]):
+        if node.op.startswith("Placeholder"):
+            return Tensor(node.name)
+    return spectrogram.inputs[0]
+
+
+def _mfccs(view: GraphView, mfcc: Node) -> Tensor:
+    """Past the Reshapes and copies that follow the Mfcc, to the last of them."""
+    tensor = Tensor(mfcc.name)
+    while True:
+        followers = [n for n in view.consumers(tensor) if n.op in ("Reshape", *view.TRANSPARENT)]
+        followers = [n for n in followers if n.inputs[0] == tensor]
+        if len(followers) != 1:
+            return tensor
+        tensor = Tensor(followers[0].name)

@@ -1,0 +1,71 @@
+"""What a graph holds: a DeepSpeech model, other fused LSTMs, or nothing for us to do."""
+
+from dataclasses import dataclass
+
+from deepspeech_recipe.errors import Refusal
+from deepspeech_recipe.graphdef.view import GraphView, Node
+from deepspeech_recipe.recognise.deepspeech import LSTM_OPS, DeepSpeech, looks_like_deepspeech, recognise_deepspeech
+from deepspeech_recipe.recognise.lstm import CS_PREV, H_PREV, FusedLstm, recognise_lstm
+from deepspeech_recipe.recognise.state import VARIABLE_OPS, State, recognise_state
+
+
+@dataclass(frozen=True)
+class StatefulLstm:
+    """A fused LSTM and its states; None for a state that is computed in the graph."""
+
+    lstm: FusedLstm
+    state_c: State | None
+    state_h: State | None
+
+
+@dataclass(frozen=True)
+class Recognition:
+    """deepspeech: the acoustic model, or None and `why_not`. lstms: every fused LSTM that can be converted.
+    refused: the reasons for those that cannot."""
+
+    deepspeech: DeepSpeech | None
+    why_not: str | None
+    lstms: tuple[StatefulLstm, ...]
+    refused: tuple[Refusal, ...]
+
+
+def recognise(view: GraphView) -> Recognition:
+    """Describes a graph. Raises Refusal where a DeepSpeech model, or the state of any LSTM, would come out wrong."""
+    why_not = looks_like_deepspeech(view)
+    if why_not is None:
+        model = recognise_deepspeech(view)
+        return Recognition(model, None, (StatefulLstm(model.lstm, model.state_c, model.state_h),), ())
+    lstms, refused = [], []
+    for cell in view.of_op(*LSTM_OPS):
+        try:
+            lstm = recognise_lstm(view, cell)
+        except Refusal as refusal:
+            _refuse_lost_state(view, cell, refusal)
+            refused.append(refusal)
+        else:
+            lstms.append(_with_states(view, lstm))
+    return Recognition(None, why_not, tuple(lstms), tuple(refused))
+
+
+def _with_states(view: GraphView, lstm: FusedLstm) -> StatefulLstm:
+    def state(initial, last, what):
+        return recognise_state(view, initial, tuple(state.tensor for state in last), what=what)
+
+    return StatefulLstm(
+        lstm,
+        state(lstm.initial_c, lstm.last_c, "cell state"),
+        state(lstm.initial_h, lstm.last_h, "hidden state"),
+    )
+
+
+def _refuse_lost_state(view: GraphView, cell: Node, refusal: Refusal) -> None:
+    """Model Optimizer drops Assigns: a state kept in variables would be lost without a word."""
+    for port in (CS_PREV, H_PREV):
+        if port < len(cell.inputs):
+            source = view.source_node(cell.inputs[port])
+            if source is not None and source.op in VARIABLE_OPS:
+                raise Refusal(
+                    f"The state in the variable '{source.name}' would be lost: {refusal.reason}",
+                    node=refusal.node or cell.name,
+                    remedy=refusal.remedy,
+                )

@@ -1,0 +1,187 @@
+"""How TensorFlow's fused LSTM wrapper takes the last state out of a sequence of states.
+
+Given a sequence S `[T, B, H]`, its initial value s0 `[B, H]` and lengths L `[B]`, the wrapper
+(tensorflow/contrib/rnn/python/ops/lstm_ops.py, `LSTMBlockWrapper`) leaves one of
+
+    GatherNd(ConcatV2(ExpandDims(s0, 0), S, axis=0), Pack(L, range(B), axis=1))
+    Gather[V2](Reshape(ConcatV2(ExpandDims(s0, 0), S, axis=0), [-1, H]), L * B + range(B))
+    StridedSlice(S)[-1]                                    without lengths
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from deepspeech_recipe.errors import Refusal
+from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
+
+
+@dataclass(frozen=True)
+class LastState:
+    """A tensor `[B, H]` that holds the last state, and the form it was taken in."""
+
+    tensor: Tensor
+    form: str
+
+
+def root(view: GraphView, tensor: Tensor) -> Tensor:
+    """Where integers come from: the tensor behind copies and casts."""
+    for _ in range(len(view.nodes)):
+        tensor = view.source(tensor)
+        node = view.producer(tensor)
+        if node is None or node.op != "Cast":
+            break
+        tensor = node.inputs[0]
+    return tensor
+
+
+def find_last_states(view: GraphView, sequence: Tensor, initial: Tensor, lengths: Tensor | None):
+    """The last states taken out of `sequence`, and its other readers: (tuple[LastState], list[Node]).
+
+    Raises Refusal where the last state is picked at something else than the length.
+    """
+    found: list[LastState] = []
+    others: list[Node] = []
+    for reader, read in view.readers(sequence):
+        if _is_last_slice(view, reader, read):
+            found.append(LastState(Tensor(reader.name), "StridedSlice"))
+        elif _is_prepended(view, reader, read, initial):
+            found += _from_prepended(view, Tensor(reader.name), lengths)
+        else:
+            others.append(reader)
+    return tuple(found), others
+
+
+def _is_last_slice(view: GraphView, node: Node, sequence: Tensor) -> bool:
+    if node.op != "StridedSlice" or node.inputs[0] != sequence:
+        return False
+    begin, strides = view.value(node.inputs[1]), view.value(node.inputs[3])
+    if begin is None or strides is None or begin.size < 1 or strides[0] != 1 or begin[0] != -1:
+        return False
+    # S[-1] drops axis 0 and leaves the others whole.
+    whole = (1 << begin.size) - 2
+    return (
+        node.attribute("shrink_axis_mask", 0) == 1
+        and not node.attribute("begin_mask", 0) & 1
+        and node.attribute("new_axis_mask", 0) == 0
+        and node.attribute("ellipsis_mask", 0) == 0
+        and node.attribute("begin_mask", 0) & whole == whole
+        and node.attribute("end_mask", 0) & whole == whole
+        and np.all(strides == 1)
+    )
+
+
+def _is_prepended(view: GraphView, node: Node, sequence: Tensor, initial: Tensor) -> bool:
+    if node.op != "ConcatV2" or len(node.inputs) != 3:
+        return False
+    first, second, axis = node.inputs
+    if second != sequence or view.scalar(axis) != 0:
+        return False
+    expand = view.source_node(first)
+    if expand is None:
+        return False
+    if expand.op == "ExpandDims":
+        return view.scalar(expand.inputs[1]) == 0 and view.source(expand.inputs[0]) == view.source(initial)
+    # Zeros as initial state may have been folded together with ExpandDims.
+    return expand.op == "Const" and _same_constant(view.value(first), view.value(initial))
+
+
+def _same_constant(prepended, initial) -> bool:
+    return prepended is not None and initial is not None and np.array_equal(prepended, initial[None])
+
+
+def _from_prepended(view: GraphView, prepended: Tensor, lengths: Tensor | None) -> list[LastState]:
+    found = []
+    for reader, read in view.readers(prepended):
+        if reader.op == "GatherNd" and reader.inputs[0] == read:
+            _check_index(view, reader, _pack_index(view, reader.inputs[1]), lengths)
+            found.append(LastState(Tensor(reader.name), "GatherNd"))
+        elif reader.op == "Reshape" and reader.inputs[0] == read:
+            found += _from_flat(view, reader, lengths)
+        else:
+            raise Refusal(
+                f"The states with the initial one in front are read by a {reader.op}, where a Gather or "
+                "GatherNd at the length was looked for",
+                node=reader.name,
+                remedy="Only last states can be taken out of an LSTMSequence; remove this reader from the graph",
+            )
+    return found
+
+
+def _from_flat(view: GraphView, reshape: Node, lengths: Tensor | None) -> list[LastState]:
+    found = []
+    for reader, read in view.readers(Tensor(reshape.name)):
+        axis = view.scalar(reader.inputs[2]) if len(reader.inputs) > 2 else 0
+        if reader.op not in ("Gather", "GatherV2") or reader.inputs[0] != read or axis != 0:
+            raise Refusal(
+                f"The flattened states are read by a {reader.op}, where a Gather at length·batch + range was looked for",
+                node=reader.name,
+                remedy="Only last states can be taken out of an LSTMSequence; remove this reader from the graph",
+            )
+        _check_index(view, reader, _flat_index(view, reader.inputs[1]), lengths)
+        found.append(LastState(Tensor(reader.name), reader.op))
+    return found
+
+
+def _pack_index(view: GraphView, indices: Tensor) -> Tensor | None:
+    """L of Pack(L, range(B), axis=1)."""
+    pack = view.source_node(indices)
+    if pack is None or pack.op != "Pack" or len(pack.inputs) != 2 or pack.attribute("axis", 0) not in (1, -1):
+        return None
+    return root(view, pack.inputs[0]) if is_range(view, pack.inputs[1]) else None
+
+
+def _flat_index(view: GraphView, indices: Tensor) -> Tensor | None:
+    """L of L · B + range(B)."""
+    add = view.producer(root(view, indices))
+    if add is None or add.op not in ("Add", "AddV2"):
+        return None
+    for product, counting in (add.inputs, add.inputs[::-1]):
+        multiply = view.producer(root(view, product))
+        if multiply is not None and multiply.op == "Mul" and is_range(view, counting):
+            # B is a scalar, constant or computed; the lengths are what is left.
+            for lengths, batch in (multiply.inputs, multiply.inputs[::-1]):
+                limit = _range_limit(view, counting)
+                if _same_number(view, batch, limit):
+                    return root(view, lengths)
+    return None
+
+
+def _range_node(view: GraphView, tensor: Tensor) -> Node | None:
+    node = view.producer(root(view, tensor))
+    return node if node is not None and node.op == "Range" else None
+
+
+def is_range(view: GraphView, tensor: Tensor) -> bool:
+    """Whether the tensor counts 0, 1, 2, …"""
+    node = _range_node(view, tensor)
+    if node is not None:
+        return view.scalar(node.inputs[0]) == 0 and view.scalar(node.inputs[2]) == 1
+    value = view.value(root(view, tensor))
+    return value is not None and np.array_equal(value, np.arange(value.size))
+
+
+def _range_limit(view: GraphView, tensor: Tensor):
+    """B of range(B): a tensor, or a number where the range is a constant."""
+    node = _range_node(view, tensor)
+    return node.inputs[1] if node is not None else view.value(root(view, tensor)).size
+
+
+def _same_number(view: GraphView, tensor: Tensor, other) -> bool:
+    number = view.scalar(root(view, tensor))
+    other_number = other if isinstance(other, int) else view.scalar(root(view, other))
+    if number is not None or other_number is not None:
+        return number == other_number
+    return root(view, tensor) == root(view, other)
+
+
+def _check_index(view: GraphView, node: Node, index: Tensor | None, lengths: Tensor | None) -> None:
+    if index is not None and lengths is not None and index == lengths:
+        return
+    taken_at = f"'{index}'" if index is not None else "an index that is no plain length"
+    wanted = f"at '{lengths}', the lengths the LSTM runs for" if lengths is not None else "at the last step"
+    raise Refusal(
+        f"The last state is taken at {taken_at}, not {wanted}",
+        node=node.name,
+        remedy="An LSTMSequence returns the state after the last step; export the graph with the state at the length",
+    )

@@ -1,0 +1,1 @@
+"""What to change in a TensorFlow graph, decided once for both converters."""

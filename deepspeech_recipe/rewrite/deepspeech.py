@@ -1,0 +1,45 @@
+"""DeepSpeech's own thin layer on the general rewrites."""
+
+from deepspeech_recipe.graphdef.view import GraphView, Tensor
+from deepspeech_recipe.recognise.deepspeech import DeepSpeech
+from deepspeech_recipe.rewrite.edits import SPLIT_TIME, Edits, NewNode
+from deepspeech_recipe.rewrite.lstm import free_variable, replace_lstm
+
+NEW_STATES = ("new_state_c", "new_state_h")
+
+
+def rewrite_deepspeech(view: GraphView, model: DeepSpeech) -> Edits:
+    """Enforces time_len == seq_len, frees the state, and lets T and B be changed after conversion.
+
+    The lengths reach nothing any more; the two Reshapes to `[T, B, …]`, which have sizes written down, follow
+    the input.
+    """
+    edits = Edits()
+    replace_lstm(view, model.lstm, edits, steps=None)
+    for name, features in ((model.to_sequence, model.lstm.input_size), (model.to_logits, model.classes)):
+        data = view.nodes[name].inputs[0]
+        edits.replace.append(NewNode(name, SPLIT_TIME, (data, model.time_major), {"features": features}))
+    for state, output in zip((model.state_c, model.state_h), NEW_STATES, strict=True):
+        if state.kind == "variable":
+            free_variable(view, state, edits, output=output)
+        elif state.new and output not in view.nodes:
+            edits.add.append(NewNode(output, "Identity", (state.new[0],)))
+    return edits
+
+
+def outputs(model: DeepSpeech) -> dict[str, Tensor]:
+    """The outputs of the IR contract and the graph's tensors they are."""
+    found = {"logits": model.logits}
+    for state, name in zip((model.state_c, model.state_h), NEW_STATES, strict=True):
+        if state.kind != "constant":
+            found[name] = state.new[0]
+    return found
+
+
+def inputs(model: DeepSpeech) -> dict[str, Tensor]:
+    """The inputs of the IR contract and the graph's tensors they are."""
+    found = {"input_node": model.windows}
+    for role, state in (("c", model.state_c), ("h", model.state_h)):
+        if state.kind != "constant":
+            found[f"previous_state_{role}"] = state.source
+    return found

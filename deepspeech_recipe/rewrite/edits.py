@@ -1,0 +1,38 @@
+"""Changes to a TensorFlow graph as data. Model Optimizer's graph and a GraphDef each have their own applier."""
+
+from dataclasses import dataclass, field
+
+from deepspeech_recipe.graphdef.view import Tensor
+
+# Operations of our own, lowered later by each converter to what OpenVINO has.
+#
+# RecipeLSTM    inputs: x [T, B, I], initial hidden state [B, H], initial cell state [B, H]
+#               outputs: 0: hidden states [T, B, H], 1: last hidden state [B, H], 2: last cell state [B, H]
+#               attributes: weights (see lstm_weights), hidden_size, steps (T must be this; None: any)
+# SplitTime     inputs: data [T·B, F], reference [T, B, …]
+#               outputs: data as [T, B, F]
+#               attributes: features (F)
+RECIPE_LSTM = "RecipeLSTM"
+SPLIT_TIME = "RecipeSplitTime"
+SEQUENCE, LAST_HIDDEN, LAST_CELL = range(3)
+
+
+@dataclass(frozen=True)
+class NewNode:
+    """A node to write: op is 'Identity', 'Placeholder' (attribute shape) or one of ours."""
+
+    name: str
+    op: str
+    inputs: tuple[Tensor, ...] = ()
+    attributes: dict = field(default_factory=dict)
+
+
+@dataclass
+class Edits:
+    """remove: nodes that go, with every edge. replace: nodes that become another op under the same name.
+    add: new nodes. redirect: tensors whose readers shall read another one."""
+
+    remove: list[str] = field(default_factory=list)
+    replace: list[NewNode] = field(default_factory=list)
+    add: list[NewNode] = field(default_factory=list)
+    redirect: dict[Tensor, Tensor] = field(default_factory=dict)
