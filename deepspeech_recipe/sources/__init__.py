@@ -1,0 +1,88 @@
+"""Model files of every kind → one frozen graph and its metadata.
+
+`open_model` recognises a file by its content; its name plays no part.
+"""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from deepspeech_recipe.alphabet import parse_alphabet, read_alphabet, serialize_alphabet
+from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.files import naming
+from deepspeech_recipe.sources.detect import Kind, detect
+from deepspeech_recipe.sources.source import METADATA, Source
+
+__all__ = ["METADATA", "Source", "open_model"]
+
+
+def open_model(
+    path: str | os.PathLike,
+    *,
+    alphabet: str | os.PathLike | bytes | None = None,
+    sample_rate: int | None = None,
+    window_ms: int | None = None,
+    step_ms: int | None = None,
+    n_steps: int | None = None,
+    n_context: int | None = None,
+    beam_width: int | None = None,
+    language: str | None = None,
+) -> Source:
+    """Reads a model: .pb, .pbmm, checkpoint, SavedModel, .tflite, or an archive with one of them inside.
+
+    alphabet: an alphabet.txt, or the serialized alphabet as bytes. The keyword arguments are what the file itself
+    does not know; they go before what it says. n_steps (-1: open) and n_context shape the graph that is rebuilt
+    from a checkpoint, and are refused for other kinds, whose graphs have them.
+    Raises RecipeError, naming the file and the cause, for whatever cannot be read as a model.
+    """
+    path = Path(path)
+    overrides = {
+        "alphabet": _serialized(alphabet),
+        "sample_rate": _positive("sample rate", sample_rate),
+        "window_ms": _positive("window", window_ms),
+        "step_ms": _positive("step", step_ms),
+        "beam_width": _positive("beam width", beam_width),
+        "language": language,
+    }
+    overrides = {key: value for key, value in overrides.items() if value is not None}
+    shape = {"n_steps": n_steps, "n_context": n_context}
+    shape = {key: value for key, value in shape.items() if value is not None}
+    kind = detect(path)
+    if shape and kind not in (Kind.CHECKPOINT, Kind.ARCHIVE):
+        raise RecipeError(
+            f"{path}: only a checkpoint needs {' and '.join(shape)}; this is a {kind.value}, whose graph has its own."
+        )
+    with naming(path):
+        return replace(_read(path, kind, overrides, shape), overrides=overrides)
+
+
+def _read(path: Path, kind: Kind, overrides: dict, shape: dict) -> Source:
+    # The modules are loaded one by one, for some need packages that others do not.
+    if kind is Kind.PB:
+        from deepspeech_recipe.sources import frozen
+
+        return Source(path, kind.value, frozen.read_binary(path))
+    if kind is Kind.PB_TEXT:
+        from deepspeech_recipe.sources import frozen
+
+        return Source(path, kind.value, frozen.read_text(path))
+    if kind is Kind.PBMM:
+        from deepspeech_recipe.sources import pbmm
+
+        return pbmm.read(path)
+    raise RecipeError(f"{path}: a {kind.value} cannot be read yet.")
+
+
+def _serialized(alphabet) -> bytes | None:
+    if alphabet is None:
+        return None
+    if isinstance(alphabet, (bytes, bytearray)):
+        parse_alphabet(alphabet)
+        return bytes(alphabet)
+    return serialize_alphabet(read_alphabet(alphabet))
+
+
+def _positive(what: str, value: int | None) -> int | None:
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value <= 0):
+        raise RecipeError(f"The {what} must be a whole number above zero, not {value!r}.")
+    return value

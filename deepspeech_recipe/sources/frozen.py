@@ -1,0 +1,90 @@
+"""Frozen graphs: GraphDefs as TensorFlow writes them, binary or text."""
+
+from pathlib import Path
+
+from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.files import reading
+from deepspeech_recipe.graphdef.proto import GraphDef, MetaGraphDef, SavedModel, parse, parse_text
+
+# protobuf's own bound on one message.
+_LARGEST = 2**31 - 1
+
+
+def read_binary(path: Path):
+    """Reads a binary GraphDef.
+
+    Raises RecipeError where the file is too large for one, cut off, another kind of file, or no sensible graph.
+    """
+    with reading(path):
+        if path.stat().st_size > _LARGEST:
+            raise RecipeError(f"{path}: is larger than 2 GiB, which no frozen graph can be.")
+        data = path.read_bytes()
+    try:
+        graph = parse(GraphDef, data, what=str(path))
+    except RecipeError:
+        _refuse_relatives(path, data)
+        if b"memmapped_package://" in data:
+            raise RecipeError(
+                f"{path}: is a memory-mapped package (.pbmm) without the directory at its end; it is cut off or "
+                f"damaged. Copy it again."
+            ) from None
+        raise RecipeError(
+            f"{path}: is no frozen graph that can be read: the file is cut off, damaged, or of another kind. "
+            f"Compare its size ({len(data)} bytes) with the original's and copy it again."
+        ) from None
+    if not graph.node or any(not node.op for node in graph.node):
+        _refuse_relatives(path, data)
+    check_graph(graph, path)
+    return graph
+
+
+def read_text(path: Path):
+    """Reads a GraphDef in text format (.pbtxt), with the errors of `read_binary`."""
+    with reading(path):
+        data = path.read_bytes()
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        raise RecipeError(f"{path}: begins like a text graph, but is no UTF-8 text; it is damaged.") from None
+    graph = parse_text(GraphDef, text, what=f"{path}: is a text file, but no text graph")
+    check_graph(graph, path)
+    return graph
+
+
+def check_graph(graph, path) -> None:
+    """Raises RecipeError where the messages parsed, but form no graph. Random bytes sometimes do that."""
+    if not graph.node:
+        raise RecipeError(f"{path}: holds no graph node; it is no frozen graph.")
+    names = set()
+    for node in graph.node:
+        if not node.name or not node.op:
+            raise RecipeError(f"{path}: holds a node without a name or an operation; it is no frozen graph.")
+        if node.name in names:
+            raise RecipeError(f"{path}: two nodes have the name '{node.name}'; the file is damaged.")
+        names.add(node.name)
+    for node in graph.node:
+        for reference in node.input:
+            if input_name(reference) not in names:
+                raise RecipeError(
+                    f"{path}: node '{node.name}' reads '{reference}', which does not exist; the file is damaged."
+                )
+
+
+def input_name(reference: str) -> str:
+    """The node of an input reference: 'name', 'name:2' or '^name'."""
+    return reference.removeprefix("^").rpartition(":")[0] or reference.removeprefix("^")
+
+
+def _refuse_relatives(path: Path, data: bytes) -> None:
+    """Other messages with graphs in them, which a user may take for a frozen graph."""
+    for message, remedy in (
+        (SavedModel, "is the graph file of a SavedModel: give the directory that holds it"),
+        (MetaGraphDef, "is the .meta file of a checkpoint: give the checkpoint's directory or prefix"),
+    ):
+        try:
+            other = parse(message, data, what="")
+        except RecipeError:
+            continue
+        graphs = other.meta_graphs if message is SavedModel else [other]
+        if any(graph.graph_def.node and graph.graph_def.node[0].op for graph in graphs):
+            raise RecipeError(f"{path}: {remedy}.")

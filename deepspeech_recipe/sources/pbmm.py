@@ -1,0 +1,178 @@
+"""TensorFlow's memory-mapped packages (.pbmm).
+
+Layout: raw regions, each aligned; then a MemmappedFileSystemDirectory (name, offset and length of each region);
+the last 8 bytes are the directory's offset, little endian. The region `memmapped_package://.` is a GraphDef
+whose large constants are `ImmutableConst` nodes (`dtype`, `shape`, `memory_region_name`).
+Source: tensorflow/core/util/memmapped_file_system{,_writer}.cc.
+"""
+
+import mmap
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.files import atomic_path, naming, reading
+from deepspeech_recipe.graphdef.proto import GraphDef, MemmappedFileSystemDirectory, parse
+from deepspeech_recipe.graphdef.tensor import numpy_dtype, shape_of
+from deepspeech_recipe.sources.frozen import check_graph
+from deepspeech_recipe.sources.source import Source
+from deepspeech_recipe.sources.stream import write_graph
+
+PREFIX = "memmapped_package://"
+GRAPH_REGION = PREFIX + "."
+# A directory has one short entry a tensor; one this large is none.
+_LARGEST_DIRECTORY = 2**24
+_PIECE = 2**22
+
+
+class Package:
+    """A package mapped into memory; `skeleton` is its graph with ordinary Consts that are still without content."""
+
+    def __init__(self, path: Path, mapped: mmap.mmap):
+        self.path, self._mapped = path, mapped
+        self._regions = _read_directory(path, mapped)
+        self.content: dict[str, tuple[int, int]] = {}
+        if GRAPH_REGION not in self._regions:
+            raise RecipeError(f"{path}: the memory-mapped package holds no graph ('{GRAPH_REGION}').")
+        offset, size = self._regions[GRAPH_REGION]
+        self.skeleton = parse(GraphDef, mapped[offset : offset + size], what=f"{path}: the package's graph")
+        for node in self.skeleton.node:
+            if node.op == "ImmutableConst":
+                self._make_const(node)
+        check_graph(self.skeleton, path)
+
+    def _make_const(self, node) -> None:
+        region = node.attr["memory_region_name"].s.decode(errors="replace")
+        if region not in self._regions:
+            raise RecipeError(f"{self.path}: constant '{node.name}' lies in '{region}', which is not in the package.")
+        shape = shape_of(node.attr["shape"].shape)
+        dtype = numpy_dtype(node.attr["dtype"].type)
+        if shape is None or any(size < 0 for size in shape) or dtype.kind == "O":
+            raise RecipeError(f"{self.path}: constant '{node.name}' has no fixed shape or is no number.")
+        size = dtype.itemsize
+        for dimension in shape:
+            size *= dimension
+        offset, room = self._regions[region]
+        if size > room:
+            raise RecipeError(
+                f"{self.path}: constant '{node.name}' of shape {list(shape)} needs {size} bytes, "
+                f"but its region holds {room}; the file is damaged."
+            )
+        self.content[node.name] = (offset, size)
+        number, shape_message = node.attr["dtype"].type, node.attr["shape"].shape
+        tensor = node.attr["value"].tensor
+        tensor.dtype = number
+        tensor.tensor_shape.CopyFrom(shape_message)
+        del node.attr["memory_region_name"], node.attr["shape"]
+        node.op = "Const"
+
+    def graph(self):
+        """The GraphDef with every constant filled in (the skeleton itself; call once)."""
+        nodes = {node.name: node for node in self.skeleton.node if node.name in self.content}
+        # Largest first: the copy that is in flight never meets a graph that is already large.
+        for name, (offset, size) in sorted(self.content.items(), key=lambda item: -item[1][1]):
+            nodes[name].attr["value"].tensor.tensor_content = self.read(offset, size)
+        return self.skeleton
+
+    def write(self, file) -> None:
+        """Writes the graph to a binary file without holding any constant in memory."""
+        contents = {name: _Region(self, *place) for name, place in self.content.items()}
+        write_graph(self.skeleton, file, contents)
+
+    def read(self, offset: int, size: int) -> bytes:
+        data = self._mapped[offset : offset + size]
+        self._forget(offset, size)
+        return data
+
+    def _forget(self, offset: int, size: int) -> None:
+        """Lets go of pages that have been read; the kernel would only do so under pressure."""
+        first = -(-offset // mmap.PAGESIZE) * mmap.PAGESIZE
+        length = (offset + size - first) // mmap.PAGESIZE * mmap.PAGESIZE
+        if length > 0 and hasattr(mmap, "MADV_DONTNEED"):
+            self._mapped.madvise(mmap.MADV_DONTNEED, first, length)
+
+
+class _Region:
+    """A constant's bytes in the mapped file, read in pieces."""
+
+    def __init__(self, package: Package, offset: int, size: int):
+        self._package, self._offset, self.nbytes = package, offset, size
+
+    def __iter__(self) -> Iterator[bytes]:
+        end = self._offset + self.nbytes
+        for offset in range(self._offset, end, _PIECE):
+            yield self._package.read(offset, min(_PIECE, end - offset))
+
+
+@contextmanager
+def open_package(path: str | os.PathLike) -> Iterator[Package]:
+    """Maps a .pbmm file. Raises RecipeError where it is cut off or damaged, or cannot be read."""
+    path = Path(path)
+    with reading(path), path.open("rb") as file:
+        if path.stat().st_size <= 8:
+            raise RecipeError(f"{path}: is too short for a memory-mapped package; it is cut off.")
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    with mapped, naming(path):
+        yield Package(path, mapped)
+
+
+class PackageSource(Source):
+    """A Source that writes its .pb straight from the mapped file, which saves the memory of a constant."""
+
+    def write_pb(self, destination) -> None:
+        unpack(self.path, destination)
+
+
+def read(path: Path) -> PackageSource:
+    """Reads a .pbmm file as an ordinary GraphDef."""
+    with open_package(path) as package:
+        count, regions_size = len(package.content), sum(size for _, size in package.content.values())
+        note = f"{count} constants ({regions_size} bytes) unpacked from the memory-mapped package"
+        return PackageSource(path, "pbmm", package.graph(), notes=(note,))
+
+
+def unpack(source: str | os.PathLike, destination: str | os.PathLike) -> None:
+    """Writes the graph of a .pbmm file as an ordinary .pb, which appears whole or not at all."""
+    with open_package(source) as package, atomic_path(destination) as temporary, temporary.open("wb") as file:
+        package.write(file)
+
+
+def has_directory(path: Path) -> bool:
+    """True where the file ends in a package's directory, however damaged the rest may be."""
+    with reading(path), path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - 8))
+        offset = int.from_bytes(file.read(8), "little")
+        if size <= 8 or not 0 < size - 8 - offset < _LARGEST_DIRECTORY or offset > size - 8:
+            return False
+        file.seek(offset)
+        return PREFIX.encode() in file.read(size - 8 - offset)
+
+
+def _read_directory(path: Path, mapped: mmap.mmap) -> dict[str, tuple[int, int]]:
+    """Region name → offset and length, every one checked to lie in the file and apart from the others."""
+    size = len(mapped)
+    end = int.from_bytes(mapped[max(0, size - 8) :], "little")
+    if size <= 8 or end > size - 8:
+        raise RecipeError(f"{path}: the package's directory would lie outside the file; it is cut off or damaged.")
+    if size - 8 - end > _LARGEST_DIRECTORY:
+        raise RecipeError(f"{path}: the package's directory would be {size - 8 - end} bytes; the file is damaged.")
+    what = f"{path}: the package's directory"
+    elements = parse(MemmappedFileSystemDirectory, mapped[end : size - 8], what=what).element
+    # TensorFlow before 1.14 wrote no lengths: a region ends where the next begins.
+    has_lengths = any(element.length for element in elements)
+    regions: dict[str, tuple[int, int]] = {}
+    for element in reversed(elements):
+        if element.name in regions:
+            raise RecipeError(f"{path}: the package holds '{element.name}' twice; the file is damaged.")
+        length = element.length if has_lengths else end - element.offset
+        if element.offset >= end or element.offset + length > end:
+            raise RecipeError(
+                f"{path}: region '{element.name}' ({element.length} bytes at {element.offset}) overlaps the next "
+                f"or lies outside the file; the file is damaged."
+            )
+        regions[element.name] = (element.offset, length)
+        end = element.offset
+    return regions

@@ -1,0 +1,37 @@
+"""What every kind of model file is turned into."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from deepspeech_recipe.files import atomic_path
+from deepspeech_recipe.sources.stream import write_graph
+
+METADATA = ("alphabet", "sample_rate", "window_ms", "step_ms", "beam_width", "language")
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A model read from `path`.
+
+    graph: a GraphDef (`deepspeech_recipe.graphdef.proto`), frozen but for the VariableV2 state of v0.2 to v0.5.
+    kind: "pb", "pb text", "pbmm", "checkpoint", "saved_model", "tflite" or "archive: …".
+    overrides: what the user typed; it goes before what the graph says.
+    metadata: what was found beside the graph (an alphabet.txt); the graph goes before it.
+    Both have the keys of METADATA: the serialized alphabet (bytes), Hz, milliseconds (int), the beam width and
+    the language (str).
+    notes: lines for a person, about what was found and done.
+    """
+
+    path: Path
+    kind: str
+    graph: Any
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def write_pb(self, destination) -> None:
+        """Writes the graph as a .pb, which appears whole or not at all; needs memory for one constant more."""
+        with atomic_path(destination) as temporary, temporary.open("wb") as file:
+            write_graph(self.graph, file)

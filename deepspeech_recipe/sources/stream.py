@@ -1,0 +1,90 @@
+"""Writes GraphDefs node by node: the memory needed is that of the largest constant, not of the whole graph."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol
+
+from deepspeech_recipe.graphdef.proto import GraphDef, NodeDef, TensorProto
+
+# Field number of a length-delimited field → its tag byte.
+_NODE, _ATTR, _KEY, _VALUE, _TENSOR, _CONTENT = (number << 3 | 2 for number in (1, 5, 1, 2, 8, 4))
+_LARGE = 2**16  # elements
+
+
+class Content(Protocol):
+    """The bytes of a constant, in pieces."""
+
+    nbytes: int
+
+    def __iter__(self) -> Iterator[bytes | memoryview]: ...
+
+
+@dataclass(frozen=True)
+class _Whole:
+    data: bytes
+
+    @property
+    def nbytes(self) -> int:
+        return len(self.data)
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self.data
+
+
+def write_graph(graph, file: BinaryIO, contents: Mapping[str, Content] | None = None) -> None:
+    """Writes `graph` to a binary file, as one serialized GraphDef.
+
+    contents: node name → the bytes of a Const whose `value` has a type and a shape, but no tensor_content yet.
+    """
+    contents = contents or {}
+    for node in graph.node:
+        content = contents.get(node.name)
+        if content is None and node.op == "Const" and _is_large(node.attr["value"].tensor):
+            content = _Whole(node.attr["value"].tensor.tensor_content)
+        if content is not None and content.nbytes:
+            _write_const(node, content, file)
+        else:
+            data = node.SerializeToString(deterministic=True)
+            file.write(_header(_NODE, len(data)) + data)
+    rest = GraphDef()
+    for field, value in graph.ListFields():
+        if field.name != "node":
+            if field.message_type is None:
+                setattr(rest, field.name, value)
+            else:
+                getattr(rest, field.name).CopyFrom(value)
+    file.write(rest.SerializeToString(deterministic=True))
+
+
+def _write_const(node, content: Content, file: BinaryIO) -> None:
+    """The same bytes as node.SerializeToString() gives up to field order, without a second copy of `content`."""
+    tensor = node.attr["value"].tensor
+    head = NodeDef(name=node.name, op=node.op, input=node.input, device=node.device)
+    for key, value in node.attr.items():
+        if key != "value":
+            head.attr[key].CopyFrom(value)
+    head = head.SerializeToString(deterministic=True)
+    prefix = TensorProto(dtype=tensor.dtype, tensor_shape=tensor.tensor_shape).SerializeToString()
+    prefix += _header(_CONTENT, content.nbytes)
+    # Each message wraps the one before: tensor in attribute value in map entry in node.
+    for tag, before in ((_TENSOR, b""), (_VALUE, bytes([_KEY, 5]) + b"value"), (_ATTR, head), (_NODE, b"")):
+        prefix = before + _header(tag, len(prefix) + content.nbytes) + prefix
+    file.write(prefix)
+    for piece in content:
+        file.write(piece)
+
+
+def _is_large(tensor) -> bool:
+    # By its shape: to ask protobuf for the size makes it serialize the whole tensor.
+    return math.prod(dim.size for dim in tensor.tensor_shape.dim) >= _LARGE
+
+
+def _header(tag: int, size: int) -> bytes:
+    """A field's tag and its length as a varint."""
+    out = bytearray([tag])
+    while size > 0x7F:
+        out.append(size & 0x7F | 0x80)
+        size >>= 7
+    out.append(size)
+    return bytes(out)
