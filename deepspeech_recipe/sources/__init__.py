@@ -70,6 +70,10 @@ def _read(path: Path, kind: Kind, overrides: dict, shape: dict) -> Source:
         from deepspeech_recipe.sources import pbmm
 
         return pbmm.read(path)
+    if kind is Kind.ARCHIVE:
+        from deepspeech_recipe.sources import archive
+
+        return archive.read(path, lambda inner, found, known: _read(inner, found, known, shape), overrides)
     raise RecipeError(f"{path}: a {kind.value} cannot be read yet.")
 
 
