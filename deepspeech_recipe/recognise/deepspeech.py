@@ -152,9 +152,7 @@ def _time_major(view: GraphView, x: Tensor, windows: Node) -> Tensor:
             order = view.value(node.inputs[1])
             if order is not None and list(order) == [1, 0, 2, 3]:
                 return Tensor(node.name)
-    raise Refusal(
-        "The windows are not brought into time-major order by a Transpose [1, 0, 2, 3]", node=windows.name
-    )
+    raise Refusal("The windows are not brought into time-major order by a Transpose [1, 0, 2, 3]", node=windows.name)
 
 
 def _reshape_to_sequence(view: GraphView, lstm: FusedLstm) -> str:
@@ -210,6 +208,12 @@ def _states(view: GraphView, lstm: FusedLstm) -> tuple[State, State]:
             )
         _check_names(view, role, (state.source, *new), what)
         states.append(state)
+    if len({state.kind for state in states}) > 1:
+        raise Refusal(
+            f"The cell state comes from a {states[0].kind}, the hidden state from a {states[1].kind}",
+            node=lstm.node,
+            remedy="Export the graph with both states kept in the same way",
+        )
     if states[0].source == states[1].source and states[0].kind != "constant":
         raise Refusal(
             f"Cell state and hidden state both begin with '{states[0].name}'",
@@ -267,5 +271,3 @@ def _generation(state: State, head: str, audio: AudioPart | None, metadata: Meta
             return "v0.5"
         return "v0.4" if head == "probabilities" else "v0.2 or v0.3"
     return "v0.7 to v0.9 or Coqui STT" if metadata.beam_width is not None else "v0.6"
-
-

@@ -1,0 +1,157 @@
+"""What the user asked `mo` for, and what is filled in where the user said nothing.
+
+Reads and writes the arguments of Model Optimizer before it acts on them:
+`placeholder_shapes` (None, one shape, a list of names or of shapes, or a dict name → shape), `inputs_list`,
+`freeze_placeholder_with_value` (dict name → value) and `output` (list of names).
+"""
+
+import numpy as np
+from openvino.runtime import PartialShape
+
+from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.graphdef.view import GraphView, Tensor
+from deepspeech_recipe.recognise.deepspeech import DeepSpeech
+from deepspeech_recipe.rewrite.deepspeech import inputs as contract_inputs
+from deepspeech_recipe.rewrite.deepspeech import outputs as contract_outputs
+
+ENFORCED = "One call consumes all of its time steps (time_len == seq_len)"
+
+
+def complete_deepspeech(argv, view: GraphView, model: DeepSpeech) -> tuple[int | None, int | None]:
+    """Fills in inputs and outputs of the acoustic model; returns (time steps, batch), None where dynamic.
+
+    Raises RecipeError where the request contradicts time_len == seq_len.
+    """
+    shapes = _named_shapes(argv, view, model)
+    outputs = argv.output
+    if _is_audio_only(view, model, shapes, outputs):
+        if outputs is None:
+            argv.output = [model.audio.mfccs.node]
+        return None, None
+    windows = _sizes(shapes.get(model.windows.node)) or (model.batch, model.time_steps)
+    batch, steps = windows[0] if argv.batch is None else argv.batch, windows[1]
+    _take_lengths(argv, shapes, model, batch, steps)
+    if shapes or argv.freeze_placeholder_with_value:
+        _add_missing_inputs(shapes, model, batch)
+    if shapes:
+        argv.placeholder_shapes, argv.inputs_list = shapes, list(shapes)
+    else:
+        argv.placeholder_shapes, argv.inputs_list = None, list(contract_inputs(model))
+    if outputs is None:
+        argv.output = _default_outputs(view, model)
+    return steps, batch
+
+
+def complete_general(argv, variables: list[str], new_states: list[str]) -> None:
+    """Adds state variables that became inputs and outputs to what the user named."""
+    shapes = argv.placeholder_shapes
+    if isinstance(shapes, dict):
+        for name in variables:
+            shapes.setdefault(name, None)
+    if argv.output is not None:
+        argv.output += [name for name in new_states if name not in argv.output]
+
+
+def _named_shapes(argv, view: GraphView, model: DeepSpeech) -> dict:
+    """placeholder_shapes by name. Names of copies of an input (`previous_state_c/read`) become the input's own."""
+    shapes = argv.placeholder_shapes
+    if shapes is None:
+        return {}
+    if isinstance(shapes, PartialShape):
+        return {model.windows.node: shapes}
+    if isinstance(shapes, dict):
+        return {_own_name(name, view, model): shape for name, shape in shapes.items()}
+    if all(isinstance(item, str) for item in shapes):
+        return {_own_name(name, view, model): None for name in shapes}
+    if len(shapes) == 1:
+        return {model.windows.node: shapes[0]}
+    names = ", ".join(contract_inputs(model))
+    raise RecipeError(f"{len(shapes)} shapes were given without names. Name the inputs: --input {names}")
+
+
+def _own_name(name: str, view: GraphView, model: DeepSpeech) -> str:
+    sources = list(contract_inputs(model).values())
+    if model.lengths is not None:
+        sources.append(model.lengths)
+    source = view.source(Tensor.parse(name))
+    return source.node if source in sources else name
+
+
+def _is_audio_only(view: GraphView, model: DeepSpeech, shapes: dict, outputs) -> bool:
+    """Whether only the feature part was asked for."""
+    if model.audio is None:
+        return False
+    if outputs is not None:
+        nodes = [view.nodes.get(Tensor.parse(name).node) for name in outputs]
+        return all(node is not None and _is_feature(view, model, node) for node in nodes)
+    return bool(shapes) and all(name == model.audio.samples.node for name in shapes)
+
+
+def _is_feature(view: GraphView, model: DeepSpeech, node) -> bool:
+    return any(ancestor.op in ("AudioSpectrogram", "Mfcc") for ancestor in view.ancestors(Tensor(node.name)))
+
+
+def _take_lengths(argv, shapes: dict, model: DeepSpeech, batch, steps) -> None:
+    """Checks what the user says of the lengths, and takes them out of the request: nothing reads them any more."""
+    if model.lengths is None:
+        return
+    name = model.lengths.node
+    frozen = argv.freeze_placeholder_with_value or {}
+    typed = [key for key in frozen if Tensor.parse(key).node == name]
+    if not typed and name in shapes:
+        raise RecipeError(
+            f"'{name}' cannot stay an input. {ENFORCED}. Remove it from --input, or freeze it: "
+            f'--freeze_placeholder_with_value "{name}->[{steps or "T"}]"'
+        )
+    shapes.pop(name, None)
+    for key in typed:
+        _check_frozen(name, frozen.pop(key), batch, steps)
+
+
+def _check_frozen(name: str, value, batch, steps) -> None:
+    try:
+        lengths = np.asarray(value).astype(np.int64).reshape(-1)
+    except (TypeError, ValueError):
+        raise RecipeError(f"'{name}' is frozen to {value}, which is no list of integers.") from None
+    if steps is None:
+        raise RecipeError(
+            f"'{name}' is frozen to {lengths.tolist()}, but the time length of the input is dynamic. {ENFORCED}. "
+            f"Give the input {lengths[0] if lengths.size else 'T'} time steps, or do not freeze '{name}'"
+        )
+    if lengths.size not in {1, batch} or not np.all(lengths == steps):
+        raise RecipeError(
+            f"'{name}' is frozen to {lengths.tolist()}, but the input has {steps} time steps. {ENFORCED}. "
+            f"Give the input {lengths[0] if lengths.size else 'T'} time steps, or freeze '{name}' to {steps}"
+        )
+
+
+def _add_missing_inputs(shapes: dict, model: DeepSpeech, batch) -> None:
+    """MO wants every reachable input listed once one is; states follow the batch of the windows."""
+    own = {tensor.node for tensor in contract_inputs(model).values()}
+    if not set(shapes) <= own:
+        return
+    shapes.setdefault(model.windows.node, None)
+    for state in (model.state_c, model.state_h):
+        if state.kind == "constant":
+            continue
+        given = _sizes(shapes.get(state.name))
+        if given is None:
+            shapes[state.name] = PartialShape([-1 if batch is None else batch, model.lstm.hidden_size])
+        elif None not in (given[0], batch) and given[0] != batch:
+            raise RecipeError(
+                f"'{state.name}' has a batch of {given[0]}, '{model.windows.node}' one of {batch}. "
+                "Give both the same batch"
+            )
+
+
+def _default_outputs(view: GraphView, model: DeepSpeech) -> list[str]:
+    return [
+        name if name in view.nodes or name != "logits" else tensor.node
+        for name, tensor in contract_outputs(model).items()
+    ]
+
+
+def _sizes(shape) -> tuple[int | None, ...] | None:
+    if shape is None:
+        return None
+    return tuple(d.get_length() if d.is_static else None for d in PartialShape(shape))

@@ -1,0 +1,1 @@
+"""Functions from ov.Model to ov.Model, each usable alone."""

@@ -1,0 +1,83 @@
+"""The last steps to the IR contract, the same for both converters."""
+
+from dataclasses import dataclass
+
+from deepspeech_recipe.graphdef.view import GraphView
+from deepspeech_recipe.ov_api import rebuild
+from deepspeech_recipe.passes.head import set_head
+from deepspeech_recipe.passes.internal_state import internal_state
+from deepspeech_recipe.passes.metadata import model_metadata, write_metadata
+from deepspeech_recipe.passes.names import both_forms, find, name_tensors
+from deepspeech_recipe.recognise.deepspeech import DeepSpeech
+from deepspeech_recipe.rewrite.deepspeech import NEW_STATES, inputs, outputs
+
+STATE_PAIRS = {"previous_state_c": "new_state_c", "previous_state_h": "new_state_h"}
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """How a model was converted: the converter and its options, named as on the command line. head None: the graph's."""
+
+    converter: str
+    state: str = "external"
+    head: str | None = None
+
+
+def finish(ov_model, view: GraphView, model: DeepSpeech, conversion: Conversion, *, ordered: bool = True):
+    """Names and orders the tensors, sets head and state, writes the metadata. Returns the ov.Model.
+
+    ordered: False keeps the order of outputs as it is, for outputs the user chose.
+    """
+    known_inputs = {role: _aliases(view, tensor) for role, tensor in inputs(model).items()}
+    known_outputs = {role: _aliases(view, tensor) for role, tensor in outputs(model).items()}
+    if model.head == "raw":
+        known_outputs["logits"] |= {"raw_logits", str(model.raw_logits)}
+    name_tensors(ov_model, known_inputs, known_outputs)
+    has_logits = find(ov_model.outputs, both_forms("logits")) is not None
+    if not has_logits and find(ov_model.inputs, both_forms("input_node")) is None:
+        return ov_model  # a part of the graph that the user cut out, features for one
+    ov_model = rebuild(
+        ov_model,
+        parameters=_in_order(ov_model.inputs, ov_model.get_parameters(), list(known_inputs)),
+        results=_in_order(ov_model.outputs, ov_model.get_results(), ["logits", *NEW_STATES]) if ordered else None,
+    )
+    head = conversion.head or model.head
+    if has_logits:
+        ov_model = set_head(ov_model, model.head, head)
+    metadata = {
+        **model_metadata(model),
+        "converter": conversion.converter,
+        "head": head,
+        "state": conversion.state,
+        "time_steps": _dimension(ov_model, 1),
+        "batch": _dimension(ov_model, 0),
+        "lengths": "enforce",
+        "audio": "none",
+    }
+    if conversion.state == "internal" and model.state_c.kind != "constant":
+        ov_model = internal_state(ov_model, STATE_PAIRS)
+    write_metadata(ov_model, metadata)
+    return ov_model
+
+
+def _aliases(view: GraphView, tensor) -> set[str]:
+    """The framework's names of a tensor: its own, those of copies of it, and those it is a copy of."""
+    names = {str(alias) for alias in view.aliases(tensor)}
+    while tensor != (source := view.source(tensor)):
+        tensor = source
+        names.add(str(tensor))
+    return names
+
+
+def _in_order(ports, nodes, names: list[str]) -> list:
+    def place(pair) -> int:
+        found = [names.index(name) for name in pair[0].get_names() if name in names]
+        return found[0] if found else len(names)
+
+    return [node for _, node in sorted(zip(ports, nodes, strict=True), key=place)]
+
+
+def _dimension(ov_model, axis: int):
+    port = find(ov_model.inputs, both_forms("input_node"))
+    dimension = port.get_partial_shape()[axis]
+    return dimension.get_length() if dimension.is_static else "dynamic"

@@ -1,0 +1,39 @@
+"""Internal state: pairs of input and output become ReadValue and Assign."""
+
+import numpy as np
+
+from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.ov_api import opset, rebuild
+from deepspeech_recipe.passes.names import both_forms, find
+
+
+def internal_state(model, pairs: dict[str, str]):
+    """Replaces state tensors by variables of the same name as the input. Returns the new model.
+
+    pairs: input name → output name. `reset_state()` sets a state to zeros.
+    Raises RecipeError where a tensor is missing or the state's shape is dynamic.
+    """
+    parameters, results, sinks = list(model.get_parameters()), list(model.get_results()), list(model.get_sinks())
+    for input_name, output_name in pairs.items():
+        port = find(model.inputs, both_forms(input_name))
+        output = find(model.outputs, both_forms(output_name))
+        if port is None or output is None:
+            raise RecipeError(
+                f"The state '{input_name}' → '{output_name}' cannot become internal: the model has no "
+                f"{'input' if port is None else 'output'} of that name. Is its state internal already?"
+            )
+        if port.get_partial_shape().is_dynamic:
+            raise RecipeError(
+                f"The state '{input_name}' has the shape {port.get_partial_shape()}: internal state needs a fixed batch. "
+                "Give the model a batch size, or keep the state external."
+            )
+        parameter, result = port.get_node(), output.get_node()
+        zeros = opset.constant(np.zeros(list(port.get_shape()), np.float32))
+        read = opset.read_value(zeros, input_name)
+        read.set_friendly_name(input_name)
+        for reader in port.get_target_inputs():
+            reader.replace_source_output(read.output(0))
+        sinks.append(opset.assign(result.input_value(0).get_node(), input_name))
+        parameters = [each for each in parameters if each.get_friendly_name() != parameter.get_friendly_name()]
+        results = [each for each in results if each.get_friendly_name() != result.get_friendly_name()]
+    return rebuild(model, results=results, sinks=sinks, parameters=parameters)

@@ -1,0 +1,73 @@
+"""Metadata in an IR: one JSON string at rt_info ["deepspeech_recipe", "json"]."""
+
+import base64
+import json
+from dataclasses import asdict
+
+from deepspeech_recipe.alphabet import label_texts
+from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.recognise.deepspeech import DeepSpeech
+from deepspeech_recipe.version import __version__
+
+PATH = ["deepspeech_recipe", "json"]
+
+
+def model_metadata(model: DeepSpeech) -> dict:
+    """What the graph says, as JSON values. None where it does not say."""
+    meta, audio = model.metadata, model.audio
+    settings = audio.settings if audio is not None else None
+    return {
+        "recipe": "deepspeech",
+        "recipe_version": __version__,
+        "generation": model.generation,
+        "graph_version": meta.graph_version,
+        "sample_rate": meta.sample_rate or (settings.sample_rate if settings else None),
+        "window_ms": meta.window_ms,
+        "step_ms": meta.step_ms,
+        "upper_frequency": settings.upper_frequency_limit if settings else None,
+        "beam_width": meta.beam_width,
+        "language": meta.language,
+        "alphabet": None if meta.alphabet is None else alphabet_json(meta.alphabet),
+        "features": None if settings is None else asdict(settings),
+        "n_input": model.n_input,
+        "n_context": model.n_context,
+        "hidden_size": model.lstm.hidden_size,
+        "dense_sizes": list(model.dense_sizes),
+        "classes": model.classes,
+        "layer_norm": model.layer_norm,
+    }
+
+
+def alphabet_json(labels) -> dict:
+    """Labels as text, or in base64 where they are no text by themselves."""
+    texts = label_texts(labels)
+    if texts is None:
+        return {"encoding": "base64", "labels": [base64.b64encode(label).decode() for label in labels]}
+    return {"encoding": "utf-8", "labels": texts}
+
+
+def alphabet_labels(alphabet: dict | None) -> list[bytes] | None:
+    """The inverse of alphabet_json."""
+    if alphabet is None:
+        return None
+    if alphabet["encoding"] == "base64":
+        return [base64.b64decode(label) for label in alphabet["labels"]]
+    return [label.encode() for label in alphabet["labels"]]
+
+
+def write_metadata(model, metadata: dict) -> None:
+    """Stores metadata in the ov.Model."""
+    model.set_rt_info(json.dumps(metadata, ensure_ascii=True, separators=(",", ":")), PATH)
+
+
+def read_metadata(model) -> dict:
+    """Metadata of an ov.Model. Raises RecipeError where there is none."""
+    if not model.has_rt_info(PATH):
+        raise RecipeError(
+            "The IR has no deepspeech_recipe metadata. Convert it with this project's `convert`, or with mo and the plugin"
+        )
+    value = model.get_rt_info(PATH)
+    try:
+        return json.loads(value.value if hasattr(value, "value") else value)
+    except (TypeError, ValueError):
+        raise RecipeError("The IR's deepspeech_recipe metadata is damaged. Convert the model again") from None

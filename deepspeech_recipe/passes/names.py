@@ -1,0 +1,38 @@
+"""Tensor names: every input and output of the IR contract under its own name and under the framework's."""
+
+from collections.abc import Iterable
+
+
+def find(ports: Iterable, names: Iterable[str]):
+    """The input or output that has one of the names, or None."""
+    names = set(names)
+    return next((port for port in ports if names & port.get_names()), None)
+
+
+def both_forms(name: str) -> set[str]:
+    """'x' and 'x:0'."""
+    return {name.removesuffix(":0"), name.removesuffix(":0") + ":0"}
+
+
+def name_tensors(model, inputs: dict[str, set[str]], outputs: dict[str, set[str]]) -> None:
+    """Adds contract names. inputs, outputs: contract name → names the tensor may be found by, all kept as aliases.
+
+    A tensor that the model does not have is passed over.
+    """
+    for ports, roles in ((model.inputs, inputs), (model.outputs, outputs)):
+        for role, aliases in roles.items():
+            wanted = set().union(*(both_forms(alias) for alias in {role, *aliases}))
+            port = find(ports, wanted)
+            if port is None:
+                continue
+            port.add_names(wanted - _taken(model, port))
+    for parameter in model.get_parameters():
+        for role in inputs:
+            if role in parameter.output(0).get_names():
+                parameter.set_friendly_name(role)
+
+
+def _taken(model, port) -> set[str]:
+    """Names that other inputs and outputs have: OpenVINO wants each name once."""
+    others = [other for other in (*model.inputs, *model.outputs) if other.get_names() != port.get_names()]
+    return set().union(*(other.get_names() for other in others))

@@ -1,0 +1,16 @@
+"""What was recognised, for a person to read."""
+
+from deepspeech_recipe.recognise.deepspeech import DeepSpeech
+
+STATE_KINDS = {"variable": "variables", "input": "placeholders", "constant": "none (zeros)"}
+
+
+def one_line(model: DeepSpeech, *, steps, batch) -> str:
+    """Generation, sizes, T and state kind."""
+    dense = "-".join(map(str, model.dense_sizes[:3]))
+    return (
+        f"DeepSpeech {model.generation}: {model.window_frames}×{model.n_input} features, dense {dense}, "
+        f"LSTM {model.lstm.hidden_size}, dense {model.dense_sizes[3]}, {model.classes} classes; "
+        f"T = {steps or 'dynamic'}, batch {batch or 'dynamic'}, state in {STATE_KINDS[model.state_c.kind]}"
+        f"{' → inputs' if model.state_c.kind == 'variable' else ''}; time_len == seq_len enforced"
+    )

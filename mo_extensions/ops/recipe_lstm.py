@@ -1,0 +1,99 @@
+from openvino.tools.mo.front.common.partial_infer.utils import compatible_dims, dynamic_dimension, shape_array
+from openvino.tools.mo.graph.graph import Graph, Node
+from openvino.tools.mo.ops.op import Op
+from openvino.tools.mo.utils.error import Error
+
+
+class RecipeLSTM(Op):
+    """
+    A fused LSTM between recognition and lowering.
+
+    Inputs:
+        0: the sequence, [T, B, I]
+        1: initial hidden state, [B, H]
+        2: initial cell state, [B, H]
+    Outputs:
+        0: hidden states, [T, B, H]
+        1: last hidden state, [B, H]
+        2: last cell state, [B, H]
+    Attributes:
+        weights: W [1, 4H, I], R [1, 4H, H], B [1, 4H], gates f, i, c, o
+        hidden_size: H
+        steps: the number of steps the framework runs, None for all of the sequence
+    """
+
+    op = "RecipeLSTM"
+    enabled = False
+
+    def __init__(self, graph: Graph, attrs: dict):
+        super().__init__(graph, {"op": self.op, "type": None, "in_ports_count": 3, "out_ports_count": 3}, attrs)
+
+
+class RecipeSplitTime(Op):
+    """
+    A Reshape from [T·B, F] back to [T, B, F], whatever T and B are.
+
+    Inputs:
+        0: data, [T·B, F]
+        1: a tensor [T, B, …]
+    Attributes:
+        features: F
+    """
+
+    op = "RecipeSplitTime"
+    enabled = False
+
+    def __init__(self, graph: Graph, attrs: dict):
+        super().__init__(graph, {"op": self.op, "type": None, "in_ports_count": 2, "out_ports_count": 1}, attrs)
+
+
+class RecipeLSTMSequence(Op):
+    """
+    OpenVINO's LSTMSequence-5, written to the IR as it is.
+
+    Inputs: X [B, T, I], initial hidden state [B, 1, H], initial cell state [B, 1, H], sequence lengths [B],
+            W [1, 4H, I], R [1, 4H, H], B [1, 4H]
+    Outputs: 0: hidden states [B, 1, T, H], 1: last hidden state [B, 1, H], 2: last cell state [B, 1, H]
+    """
+
+    op = "RecipeLSTMSequence"
+    enabled = False
+
+    def __init__(self, graph: Graph, attrs: dict):
+        mandatory_props = {
+            "op": self.op,
+            "type": "LSTMSequence",
+            "version": "opset5",
+            "direction": "forward",
+            "activations": "sigmoid,tanh,tanh",
+            "activations_alpha": "",
+            "activations_beta": "",
+            "clip": 0.0,
+            "infer": self.infer,
+            "in_ports_count": 7,
+            "out_ports_count": 3,
+        }
+        super().__init__(graph, mandatory_props, attrs)
+
+    def backend_attrs(self):
+        return ["hidden_size", "direction", "activations", "activations_alpha", "activations_beta", "clip"]
+
+    @staticmethod
+    def infer(node: Node):
+        batch, time, _ = node.in_port(0).data.get_shape()
+        states = node.in_port(1).data.get_shape()
+        name = node.soft_get("name", node.id)
+        if not compatible_dims(batch, states[0]):
+            raise Error(
+                f"The LSTM gets a batch of {batch} sequences and a state of batch {states[0]}. "
+                f"Node at fault: '{name}'. Give the sequence and the state inputs the same batch."
+            )
+        if node.soft_get("steps", None) is not None and (time is dynamic_dimension or time != node.steps):
+            raise Error(
+                f"The graph runs the LSTM for {node.steps} steps, but its sequence has {time} steps. "
+                f"Node at fault: '{name}'. Give the input {node.steps} time steps."
+            )
+        node.out_port(0).data.set_shape(shape_array([batch, 1, time, node.hidden_size]))
+        for port in (1, 2):
+            if port in node.out_ports() and not node.out_port(port).disconnected():
+                node.out_port(port).data.set_shape(shape_array([batch, 1, node.hidden_size]))
