@@ -1,0 +1,1 @@
+"""TensorFlow's AudioSpectrogram and Mfcc in plain operations: settings, constants, reference, lowering."""

@@ -1,0 +1,85 @@
+"""AudioSpectrogram and Mfcc written once, for OpenVINO models and for Model Optimizer graphs.
+
+`emit(op, *inputs, **attributes)` adds one operation, named as in OpenVINO's Python opset, and returns its
+output. Inputs are outputs or numpy arrays, which become constants.
+"""
+
+import numpy as np
+
+from deepspeech_recipe.audio import constants
+from deepspeech_recipe.audio.settings import AudioSettings, MfccSettings, SpectrogramSettings
+
+
+def mfcc(emit, samples, settings: AudioSettings, node: str = ""):
+    """Replaces AudioSpectrogram → Mfcc: f32 [rows, N] → f32 [rows, frames, coefficients].
+
+    Computes only the bins that the mel bank reads. node: the graph node to name in a Refusal.
+    """
+    settings.check(node)
+    bins = settings.bin_range(settings.bin_count)
+    power = spectrogram(emit, samples, settings, bins, node)
+    return mfcc_of_spectrogram(emit, power, settings, settings.bin_count, bins, node)
+
+
+def spectrogram(emit, samples, settings: SpectrogramSettings, bins: range | None = None, node=""):
+    """Replaces AudioSpectrogram: f32 [rows, N] → f32 [rows, frames, len(bins)], all bins by default."""
+    settings.check_spectrogram(node)
+    bins = range(settings.bin_count) if bins is None else bins
+    frames = _frames(emit, samples, settings)
+    # In float32 a constant offset would leak into every bin, where TensorFlow's float64 has zeros.
+    # So the frame loses its mean, and the mean's own spectrum, known exactly, is added afterwards.
+    # The second round removes what rounding left of it in the first.
+    # (Negated weights instead of a Subtract: Model Optimizer would rewrite that one.)
+    weights = _f32(-constants.mean_weights(settings))
+    minus_means = []
+    for _ in range(2):
+        minus_means.append(emit("matmul", frames, weights, **_PLAIN))
+        frames = emit("add", frames, minus_means[-1])
+    spectrum = emit("matmul", frames, _f32(constants.windowed_dft(settings, bins)), **_PLAIN)
+    of_mean = constants.mean_spectrum(settings, bins)
+    if of_mean.any():
+        minus_mean = emit("add", *minus_means)
+        spectrum = emit("add", spectrum, emit("multiply", minus_mean, _f32(-of_mean)[None]))
+    squares = emit("multiply", spectrum, spectrum)
+    real, imaginary = emit("split", squares, np.int64(2), num_splits=2)
+    power = emit("add", real, imaginary)
+    return power if settings.magnitude_squared else emit("sqrt", power)
+
+
+def mfcc_of_spectrogram(
+    emit, spectrum, settings: MfccSettings, bin_count: int, bins: range | None = None, node: str = ""
+):
+    """Replaces Mfcc: f32 [rows, frames, bins] → f32 [rows, frames, coefficients].
+
+    bin_count: how many bins the whole spectrogram has; bins: which of them the input holds, all by default.
+    """
+    settings.check_mfcc(bin_count, node)
+    bins = range(bin_count) if bins is None else bins
+    filters = constants.mel_matrix(settings, bin_count)[bins.start : bins.stop]
+    mel = emit("matmul", emit("sqrt", spectrum), _f32(filters), **_PLAIN)
+    log = emit("log", emit("maximum", mel, np.full((1, 1, 1), constants.FLOOR, np.float32)))
+    return emit("matmul", log, _f32(constants.dct_matrix(settings)), **_PLAIN)
+
+
+# Order of axes that turns [samples, channels], as AudioSpectrogram has it, into rows of samples.
+ROWS_FROM_COLUMNS = np.int64([1, 0])
+
+_PLAIN = {"transpose_a": False, "transpose_b": False}
+
+
+def _f32(values: np.ndarray) -> np.ndarray:
+    return values.astype(np.float32)
+
+
+def _frames(emit, samples, settings: SpectrogramSettings):
+    """[rows, N] → [rows, frames, window_size]; an N shorter than the window has no frame.
+
+    Such an N must be dynamic: OpenVINO crashes on static empty tensors.
+    """
+    window, zero = settings.window_size, np.int64(0)
+    count = emit("gather", emit("shape_of", samples), np.int64(1), zero)
+    # One start every stride in [0, N − window]; the maximum keeps a short N from counting downwards.
+    end = emit("maximum", emit("add", count, np.int64(1 - window)), zero)
+    starts = emit("range", zero, end, np.int64(settings.stride), output_type="i64")
+    indices = emit("add", emit("unsqueeze", starts, np.int64([1])), np.arange(window, dtype=np.int64)[None])
+    return emit("gather", samples, indices, np.int64(1))

@@ -1,0 +1,119 @@
+"""The attributes of TensorFlow's AudioSpectrogram and Mfcc operations."""
+
+from dataclasses import dataclass
+
+from deepspeech_recipe.errors import Refusal
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpectrogramSettings:
+    """Attributes of an AudioSpectrogram.
+
+    window_size, stride: in samples; magnitude_squared: power instead of magnitude.
+    """
+
+    window_size: int
+    stride: int
+    magnitude_squared: bool = False
+
+    @property
+    def fft_length(self) -> int:
+        """The next power of two: the window is zero-padded to it at its end."""
+        return 1 << (self.window_size - 1).bit_length()
+
+    @property
+    def bin_count(self) -> int:
+        """Frequencies from 0 to Nyquist, both included."""
+        return self.fft_length // 2 + 1
+
+    def frame_count(self, sample_count: int) -> int:
+        """Whole windows in sample_count samples; nothing is padded."""
+        return max(0, (sample_count - self.window_size) // self.stride + 1)
+
+    def check_spectrogram(self, node: str = "") -> None:
+        """Refuses what TensorFlow's operation refuses. node: the node to name."""
+        if self.window_size < 2:
+            raise Refusal(f"window_size is {self.window_size}, at least 2 is needed", node=node)
+        if self.stride < 1:
+            raise Refusal(f"stride is {self.stride}, at least 1 is needed", node=node)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MfccSettings:
+    """Attributes of an Mfcc and its sample rate; the limits are in Hz. Defaults are TensorFlow's."""
+
+    sample_rate: int
+    upper_frequency_limit: float = 4000.0
+    lower_frequency_limit: float = 20.0
+    filterbank_channel_count: int = 40
+    dct_coefficient_count: int = 13
+
+    def bin_range(self, bin_count: int) -> range:
+        """The bins that the mel bank reads, of a spectrogram with bin_count bins."""
+        width = 0.5 * self.sample_rate / (bin_count - 1)
+        first = int(1.5 + self.lower_frequency_limit / width)  # as HTK does: never the DC bin
+        return range(first, int(self.upper_frequency_limit / width) + 1)
+
+    def check_mfcc(self, bin_count: int, node: str = "") -> None:
+        """Refuses what TensorFlow's operation refuses, and what it answers with zeros. node: the node to name."""
+        if bin_count < 2:
+            raise Refusal(f"The spectrogram has {bin_count} bins, at least 2 are needed", node=node)
+        if self.sample_rate < 1:
+            raise Refusal(f"The sample rate is {self.sample_rate} Hz", node=node)
+        if self.filterbank_channel_count < 1:
+            reason = f"filterbank_channel_count is {self.filterbank_channel_count}"
+            raise Refusal(f"{reason}, at least 1 is needed", node=node)
+        if not 1 <= self.dct_coefficient_count <= self.filterbank_channel_count:
+            reason = f"dct_coefficient_count is {self.dct_coefficient_count}"
+            raise Refusal(
+                f"{reason}, it must be from 1 to filterbank_channel_count ({self.filterbank_channel_count})",
+                node=node,
+            )
+        if not 0 <= self.lower_frequency_limit < self.upper_frequency_limit:
+            raise Refusal(
+                f"lower_frequency_limit ({self.lower_frequency_limit:g} Hz) must not be negative"
+                f" and must lie below upper_frequency_limit ({self.upper_frequency_limit:g} Hz)",
+                node=node,
+            )
+        if self.bin_range(bin_count).stop > bin_count:
+            raise Refusal(
+                f"upper_frequency_limit ({self.upper_frequency_limit:g} Hz) is above half the"
+                f" sample rate ({self.sample_rate / 2:g} Hz), where TensorFlow returns only zeros",
+                node=node,
+                remedy="Check the sample rate, or export the model with a lower limit.",
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AudioSettings(SpectrogramSettings, MfccSettings):
+    """The pair AudioSpectrogram → Mfcc: how a model turns samples (−1…1) into MFCCs.
+
+    DeepSpeech v0.9 at 16 kHz: window_size=512, stride=320, magnitude_squared=True,
+    sample_rate=16000, upper_frequency_limit=8000.0, dct_coefficient_count=26.
+    """
+
+    def check(self, node: str = "") -> None:
+        """Raises Refusal when no exact equivalent exists. node: the graph node to name in it."""
+        self.check_spectrogram(node)
+        self.check_mfcc(self.bin_count, node)
+
+
+_ATTRIBUTES = {
+    "window_size": "i",
+    "stride": "i",
+    "magnitude_squared": "b",
+    "upper_frequency_limit": "f",
+    "lower_frequency_limit": "f",
+    "filterbank_channel_count": "i",
+    "dct_coefficient_count": "i",
+}
+
+
+def read_attributes(node_def) -> dict:
+    """Settings of one AudioSpectrogram or Mfcc NodeDef, to be passed on as keywords.
+
+    What the node leaves out (TensorFlow strips defaults) is left out here too. Mfcc's sample rate is an
+    input, not an attribute.
+    """
+    attr = node_def.attr
+    return {name: getattr(attr[name], kind) for name, kind in _ATTRIBUTES.items() if name in attr}
