@@ -13,11 +13,12 @@ import numpy as np
 
 from training.features import mfccs
 from training.plan import digest, plan
-from training.speech import speak
+from training.speech import check_voices, speak
 
 
 def main(work: Path) -> None:
     """Write WORK/<split>.npz: ``frames`` [sum of T, 26], ``lengths`` [n] and ``texts`` [n]."""
+    check_voices()
     work.mkdir(parents=True, exist_ok=True)
     rows = plan()
     print("manifest", digest(rows), flush=True)

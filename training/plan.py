@@ -15,8 +15,8 @@ WORDS = (
 )
 LONGEST = 7  # words in an utterance
 
-# espeak-ng voice variants: formant synthesis, no whispering or robot effects, and one of each
-# family of near copies, so that a held-out voice is not a known one in disguise.
+# espeak-ng voice variants: formant synthesis, no whispering or robot effects, no exact copies.
+# Some resemble each other (rob and robert, f3 and belinda): the model card has figures by voice.
 FEMALE = ("Alicia", "Annie", "belinda", "f1", "f2", "f3", "f4", "f5", "grandma", "steph")
 MALE = (
     *("Alex", "boris", "Diogo", "ed", "Gene", "grandpa", "iven", "Jacky", "john"),
@@ -39,6 +39,7 @@ class Utterance:
     accent: str
     speed: int  # words a minute
     pitch: int  # espeak-ng's 0…99
+    warp: float  # played that much faster, which shifts formants and pitch too; 1 but in training
     noise_seed: int
 
 
@@ -68,6 +69,7 @@ def plan() -> list[Utterance]:
                     accent=UNSEEN_ACCENT if split == "accent" else draw.choice(ACCENTS),
                     speed=draw.randint(120, 200),
                     pitch=draw.randint(30, 70),
+                    warp=round(draw.uniform(0.88, 1.12), 2) if split == "train" else 1.0,
                     noise_seed=draw.randrange(2**31),
                 )
             )

@@ -6,9 +6,10 @@ import wave
 
 import numpy as np
 
-from training.plan import Utterance
+from training.plan import ACCENTS, FEMALE, MALE, UNSEEN_ACCENT, Utterance
 
 RATE = 16000
+FILES = {"en-gb": "en"}  # espeak-ng ignores a variant after the alias en-gb, without a word
 
 
 def speak(line: Utterance) -> np.ndarray:
@@ -26,6 +27,17 @@ def speak(line: Utterance) -> np.ndarray:
     return np.clip(np.round(sound * 32768), -32768, 32767).astype(np.int16)
 
 
+def check_voices() -> None:
+    """Every accent with every voice sounds different: espeak-ng says nothing of a variant it ignores."""
+    known = {}
+    for accent in (*ACCENTS, UNSEEN_ACCENT):
+        for voice in (*FEMALE, *MALE):
+            sound = _espeak(Utterance("", "one two", voice, accent, 160, 50, 1.0, 0)).tobytes()
+            other = known.setdefault(sound, (accent, voice))
+            if other != (accent, voice):
+                raise SystemExit(f"{accent} with {voice} sounds like {' with '.join(other)}")
+
+
 def write_wav(path, pcm: np.ndarray) -> None:
     """Write int16 ``[samples]`` as a mono 16 kHz WAV file."""
     with wave.open(str(path), "wb") as out:
@@ -37,15 +49,16 @@ def write_wav(path, pcm: np.ndarray) -> None:
 
 def _espeak(line: Utterance) -> np.ndarray:
     """Speech with peak 1, float64 at 16 kHz."""
-    command = ["espeak-ng", "-v", f"{line.accent}+{line.voice}", "-s", str(line.speed)]
+    accent = FILES.get(line.accent, line.accent)
+    command = ["espeak-ng", "-v", f"{accent}+{line.voice}", "-s", str(line.speed)]
     command += ["-p", str(line.pitch), "--stdout", line.text]
     with wave.open(io.BytesIO(subprocess.run(command, capture_output=True, check=True).stdout)) as w:
         rate, data = w.getframerate(), w.readframes(2**30)
-    sound = resample(np.frombuffer(data[: len(data) // 2 * 2], np.int16).astype(float), rate, RATE)
+    sound = resample(np.frombuffer(data[: len(data) // 2 * 2], np.int16).astype(float), rate * line.warp, RATE)
     return sound / np.abs(sound).max()
 
 
-def resample(sound: np.ndarray, rate: int, wanted: int) -> np.ndarray:
+def resample(sound: np.ndarray, rate: float, wanted: int) -> np.ndarray:
     """Band-limited resampling of a whole signal: its spectrum, cut or padded."""
     size = round(sound.size * wanted / rate)
     spectrum = np.fft.rfft(sound)

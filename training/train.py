@@ -21,7 +21,8 @@ from training.network import initial, logits, windows
 from training.plan import SEED
 from training.text import ALPHABET, edits, greedy
 
-EPOCHS, BATCH, RATE, DROP, JITTER = 24, 32, 2e-3, 0.1, 0.1
+EPOCHS, BATCH, RATE, DROP = 24, 32, 2e-3, 0.1
+JITTER, COLOUR = 0.1, 0.3  # noise a frame, and an offset an utterance, in deviations of the feature
 
 
 def load(work: Path, split: str):
@@ -43,15 +44,23 @@ def pack(part):
 
 
 def batches(data, std, draw):
-    """Shuffled batches of similar length, each frame with a little noise of its own."""
+    """Shuffled batches of similar length, with fresh noise on the features.
+
+    A constant offset of the cepstrum is another timbre: a filter over the whole utterance.
+    """
     order = draw.permutation(len(data))
     rough = [len(data[i][0]) * draw.uniform(0.9, 1.1) for i in order]
     order = order[np.argsort(rough)]
     groups = [order[i : i + BATCH] for i in range(0, len(order), BATCH)]
     for g in draw.permutation(len(groups)):
         part = [data[i] for i in groups[g]]
-        noise = [JITTER * std * draw.standard_normal(f.shape, np.float32) for f, _ in part]
-        yield pack([(f + n, text) for (f, text), n in zip(part, noise, strict=True)])
+        yield pack([(frames + std * noise(draw, len(frames)), text) for frames, text in part])
+
+
+def noise(draw, count):
+    """float32 ``[count, 26]`` in deviations of the feature."""
+    frames, utterance = draw.standard_normal((count, N_INPUT)), draw.standard_normal(N_INPUT)
+    return (JITTER * frames + COLOUR * utterance).astype(np.float32)
 
 
 def step_function(weights, mean, std, total):
