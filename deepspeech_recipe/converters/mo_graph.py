@@ -17,8 +17,6 @@ def view_of(graph: Graph) -> GraphView:
 
 def apply_edits(graph: Graph, edits: Edits, operations: dict) -> None:
     """Applies edits. operations: op name → MO operation class, for the ops of our own."""
-    for name in edits.remove:
-        _remove(graph, name)
     for node in edits.add:
         graph.add_node(node.name)
         _fill(graph, node, operations)
@@ -31,6 +29,8 @@ def apply_edits(graph: Graph, edits: Edits, operations: dict) -> None:
     for node in (*edits.replace, *edits.add):
         for port, tensor in enumerate(node.inputs):
             graph.add_edges_from([_edge(tensor, node.name, port)])
+    for name in edits.remove:
+        _remove(graph, name)
     for node in edits.add:
         if node.op == "Identity":
             _keep_name_as_output(graph, node.name)

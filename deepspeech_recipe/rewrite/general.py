@@ -1,0 +1,90 @@
+"""What a graph that holds no DeepSpeech model gets: decided once, for both converters."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from deepspeech_recipe.errors import Refusal
+from deepspeech_recipe.graphdef.view import GraphView
+from deepspeech_recipe.recognise.graph import Recognition, StatefulLstm
+from deepspeech_recipe.rewrite.edits import Edits
+from deepspeech_recipe.rewrite.lstm import free_variable, new_state_name, replace_lstm, states_of
+from deepspeech_recipe.rewrite.reach import remove_unused
+
+
+@dataclass
+class General:
+    """edits: what to change. states: variable that becomes an input → its new output. lines: for a person to read."""
+
+    edits: Edits = field(default_factory=Edits)
+    states: dict[str, str] = field(default_factory=dict)
+    lines: list[str] = field(default_factory=list)
+
+
+def rewrite_general(view: GraphView, recognition: Recognition, frozen: Mapping, *, freeze: str) -> General:
+    """Replaces the LSTMs that an LSTMSequence is exact for, and frees their state variables.
+
+    frozen: input name → the value it will have; freeze: how the user gives it such a value, for the message.
+    Raises Refusal where a state would be lost.
+    """
+    general = General()
+    for stateful in recognition.lstms:
+        reason, steps = _steps(view, stateful, frozen)
+        if reason:
+            _refuse_lost_state(stateful, reason, freeze)
+            general.lines.append(f"BlockLSTM '{stateful.lstm.node}' is left as it is: {reason}")
+            continue
+        replace_lstm(view, stateful.lstm, general.edits, steps=steps)
+        for state in states_of(stateful):
+            if state.kind == "variable":
+                free_variable(view, state, general.edits, output=new_state_name(state))
+                general.states[state.name] = new_state_name(state)
+        general.lines.append(f"BlockLSTM '{stateful.lstm.node}' becomes an LSTMSequence")
+    _follow_redirects(general.edits)
+    remove_unused(view, general.edits)
+    general.lines += [f"left as it is: {refusal}" for refusal in recognition.refused]
+    if general.states:
+        general.lines.append(
+            f"state variables become inputs ({', '.join(general.states)}) "
+            f"and outputs ({', '.join(general.states.values())})"
+        )
+    return general
+
+
+def describe(recognition: Recognition, general: General) -> str:
+    """One line: what was found and done."""
+    done = "; ".join(general.lines) or "the graph is left as it is"
+    return f"no DeepSpeech model ({recognition.why_not}); {done}"
+
+
+def _follow_redirects(edits: Edits) -> None:
+    """A new node that reads another replaced LSTM, as the next cell of a stack does, reads what replaced it."""
+    for nodes in (edits.add, edits.replace):
+        nodes[:] = [
+            replace(node, inputs=tuple(edits.redirect.get(tensor, tensor) for tensor in node.inputs)) for node in nodes
+        ]
+
+
+def _steps(view: GraphView, stateful: StatefulLstm, frozen: Mapping) -> tuple[str, int | None]:
+    """(why the LSTM must stay as it is, or '', and the only T it is exact for; None: any)."""
+    lstm = stateful.lstm
+    if lstm.lengths is None:
+        return "", lstm.steps
+    value = view.value(lstm.lengths)
+    if value is None:
+        value = frozen.get(lstm.lengths.node)
+    lengths = set() if value is None else {int(length) for length in np.reshape(value, -1)}
+    if len(lengths) == 1:
+        return "", lengths.pop()
+    return f"its lengths '{lstm.lengths}' are {'not all the same' if lengths else 'an input'}", None
+
+
+def _refuse_lost_state(stateful: StatefulLstm, reason: str, freeze: str) -> None:
+    kept = [state.name for state in states_of(stateful) if state.kind == "variable"]
+    if kept:
+        raise Refusal(
+            f"The state in the variable '{kept[0]}' would be lost: {reason}",
+            node=stateful.lstm.node,
+            remedy=f"Freeze the lengths to the number of time steps with {freeze}",
+        )

@@ -1,0 +1,43 @@
+"""Which nodes a graph still needs once edits are applied."""
+
+from collections.abc import Iterable
+
+from deepspeech_recipe.graphdef.view import GraphView, Tensor
+from deepspeech_recipe.rewrite.edits import Edits
+
+
+def edited_inputs(view: GraphView, edits: Edits) -> dict[str, tuple[Tensor, ...]]:
+    """The inputs of every node that the edited graph has, by name."""
+    inputs = {
+        name: tuple(edits.redirect.get(tensor, tensor) for tensor in node.inputs) for name, node in view.nodes.items()
+    }
+    inputs |= {node.name: node.inputs for node in (*edits.replace, *edits.add)}
+    for name in edits.remove:
+        inputs.pop(name, None)
+    return inputs
+
+
+def needed(inputs: dict[str, tuple[Tensor, ...]], outputs: Iterable[str]) -> set[str]:
+    """The nodes that the output nodes are computed from, themselves included."""
+    found, pending = set(), list(outputs)
+    while pending:
+        name = pending.pop()
+        if name not in found and name in inputs:
+            found.add(name)
+            pending += [tensor.node for tensor in inputs[name]]
+    return found
+
+
+def ends(view: GraphView, edits: Edits) -> list[str]:
+    """The nodes nobody reads: those of the graph as it was, and those that were added."""
+    read = {tensor.node for inputs in edited_inputs(view, edits).values() for tensor in inputs}
+    read |= {tensor.node for node in view.nodes.values() for tensor in node.inputs}
+    added = [node.name for node in edits.add]
+    return [name for name in (*view.nodes, *added) if name not in read and name not in edits.remove]
+
+
+def remove_unused(view: GraphView, edits: Edits) -> None:
+    """Removes what the edits left without a reader: a replaced LSTM, its mask, the states in a row."""
+    inputs = edited_inputs(view, edits)
+    kept = needed(inputs, ends(view, edits))
+    edits.remove += [name for name in inputs if name not in kept]
