@@ -60,7 +60,7 @@ class _Nodes:
     def create(self) -> list[str]:
         """Creates all nodes; returns the names of the outputs upstream froze the graph for."""
         tf, o, release = self.tf, self.options, self.release
-        if release.audio and not release.features_last:
+        if release.audio:
             self.samples, self.mfccs = feature_nodes(tf, o, release)
         steps = o.n_steps if o.n_steps > 0 else None
         window = 2 * o.n_context + 1
@@ -70,8 +70,6 @@ class _Nodes:
         self.states = None if o.no_state else self._states()
         self._network()
         outputs = self._heads_and_states()
-        if release.audio and release.features_last:
-            self.samples, self.mfccs = feature_nodes(tf, o, release)
         return outputs + (["mfccs"] if self.mfccs is not None else [])
 
     def _placeholder(self, name, dtype, shape):

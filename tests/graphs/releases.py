@@ -19,7 +19,6 @@ class Release:
     graph_version: int
     device: str  # written on every node
     cast_name: str  # name of the cast of the longest length
-    features_last: bool = False  # the exporter creates the feature part after the network
 
 
 _OLD_SCOPE = "lstm_fused_cell"
@@ -33,10 +32,10 @@ def _old(last_state: str, head: str) -> Release:
     )  # fmt: skip
 
 
-def _new(audio: str, beam_width: bool, graph_version: int, features_last: bool = False) -> Release:
+def _new(audio: str, beam_width: bool, graph_version: int) -> Release:
     return Release(
         _NEW_SCOPE, 0.0, "placeholder", "gather_nd", "softmax", "bias_add", False, False, audio, "const",
-        beam_width, graph_version, "", "Cast", features_last,
+        beam_width, graph_version, "", "Cast",
     )  # fmt: skip
 
 
@@ -52,7 +51,7 @@ RELEASES: dict[str, Release] = {
     "0.7": _new("nyquist", True, 6),
     "0.8": _new("nyquist", True, 6),
     "0.9": _new("nyquist", True, 6),
-    "coqui": _new("nyquist", True, 6, features_last=True),
+    "coqui": _new("nyquist", True, 6),
 }  # fmt: skip
 
 VERSIONS = tuple(RELEASES)
