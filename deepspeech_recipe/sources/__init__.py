@@ -25,14 +25,15 @@ def open_model(
     step_ms: int | None = None,
     n_steps: int | None = None,
     n_context: int | None = None,
+    upper_frequency: float | None = None,
     beam_width: int | None = None,
     language: str | None = None,
 ) -> Source:
     """Reads a model: .pb, .pbmm, checkpoint, SavedModel, .tflite, or an archive with one of them inside.
 
     alphabet: an alphabet.txt, or the serialized alphabet as bytes. The keyword arguments are what the file itself
-    does not know; they go before what it says. n_steps (-1: open) and n_context shape the graph that is rebuilt
-    from a checkpoint, and are refused for other kinds, whose graphs have them.
+    does not know; they go before what it says. n_steps (-1: open), n_context and upper_frequency (Hz, of the
+    MFCCs) shape the graph that is rebuilt from a checkpoint, and are refused for other kinds, whose graphs have them.
     Raises RecipeError, naming the file and the cause, for whatever cannot be read as a model.
     """
     path = Path(path)
@@ -45,7 +46,7 @@ def open_model(
         "language": language,
     }
     overrides = {key: value for key, value in overrides.items() if value is not None}
-    shape = {"n_steps": n_steps, "n_context": n_context}
+    shape = {"n_steps": n_steps, "n_context": n_context, "upper_frequency": upper_frequency}
     shape = {key: value for key, value in shape.items() if value is not None}
     kind = detect(path)
     if shape and kind not in (Kind.CHECKPOINT, Kind.ARCHIVE):
@@ -70,6 +71,14 @@ def _read(path: Path, kind: Kind, overrides: dict, shape: dict) -> Source:
         from deepspeech_recipe.sources import pbmm
 
         return pbmm.read(path)
+    if kind is Kind.CHECKPOINT:
+        from deepspeech_recipe.sources import checkpoint
+
+        return checkpoint.read(path, overrides, shape)
+    if kind is Kind.TFLITE:
+        from deepspeech_recipe.sources import tflite
+
+        return tflite.read(path)
     if kind is Kind.ARCHIVE:
         from deepspeech_recipe.sources import archive
 

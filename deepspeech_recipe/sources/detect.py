@@ -2,6 +2,7 @@
 
 import enum
 import os
+import re
 from pathlib import Path
 
 from deepspeech_recipe.errors import RecipeError
@@ -10,6 +11,7 @@ from deepspeech_recipe.sources import pbmm
 
 # The magic number at the end of a checkpoint's .index (a LevelDB table).
 _TABLE_MAGIC = 0xDB4775248B80FB57.to_bytes(8, "little")
+_SHARD = re.compile(r"\.data-\d{5}-of-\d{5}$")
 _TEXT = frozenset(range(0x20, 0x7F)) | {0x09, 0x0A, 0x0D}
 
 
@@ -92,7 +94,7 @@ def _detect_file(path: Path, start: bytes, end: bytes) -> Kind:
         return Kind.TFLITE
     if start.startswith(ARCHIVE_MAGICS) or start[257:262] == b"ustar":
         return Kind.ARCHIVE
-    if end == _TABLE_MAGIC:
+    if end == _TABLE_MAGIC or _SHARD.search(path.name):  # a data file is nothing but numbers
         return Kind.CHECKPOINT
     if pbmm.has_directory(path):
         return Kind.PBMM

@@ -1,0 +1,279 @@
+"""Checkpoints of DeepSpeech ≥ 0.2 and Coqui STT: the variables are read, the inference graph is rebuilt."""
+
+import importlib
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from deepspeech_recipe.alphabet import BYTES_ALPHABET, parse_alphabet, read_alphabet, serialize_alphabet
+from deepspeech_recipe.audio.settings import AudioSettings
+from deepspeech_recipe.errors import RecipeError, Refusal
+from deepspeech_recipe.graphdef.canonical import Dense, Weights, canonical_graph
+from deepspeech_recipe.sources.checkpoint_files import data_size, find_prefix, read_flags
+from deepspeech_recipe.sources.source import Source
+from deepspeech_recipe.sources.training_graph import TrainingFeatures, read_training_features
+
+_CELL = "cudnn_lstm/rnn/multi_rnn_cell/cell_0/cudnn_compatible_lstm_cell"
+_LAYERS = ("1", "2", "3", "5", "6")
+_DEFAULTS = {"sample_rate": 16000, "window_ms": 32, "step_ms": 20}
+_FLAGS = {"sample_rate": "audio_sample_rate", "window_ms": "feature_win_len", "step_ms": "feature_win_step"}
+
+
+@dataclass(frozen=True)
+class Naming:
+    """How a range of releases names its variables."""
+
+    releases: str
+    kernel: str
+    bias: str
+    cell: str
+    forget_bias: float
+
+    def required(self) -> list[str]:
+        layers = [pattern.format(layer) for layer in _LAYERS for pattern in (self.kernel, self.bias)]
+        return [*layers, f"{self.cell}/kernel", f"{self.cell}/bias"]
+
+
+NAMINGS = (
+    Naming("v0.6 and later, Coqui STT", "layer_{}/weights", "layer_{}/bias", _CELL, 0.0),
+    Naming("v0.2 to v0.5", "h{}", "b{}", "lstm_fused_cell", 1.0),
+)
+
+
+def read(path: Path, overrides: dict, shape: dict) -> Source:
+    """Reads a checkpoint (a directory, a prefix or one of its files) and rebuilds its inference graph.
+
+    overrides: the alphabet (serialized), sample_rate, window_ms, step_ms, beam_width and language that the
+    user typed; shape: n_steps, n_context and upper_frequency. What neither they nor flags.txt say is DeepSpeech's
+    default.
+    Raises RecipeError where files or variables are missing, or alphabet and network do not agree.
+    """
+    prefix = find_prefix(path)
+    variables = read_variables(prefix, path)
+    naming = find_naming(variables, path)
+    return build(path, prefix, variables, naming, overrides, shape)
+
+
+def build(path: Path, prefix: Path, variables, naming: Naming, overrides: dict, shape: dict) -> Source:
+    """The Source of a checkpoint whose variables are open."""
+    flags = read_flags(prefix.parent)
+    weights = make_weights(variables, naming, flags)
+    n_context = shape.get("n_context", 9)
+    n_input, rest = divmod(len(weights.layer_1.kernel), 2 * n_context + 1)
+    notes = [f"checkpoint '{prefix.name}' of {naming.releases}; the inference graph is rebuilt from its variables"]
+    if rest:
+        raise Refusal(
+            f"{path}: layer 1 has {len(weights.layer_1.kernel)} inputs, no multiple of the {2 * n_context + 1} frames "
+            f"that a context of {n_context} frames each side makes",
+            remedy="Give the context (n_context) the model was trained with",
+        )
+    alphabet = _alphabet(path, prefix.parent, flags, len(weights.layer_6.bias), overrides, notes)
+    training = read_training_features(prefix)
+    audio = _audio(path, naming, training, variables, flags, {**overrides, **shape}, n_input, notes)
+    n_steps = shape.get("n_steps", _whole(flags.get("n_steps"), 16))
+    graph = canonical_graph(
+        weights,
+        n_context=n_context,
+        n_steps=n_steps if n_steps > 0 else None,
+        batch=max(1, _whole(flags.get("export_batch_size"), 1)),
+        audio=audio,
+        alphabet=alphabet,
+        language=overrides.get("language", _language(flags)),
+        beam_width=overrides.get("beam_width", _whole(flags.get("export_beam_width"), 500)),
+    )
+    notes.append(f"time steps: {n_steps if n_steps > 0 else 'open'}")
+    return Source(path, "checkpoint", graph, notes=tuple(notes))
+
+
+def read_variables(prefix: Path, path: Path):
+    """TensorFlow's checkpoint reader for `prefix`, as a mapping from name to float32 array."""
+    tensorflow = import_tensorflow(path, "a checkpoint")
+    return Variables(tensorflow, prefix, path)
+
+
+def import_tensorflow(path: Path, what: str):
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        return importlib.import_module("tensorflow")
+    except ImportError:
+        raise RecipeError(
+            f"{path}: reading {what} needs TensorFlow: pip install tensorflow-cpu (any 2.x), or give the exported "
+            f".pb, .pbmm or .tflite of the model."
+        ) from None
+
+
+class Variables:
+    """The variables of a checkpoint by name."""
+
+    def __init__(self, tensorflow, prefix: Path, path: Path):
+        self._errors = (tensorflow.errors.OpError, ValueError, RuntimeError, LookupError, TypeError, MemoryError)
+        self._path = path
+        try:
+            self._reader = tensorflow.train.load_checkpoint(str(prefix))
+            self.shapes = {name: tuple(shape) for name, shape in self._reader.get_variable_to_shape_map().items()}
+        except self._errors as error:
+            raise self._damaged(error) from error
+        # TensorFlow allocates before it reads: a damaged size must not get that far.
+        self._room = data_size(prefix)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.shapes
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        shape = self.shapes[name]
+        if math.prod(shape) * 4 > self._room:
+            raise RecipeError(f"{self._path}: variable '{name}' of shape {list(shape)} is larger than the data files.")
+        try:
+            return np.asarray(self._reader.get_tensor(name), np.float32)
+        except self._errors as error:
+            raise self._damaged(error) from error
+
+    def _damaged(self, error: Exception) -> RecipeError:
+        reason = str(getattr(error, "message", None) or error).splitlines()[0]
+        return RecipeError(f"{self._path}: the checkpoint is damaged ({reason}).")
+
+
+def find_naming(variables: Variables, path: Path) -> Naming:
+    """The naming that fits best, all of whose variables are there; else a refusal that says what is missing."""
+    missing = {naming: [n for n in naming.required() if n not in variables] for naming in NAMINGS}
+    naming = min(missing, key=lambda naming: len(missing[naming]))
+    if not missing[naming]:
+        return naming
+    opaque = next((name for name in variables.shapes if "opaque_kernel" in name.rpartition("/")[2]), None)
+    if opaque and all(name.startswith(naming.cell) for name in missing[naming]):
+        raise Refusal(
+            f"{path}: the LSTM is stored as an opaque CuDNN blob ('{opaque}'), which only CuDNN can read",
+            remedy="Save the checkpoint again with DeepSpeech's own training code on a GPU, which writes the "
+            "canonical form, or export the model there",
+        )
+    if any(name.startswith("bidirectional_rnn/") for name in variables.shapes):
+        raise Refusal(
+            f"{path}: is a checkpoint of v0.1, a bidirectional network",
+            remedy="Supported are DeepSpeech v0.2 and later, and Coqui STT",
+        )
+    shown = ", ".join(missing[naming][:6]) + (", …" if len(missing[naming]) > 6 else "")
+    raise Refusal(
+        f"{path}: is no checkpoint of DeepSpeech: {len(missing[naming])} of {len(naming.required())} variables of "
+        f"{naming.releases} are missing ({shown})"
+    )
+
+
+def make_weights(variables: Variables, naming: Naming, flags: dict) -> Weights:
+    """The network's weights; layer normalisation where its variables are there."""
+
+    def dense(layer: str) -> Dense:
+        gains = [f"layer_{layer}/LayerNorm/{name}" for name in ("gamma", "beta")]
+        has = [name for name in gains if name in variables]
+        if len(has) == 1:
+            raise Refusal(f"Of layer {layer}'s normalisation only '{has[0]}' is there")
+        kernel, bias = (variables[pattern.format(layer)] for pattern in (naming.kernel, naming.bias))
+        return Dense(kernel, bias, *(variables[name] for name in has))
+
+    clip = flags.get("relu_clip", 20.0)
+    return Weights(
+        **{f"layer_{layer}": dense(layer) for layer in _LAYERS},
+        lstm_kernel=variables[f"{naming.cell}/kernel"],
+        lstm_bias=variables[f"{naming.cell}/bias"],
+        forget_bias=naming.forget_bias,
+        relu_clip=float(clip) if isinstance(clip, (int, float)) else 20.0,
+    )
+
+
+def _alphabet(path, directory: Path, flags: dict, classes: int, overrides: dict, notes: list[str]) -> bytes | None:
+    """The serialized alphabet: typed, of a byte model, or beside the checkpoint."""
+    beside = directory / "alphabet.txt"
+    if "alphabet" in overrides:
+        labels, origin = parse_alphabet(overrides["alphabet"]), "the alphabet given"
+    elif flags.get("bytes_output_mode") or flags.get("utf8") or (classes == 256 and not beside.is_file()):
+        labels, origin = list(BYTES_ALPHABET), "the alphabet of all bytes (bytes output mode)"
+    elif beside.is_file():
+        labels, origin = read_alphabet(beside), "alphabet.txt beside the checkpoint"
+    else:
+        notes.append(f"no alphabet: give an alphabet.txt of {classes - 1} labels to get text")
+        return None
+    if len(labels) + 1 != classes:
+        raise Refusal(
+            f"{path}: {origin} has {len(labels)} labels, which makes {len(labels) + 1} classes with the blank, but the "
+            f"network has {classes}",
+            remedy="Give the alphabet.txt the model was trained with",
+        )
+    notes.append(f"{origin}: {len(labels)} labels")
+    return serialize_alphabet(labels)
+
+
+def _audio(
+    path: Path,
+    naming: Naming,
+    training: TrainingFeatures | None,
+    variables: Variables,
+    flags: dict,
+    overrides: dict,
+    n_input: int,
+    notes: list[str],
+) -> AudioSettings | None:
+    """The feature part, which v0.5 and later have; the variables do not hold it."""
+    if naming is not NAMINGS[0] and training is None:
+        notes.append("no feature part: v0.2 to v0.4 have none, and without the .meta file v0.5 looks the same")
+        return None
+    settings = {name: overrides.get(name, _whole(flags.get(flag), None)) for name, flag in _FLAGS.items()}
+    assumed = [name for name, value in settings.items() if value is None]
+    settings = {name: _DEFAULTS[name] if value is None else value for name, value in settings.items()}
+    rate = settings["sample_rate"]
+    window, stride = (_samples(rate, settings[name], name) for name in ("window_ms", "step_ms"))
+    if training:
+        if "window_ms" in assumed:
+            window = training.window_size
+        if "step_ms" in assumed:
+            stride = training.stride
+        assumed = [name for name in assumed if name == "sample_rate"]
+    if assumed:
+        shown = ", ".join(f"{name} {settings[name]}" for name in assumed)
+        notes.append(f"DeepSpeech's defaults, as the checkpoint does not say: {shown}")
+    audio = AudioSettings(
+        window_size=window,
+        stride=stride,
+        magnitude_squared=True,
+        sample_rate=rate,
+        upper_frequency_limit=_upper_frequency(path, training, variables, flags, overrides, rate),
+        dct_coefficient_count=n_input,
+    )
+    audio.check()
+    return audio
+
+
+def _samples(rate: int, milliseconds: int, name: str) -> int:
+    samples, rest = divmod(rate * milliseconds, 1000)
+    if rest:
+        raise Refusal(f"{name} {milliseconds} is {samples + rest / 1000:g} samples at {rate} Hz, no whole number")
+    return samples
+
+
+def _upper_frequency(path, training, variables: Variables, flags: dict, overrides: dict, rate: int) -> float:
+    """v0.6 and v0.5 stopped at 4000 Hz, later releases at half the sample rate; their variables look alike."""
+    if "upper_frequency" in overrides:
+        return float(overrides["upper_frequency"])
+    if training:
+        return training.upper_frequency_limit
+    # The variable and the flag came with v0.7.
+    if "learning_rate" in variables or "reduce_lr_on_plateau" in flags:
+        return rate / 2
+    if rate == 8000:
+        return 4000.0
+    raise Refusal(
+        f"{path}: nothing tells whether the features stop at 4000 Hz (v0.6) or at {rate / 2:g} Hz (v0.7 and later): "
+        f"neither the .meta file, nor flags.txt, nor a variable 'learning_rate' is there",
+        remedy=f"Give the upper frequency: 4000 or {rate / 2:g}",
+    )
+
+
+def _language(flags: dict) -> str | None:
+    language = flags.get("export_language")
+    # The exporter's placeholder explains itself in angle brackets.
+    return language if isinstance(language, str) and language and not language.startswith("<") else None
+
+
+def _whole(value, default):
+    return value if isinstance(value, int) and not isinstance(value, bool) else default

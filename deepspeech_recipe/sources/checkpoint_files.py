@@ -1,0 +1,117 @@
+"""Finds what belongs to a checkpoint: its prefix, its settings, its alphabet."""
+
+import json
+import re
+from pathlib import Path
+
+from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.files import reading
+
+# In the order in which DeepSpeech looks: the best on the validation data, then the most recent.
+STATE_FILES = ("best_dev_checkpoint", "checkpoint")
+_LARGEST_TEXT = 2**20
+_DATA = re.compile(r"(.+)\.data-\d{5}-of-(\d{5})$")
+
+
+def find_prefix(path: Path) -> Path:
+    """The prefix of a checkpoint, from its directory, its state file, one of its files, or itself.
+
+    Raises RecipeError where the .index or a data file is missing, or several checkpoints could be meant.
+    """
+    prefix = _prefix_of(path)
+    if not _with_suffix(prefix, ".index").is_file():
+        raise RecipeError(f"{path}: the checkpoint '{prefix.name}' has no {prefix.name}.index beside its data file.")
+    shards = sorted(prefix.parent.glob(f"{_glob_escape(prefix.name)}.data-*-of-*"))
+    counts = {int(match[2]) for shard in shards if (match := _DATA.match(shard.name))}
+    if len(counts) != 1 or len(shards) != counts.pop():
+        raise RecipeError(
+            f"{path}: the checkpoint '{prefix.name}' is not whole: {len(shards)} of its .data-…-of-… files are there."
+        )
+    return prefix
+
+
+def data_size(prefix: Path) -> int:
+    """Bytes in the checkpoint's data files."""
+    return sum(shard.stat().st_size for shard in prefix.parent.glob(f"{_glob_escape(prefix.name)}.data-*-of-*"))
+
+
+def _prefix_of(path: Path) -> Path:
+    if path.is_dir():
+        for name in STATE_FILES:
+            if (path / name).is_file():
+                return _from_state_file(path / name)
+        found = sorted(entry.name.removesuffix(".index") for entry in path.glob("*.index"))
+        found = found or sorted({m[1] for entry in path.glob("*.data-*") if (m := _DATA.match(entry.name))})
+        if len(found) != 1:
+            raise RecipeError(
+                f"{path}: holds {len(found)} checkpoints ({', '.join(found[:5])}) and no file '{STATE_FILES[0]}' that "
+                f"says which; name one, as in '{path / (found[0] if found else 'best_dev-1')}'."
+            )
+        return path / found[0]
+    if not path.is_file():
+        return path
+    if path.suffix == ".index":
+        return path.with_suffix("")
+    if match := _DATA.match(path.name):
+        return path.with_name(match[1])
+    return _from_state_file(path)
+
+
+def _from_state_file(path: Path) -> Path:
+    """The checkpoint that a state file names; a path of the machine it was made on is taken as a bare name."""
+    match = re.search(r'^\s*model_checkpoint_path\s*:\s*"((?:[^"\\]|\\.)*)"', read_text(path), re.MULTILINE)
+    if not match or not match[1]:
+        raise RecipeError(f'{path}: names no checkpoint (a line model_checkpoint_path: "…").')
+    named = Path(match[1])
+    here = path.parent / named
+    return here if _with_suffix(here, ".index").is_file() else path.parent / re.split(r"[/\\]", match[1])[-1]
+
+
+def read_text(path: Path) -> str:
+    with reading(path), path.open("rb") as file:
+        data = file.read(_LARGEST_TEXT + 1)
+    if len(data) > _LARGEST_TEXT or b"\0" in data:
+        raise RecipeError(f"{path}: is no text file.")
+    return data.decode(errors="replace")
+
+
+def read_flags(directory: Path) -> dict:
+    """The training's options from flags.txt: JSON of Coqui STT, or `--name=value` lines of DeepSpeech ≥ 0.7."""
+    path = directory / "flags.txt"
+    if not path.is_file():
+        return {}
+    text = read_text(path)
+    if text.lstrip().startswith("{"):
+        try:
+            flags = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise RecipeError(f"{path}: is damaged ({error}).") from None
+        return flags
+    flags = {}
+    for line in text.splitlines():
+        if line.startswith("--"):
+            name, equals, value = line.removeprefix("--").partition("=")
+            if equals:
+                flags[name] = _literal(value)
+            elif name.startswith("no"):
+                flags[name.removeprefix("no")] = False
+            else:
+                flags[name] = True
+    return flags
+
+
+def _literal(value: str):
+    """A flag's value as JSON would have it: true, 8000, 0.5, or text."""
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
+
+
+def _with_suffix(prefix: Path, suffix: str) -> Path:
+    """`Path.with_suffix` would cut a prefix at its last dot."""
+    return prefix.with_name(prefix.name + suffix)
+
+
+def _glob_escape(name: str) -> str:
+    return re.sub(r"([*?[])", r"[\1]", name)

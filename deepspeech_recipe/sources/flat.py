@@ -1,0 +1,188 @@
+"""A .tflite file as plain objects: operations, tensors, dequantised constants."""
+
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.files import reading
+
+# Far above any model of this family; a damaged count is noticed before it is followed.
+_MOST = 200_000
+_LARGEST_OPTIONS = 4096
+_DTYPES = {"FLOAT32": "<f4", "FLOAT16": "<f2", "INT32": "<i4", "INT64": "<i8", "INT8": "i1", "UINT8": "u1"}
+
+# What the flatbuffers library raises when offsets lead astray.
+_DAMAGE = (
+    struct.error,
+    IndexError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    KeyError,
+    OverflowError,
+    AssertionError,
+    RecursionError,
+    MemoryError,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Operation:
+    """kind: the builtin's name, or a custom operation's own; inputs and outputs: tensor numbers, -1 for none."""
+
+    kind: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    table: Any
+
+    def option(self, options: type, name: str, default: int = 0):
+        """One field of the builtin options, which the file leaves out where all are defaults."""
+        table = self.table.BuiltinOptions()
+        if table is None:
+            return default
+        typed = options()
+        typed.Init(table.Bytes, table.Pos)
+        return getattr(typed, name)()
+
+    def custom_options(self) -> dict:
+        """A custom operation's options, a FlexBuffers map."""
+        from flatbuffers import flexbuffers
+
+        size = self.table.CustomOptionsLength()
+        if not size:
+            return {}
+        if size > _LARGEST_OPTIONS:
+            raise RecipeError(f"'{self.kind}' has {size} bytes of options; the file is damaged.")
+        options = flexbuffers.Loads(bytes(self.table.CustomOptionsAsNumpy()))
+        return options if isinstance(options, dict) else {}
+
+
+class FlatModel:
+    """The first subgraph of a .tflite file.
+
+    inputs, outputs: name → tensor number; producer: tensor number → Operation.
+    """
+
+    def __init__(self, data: bytes, schema: ModuleType):
+        self.schema = schema
+        self._model = schema.Model.GetRootAs(data, 0)
+        if not self._model.SubgraphsLength():
+            raise RecipeError("holds no graph")
+        self._graph = self._model.Subgraphs(0)
+        names = {code: name for name, code in vars(schema.TensorType).items() if isinstance(code, int)}
+        self._type_names = names
+        self.inputs = self._named(self._graph.InputsLength(), self._graph.Inputs)
+        self.outputs = self._named(self._graph.OutputsLength(), self._graph.Outputs)
+        self.operations = [self._operation(index) for index in _range(self._graph.OperatorsLength())]
+        self.producer = {output: op for op in self.operations for output in op.outputs}
+
+    def _named(self, count: int, at) -> dict[str, int]:
+        return {self.name(at(index)): int(at(index)) for index in _range(count)}
+
+    def _operation(self, index: int) -> Operation:
+        table = self._graph.Operators(index)
+        code = self._model.OperatorCodes(table.OpcodeIndex())
+        builtin = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
+        custom = builtin == self.schema.BuiltinOperator.CUSTOM
+        kind = code.CustomCode().decode(errors="replace") if custom else self.schema.opcode2name(builtin)
+        inputs = tuple(int(table.Inputs(i)) for i in _range(table.InputsLength()))
+        return Operation(kind, inputs, tuple(int(table.Outputs(i)) for i in _range(table.OutputsLength())), table)
+
+    def _tensor(self, number: int):
+        if not 0 <= number < self._graph.TensorsLength():
+            raise IndexError(f"tensor {number}")
+        return self._graph.Tensors(number)
+
+    def name(self, number: int) -> str:
+        return (self._tensor(number).Name() or b"").decode(errors="replace")
+
+    def shape(self, number: int) -> tuple[int, ...]:
+        tensor = self._tensor(number)
+        return tuple(int(tensor.Shape(axis)) for axis in _range(tensor.ShapeLength()))
+
+    def raw(self, number: int) -> bytes | None:
+        """The stored bytes of a constant; None for a tensor that is computed."""
+        buffer = self._model.Buffers(self._tensor(number).Buffer())
+        return bytes(buffer.DataAsNumpy()) if buffer.DataLength() else None
+
+    def is_quantized(self, number: int) -> bool:
+        return self._type_names[self._tensor(number).Type()] in ("INT8", "UINT8")
+
+    def constant(self, number: int) -> np.ndarray | None:
+        """A constant's value, dequantised to float32 where it is stored in 8 or 16 bits; None if computed."""
+        producer = self.producer.get(number)
+        if producer and producer.kind == "DEQUANTIZE":
+            number = producer.inputs[0]
+        elif producer:
+            return None
+        data = self.raw(number)
+        if data is None:
+            return None
+        type_name = self._type_names[self._tensor(number).Type()]
+        values = np.frombuffer(data, _DTYPES[type_name]).reshape(self.shape(number))
+        if type_name in ("INT8", "UINT8"):
+            return self._dequantize(number, values)
+        return values.astype(np.float32) if type_name == "FLOAT16" else values
+
+    def _dequantize(self, number: int, values: np.ndarray) -> np.ndarray:
+        quantization = self._tensor(number).Quantization()
+        if quantization is None or not quantization.ScaleLength():
+            raise RecipeError(f"tensor '{self.name(number)}' is stored in 8 bits, but without a scale")
+        scale = np.array(quantization.ScaleAsNumpy(), np.float32)
+        zero = np.zeros(len(scale), np.int64)
+        if quantization.ZeroPointLength():
+            zero = np.array(quantization.ZeroPointAsNumpy())
+        if values.dtype == np.uint8 and not zero.any():
+            values = values.view(np.int8)  # TensorFlow before 1.14 labelled symmetric weights so
+        if len(scale) > 1:
+            shape = [1] * values.ndim
+            shape[quantization.QuantizedDimension()] = -1
+            scale, zero = scale.reshape(shape), zero.reshape(shape)
+        if not zero.any():
+            return values * scale
+        return (values - zero).astype(np.float32) * scale
+
+    def strings(self, number: int) -> list[bytes]:
+        """A STRING constant: int32 count, int32 offsets[count + 1], bytes."""
+        data = self.raw(number)
+        if data is None:
+            raise RecipeError(f"'{self.name(number)}' has no value")
+        (count,) = struct.unpack_from("<i", data)
+        if not 0 <= count <= len(data) // 4:
+            raise RecipeError(f"'{self.name(number)}' would hold {count} strings; the file is damaged.")
+        ends = struct.unpack_from(f"<{count + 1}i", data, 4)
+        return [data[start:end] for start, end in pairwise(ends)]
+
+
+def _range(count: int) -> range:
+    if count > _MOST:
+        raise RecipeError(f"a list of {count} entries; the file is damaged.")
+    return range(count)
+
+
+@contextmanager
+def open_flat(path: Path) -> Iterator[FlatModel]:
+    """Reads a .tflite file; the block may read on in it.
+
+    Raises RecipeError naming `path` where the file is damaged, also when that shows only inside the block.
+    """
+    try:
+        import tflite
+    except ImportError:
+        raise RecipeError(
+            f"{path}: reading .tflite files needs the package 'tflite': pip install deepspeech-recipe[tflite]"
+        ) from None
+    with reading(path):
+        data = path.read_bytes()
+    try:
+        yield FlatModel(data, tflite)
+    except _DAMAGE as error:
+        raise RecipeError(f"{path}: the .tflite file is damaged ({type(error).__name__}: {error}).") from error
