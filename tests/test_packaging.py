@@ -1,0 +1,111 @@
+"""Three ways to the plugin: a checkout, an installed wheel, both directories copied somewhere; with the real `mo`."""
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("deepspeech_recipe", "mo_extensions")
+_LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc")
+
+
+def run(*command, cwd, path=()) -> str:
+    """Runs a command in `cwd` with nothing but `path` on PYTHONPATH; returns what it printed."""
+    env = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    if path:
+        env["PYTHONPATH"] = os.pathsep.join(map(str, path))
+    done = subprocess.run([*map(str, command)], cwd=cwd, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def mo(graph, extensions, folder, **options):
+    """Runs the real `mo` from `folder`; returns the metadata of the IR."""
+    import openvino as ov
+
+    from deepspeech_recipe.passes.metadata import read_metadata
+
+    command = Path(sys.executable).with_name("mo")
+    printed = run(command, "--input_model", graph, "--extensions", extensions, "-o", folder, cwd=folder, **options)
+    assert "DeepSpeech v0.7 to v0.9 or Coqui STT" in printed
+    model = ov.Core().read_model(folder / f"{graph.stem}.xml")
+    assert [node.get_type_name() for node in model.get_ops()].count("LSTMSequence") == 1
+    return read_metadata(model)
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory) -> Path:
+    """A copy of what makes the package, to build in."""
+    source = tmp_path_factory.mktemp("source")
+    for name in PACKAGES:
+        shutil.copytree(ROOT / name, source / name, ignore=_LEFT_OUT)
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE", "MANIFEST.in"):
+        shutil.copy(ROOT / name, source)
+    # Directories that lie beside the packages in a checkout do not belong into the wheel.
+    for name in ("tests", "training", "docs"):
+        (source / name).mkdir()
+        (source / name / "__init__.py").touch()
+    return source
+
+
+@pytest.fixture(scope="module")
+def wheel(source, tmp_path_factory) -> Path:
+    """Built as `pip install .` builds it, without the network."""
+    out = tmp_path_factory.mktemp("wheel")
+    pip = (sys.executable, "-m", "pip", "wheel", "--quiet", "--no-index", "--no-build-isolation", "--no-deps")
+    run(*pip, "--wheel-dir", out, source, cwd=out)
+    (built,) = out.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def installed(wheel, tmp_path_factory) -> Path:
+    """The wheel installed into a directory of its own."""
+    target = tmp_path_factory.mktemp("site")
+    pip = (sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps")
+    run(*pip, "--target", target, wheel, cwd=target)
+    return target
+
+
+def test_the_wheel_holds_both_packages_whole_and_nothing_else(source, wheel):
+    files = (path for package in PACKAGES for path in (source / package).rglob("*") if path.is_file())
+    names = set(zipfile.ZipFile(wheel).namelist())
+    metadata = {name for name in names if ".dist-info/" in name}
+    assert names - metadata == {path.relative_to(source).as_posix() for path in files}
+    assert {"mo_extensions/internal_state.json", "deepspeech_recipe/data/model/output_graph.pb"} <= names
+    assert any(name.endswith("licenses/LICENSE") for name in metadata)
+
+
+def test_the_installed_command_runs(installed, tmp_path):
+    command = installed / "bin" / "deepspeech-recipe"
+    assert run(command, "extensions", cwd=tmp_path, path=[installed]).strip() == str(installed / "mo_extensions")
+
+
+@pytest.mark.requires_mo
+def test_mo_with_the_installed_package(graph_file, installed, tmp_path):
+    command = installed / "bin" / "deepspeech-recipe"
+    extensions = run(command, "extensions", cwd=tmp_path, path=[installed]).strip()
+    metadata = mo(graph_file("0.9"), extensions, tmp_path, path=[installed])
+    assert metadata["converter"].startswith("mo")
+
+
+@pytest.mark.requires_mo
+def test_mo_with_a_bare_checkout(graph_file, tmp_path):
+    metadata = mo(graph_file("0.9"), ROOT / "mo_extensions", tmp_path)
+    assert metadata["converter"].startswith("mo")
+
+
+@pytest.mark.requires_mo
+def test_mo_with_a_copy_of_both_directories(graph_file, tmp_path):
+    for name in PACKAGES:
+        shutil.copytree(ROOT / name, tmp_path / "copy" / name, ignore=_LEFT_OUT)
+    (tmp_path / "copy/deepspeech_recipe/version.py").write_text('__version__ = "9.9.9"\n')
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    metadata = mo(graph_file("0.9"), tmp_path / "copy" / "mo_extensions", folder)
+    assert metadata["recipe_version"] == "9.9.9"
