@@ -1,0 +1,91 @@
+"""The command `deepspeech-recipe`: one module here for each of its commands.
+
+A command's module has HELP, `add_arguments(parser)` and `run(arguments) -> exit code`; it loads what it needs
+when it runs. Results go to stdout, progress to stderr. Exit codes: 0 done, 1 a check failed, 2 bad usage or bad
+input (one line on stderr), 130 interrupted.
+"""
+
+import argparse
+import importlib
+import os
+import sys
+
+from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.version import __version__
+
+PROGRAM = "deepspeech-recipe"
+COMMANDS = ("inspect", "unpack", "extensions", "demo")
+_EXIT_CODES = "Exit codes: 0 done, 1 a check failed, 2 bad usage or bad input."
+_INTERRUPTED, _BROKEN_PIPE = 130, 141
+
+
+class UsageError(RecipeError):
+    """What argparse does not accept."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Errors become one line, as all others are."""
+
+    def error(self, message: str):
+        command = self.prog.removeprefix(PROGRAM).strip()
+        raise UsageError(f"{command + ': ' if command else ''}{message} (see {self.prog} --help)")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog=PROGRAM,
+        description="Converts DeepSpeech and Coqui STT models to OpenVINO.",
+        epilog=_EXIT_CODES,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", dest="command", required=True)
+    for name in COMMANDS:
+        module = importlib.import_module(f"{__name__}.{name}")
+        command = commands.add_parser(
+            name, help=module.HELP, description=module.__doc__, epilog=_EXIT_CODES, allow_abbrev=False,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )  # fmt: skip
+        module.add_arguments(command)
+        command.set_defaults(run=module.run)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs a command line and returns its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a terminal without UTF-8 is no reason to stop
+    try:
+        arguments = build_parser().parse_args(argv)
+        code = arguments.run(arguments)
+        sys.stdout.flush()
+        return code
+    except RecipeError as error:
+        return _fail(str(error))
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except BrokenPipeError:
+        _drop_stdout()
+        return _BROKEN_PIPE
+    except OSError as error:
+        _drop_stdout()
+        where = f"{error.filename}: " if error.filename else ""
+        return _fail(f"{where}{error.strerror or error}.")
+    except MemoryError:
+        return _fail("out of memory.")
+
+
+def _fail(message: str) -> int:
+    print(f"{PROGRAM}: error: {' '.join(message.split())}", file=sys.stderr)
+    return 2
+
+
+def _drop_stdout() -> None:
+    """What is still buffered cannot be written; Python would say so again at its end."""
+    try:
+        descriptor = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(descriptor, sys.stdout.fileno())
+        os.close(descriptor)
+    except (OSError, ValueError):
+        pass

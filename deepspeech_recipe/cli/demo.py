@@ -1,0 +1,16 @@
+"""Converts the bundled model with Model Optimizer, compares it with TensorFlow, and transcribes its recordings.
+
+Exit code 1 if a difference is too large or a text is not as expected.
+"""
+
+HELP = "the bundled model: convert, compare, transcribe"
+
+
+def add_arguments(parser) -> None:
+    parser.add_argument("-o", "--output", metavar="DIR", help="where the IR goes (default: a new temporary directory)")
+
+
+def run(arguments) -> int:
+    from deepspeech_recipe.demo import demo
+
+    return 0 if demo(arguments.output, say=lambda line: print(line, flush=True)) else 1

@@ -1,0 +1,14 @@
+"""Prints the directory for Model Optimizer: mo --input_model MODEL.pb --extensions "$(deepspeech-recipe extensions)\""""
+
+HELP = "print the directory for `mo --extensions`"
+
+
+def add_arguments(parser) -> None:
+    pass
+
+
+def run(arguments) -> int:
+    from deepspeech_recipe.extensions import extensions
+
+    print(extensions())
+    return 0

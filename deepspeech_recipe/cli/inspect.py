@@ -1,0 +1,100 @@
+"""Prints what a model file holds: generation, sizes, tensors and their roles, audio settings, alphabet.
+
+A graph that is no DeepSpeech model is described as far as it was recognised, with exit code 0. A DeepSpeech model
+that cannot be converted exactly is refused with the reason and exit code 2, as `convert` would.
+"""
+
+import json
+from collections.abc import Iterator
+
+from deepspeech_recipe.cli.text import byte_count, rows, shape
+
+HELP = "what a model file holds"
+
+
+def add_arguments(parser) -> None:
+    parser.add_argument("model", metavar="MODEL", help="a model file or directory")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+
+
+def run(arguments) -> int:
+    from deepspeech_recipe.inspect import inspect
+
+    found = inspect(arguments.model)
+    print(json.dumps(found, indent=2, ensure_ascii=False) if arguments.json else "\n".join(_lines(found)))
+    return 0
+
+
+def _lines(found: dict) -> Iterator[str]:
+    file, model = found["file"], found["deepspeech"]
+    size = "" if file["size"] is None else f", {byte_count(file['size'])}"
+    yield f"{file['path']}: {file['kind']}{size}, {file['nodes']} nodes"
+    yield from (f"  {note}" for note in found["notes"])
+    if model is None:
+        yield from _no_deepspeech(found)
+        return
+    yield f"DeepSpeech {model['generation']}"
+    yield from rows(_sizes(model))
+    yield from ("", "Tensors")
+    yield from rows(_tensors(model["tensors"]))
+    yield from ("", "Audio and text")
+    yield from rows(_audio_and_text(model))
+
+
+def _no_deepspeech(found: dict) -> Iterator[str]:
+    yield f"no DeepSpeech model: {found['why_not']}"
+    for lstm in found["lstms"]:
+        kinds = {f"{role} in {state['kind']} '{state['name']}'" for role, state in lstm["states"].items() if state}
+        yield (
+            f"  fused LSTM '{lstm['node']}' ({lstm['input_size']} → {lstm['hidden_size']}) can become an LSTMSequence"
+            f"{'; state: ' + ', '.join(sorted(kinds)) if kinds else ''}"
+        )
+    yield from (f"  left as it is: {reason}" for reason in found["refused"])
+
+
+def _sizes(model: dict) -> Iterator[tuple[str, ...]]:
+    frames = 2 * model["n_context"] + 1
+    yield "windows", f"{frames} frames ({model['n_context']} on each side) of {model['n_input']} features"
+    yield "dense layers", f"{', '.join(map(str, model['dense_sizes']))}{', layer norm' if model['layer_norm'] else ''}"
+    yield "LSTM", f"{model['hidden_size']} cells, forget bias {model['forget_bias']:g} ('{model['lstm_node']}')"
+    yield "time steps", str(model["time_steps"])
+    yield "batch", str(model["batch"])
+    yield "state", f"in {model['state']}, last state by {model['last_state']}" if model["state"] != "none" else "none"
+    yield "logits", f"{model['head']}, {model['classes']} classes"
+
+
+def _tensors(tensors: dict) -> Iterator[tuple[str, ...]]:
+    for role, tensor in tensors.items():
+        names = ", ".join([tensor["name"], *tensor["aliases"]])
+        yield tensor["direction"], role, "" if tensor["shape"] is None else shape(tensor["shape"]), names
+
+
+def _audio_and_text(model: dict) -> Iterator[tuple[str, ...]]:
+    features = model["features"]
+    yield "sample rate", _or_unknown(model["sample_rate"], "Hz")
+    yield "window, step", f"{_or_unknown(model['window_ms'], 'ms')}, {_or_unknown(model['step_ms'], 'ms')}"
+    if features is None:
+        yield "features", "not in the graph: the program computes the MFCCs"
+    else:
+        yield (
+            "features",
+            f"window {features['window_size']}, stride {features['stride']} samples; "
+            f"{features['filterbank_channel_count']} mel channels from {features['lower_frequency_limit']:g} to "
+            f"{features['upper_frequency_limit']:g} Hz; {features['dct_coefficient_count']} MFCCs",
+        )
+    yield "beam width", _or_unknown(model["beam_width"])
+    yield "language", _or_unknown(model["language"])
+    yield "alphabet", _alphabet(model["alphabet"])
+
+
+def _or_unknown(value, unit: str = "") -> str:
+    return "not in the file" if value is None else f"{value} {unit}".rstrip()
+
+
+def _alphabet(alphabet: dict | None) -> str:
+    if alphabet is None:
+        return "not in the file"
+    labels = alphabet["labels"]
+    if alphabet["encoding"] != "utf-8":
+        return f"{len(labels)} labels that are bytes, not text"
+    return f"{len(labels)} labels: {' '.join('␣' if label == ' ' else label for label in labels)}"

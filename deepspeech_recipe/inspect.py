@@ -1,0 +1,118 @@
+"""What a model file holds, as plain values."""
+
+import os
+from pathlib import Path
+
+from deepspeech_recipe.files import naming
+
+
+def inspect(model: str | os.PathLike) -> dict:
+    """Reads and recognises a model file. Needs neither TensorFlow nor OpenVINO.
+
+    Returns one document of JSON values:
+    file: path, kind (of `sources.open_model`), size in bytes (a directory's files added up), nodes of the graph;
+    notes: what was found and done while reading;
+    deepspeech: None, or sizes, state, head, audio settings, metadata, and `tensors`: for every tensor of the IR
+    contract its name and other names in the graph, and its shape (-1: open);
+    why_not: what a DeepSpeech model would have had, where deepspeech is None;
+    lstms: the fused LSTMs that can be converted; refused: reasons for those that cannot.
+    Raises RecipeError for a file that is no model, Refusal for a DeepSpeech model that cannot be converted exactly.
+    """
+    from deepspeech_recipe.graphdef.view import GraphView
+    from deepspeech_recipe.recognise.graph import recognise
+    from deepspeech_recipe.sources import open_model
+
+    source = open_model(model)
+    with naming(model):
+        view = GraphView(source.graph.node)
+        found = recognise(view)
+    return {
+        "file": {
+            "path": str(model),
+            "kind": source.kind,
+            "size": _size(source.path),
+            "nodes": len(view.nodes),
+        },
+        "notes": list(source.notes),
+        "deepspeech": None if found.deepspeech is None else _deepspeech(view, found.deepspeech, source),
+        "why_not": found.why_not,
+        "lstms": [_lstm(stateful) for stateful in found.lstms],
+        "refused": [str(refusal) for refusal in found.refused],
+    }
+
+
+def _deepspeech(view, model, source) -> dict:
+    from deepspeech_recipe.passes.metadata import alphabet_json, model_metadata
+    from deepspeech_recipe.sources.source import METADATA
+
+    metadata = model_metadata(model)
+    del metadata["recipe"], metadata["recipe_version"]
+    for key in METADATA:
+        if metadata[key] is None and key in source.metadata:
+            value = source.metadata[key]
+            metadata[key] = alphabet_json(_labels(value)) if key == "alphabet" else value
+    return {
+        **metadata,
+        "time_steps": model.time_steps or "dynamic",
+        "batch": model.batch or "dynamic",
+        "head": model.head,
+        "state": {"variable": "variables", "input": "placeholders", "constant": "none"}[model.state_c.kind],
+        "last_state": model.lstm.last_state_form,
+        "forget_bias": model.lstm.forget_bias,
+        "lstm_node": model.lstm.node,
+        "tensors": _tensors(view, model),
+    }
+
+
+def _labels(serialized: bytes) -> list[bytes]:
+    from deepspeech_recipe.alphabet import parse_alphabet
+
+    return parse_alphabet(serialized)
+
+
+def _tensors(view, model) -> dict:
+    """Contract name → direction, tensor in the graph, other names of it, shape; then what the contract drops."""
+    from deepspeech_recipe.rewrite.deepspeech import inputs, outputs
+
+    state = [model.batch or -1, model.lstm.hidden_size]
+    shapes = {
+        "input_node": [model.batch or -1, model.time_steps or -1, model.window_frames, model.n_input],
+        "logits": [model.time_steps or -1, model.batch or -1, model.classes],
+    }
+    tensors = {
+        name: _tensor(view, tensor, direction, shapes.get(name, state))
+        for direction, group in (("input", inputs(model)), ("output", outputs(model)))
+        for name, tensor in group.items()
+    }
+    if model.lengths is not None:
+        tensors["lengths"] = _tensor(view, model.lengths, "dropped", [model.batch or -1])
+    if model.audio is not None:
+        tensors["samples"] = _tensor(view, model.audio.samples, "features", None)
+        tensors["mfccs"] = _tensor(view, model.audio.mfccs, "features", None)
+    return tensors
+
+
+def _tensor(view, tensor, direction: str, shape) -> dict:
+    names = [str(alias) for alias in view.aliases(tensor)[1:]]
+    return {"direction": direction, "name": str(tensor), "aliases": names, "shape": shape}
+
+
+def _lstm(stateful) -> dict:
+    lstm = stateful.lstm
+    return {
+        "node": lstm.node,
+        "input_size": lstm.input_size,
+        "hidden_size": lstm.hidden_size,
+        "lengths": None if lstm.lengths is None else str(lstm.lengths),
+        "states": {
+            role: None if state is None else {"kind": state.kind, "name": state.name}
+            for role, state in (("c", stateful.state_c), ("h", stateful.state_h))
+        },
+    }
+
+
+def _size(path: Path) -> int | None:
+    """Bytes; None for a checkpoint's prefix, which is no file of its own."""
+    if path.is_dir():
+        return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    return path.stat().st_size if path.exists() else None
