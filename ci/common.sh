@@ -1,0 +1,55 @@
+# Shared by ci/test and ci/demo: finding a Python, making a virtual environment, saying what is done.
+# shellcheck shell=bash
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PYTHONUNBUFFERED=1
+# A PYTHONPATH from outside would mix other packages in.
+unset PYTHONPATH PYTHONHOME
+
+say() { printf '\n=== %s [%d:%02d]\n' "$1" $((SECONDS / 60)) $((SECONDS % 60)); }
+
+# find_python MAX_MINOR: the first Python 3.10 … 3.MAX_MINOR that runs and can make virtual environments.
+find_python() {
+    local max=$1 candidate
+    local -a candidates=()
+    [ -z "${PYTHON:-}" ] || candidates+=("$PYTHON")
+    for minor in 13 12 11 10; do
+        [ "$minor" -gt "$max" ] || candidates+=("python3.$minor")
+    done
+    candidates+=(python3 python)
+    for minor in 13 12 11 10; do # pyenv: the shim may point nowhere while the version is there
+        [ "$minor" -gt "$max" ] || candidates+=("${PYENV_ROOT:-$HOME/.pyenv}"/versions/3."$minor".*/bin/python)
+    done
+    for candidate in "${candidates[@]}"; do
+        if "$candidate" -c "import sys, venv, ensurepip; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, $max))" \
+            >/dev/null 2>&1; then
+            printf '%s' "$candidate"
+            return
+        fi
+    done
+    echo "No Python 3.10 to 3.$max with the venv module was found. Install one, or name it: PYTHON=/path/to/python $0" >&2
+    return 2
+}
+
+# make_venv DIRECTORY MAX_MINOR EXTRAS: a virtual environment with what the project needs, but not the project.
+# It is made again when what it needs has changed.
+make_venv() {
+    local directory=$1 max=$2 extras=$3 python stamp
+    stamp="$extras $(cksum <pyproject.toml)"
+    if [ -x "$directory/bin/python" ] && [ "$(cat "$directory/.made-for" 2>/dev/null)" = "$stamp" ]; then
+        say "Using $directory ($("$directory/bin/python" --version))"
+        return
+    fi
+    python=$(find_python "$max")
+    say "Making $directory with $("$python" --version) ($python)"
+    "$python" -m venv --clear "$directory"
+    "$directory/bin/python" -m pip install --quiet --upgrade pip
+    say "Installing from PyPI: the project's needs, with the extras $extras"
+    # Builds and installs the project as a user would; what runs afterwards is the checkout itself.
+    "$directory/bin/python" -m pip install --quiet ".[$extras]"
+    "$directory/bin/python" -m pip uninstall --quiet --yes deepspeech-recipe
+    rm -rf build ./*.egg-info
+    "$directory/bin/python" -m pip list --format=freeze | grep -iE '^(openvino|tensorflow-cpu|numpy|protobuf|tflite|pytest|ruff)' | tr '\n' ' '
+    echo
+    printf '%s' "$stamp" >"$directory/.made-for"
+}
