@@ -1,0 +1,89 @@
+"""Edits on a GraphDef, for OpenVINO's TensorFlow frontend: what `mo_graph` does for Model Optimizer."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from deepspeech_recipe.graphdef.build import FLOAT, DType, GraphBuilder, set_attr
+from deepspeech_recipe.graphdef.tensor import to_numpy
+from deepspeech_recipe.graphdef.view import GraphView, Tensor
+from deepspeech_recipe.rewrite.edits import RECIPE_LSTM, Edits, NewNode
+from deepspeech_recipe.rewrite.reach import edited_inputs, needed
+
+# RecipeWeight  no input; output: the weight `index` of EditedGraph.weights
+WEIGHT = "RecipeWeight"
+_LARGE = 256  # elements
+
+
+@dataclass
+class EditedGraph:
+    """graph: a GraphDef in which large constants are RecipeWeight nodes; weights: their values by index.
+
+    Weights thus reach OpenVINO without a trip through a file, and lie in memory once.
+    """
+
+    graph: object
+    weights: list[np.ndarray] = field(default_factory=list)
+
+
+def apply_edits(graph, view: GraphView, edits: Edits, outputs: Iterable[str], inputs: Mapping = {}) -> EditedGraph:
+    """The part of a GraphDef that the output nodes need, edited; `graph` itself stays as it is.
+
+    inputs: nodes that become float placeholders → their shapes, -1 where open.
+    """
+    edges = edited_inputs(view, edits)
+    kept = needed(edges | dict.fromkeys(inputs, ()), outputs)
+    edited = EditedGraph(None)
+    builder = GraphBuilder(graph.versions.producer)
+    written = {node.name for node in edits.replace} | set(inputs)
+    for pb in graph.node:
+        if pb.name not in kept or pb.name in written:
+            continue
+        if pb.op == "Const" and math.prod(dim.size for dim in pb.attr["value"].tensor.tensor_shape.dim) >= _LARGE:
+            _weight(builder, edited, pb.name, to_numpy(pb.attr["value"].tensor))
+            continue
+        copy = builder.graph.node.add()
+        copy.CopyFrom(pb)
+        del copy.input[:]
+        copy.input.extend(str(tensor) for tensor in edges[pb.name])
+        copy.input.extend(f"^{name}" for name in view.nodes[pb.name].control_inputs if name in kept)
+    for node in (*edits.replace, *edits.add):
+        if node.name in kept and node.name not in inputs:
+            _write(builder, edited, node)
+    for name, shape in inputs.items():
+        if name in kept:
+            builder.placeholder(name, FLOAT, tuple(shape))
+    edited.graph = builder.graph
+    return edited
+
+
+def names_only(graph) -> GraphView:
+    """A view of the graph's nodes and edges that does not hold its constants in memory."""
+    builder = GraphBuilder()
+    for pb in graph.node:
+        builder.node(pb.name, pb.op, pb.input)
+    return GraphView(builder.graph.node)
+
+
+def _weight(builder: GraphBuilder, edited: EditedGraph, name: str, value: np.ndarray) -> None:
+    builder.node(name, WEIGHT, index=len(edited.weights))
+    edited.weights.append(np.require(value, requirements=["C", "W"]))  # OpenVINO shares no other memory
+
+
+def _write(builder: GraphBuilder, edited: EditedGraph, node: NewNode) -> None:
+    inputs, attributes = list(node.inputs), dict(node.attributes)
+    if node.op == RECIPE_LSTM:
+        for letter, value in zip("WRB", attributes.pop("weights"), strict=True):
+            _weight(builder, edited, f"{node.name}/{letter}", value)
+            inputs.append(Tensor(f"{node.name}/{letter}"))
+        attributes |= {"steps": attributes["steps"] or 0, "node": node.name}
+    elif node.op == "Identity":
+        attributes["T"] = DType(FLOAT)
+    elif node.op == "Placeholder":
+        attributes["dtype"] = DType(FLOAT)
+    written = builder.graph.node.add(name=node.name, op=node.op)
+    written.input.extend(map(str, inputs))
+    for name, value in attributes.items():
+        set_attr(written, name, value)
