@@ -31,9 +31,12 @@ def prepare(graph, operations: dict) -> None:
 
 def _prepare_deepspeech(graph, argv, view: GraphView, model: DeepSpeech, options, operations) -> None:
     ordered = argv.output is None
-    steps, batch = mo_request.complete_deepspeech(argv, view, model)
+    sizes = mo_request.complete_deepspeech(argv, view, model)
     mo_graph.apply_edits(graph, rewrite_deepspeech(view, model), operations)
-    _say(one_line(model, steps=steps, batch=batch))
+    if sizes is None:
+        _say(f"DeepSpeech {model.generation}: only its feature part, {model.audio.samples} → {model.audio.mfccs}")
+        return
+    _say(one_line(model, steps=sizes[0], batch=sizes[1]))
     conversion = Conversion(converter=f"mo, plugin {__version__}", **options)
     on_finished(graph, "contract", lambda ov_model: finish(ov_model, view, model, conversion, ordered=ordered))
 

@@ -17,9 +17,10 @@ from deepspeech_recipe.rewrite.deepspeech import outputs as contract_outputs
 ENFORCED = "One call consumes all of its time steps (time_len == seq_len)"
 
 
-def complete_deepspeech(argv, view: GraphView, model: DeepSpeech) -> tuple[int | None, int | None]:
+def complete_deepspeech(argv, view: GraphView, model: DeepSpeech) -> tuple[int | None, int | None] | None:
     """Fills in inputs and outputs of the acoustic model; returns (time steps, batch), None where dynamic.
 
+    Returns None where only the feature part was asked for.
     Raises RecipeError where the request contradicts time_len == seq_len.
     """
     shapes = _named_shapes(argv, view, model)
@@ -27,9 +28,14 @@ def complete_deepspeech(argv, view: GraphView, model: DeepSpeech) -> tuple[int |
     if _is_audio_only(view, model, shapes, outputs):
         if outputs is None:
             argv.output = [model.audio.mfccs.node]
-        return None, None
-    windows = _sizes(shapes.get(model.windows.node)) or (model.batch, model.time_steps)
-    batch, steps = windows[0] if argv.batch is None else argv.batch, windows[1]
+        if not shapes:
+            argv.placeholder_shapes = {model.audio.samples.node: None}
+        return None
+    if argv.batch is not None:
+        # MO's own --batch wants the graph to leave the batch open; here it is known where the batch is.
+        shapes[model.windows.node] = _windows_shape(model, argv.batch)
+        argv.batch = None
+    batch, steps = (_sizes(shapes.get(model.windows.node)) or (model.batch, model.time_steps))[:2]
     _take_lengths(argv, shapes, model, batch, steps)
     if shapes or argv.freeze_placeholder_with_value:
         _add_missing_inputs(shapes, model, batch)
@@ -50,6 +56,11 @@ def complete_general(argv, variables: list[str], new_states: list[str]) -> None:
             shapes.setdefault(name, None)
     if argv.output is not None:
         argv.output += [name for name in new_states if name not in argv.output]
+
+
+def _windows_shape(model: DeepSpeech, batch: int) -> PartialShape:
+    steps = -1 if model.time_steps is None else model.time_steps
+    return PartialShape([batch, steps, model.window_frames, model.n_input])
 
 
 def _named_shapes(argv, view: GraphView, model: DeepSpeech) -> dict:

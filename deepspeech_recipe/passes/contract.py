@@ -16,7 +16,7 @@ STATE_PAIRS = {"previous_state_c": "new_state_c", "previous_state_h": "new_state
 
 @dataclass(frozen=True)
 class Conversion:
-    """How a model was converted: the converter and its options, named as on the command line. head None: the graph's."""
+    """How a model was converted. head None: as in the graph."""
 
     converter: str
     state: str = "external"

@@ -64,7 +64,8 @@ def read_metadata(model) -> dict:
     """Metadata of an ov.Model. Raises RecipeError where there is none."""
     if not model.has_rt_info(PATH):
         raise RecipeError(
-            "The IR has no deepspeech_recipe metadata. Convert it with this project's `convert`, or with mo and the plugin"
+            "The IR has no deepspeech_recipe metadata. Convert the model with `deepspeech-recipe convert`, or with mo "
+            "and the plugin"
         )
     value = model.get_rt_info(PATH)
     try:

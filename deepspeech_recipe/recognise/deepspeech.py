@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
 from deepspeech_recipe.recognise.audio import AudioPart, recognise_audio
-from deepspeech_recipe.recognise.lstm import HIDDEN_STATES, X, FusedLstm, recognise_lstm
+from deepspeech_recipe.recognise.lstm import HIDDEN_STATES, FusedLstm, X, recognise_lstm
 from deepspeech_recipe.recognise.metadata import Metadata, read_metadata
 from deepspeech_recipe.recognise.state import State, recognise_state
 

@@ -114,7 +114,8 @@ def _from_flat(view: GraphView, reshape: Node, lengths: Tensor | None) -> list[L
         axis = view.scalar(reader.inputs[2]) if len(reader.inputs) > 2 else 0
         if reader.op not in ("Gather", "GatherV2") or reader.inputs[0] != read or axis != 0:
             raise Refusal(
-                f"The flattened states are read by a {reader.op}, where a Gather at length·batch + range was looked for",
+                f"The flattened states are read by a {reader.op}, where a Gather at length·batch + range "
+                "was looked for",
                 node=reader.name,
                 remedy="Only last states can be taken out of an LSTMSequence; remove this reader from the graph",
             )

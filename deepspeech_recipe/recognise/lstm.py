@@ -52,7 +52,7 @@ class FusedLstm:
 def recognise_lstm(view: GraphView, node: Node) -> FusedLstm:
     """Describes the BlockLSTM or BlockLSTMV2 `node`. Raises Refusal where an LSTMSequence would differ."""
     _check_attributes(node)
-    kernel, bias = _weights(view, node)
+    kernel = _check_weights(view, node)
     lengths, steps = _lengths(view, node)
     _check_outputs(view, node)
     last_c, others = find_last_states(view, Tensor(node.name, CELL_STATES), node.inputs[CS_PREV], lengths)
@@ -122,7 +122,8 @@ def _check_attributes(node: Node) -> None:
         )
 
 
-def _weights(view: GraphView, node: Node) -> tuple[np.ndarray, np.ndarray]:
+def _check_weights(view: GraphView, node: Node) -> np.ndarray:
+    """The weight matrix, where it and the bias are constants that fit together."""
     kernel, bias = view.value(node.inputs[W]), view.value(node.inputs[B])
     for what, value, port in (("weight matrix", kernel, W), ("bias", bias, B)):
         if value is None:
@@ -138,7 +139,7 @@ def _weights(view: GraphView, node: Node) -> tuple[np.ndarray, np.ndarray]:
         )
     if kernel.shape[0] <= bias.size // 4:
         raise Refusal(f"The LSTM's weight matrix {list(kernel.shape)} leaves no room for an input", node=node.name)
-    return kernel, bias
+    return kernel
 
 
 def _lengths(view: GraphView, node: Node) -> tuple[Tensor | None, int | None]:

@@ -93,7 +93,7 @@ class RecipeLSTMSequence(Op):
                 f"The graph runs the LSTM for {node.steps} steps, but its sequence has {time} steps. "
                 f"Node at fault: '{name}'. Give the input {node.steps} time steps."
             )
-        node.out_port(0).data.set_shape(shape_array([batch, 1, time, node.hidden_size]))
-        for port in (1, 2):
-            if port in node.out_ports() and not node.out_port(port).disconnected():
-                node.out_port(port).data.set_shape(shape_array([batch, 1, node.hidden_size]))
+        shapes = ([batch, 1, time, node.hidden_size], *[[batch, 1, node.hidden_size]] * 2)
+        for port, shape in enumerate(shapes):
+            if node.is_out_port_connected(port):
+                node.out_port(port).data.set_shape(shape_array(shape))

@@ -1,4 +1,3 @@
-from ...ops.recipe_lstm import RecipeLSTMSequence
 from openvino.tools.mo.front.common.partial_infer.utils import int64_array
 from openvino.tools.mo.front.common.replacement import FrontReplacementPattern
 from openvino.tools.mo.front.tf.graph_utils import create_op_with_const_inputs
@@ -6,11 +5,17 @@ from openvino.tools.mo.graph.graph import Graph, Node, rename_nodes
 from openvino.tools.mo.ops.broadcast import Broadcast
 from openvino.tools.mo.ops.const import Const
 from openvino.tools.mo.ops.reshape import Reshape
+from openvino.tools.mo.ops.result import Result
 from openvino.tools.mo.ops.shape import Shape
 from openvino.tools.mo.ops.squeeze import Squeeze
 from openvino.tools.mo.ops.transpose import Transpose
 from openvino.tools.mo.ops.unsqueeze import Unsqueeze
-from openvino.tools.mo.utils.shape import node_to_get_shape_value_of_indices, new_shape_node_from_shape_nodes
+from openvino.tools.mo.utils.shape import new_shape_node_from_shape_nodes, node_to_get_shape_value_of_indices
+
+from deepspeech_recipe.converters.mo_hook import on_finished
+from deepspeech_recipe.passes.unused import drop_unused_outputs
+
+from ...ops.recipe_lstm import RecipeLSTMSequence
 
 TIME_AND_BATCH = int64_array([1, 0, 2])
 
@@ -74,9 +79,19 @@ def _replace_outputs(graph: Graph, node: Node, lstm: Node, name: str):
         hidden = create_op_with_const_inputs(graph, Transpose, {1: TIME_AND_BATCH}, {"name": f"{name}/time_major"})
         hidden.in_port(0).connect(squeezed(0, "hidden_states").out_port(0))
         node.out_port(0).get_connection().set_source(hidden.out_port(0))
+    else:
+        _occupy(graph, lstm, 0, name)
     for port, what in ((1, "last_hidden_state"), (2, "last_cell_state")):
         if not node.out_port(port).disconnected():
             node.out_port(port).get_connection().set_source(squeezed(port, what).out_port(0))
+        else:
+            _occupy(graph, lstm, port, name)
+
+
+def _occupy(graph: Graph, lstm: Node, port: int, name: str):
+    """MO numbers the outputs that are used: without the ones before it, an output would become another one."""
+    Result(graph, {"name": f"{name}/unused_{port}"}).create_node().in_port(0).connect(lstm.out_port(port))
+    on_finished(graph, "unused outputs", drop_unused_outputs)
 
 
 class RecipeSplitTimeLowering(FrontReplacementPattern):

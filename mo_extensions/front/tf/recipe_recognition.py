@@ -1,9 +1,11 @@
-from deepspeech_recipe.converters import mo_plugin
-from deepspeech_recipe.errors import RecipeError
-from ...ops.recipe_lstm import RecipeLSTM, RecipeSplitTime
 from openvino.tools.mo.front.common.replacement import FrontReplacementPattern
 from openvino.tools.mo.graph.graph import Graph
 from openvino.tools.mo.utils.error import Error
+
+from deepspeech_recipe.converters import mo_plugin
+from deepspeech_recipe.errors import RecipeError
+
+from ...ops.recipe_lstm import RecipeLSTM, RecipeSplitTime
 
 
 class RecipeRecognition(FrontReplacementPattern):
