@@ -62,6 +62,6 @@ def naming(path: str | os.PathLike) -> Iterator[None]:
     try:
         yield
     except RecipeError as error:
-        if str(path) in str(error):
-            raise
-        raise RecipeError(f"{path}: {error}") from error
+        if str(path) not in str(error):
+            error.args = (f"{path}: {error}",)  # a Refusal stays one
+        raise
