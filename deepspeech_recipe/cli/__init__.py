@@ -31,21 +31,22 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(f"{command + ': ' if command else ''}{message} (see {self.prog} --help)")
 
 
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """Descriptions as they are written, and room for a command's name before its help: argparse forgets its indent."""
+
+    def __init__(self, prog: str):
+        super().__init__(prog, max_help_position=32)
+        self._action_max_length = 2 * self._indent_increment + max(map(len, COMMANDS))
+
+
 def build_parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog=PROGRAM,
-        description="Converts DeepSpeech and Coqui STT models to OpenVINO.",
-        epilog=_EXIT_CODES,
-        allow_abbrev=False,
-    )
+    shared = {"epilog": _EXIT_CODES, "formatter_class": _Help, "allow_abbrev": False}
+    parser = _Parser(prog=PROGRAM, description="Converts DeepSpeech and Coqui STT models to OpenVINO.", **shared)
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", dest="command", required=True)
     for name in COMMANDS:
         module = importlib.import_module(f"{__name__}.{name}")
-        command = commands.add_parser(
-            name, help=module.HELP, description=module.__doc__, epilog=_EXIT_CODES, allow_abbrev=False,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )  # fmt: skip
+        command = commands.add_parser(name, help=module.HELP, description=module.__doc__, **shared)
         module.add_arguments(command)
         command.set_defaults(run=module.run)
     return parser

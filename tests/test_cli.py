@@ -1,0 +1,192 @@
+"""The command line: its contract of exit codes and streams, and the functions behind it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import deepspeech_recipe
+from deepspeech_recipe import cli
+from deepspeech_recipe.graphdef.proto import GraphDef, parse
+from tests.pbmm_writer import write_pbmm
+from tests.source_models import graph_bytes, make_graph
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def model(tmp_path) -> Path:
+    path = tmp_path / "model.pb"
+    path.write_bytes(graph_bytes())
+    return path
+
+
+def in_process(*arguments, stdout=subprocess.PIPE, **environment):
+    """`python -m deepspeech_recipe` in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "deepspeech_recipe", *map(str, arguments)],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        check=False,
+    )
+
+
+def one_error(captured) -> str:
+    """The only line printed, which must be an error."""
+    assert captured.out == ""
+    (line,) = captured.err.splitlines()
+    assert line.startswith("deepspeech-recipe: error: ")
+    return line.removeprefix("deepspeech-recipe: error: ")
+
+
+def test_importing_the_package_and_the_parser_is_cheap():
+    code = "import sys, deepspeech_recipe.cli as cli; cli.build_parser(); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert not {"numpy", "openvino", "tensorflow", "google.protobuf"} & set(done.stdout.split())
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_every_command_is_a_function_too(name):
+    # In a process of its own: here, the module may have been imported before the function was asked for.
+    code = f"import deepspeech_recipe.{name}, deepspeech_recipe; print(deepspeech_recipe.{name}.__name__)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == name
+    assert name in deepspeech_recipe.__all__
+    assert name in dir(deepspeech_recipe)
+
+
+def test_an_unknown_name_of_the_package_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="has no attribute 'transcrobe'"):
+        deepspeech_recipe.transcrobe  # noqa: B018
+
+
+def test_help_lists_every_command_and_the_exit_codes(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["--help"])
+    assert stopped.value.code == 0
+    printed = capsys.readouterr().out
+    assert all(f"\n    {name} " in printed for name in cli.COMMANDS)
+    assert "0 done, 1 a check failed, 2 bad usage" in printed
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["--version"])
+    assert capsys.readouterr().out == f"deepspeech-recipe {deepspeech_recipe.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ([], "the following arguments are required: COMMAND (see deepspeech-recipe --help)"),
+        (["convrt"], "invalid choice: 'convrt'"),
+        (["inspect"], "inspect: the following arguments are required: MODEL (see deepspeech-recipe inspect --help)"),
+        (["inspect", "x.pb", "--jso"], "unrecognized arguments: --jso"),
+        (["unpack", "x.pbmm"], "unpack: the following arguments are required: OUT.pb"),
+    ],
+)
+def test_bad_usage_is_one_line(capsys, arguments, text):
+    assert cli.main(arguments) == 2
+    assert text in one_error(capsys.readouterr())
+
+
+BAD_FILES = {
+    "empty": (b"", "is empty"),
+    "text": (b"hello\nworld\n", "is a text file"),
+    "random": (bytes(range(7, 255)) * 20, "cut off, damaged, or of another kind"),
+    "truncated": (graph_bytes()[:3000], "cut off, damaged, or of another kind"),
+    "protobuf": (b"\x0a\x05hello\x12\x03abc", "is no frozen graph"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_FILES)
+@pytest.mark.parametrize("command", ["inspect", "unpack"])
+def test_a_bad_file_is_one_line_that_names_it(capsys, tmp_path, command, kind):
+    data, text = BAD_FILES[kind]
+    path, out = tmp_path / "bad.pb", tmp_path / "out.pb"
+    path.write_bytes(data)
+    assert cli.main([command, str(path), *([str(out)] if command == "unpack" else [])]) == 2
+    line = one_error(capsys.readouterr())
+    assert str(path) in line
+    assert text in line or command == "unpack"
+    assert [file.name for file in tmp_path.iterdir()] == ["bad.pb"]
+
+
+@pytest.mark.parametrize("command", ["inspect", "unpack"])
+def test_a_missing_file_and_a_directory(capsys, tmp_path, command):
+    for path, text in ((tmp_path / "no.pb", "does not exist"), (tmp_path, "is a directory without a model")):
+        assert cli.main([command, str(path), *([str(tmp_path / "o.pb")] if command == "unpack" else [])]) == 2
+        assert text in one_error(capsys.readouterr())
+
+
+def test_unpack_writes_the_same_graph(capsys, tmp_path):
+    package, out = tmp_path / "model.pbmm", tmp_path / "model.pb"
+    write_pbmm(make_graph(), package, smallest=100)
+    assert cli.main(["unpack", str(package), str(out)]) == 0
+    assert capsys.readouterr().out == f"{out}\n"
+    assert parse(GraphDef, out.read_bytes(), what="") == make_graph()
+
+
+def test_unpack_refuses_what_is_no_package_and_an_output_it_cannot_write(capsys, model, tmp_path):
+    assert cli.main(["unpack", str(model), str(tmp_path / "o.pb")]) == 2
+    assert "is a frozen graph (.pb) already" in one_error(capsys.readouterr())
+    assert cli.main(["unpack", str(model), str(tmp_path / "no" / "o.pb")]) == 2
+    assert "does not exist; make it first" in one_error(capsys.readouterr())
+
+
+def test_extensions_prints_the_plugin_s_directory(capsys):
+    assert cli.main(["extensions"]) == 0
+    assert capsys.readouterr().out == f"{ROOT / 'mo_extensions'}\n"
+
+
+def test_extensions_says_where_the_plugin_should_be(capsys, monkeypatch, tmp_path):
+    import importlib
+
+    module = importlib.import_module("deepspeech_recipe.extensions")
+    monkeypatch.setattr(module, "__file__", str(tmp_path / "deepspeech_recipe" / "extensions.py"))
+    assert cli.main(["extensions"]) == 2
+    assert f"{tmp_path / 'mo_extensions'}: the Model Optimizer plugin is missing" in one_error(capsys.readouterr())
+
+
+def test_a_closed_pipe_is_quiet(model):
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = in_process("inspect", model, "--json", stdout=writer)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_a_full_disk_is_one_line(model):
+    with open("/dev/full", "w") as full:
+        done = in_process("inspect", model, stdout=full)
+    assert done.returncode == 2
+    assert done.stderr == "deepspeech-recipe: error: No space left on device.\n"
+
+
+def test_a_terminal_without_utf8_gets_all_there_is(model):
+    done = in_process("inspect", model, PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\\u2423 a b \\xe9 '" in done.stdout
+
+
+def test_interruption(capsys, monkeypatch, model):
+    def interrupted(arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli.inspect, "run", interrupted)
+    assert cli.main(["inspect", str(model)]) == 130
+    assert capsys.readouterr() == ("", "")
+
+
+def test_results_go_to_stdout_alone(capsys, model):
+    assert cli.main(["inspect", str(model), "--json"]) == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["file"]["path"] == str(model)
+    assert captured.err == ""
