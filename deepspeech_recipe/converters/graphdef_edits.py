@@ -46,6 +46,9 @@ def apply_edits(graph, view: GraphView, edits: Edits, outputs: Iterable[str], in
             continue
         copy = builder.graph.node.add()
         copy.CopyFrom(pb)
+        if pb.op == "Const":
+            # A scalar may have no shape: to OpenVINO's frontend that is an unknown one, and the numbers come out wrong.
+            copy.attr["value"].tensor.tensor_shape.SetInParent()
         del copy.input[:]
         copy.input.extend(str(tensor) for tensor in edges[pb.name])
         copy.input.extend(f"^{name}" for name in view.nodes[pb.name].control_inputs if name in kept)

@@ -111,6 +111,7 @@ def from_numpy(array) -> "TensorProto":
     """A TensorProto with the array's type, shape and values (bytes and str become DT_STRING)."""
     array = np.asarray(array)
     tensor = TensorProto(dtype=dtype_number(array.dtype))
+    tensor.tensor_shape.SetInParent()  # OpenVINO's frontend takes no shape for an unknown one, not for a scalar
     for size in array.shape:
         tensor.tensor_shape.dim.add(size=size)
     if tensor.dtype == DT_STRING:
