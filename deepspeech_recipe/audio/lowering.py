@@ -16,16 +16,58 @@ def mfcc(emit, samples, settings: AudioSettings, node: str = ""):
     Computes only the bins that the mel bank reads. node: the graph node to name in a Refusal.
     """
     settings.check(node)
+    return mfcc_of_frames(emit, whole_frames(emit, samples, settings), settings)
+
+
+def mfcc_of_frames(emit, frames, settings: AudioSettings):
+    """f32 [rows, frames, window_size] → f32 [rows, frames, coefficients]."""
     bins = settings.bin_range(settings.bin_count)
-    power = spectrogram(emit, samples, settings, bins, node)
-    return mfcc_of_spectrogram(emit, power, settings, settings.bin_count, bins, node)
+    return _mfcc_of_bins(emit, _spectrogram_of_frames(emit, frames, settings, bins), settings, settings.bin_count, bins)
 
 
-def spectrogram(emit, samples, settings: SpectrogramSettings, bins: range | None = None, node=""):
-    """Replaces AudioSpectrogram: f32 [rows, N] → f32 [rows, frames, len(bins)], all bins by default."""
+def spectrogram(emit, samples, settings: SpectrogramSettings, node: str = ""):
+    """Replaces AudioSpectrogram: f32 [rows, N] → f32 [rows, frames, bins]."""
     settings.check_spectrogram(node)
-    bins = range(settings.bin_count) if bins is None else bins
-    frames = _frames(emit, samples, settings)
+    frames = whole_frames(emit, samples, settings)
+    return _spectrogram_of_frames(emit, frames, settings, range(settings.bin_count))
+
+
+def mfcc_of_spectrogram(emit, spectrum, settings: MfccSettings, bin_count: int, node: str = ""):
+    """Replaces Mfcc: f32 [rows, frames, bin_count] → f32 [rows, frames, coefficients]."""
+    settings.check_mfcc(bin_count, node)
+    return _mfcc_of_bins(emit, spectrum, settings, bin_count, range(bin_count))
+
+
+def whole_frames(emit, samples, settings: SpectrogramSettings):
+    """[rows, N] → [rows, frames, window_size]; an N shorter than the window has no frame.
+
+    Such an N must be dynamic: OpenVINO crashes on static empty tensors.
+    """
+    last = emit("add", length(emit, samples), np.int64(1 - settings.window_size))
+    # The maximum keeps a short N from counting downwards.
+    return frames_before(emit, samples, emit("maximum", last, np.int64(0)), settings)
+
+
+def frames_before(emit, samples, end, settings: SpectrogramSettings):
+    """[rows, N] → [rows, frames, window_size]: one frame at every stride in [0, end), end being a scalar."""
+    starts = emit("range", np.int64(0), end, np.int64(settings.stride), output_type="i64")
+    offsets = np.arange(settings.window_size, dtype=np.int64)[None]
+    indices = emit("add", emit("unsqueeze", starts, np.int64([1])), offsets)
+    return emit("gather", samples, indices, np.int64(1))
+
+
+def length(emit, values):
+    """The size of axis 1, a scalar."""
+    return emit("gather", emit("shape_of", values), np.int64(1), np.int64(0))
+
+
+# Order of axes that turns [samples, channels], as AudioSpectrogram has it, into rows of samples.
+ROWS_FROM_COLUMNS = np.int64([1, 0])
+
+_PLAIN = {"transpose_a": False, "transpose_b": False}
+
+
+def _spectrogram_of_frames(emit, frames, settings: SpectrogramSettings, bins: range):
     # In float32 a constant offset would leak into every bin, where TensorFlow's float64 has zeros.
     # So the frame loses its mean, and the mean's own spectrum, known exactly, is added afterwards.
     # The second round removes what rounding left of it in the first.
@@ -46,40 +88,12 @@ def spectrogram(emit, samples, settings: SpectrogramSettings, bins: range | None
     return power if settings.magnitude_squared else emit("sqrt", power)
 
 
-def mfcc_of_spectrogram(
-    emit, spectrum, settings: MfccSettings, bin_count: int, bins: range | None = None, node: str = ""
-):
-    """Replaces Mfcc: f32 [rows, frames, bins] → f32 [rows, frames, coefficients].
-
-    bin_count: how many bins the whole spectrogram has; bins: which of them the input holds, all by default.
-    """
-    settings.check_mfcc(bin_count, node)
-    bins = range(bin_count) if bins is None else bins
+def _mfcc_of_bins(emit, spectrum, settings: MfccSettings, bin_count: int, bins: range):
     filters = constants.mel_matrix(settings, bin_count)[bins.start : bins.stop]
     mel = emit("matmul", emit("sqrt", spectrum), _f32(filters), **_PLAIN)
     log = emit("log", emit("maximum", mel, np.full((1, 1, 1), constants.FLOOR, np.float32)))
     return emit("matmul", log, _f32(constants.dct_matrix(settings)), **_PLAIN)
 
 
-# Order of axes that turns [samples, channels], as AudioSpectrogram has it, into rows of samples.
-ROWS_FROM_COLUMNS = np.int64([1, 0])
-
-_PLAIN = {"transpose_a": False, "transpose_b": False}
-
-
 def _f32(values: np.ndarray) -> np.ndarray:
     return values.astype(np.float32)
-
-
-def _frames(emit, samples, settings: SpectrogramSettings):
-    """[rows, N] → [rows, frames, window_size]; an N shorter than the window has no frame.
-
-    Such an N must be dynamic: OpenVINO crashes on static empty tensors.
-    """
-    window, zero = settings.window_size, np.int64(0)
-    count = emit("gather", emit("shape_of", samples), np.int64(1), zero)
-    # One start every stride in [0, N − window]; the maximum keeps a short N from counting downwards.
-    end = emit("maximum", emit("add", count, np.int64(1 - window)), zero)
-    starts = emit("range", zero, end, np.int64(settings.stride), output_type="i64")
-    indices = emit("add", emit("unsqueeze", starts, np.int64([1])), np.arange(window, dtype=np.int64)[None])
-    return emit("gather", samples, indices, np.int64(1))

@@ -2,12 +2,8 @@
 
 import numpy as np
 
-try:
-    from openvino import opset13 as opset
-except ImportError:  # before 2025
-    from openvino.runtime import opset13 as opset
-
 from deepspeech_recipe.audio.precision import f32_constant
+from deepspeech_recipe.ov_api import opset
 
 
 class OpenVINOEmitter:

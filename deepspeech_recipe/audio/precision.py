@@ -1,7 +1,8 @@
 """Audio constants stay FP32 whatever is done to weights: FP16 ones would cost 0.07 on MFCCs."""
 
 import numpy as np
-import openvino as ov
+
+from deepspeech_recipe.ov_api import ov
 
 # Ends the friendly name of every float constant of the lowered audio operations.
 AUDIO_F32 = "/audio_f32"

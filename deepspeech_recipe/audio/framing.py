@@ -1,0 +1,53 @@
+"""From samples to the frames and context windows that DeepSpeech's client feeds its network.
+
+Source: native_client/deepspeech.cc. At the end of an utterance the client zero-pads whatever it still holds of the
+audio, nothing included, to one more window, and then adds n_context zero frames.
+"""
+
+import numpy as np
+
+from deepspeech_recipe.audio.lowering import frames_before, length
+from deepspeech_recipe.audio.settings import SpectrogramSettings
+
+
+def client_frame_count(sample_count: int, settings: SpectrogramSettings) -> int:
+    """Frames of an utterance of sample_count samples, at least 1."""
+    return settings.frame_count(sample_count) + 1
+
+
+def client_frames(emit, samples, settings: SpectrogramSettings):
+    """[rows, N] → [rows, client_frame_count(N), window_size]; N may be 0."""
+    zeros = np.int64([0, max(settings.window_size, settings.stride)])
+    padded = emit("pad", samples, np.int64([0, 0]), zeros, pad_mode="constant")
+    after = emit("add", _not_below_zero(emit, length(emit, samples), settings), np.int64(1))
+    return frames_before(emit, padded, after, settings)
+
+
+def client_frame_counts(emit, sample_counts, settings: SpectrogramSettings):
+    """i64 [rows] → i64 [rows]: client_frame_count of each row."""
+    whole = emit("divide", _not_below_zero(emit, sample_counts, settings), np.int64(settings.stride))
+    return emit("add", whole, np.int64(1))
+
+
+def context_windows(emit, mfccs, n_context: int):
+    """[rows, frames, coefficients] → [rows, frames, 2·n_context + 1, coefficients], zeros beyond both ends."""
+    beside = np.int64([0, n_context, 0])
+    padded = emit("pad", mfccs, beside, beside, pad_mode="constant")
+    frame = emit("range", np.int64(0), length(emit, mfccs), np.int64(1), output_type="i64")
+    indices = emit("add", emit("unsqueeze", frame, np.int64([1])), np.arange(2 * n_context + 1, dtype=np.int64)[None])
+    return emit("gather", padded, indices, np.int64(1))
+
+
+def zero_beyond(emit, values, counts):
+    """[rows, N, …] with zeros from counts (i64 [rows]) on in each row."""
+    position = emit("range", np.int64(0), length(emit, values), np.int64(1), output_type="i64")
+    inside = emit("less", emit("unsqueeze", position, np.int64([0])), emit("unsqueeze", counts, np.int64([1])))
+    for axis in range(2, len(values.get_partial_shape())):
+        inside = emit("unsqueeze", inside, np.int64([axis]))
+    return emit("select", inside, values, np.float32(0))
+
+
+def _not_below_zero(emit, sample_count, settings: SpectrogramSettings):
+    """How far the last whole window may start behind the first, plus one stride: N − window + stride, at least 0."""
+    # An integer Divide truncates, so its first operand must not be negative.
+    return emit("maximum", emit("add", sample_count, np.int64(settings.stride - settings.window_size)), np.int64(0))

@@ -1,0 +1,141 @@
+"""Audio attached: the acoustic model takes samples of a whole utterance instead of MFCC windows and states."""
+
+import numpy as np
+
+from deepspeech_recipe.audio import framing, lowering
+from deepspeech_recipe.audio.openvino_emitter import OpenVINOEmitter
+from deepspeech_recipe.audio.settings import AudioSettings
+from deepspeech_recipe.errors import RecipeError, Refusal
+from deepspeech_recipe.ov_api import opset, ov, rebuild
+from deepspeech_recipe.passes.metadata import PATH, read_metadata, write_metadata
+from deepspeech_recipe.passes.names import both_forms, find
+
+STATES = ("previous_state_c", "previous_state_h")
+NEW_STATES = ("new_state_c", "new_state_h")
+
+
+def attach_audio(model, settings: AudioSettings | None, n_context: int):
+    """`samples` f32 [B, N] (−1…1, any N) → `logits` [frames, B, classes] of the whole utterance, from zero state.
+
+    model: an acoustic model of the IR contract with dynamic T and external state; it is left as it was. An input
+    `lengths` becomes `sample_lengths`, i64 [B]: the samples of each row. settings: None if the graph has no feature
+    part. There are (N − window) // stride + 2 frames, 1 if N < window, as DeepSpeech's client counts them.
+    Raises RecipeError, or Refusal where the features are unknown or not exactly convertible.
+    """
+    _check(model, settings, n_context)
+    model = model.clone()
+    windows = find(model.inputs, both_forms("input_node"))
+    samples = _samples(windows.get_partial_shape()[0])
+    parameters = {parameter.get_friendly_name(): parameter for parameter in model.get_parameters()}
+    new = [samples]
+    lengths = find(model.inputs, both_forms("lengths"))
+    sample_lengths = None
+    if lengths is not None:
+        sample_lengths = _parameter("sample_lengths", np.int64, lengths.get_partial_shape())
+        new.append(sample_lengths)
+    features, frame_counts = _features(samples, settings, n_context, sample_lengths)
+    _replace(windows, features, parameters)
+    if lengths is not None:
+        _replace(lengths, frame_counts, parameters)
+    for name in STATES:
+        state = find(model.inputs, both_forms(name))
+        if state is not None:
+            _replace(state, _zero_state(samples, state), parameters)
+    results = [
+        result
+        for port, result in zip(model.outputs, model.get_results(), strict=True)
+        if not port.get_names() & set(NEW_STATES)
+    ]
+    model = rebuild(model, results=results, parameters=[*new, *parameters.values()])
+    if model.has_rt_info(PATH):
+        write_metadata(model, {**read_metadata(model), "audio": "attached"})
+    model.validate_nodes_and_infer_types()
+    return model
+
+
+def feature_model(settings: AudioSettings | None, n_context: int, batch: int = -1):
+    """The feature part as a model of its own: `samples` f32 [B, N] → `input_node` f32 [B, T, 2·n_context + 1, n_input].
+
+    batch: B, −1 where it is dynamic. Frames as in attach_audio. Raises Refusal as attach_audio does.
+    """
+    _check_settings(settings)
+    samples = _samples(ov.Dimension(batch))
+    features, _ = _features(samples, settings, n_context)
+    result = opset.result(features)
+    result.set_friendly_name("input_node")
+    result.output(0).get_tensor().set_names(both_forms("input_node"))
+    return ov.Model([result], [samples], "deepspeech features")
+
+
+def _features(samples, settings: AudioSettings, n_context: int, sample_lengths=None):
+    """(windows, frames of each row); the second is None without sample_lengths."""
+    emit = OpenVINOEmitter("audio")
+    audio, frame_counts = samples.output(0), None
+    if sample_lengths is not None:
+        audio = framing.zero_beyond(emit, audio, sample_lengths.output(0))
+        frame_counts = framing.client_frame_counts(emit, sample_lengths.output(0), settings)
+    mfccs = lowering.mfcc_of_frames(emit, framing.client_frames(emit, audio, settings), settings)
+    if frame_counts is not None:
+        mfccs = framing.zero_beyond(emit, mfccs, frame_counts)
+    return framing.context_windows(emit, mfccs, n_context), frame_counts
+
+
+def _check_settings(settings: AudioSettings | None) -> None:
+    if settings is None:
+        raise Refusal(
+            "The graph has no feature part: DeepSpeech v0.4 and older computed another kind of MFCC in the client",
+            remedy="Convert without audio",
+        )
+    settings.check()
+
+
+def _check(model, settings: AudioSettings | None, n_context: int) -> None:
+    _check_settings(settings)
+    windows = find(model.inputs, both_forms("input_node"))
+    if windows is None:
+        attached = find(model.inputs, both_forms("samples")) is not None
+        reason = "its audio part is attached already" if attached else "it has no input 'input_node'"
+        raise RecipeError(f"Audio cannot be attached to this model: {reason}.")
+    if model.get_sinks():
+        raise RecipeError(
+            "Audio cannot be attached to a model with internal state, as one call takes a whole utterance. "
+            "Attach it to the model with external state."
+        )
+    shape = windows.get_partial_shape()
+    wanted = ov.PartialShape([shape[0], -1, 2 * n_context + 1, settings.dct_coefficient_count])
+    if len(shape) != 4 or not shape.compatible(wanted):
+        raise RecipeError(
+            f"The features give windows of {2 * n_context + 1} frames and {settings.dct_coefficient_count} MFCCs, "
+            f"the model's input_node has the shape {shape}."
+        )
+    if shape[1].is_static:
+        raise RecipeError(
+            f"The model takes exactly {shape[1].get_length()} time steps, attached audio needs any number of them. "
+            "Convert with dynamic time steps."
+        )
+
+
+def _samples(batch):
+    return _parameter("samples", np.float32, ov.PartialShape([batch, -1]))
+
+
+def _parameter(name: str, dtype, shape):
+    parameter = opset.parameter(shape, dtype, name=name)
+    parameter.output(0).get_tensor().set_names(both_forms(name))
+    return parameter
+
+
+def _zero_state(samples, state):
+    shape = state.get_partial_shape()
+    size = shape[1].get_length()
+    if shape[0].is_static:
+        return opset.constant(np.zeros((shape[0].get_length(), size), np.float32)).output(0)
+    batch = opset.gather(opset.shape_of(samples), np.int64([0]), np.int64(0))
+    return opset.broadcast(np.float32(0), opset.concat([batch, np.int64([size])], 0)).output(0)
+
+
+def _replace(port, source, parameters: dict) -> None:
+    """Puts source where an input of the model was, and forgets its parameter."""
+    for reader in port.get_target_inputs():
+        reader.replace_source_output(source)
+    del parameters[port.get_node().get_friendly_name()]
