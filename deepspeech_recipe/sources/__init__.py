@@ -49,7 +49,7 @@ def open_model(
     shape = {"n_steps": n_steps, "n_context": n_context, "upper_frequency": upper_frequency}
     shape = {key: value for key, value in shape.items() if value is not None}
     kind = detect(path)
-    if shape and kind not in (Kind.CHECKPOINT, Kind.ARCHIVE):
+    if shape and kind not in (Kind.CHECKPOINT, Kind.SAVED_MODEL, Kind.ARCHIVE):
         raise RecipeError(
             f"{path}: only a checkpoint needs {' and '.join(shape)}; this is a {kind.value}, whose graph has its own."
         )
@@ -75,6 +75,10 @@ def _read(path: Path, kind: Kind, overrides: dict, shape: dict) -> Source:
         from deepspeech_recipe.sources import checkpoint
 
         return checkpoint.read(path, overrides, shape)
+    if kind is Kind.SAVED_MODEL:
+        from deepspeech_recipe.sources import saved_model
+
+        return saved_model.read(path, overrides, shape)
     if kind is Kind.TFLITE:
         from deepspeech_recipe.sources import tflite
 
@@ -83,7 +87,7 @@ def _read(path: Path, kind: Kind, overrides: dict, shape: dict) -> Source:
         from deepspeech_recipe.sources import archive
 
         return archive.read(path, lambda inner, found, known: _read(inner, found, known, shape), overrides)
-    raise RecipeError(f"{path}: a {kind.value} cannot be read yet.")
+    raise AssertionError(kind)
 
 
 def _serialized(alphabet) -> bytes | None:

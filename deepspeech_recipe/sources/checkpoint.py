@@ -43,6 +43,15 @@ NAMINGS = (
 )
 
 
+@dataclass(frozen=True)
+class Surroundings:
+    """directory: where alphabet.txt and flags.txt may lie; name: what the model is called in notes."""
+
+    directory: Path
+    name: str
+    features: TrainingFeatures | None
+
+
 def read(path: Path, overrides: dict, shape: dict) -> Source:
     """Reads a checkpoint (a directory, a prefix or one of its files) and rebuilds its inference graph.
 
@@ -54,25 +63,35 @@ def read(path: Path, overrides: dict, shape: dict) -> Source:
     prefix = find_prefix(path)
     variables = read_variables(prefix, path)
     naming = find_naming(variables, path)
-    return build(path, prefix, variables, naming, overrides, shape)
+    surroundings = Surroundings(prefix.parent, f"checkpoint '{prefix.name}'", read_training_features(prefix))
+    return build(path, "checkpoint", variables, naming, surroundings, overrides, shape)
 
 
-def build(path: Path, prefix: Path, variables, naming: Naming, overrides: dict, shape: dict) -> Source:
-    """The Source of a checkpoint whose variables are open."""
-    flags = read_flags(prefix.parent)
+def build(
+    path: Path,
+    kind: str,
+    variables: "Variables",
+    naming: Naming,
+    surroundings: Surroundings,
+    overrides: dict,
+    shape: dict,
+) -> Source:
+    """The Source whose graph is rebuilt from variables."""
+    directory = surroundings.directory
+    flags = read_flags(directory)
     weights = make_weights(variables, naming, flags)
     n_context = shape.get("n_context", 9)
     n_input, rest = divmod(len(weights.layer_1.kernel), 2 * n_context + 1)
-    notes = [f"checkpoint '{prefix.name}' of {naming.releases}; the inference graph is rebuilt from its variables"]
     if rest:
         raise Refusal(
             f"{path}: layer 1 has {len(weights.layer_1.kernel)} inputs, no multiple of the {2 * n_context + 1} frames "
             f"that a context of {n_context} frames each side makes",
             remedy="Give the context (n_context) the model was trained with",
         )
-    alphabet = _alphabet(path, prefix.parent, flags, len(weights.layer_6.bias), overrides, notes)
-    training = read_training_features(prefix)
-    audio = _audio(path, naming, training, variables, flags, {**overrides, **shape}, n_input, notes)
+    notes = [f"{surroundings.name} of {naming.releases}; the inference graph is rebuilt from its variables"]
+    alphabet = _alphabet(path, directory, flags, len(weights.layer_6.bias), overrides, notes)
+    known = {**overrides, **shape}
+    audio = _audio(path, naming, surroundings.features, variables, flags, known, n_input, notes)
     n_steps = shape.get("n_steps", _whole(flags.get("n_steps"), 16))
     graph = canonical_graph(
         weights,
@@ -85,13 +104,12 @@ def build(path: Path, prefix: Path, variables, naming: Naming, overrides: dict, 
         beam_width=overrides.get("beam_width", _whole(flags.get("export_beam_width"), 500)),
     )
     notes.append(f"time steps: {n_steps if n_steps > 0 else 'open'}")
-    return Source(path, "checkpoint", graph, notes=tuple(notes))
+    return Source(path, kind, graph, notes=tuple(notes))
 
 
-def read_variables(prefix: Path, path: Path):
-    """TensorFlow's checkpoint reader for `prefix`, as a mapping from name to float32 array."""
-    tensorflow = import_tensorflow(path, "a checkpoint")
-    return Variables(tensorflow, prefix, path)
+def read_variables(prefix: Path, path: Path, what: str = "a checkpoint") -> "Variables":
+    """The variables of the checkpoint `prefix`; path and what: the model to name in errors."""
+    return Variables(import_tensorflow(path, what), prefix, path)
 
 
 def import_tensorflow(path: Path, what: str):
@@ -190,7 +208,7 @@ def _alphabet(path, directory: Path, flags: dict, classes: int, overrides: dict,
     elif flags.get("bytes_output_mode") or flags.get("utf8") or (classes == 256 and not beside.is_file()):
         labels, origin = list(BYTES_ALPHABET), "the alphabet of all bytes (bytes output mode)"
     elif beside.is_file():
-        labels, origin = read_alphabet(beside), "alphabet.txt beside the checkpoint"
+        labels, origin = read_alphabet(beside), "alphabet.txt beside it"
     else:
         notes.append(f"no alphabet: give an alphabet.txt of {classes - 1} labels to get text")
         return None

@@ -31,6 +31,11 @@ def read_training_features(prefix: Path) -> TrainingFeatures | None:
         if path.stat().st_size > _LARGEST:
             raise RecipeError(f"{path}: is too large for a training graph.")
         graph = parse(MetaGraphDef, path.read_bytes(), what=str(path)).graph_def
+    return find_features(graph)
+
+
+def find_features(graph) -> TrainingFeatures | None:
+    """The same from a GraphDef."""
     nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
     spectrogram = next((node for node in nodes if node.op == "AudioSpectrogram"), None)
     mfcc = next((node for node in nodes if node.op == "Mfcc"), None)

@@ -1,0 +1,194 @@
+"""SavedModel directories: Coqui's export, frozen graphs wrapped in one, and graphs whose variables lie beside."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from deepspeech_recipe.errors import RecipeError, Refusal
+from deepspeech_recipe.files import reading
+from deepspeech_recipe.graphdef.build import DType
+from deepspeech_recipe.graphdef.build import set_attr as set_attribute
+from deepspeech_recipe.graphdef.proto import GraphDef, SavedModel, parse, parse_text
+from deepspeech_recipe.graphdef.tensor import dtype_number
+from deepspeech_recipe.sources import checkpoint
+from deepspeech_recipe.sources.checkpoint_files import find_prefix
+from deepspeech_recipe.sources.frozen import check_graph, input_name
+from deepspeech_recipe.sources.inline import CALLS, inline_calls, needed
+from deepspeech_recipe.sources.source import Source
+from deepspeech_recipe.sources.training_graph import find_features
+
+_LARGEST = 2**31 - 1
+_VARIABLES = ("Variable", "VariableV2", "VarHandleOp")
+_ASSIGNMENTS = ("Assign", "AssignVariableOp")
+_WRAPPER = re.compile(r"(^|/)Identity(_\d+)?_*$")
+# Outputs that clients address by name, whether or not a signature lists them.
+_OUTPUTS = ("logits", "raw_logits", "new_state_c", "new_state_h", "mfccs", "initialize_state", "model_metadata")
+
+
+def read(path: Path, overrides: dict, shape: dict) -> Source:
+    """Reads a SavedModel directory. Variables that hold weights need TensorFlow.
+
+    Coqui's export takes whole utterances from zero state; its graph is rebuilt from its variables, like a
+    checkpoint's (overrides and shape as there), and its alphabet.txt is used.
+    Raises RecipeError where the graph cannot be read, or its weights are not there.
+    """
+    meta = _meta_graph(path)
+    names = {node.name for node in meta.graph_def.node}
+    prefix = next((n.removesuffix("input_node") for n in sorted(names) if f"/{n}".endswith("/input_node")), "")
+    signature = _signature_outputs(meta)
+    roots = [*signature.values()]
+    roots += [n for n in sorted(names) if n.startswith(prefix) and _is_output(n.removeprefix(prefix))]
+    nodes = needed(meta.graph_def.node, map(input_name, roots))
+    notes = []
+    if any(node.op in CALLS for node in nodes):
+        nodes, roots = inline_calls(nodes, meta.graph_def.library, roots)
+        roots = _without_wrappers(nodes, roots)
+        nodes = needed(nodes, map(input_name, roots))
+        notes.append("functions written out")
+    weights = _weight_variables(nodes)
+    if weights:
+        variables = _variables(path)
+        if not any(node.name == "input_node" for node in nodes):
+            return _rebuild(path, meta, variables, overrides, shape)
+        nodes = _freeze(nodes, weights, variables)
+        notes.append(f"{len(weights)} variables read")
+    if shape:
+        raise RecipeError(f"{path}: only checkpoints need {' and '.join(shape)}; this SavedModel's graph has its own.")
+    graph = GraphDef(versions=meta.graph_def.versions, version=meta.graph_def.version)
+    graph.node.extend(nodes)
+    _rename(graph, _new_names(graph, meta, dict(zip(signature, roots, strict=False)), prefix))
+    check_graph(graph, path)
+    return Source(path, "saved_model", graph, notes=tuple(notes))
+
+
+def _meta_graph(path: Path):
+    """The graph tagged `serve`, else the first."""
+    binary, text = path / "saved_model.pb", path / "saved_model.pbtxt"
+    with reading(path):
+        if binary.is_file():
+            if binary.stat().st_size > _LARGEST:
+                raise RecipeError(f"{binary}: is larger than 2 GiB, which no SavedModel can be.")
+            saved = parse(SavedModel, binary.read_bytes(), what=str(binary))
+        else:
+            saved = parse_text(SavedModel, text.read_text(errors="replace"), what=str(text))
+    graphs = [meta for meta in saved.meta_graphs if meta.graph_def.node]
+    if not graphs:
+        raise RecipeError(f"{path}: the SavedModel holds no graph; its saved_model.pb is damaged or of another kind.")
+    return next((meta for meta in graphs if "serve" in meta.meta_info_def.tags), graphs[0])
+
+
+def _signature_outputs(meta) -> dict[str, str]:
+    """Output name → tensor reference, of all signatures but those for loading."""
+    outputs = {}
+    for name in sorted(meta.signature_def):
+        if not name.startswith("__"):
+            for key, info in sorted(meta.signature_def[name].outputs.items()):
+                outputs[key] = info.name.removesuffix(":0")
+    return outputs
+
+
+def _without_wrappers(nodes: list, roots: list[str]) -> list[str]:
+    """The roots behind the nodes `Identity`, `Identity_1`… through which TensorFlow 2 returns every output."""
+    by_name = {node.name: node for node in nodes}
+    found = []
+    for root in roots:
+        while (node := by_name.get(root)) and node.op == "Identity" and _WRAPPER.search(node.name):
+            root = node.input[0]
+        found.append(root)
+    return found
+
+
+def _is_output(name: str) -> bool:
+    return name in _OUTPUTS or (name.startswith("metadata_") and "/" not in name)
+
+
+def _weight_variables(nodes: list) -> list:
+    """Variables that the needed part of the graph only reads; what it assigns is state (v0.2 to v0.5)."""
+    assigned = {input_name(node.input[0]) for node in nodes if node.op in _ASSIGNMENTS and node.input}
+    return [node for node in nodes if node.op in _VARIABLES and node.name not in assigned]
+
+
+def _variables(path: Path) -> checkpoint.Variables:
+    if not (path / "variables").is_dir():
+        raise RecipeError(
+            f"{path}: the weights are variables, but the SavedModel has no directory 'variables'; copy it again."
+        )
+    return checkpoint.read_variables(
+        find_prefix(path / "variables" / "variables"), path, "the variables of a SavedModel"
+    )
+
+
+def _rebuild(path: Path, meta, variables: checkpoint.Variables, overrides: dict, shape: dict) -> Source:
+    graph = meta.graph_def
+    features = find_features(graph)
+    # Coqui's features stop at half the sample rate, which the graph itself takes from each file.
+    if features and "sample_rate" not in overrides:
+        overrides = {**overrides, "sample_rate": round(2 * features.upper_frequency_limit)}
+    return checkpoint.build(
+        path,
+        "saved_model",
+        variables,
+        checkpoint.find_naming(variables, path),
+        checkpoint.Surroundings(path, "SavedModel", features),
+        overrides,
+        shape,
+    )
+
+
+def _freeze(nodes: list, weights: list, variables: checkpoint.Variables) -> list:
+    """Variables become constants of the same name, reads of resources become Identity."""
+    by_name = {node.name: node for node in weights}
+    for node in nodes:
+        if node.name in by_name:
+            key = node.attr["shared_name"].s.decode(errors="replace") or node.name
+            key = key if key in variables else node.name
+            if key not in variables:
+                raise Refusal(
+                    f"The weight '{node.name}' is not among the variables by its name",
+                    node=node.name,
+                    remedy="Freeze the model to a .pb first (convert_variables_to_constants_v2)",
+                )
+            value = variables[key]
+            node.op = "Const"
+            node.attr.clear()
+            set_attribute(node, "dtype", DType(dtype_number(value.dtype)))
+            set_attribute(node, "value", np.asarray(value))
+            del node.input[:]
+        elif node.op == "ReadVariableOp" and input_name(node.input[0]) in by_name:
+            dtype = node.attr["dtype"].type
+            node.op = "Identity"
+            node.attr.clear()
+            node.attr["T"].type = dtype
+    return nodes
+
+
+def _new_names(graph, meta, outputs: dict[str, str], prefix: str) -> dict[str, str]:
+    """Names as the exporter gave them: without an import's prefix, a signature's wrapper, or a function's suffix."""
+    names = {node.name for node in graph.node}
+    new = {}
+    if prefix and all(name.startswith(prefix) for name in names):
+        new = {name: name.removeprefix(prefix) for name in names}
+    inputs = {}
+    for name in sorted(meta.signature_def):
+        inputs.update({key: info.name for key, info in meta.signature_def[name].inputs.items()})
+    wanted = {**inputs, **outputs}
+    for key in sorted(wanted):
+        node = input_name(wanted[key])
+        is_first = ":" not in wanted[key] or wanted[key].endswith(":0")
+        if node in names and is_first and key not in names and key not in new.values():
+            new[node] = key
+    return new
+
+
+def _rename(graph, names: dict[str, str]) -> None:
+    if not names:
+        return
+    for node in graph.node:
+        node.name = names.get(node.name, node.name)
+        for index, reference in enumerate(node.input):
+            name = input_name(reference)
+            if name in names:
+                node.input[index] = reference.replace(name, names[name], 1)
+        if "_class" in node.attr:  # placement hints refer to nodes by name
+            del node.attr["_class"]

@@ -1,0 +1,266 @@
+"""SavedModel directories."""
+
+import shutil
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from deepspeech_recipe.alphabet import serialize_alphabet
+from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.graphdef.build import GraphBuilder
+from deepspeech_recipe.graphdef.canonical import canonical_graph
+from deepspeech_recipe.graphdef.proto import GraphDef, SavedModel
+from deepspeech_recipe.graphdef.tensor import to_numpy
+from deepspeech_recipe.sources import Source, open_model
+from tests import saved_models
+from tests.source_models import AUDIO, LABELS, N_CONTEXT, graph_bytes, make_graph, make_weights, outcome
+
+needs_tf = pytest.mark.requires_tf
+
+
+def structure(graph) -> set:
+    return {(node.name, node.op, tuple(node.input)) for node in graph.node}
+
+
+def constants(graph) -> dict[str, np.ndarray]:
+    return {node.name: to_numpy(node.attr["value"].tensor) for node in graph.node if node.op == "Const"}
+
+
+def assert_same_constants(graph, want) -> None:
+    got, want = constants(graph), constants(want)
+    for name in want.keys() & got.keys():
+        np.testing.assert_array_equal(got[name], want[name], err_msg=name)
+
+
+def write(path, graph, outputs=("logits",), tags=("serve",), name="saved_model.pb"):
+    """A SavedModel written by hand."""
+    saved = SavedModel(saved_model_schema_version=1)
+    meta = saved.meta_graphs.add(graph_def=graph)
+    meta.meta_info_def.tags.extend(tags)
+    for output in outputs:
+        meta.signature_def["serving_default"].outputs[output.partition(":")[0]].name = output
+    path.mkdir(exist_ok=True)
+    if name.endswith("txt"):
+        (path / name).write_text(str(saved))
+    else:
+        (path / name).write_bytes(saved.SerializeToString())
+    return path
+
+
+@pytest.mark.parametrize("name", ["saved_model.pb", "saved_model.pbtxt"])
+def test_a_frozen_graph_wrapped_by_hand(tmp_path, name):
+    source = open_model(write(tmp_path / "m", make_graph(), name=name))
+    assert source.kind == "saved_model"
+    assert source.graph == make_graph()
+
+
+def test_without_a_signature_the_known_names_are_the_outputs(tmp_path):
+    assert open_model(write(tmp_path / "m", make_graph(), outputs=())).graph == make_graph()
+
+
+def test_the_graph_tagged_serve_is_taken(tmp_path):
+    write(tmp_path / "m", make_graph())
+    saved = SavedModel.FromString((tmp_path / "m" / "saved_model.pb").read_bytes())
+    builder = GraphBuilder()
+    builder.const("logits", np.float32(1))
+    train = SavedModel(meta_graphs=[{"meta_info_def": {"tags": ["train"]}, "graph_def": builder.graph}])
+    train.MergeFrom(saved)
+    (tmp_path / "m" / "saved_model.pb").write_bytes(train.SerializeToString())
+    assert open_model(tmp_path / "m").graph == make_graph()
+
+
+@needs_tf
+@pytest.mark.parametrize("scope", ["", "import"])
+def test_a_frozen_graph_wrapped_by_tensorflow(tf, tmp_path, scope):
+    saved_models.wrap(tf, graph_bytes(), tmp_path / "m", scope=scope)
+    source = open_model(tmp_path / "m")
+    assert structure(source.graph) == structure(make_graph())
+    assert_same_constants(source.graph, make_graph())
+
+
+@needs_tf
+def test_state_variables_stay_variables(tf, deepspeech, tmp_path):
+    """v0.5 keeps its state in variables; what loading the SavedModel assigns to them is no part of the model."""
+    graph = deepspeech("0.5")
+    inputs = ("input_node", "input_lengths")
+    saved_models.wrap(
+        tf, graph.graph_def, tmp_path / "m", inputs=inputs, outputs=("logits",), initialize="initialize_state"
+    )
+    frozen = GraphDef.FromString(graph.graph_def)
+    source = open_model(tmp_path / "m")
+    assert sum(node.op == "VariableV2" for node in source.graph.node) == 2
+    assert structure(source.graph) == structure(frozen)
+
+
+@needs_tf
+@pytest.mark.parametrize("resource", [False, True])
+def test_weights_in_variables_become_constants(tf, tmp_path, resource):
+    names = ("layer_1/weights", "layer_2/bias")
+    saved_models.unfrozen(tf, graph_bytes(), tmp_path / "m", names, resource=resource)
+    source = open_model(tmp_path / "m")
+    assert "2 variables read" in source.notes
+    assert not any("Variable" in node.op or node.op == "VarHandleOp" for node in source.graph.node)
+    assert set(names) <= constants(source.graph).keys()
+    assert_same_constants(source.graph, make_graph())
+
+
+@needs_tf
+def test_without_tensorflow_variables_are_refused(tf, tmp_path, monkeypatch):
+    saved_models.unfrozen(tf, graph_bytes(), tmp_path / "m", ("layer_1/weights",))
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    with pytest.raises(RecipeError, match=r"the variables of a SavedModel needs TensorFlow: pip install"):
+        open_model(tmp_path / "m")
+    shutil.rmtree(tmp_path / "m" / "variables")
+    with pytest.raises(RecipeError, match="has no directory 'variables'"):
+        open_model(tmp_path / "m")
+
+
+@needs_tf
+def test_functions_are_written_out(tf, tmp_path, monkeypatch):
+    """The outputs' own subgraph comes back node for node, and needs no TensorFlow to be read."""
+    saved_models.function(tf, graph_bytes(), tmp_path / "m")
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    source = open_model(tmp_path / "m")
+    assert "functions written out" in source.notes
+    names = {name for name, _, _ in structure(source.graph)}
+    assert {*saved_models.INPUTS, *saved_models.OUTPUTS} <= names
+    assert structure(source.graph) <= structure(make_graph())
+    left_out = {node.name for node in make_graph().node} - names
+    assert all(
+        n.startswith(("metadata_", "input_samples", "AudioS", "Mfcc", "mfccs", "ExpandDims", "Reshape"))
+        for n in left_out
+    )
+    assert_same_constants(source.graph, make_graph())
+
+
+@needs_tf
+@pytest.mark.parametrize("sample_rate", [8000, 16000])
+def test_coquis_export_is_rebuilt(tf, tmp_path, sample_rate):
+    weights = make_weights()
+    saved_models.coqui(tf, weights, tmp_path / "m", sample_rate=sample_rate)
+    (tmp_path / "m" / "alphabet.txt").write_bytes(b"\n".join(LABELS))
+    source = open_model(tmp_path / "m", n_context=N_CONTEXT, n_steps=12)
+    want = canonical_graph(
+        weights, n_context=N_CONTEXT, n_steps=12, audio=AUDIO, alphabet=serialize_alphabet(LABELS), beam_width=500
+    )
+    assert source.kind == "saved_model"
+    assert structure(source.graph) == structure(want)
+    got, want = constants(source.graph), constants(want)
+    assert got["metadata_sample_rate"] == [sample_rate]
+    for name in (
+        want.keys()
+        - {"metadata_sample_rate", "Mfcc/sample_rate", "metadata_feature_win_len"}
+        - {"metadata_feature_win_step"}
+    ):
+        np.testing.assert_array_equal(got[name], want[name], err_msg=name)
+    (mfcc,) = [node for node in source.graph.node if node.op == "Mfcc"]
+    assert mfcc.attr["upper_frequency_limit"].f == sample_rate / 2
+    (spectrogram,) = [node for node in source.graph.node if node.op == "AudioSpectrogram"]
+    assert spectrogram.attr["window_size"].i == 256
+
+
+def test_a_typed_n_steps_is_refused_where_the_graph_has_its_own(tmp_path):
+    with pytest.raises(RecipeError, match="only checkpoints need n_steps"):
+        open_model(write(tmp_path / "m", make_graph()), n_steps=4)
+
+
+def call(builder, name, function, inputs):
+    builder.node(name, "PartitionedCall", inputs)
+    builder.graph.node[-1].attr["f"].func.name = function
+
+
+def add_function(graph, name, arguments, nodes, returns):
+    function = graph.library.function.add()
+    function.signature.name = name
+    for argument in arguments:
+        function.signature.input_arg.add(name=argument)
+    for output, reference in returns.items():
+        function.signature.output_arg.add(name=output)
+        function.ret[output] = reference
+    for node_name, op, inputs in nodes:
+        function.node_def.add(name=node_name, op=op, input=inputs)
+    return function
+
+
+def test_calls_with_several_outputs_and_name_clashes(tmp_path):
+    builder = GraphBuilder()
+    builder.const("a", np.float32(1))
+    builder.const("cell", np.float32(2))
+    call(builder, "first", "inner", ["a", "cell"])
+    call(builder, "logits", "inner", ["first:1", "first", "^first"])
+    nodes = [("cell", "BlockLSTM", ["x", "y"]), ("split", "Split", ["cell:h:0", "^cell"])]
+    add_function(builder.graph, "inner", "xy", nodes, {"p": "split:output:2", "q": "y"})
+    graph = open_model(write(tmp_path / "m", builder.graph, outputs=("logits", "logits:1"))).graph
+    assert structure(graph) == {
+        ("a", "Const", ()),
+        ("cell", "Const", ()),
+        ("first/cell", "BlockLSTM", ("a", "cell")),
+        ("split", "Split", ("first/cell:6", "^first/cell")),
+        ("logits/cell", "BlockLSTM", ("cell", "split:2")),
+        ("logits/split", "Split", ("logits/cell:6", "^logits/cell")),
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda f: setattr(f.signature, "name", "other"), "function 'inner' is not in the file"),
+        (lambda f: f.signature.input_arg.add(name="z"), "another number of arguments"),
+        (lambda f: setattr(f.node_def[0], "input", ["z"]), "reads 'z', which it does not have"),
+        (lambda f: setattr(f.node_def[0].attr["T"], "placeholder", "T"), "is generic, which is not supported"),
+        (lambda f: f.ret.update(p="nowhere:output:0"), "reads 'nowhere:output:0'"),
+        (lambda f: f.ret.clear(), "reads ''"),
+    ],
+)
+def test_functions_that_cannot_be_written_out(tmp_path, change, reason):
+    builder = GraphBuilder()
+    builder.const("a", np.float32(1))
+    call(builder, "logits", "inner", ["a"])
+    function = add_function(builder.graph, "inner", "x", [("n", "Relu", ["x"])], {"p": "n:y:0"})
+    if "which it does not have" in reason:
+        function.node_def[0].input[:] = ["z"]
+    else:
+        change(function)
+    with pytest.raises(RecipeError, match=f"{tmp_path / 'm'}: .*{reason}"):
+        open_model(write(tmp_path / "m", builder.graph))
+
+
+@pytest.mark.parametrize("width", [1, 2])
+def test_functions_that_call_themselves(tmp_path, width):
+    """Once a round, or twice, which doubles the graph each round."""
+    builder = GraphBuilder()
+    builder.const("a", np.float32(1))
+    call(builder, "logits", "inner", ["a"])
+    function = add_function(builder.graph, "inner", "x", [], {"p": "sum:z:0"})
+    for index in range(width):
+        node = function.node_def.add(name=f"n{index}", op="PartitionedCall", input=["x"])
+        node.attr["f"].func.name = "inner"
+    function.node_def.add(name="sum", op="AddN", input=[f"n{index}:output:0" for index in range(width)])
+    with pytest.raises(RecipeError, match="call themselves" if width == 1 else "too many nodes"):
+        open_model(write(tmp_path / "m", builder.graph))
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(b"", "holds no graph"), (b"\xff\xff\xff", "cannot be read"), (b"\x08\x01", "holds no graph")],
+)
+def test_damaged_directories(tmp_path, content, reason):
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "saved_model.pb").write_bytes(content)
+    with pytest.raises(RecipeError, match=f"{tmp_path / 'm'}.*{reason}"):
+        open_model(tmp_path / "m")
+
+
+@given(st.data())
+@settings(max_examples=100, deadline=None)
+def test_damaged_files_open_or_are_refused(tmp_path_factory, data):
+    path = write(tmp_path_factory.mktemp("fuzz") / "m", make_graph())
+    content = bytearray((path / "saved_model.pb").read_bytes())
+    for _ in range(data.draw(st.integers(1, 5))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    (path / "saved_model.pb").write_bytes(content[: data.draw(st.integers(1, len(content)))])
+    result = outcome(lambda: open_model(path))
+    assert isinstance(result, Source) or str(path) in str(result)
