@@ -11,7 +11,7 @@ from types import ModuleType
 from deepspeech_recipe.errors import RecipeError, Refusal
 from deepspeech_recipe.version import __version__
 
-__all__ = ["RecipeError", "Refusal", "__version__", "convert", "demo", "extensions", "inspect", "unpack"]  # noqa: F822
+__all__ = ["RecipeError", "Refusal", "__version__", "convert", "demo", "extensions", "inspect", "unpack"]
 
 # Each lies in the module of its own name.
 _FUNCTIONS = ("convert", "demo", "extensions", "inspect", "unpack")

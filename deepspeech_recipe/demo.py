@@ -1,11 +1,7 @@
 """The bundled model, from a frozen graph to text: converted, compared with TensorFlow, transcribed."""
 
 import csv
-import importlib.util
 import shlex
-import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -13,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
+from deepspeech_recipe.converters import mo
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.extensions import extensions
 
 MODEL = Path(__file__).resolve().parent / "data" / "model"
-INSTALL = "pip install openvino-dev==2024.6.0 tensorflow-cpu==2.17.*, on Python 3.10 to 3.12"
-# Largest differences allowed, FP32 weights; measured 3e-7, 1e-6 and 5e-5.
-PROBABILITIES, STATES, MFCCS = 1e-5, 1e-5, 1e-4
+# Largest differences allowed; states relative to the largest cell state. Measured 5e-6, 2e-7 and 1e-5.
+LIMITS = {"probabilities": 1e-5, "states": 1e-6, "MFCCs": 1e-4}
 
 
 def demo(output=None, *, say: Callable[[str], None] = print) -> bool:
@@ -29,15 +25,14 @@ def demo(output=None, *, say: Callable[[str], None] = print) -> bool:
     Returns whether every check passed. Raises RecipeError where Model Optimizer or TensorFlow is missing, or `mo`
     fails.
     """
-    mo = _requirements()
+    works, reason = mo.usable()
+    if not works:
+        raise RecipeError(f"The demo converts with Model Optimizer: {reason}. Install it with {mo.INSTALL}.")
     directory = _directory(output)
     started = time.perf_counter()
     say("1. Conversion with Model Optimizer and the plugin")
-    graph, plugin = str(MODEL / "output_graph.pb"), str(extensions())
-    common = [mo, "--input_model", graph, "--extensions", plugin, "--output_dir", str(directory)]
-    _convert([*common, "--model_name", "acoustic", "--compress_to_fp16=False"], directory, say)
-    features = ["--input", "input_samples[?]", "--output", "mfccs", "--model_name", "features"]
-    _convert([*common, *features, "--compress_to_fp16=False"], directory, say)
+    _convert(["--model_name", "acoustic"], directory, say)
+    _convert(["--model_name", "features", "--input", "input_samples[?]", "--output", "mfccs"], directory, say)
 
     from deepspeech_recipe import demo_run
 
@@ -47,8 +42,7 @@ def demo(output=None, *, say: Callable[[str], None] = print) -> bool:
     say("")
     name, samples, _ = recordings[0]
     say(f"2. The IR and TensorFlow, on '{name}' ({samples.size / model.sample_rate:.1f} s) in chained chunks")
-    limits = {"probabilities": PROBABILITIES, "states": STATES, "MFCCs": MFCCS}
-    checks += demo_run.compare(model, MODEL / "output_graph.pb", samples, limits, say)
+    checks += demo_run.compare(model, MODEL / "output_graph.pb", samples, LIMITS, say)
     say("")
     say("3. Speech to text with the IR, greedy decoding; the model has not heard these voices or texts before")
     checks += demo_run.transcribe(model, recordings, say)
@@ -59,17 +53,6 @@ def demo(output=None, *, say: Callable[[str], None] = print) -> bool:
     return all(checks)
 
 
-def _requirements() -> str:
-    """The command `mo`. Raises RecipeError naming all that is missing."""
-    beside = Path(sys.executable).with_name("mo")
-    mo = str(beside) if beside.exists() else shutil.which("mo")
-    missing = [] if mo else ["Model Optimizer (the command mo, of openvino-dev 2024.6.0)"]
-    missing += [] if importlib.util.find_spec("tensorflow") else ["TensorFlow"]
-    if missing:
-        raise RecipeError(f"The demo needs {' and '.join(missing)}: {INSTALL}.")
-    return mo
-
-
 def _directory(output) -> Path:
     if output is None:
         return Path(tempfile.mkdtemp(prefix="deepspeech-recipe-demo-"))
@@ -78,16 +61,13 @@ def _directory(output) -> Path:
     return directory
 
 
-def _convert(command: list[str], directory: Path, say) -> None:
-    say(f"   $ {shlex.join(['mo', *command[1:]])}")
+def _convert(options: list[str], directory: Path, say) -> None:
+    arguments = ["--input_model", str(MODEL / "output_graph.pb"), "--output_dir", str(directory), *options]
+    arguments += ["--compress_to_fp16=False"]
+    say(f"   $ {shlex.join(['mo', '--extensions', str(extensions()), *arguments])}")
     started = time.perf_counter()
     # mo also looks for extensions in the current directory: run it where there are none.
-    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, errors="replace", check=False)
-    printed = done.stdout + done.stderr
-    if done.returncode:
-        errors = [line.strip() for line in printed.splitlines() if "ERROR" in line]
-        raise RecipeError(f"mo failed with exit code {done.returncode}: {' '.join(errors) or printed[-500:]}")
-    for line in printed.splitlines():
+    for line in mo.run(arguments, directory).splitlines():
         if "deepspeech-recipe" in line or "SUCCESS" in line:
             say(f"     {line}")
     say(f"     ({time.perf_counter() - started:.0f} s)")
@@ -99,6 +79,4 @@ def _recordings() -> list[tuple[str, np.ndarray, str]]:
 
     with (MODEL / "transcripts.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    return [
-        (Path(row["wav_filename"]).stem, read_wav(MODEL / row["wav_filename"]), row["transcript"]) for row in rows
-    ]
+    return [(Path(row["wav_filename"]).stem, read_wav(MODEL / row["wav_filename"]), row["transcript"]) for row in rows]

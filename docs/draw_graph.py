@@ -1,6 +1,7 @@
 """Draws docs/graph.svg: a DeepSpeech v0.9 graph before and after the conversion. `python docs/draw_graph.py`"""
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from xml.sax.saxutils import escape
 
@@ -114,7 +115,7 @@ def before(d: Drawing) -> None:
     d.box("softmax", "layer", x, 675, "Softmax", width=110)
     d.box("logits", "output", x, 745, "logits", width=130)
     chain = ("windows", "shape", "dense", "sequence", "cell", "mul", "dense56", "raw", "softmax", "logits")
-    for start, end in zip(chain, chain[1:], strict=False):
+    for start, end in pairwise(chain):
         d.arrow(start, end)
     d.box("state_c", "input", 95, 355, "previous_state_c", width=150)
     d.box("state_h", "input", 95, 405, "previous_state_h", width=150)
@@ -153,7 +154,7 @@ def after(d: Drawing) -> None:
     d.box("i_softmax", "layer", x, 585, "Softmax", width=110)
     d.box("i_logits", "output", x, 665, "logits  [T, B, 29]", width=160)
     chain = ("i_windows", "i_shape", "i_dense", "i_cell", "i_dense56", "i_softmax", "i_logits")
-    for start, end in zip(chain, chain[1:], strict=False):
+    for start, end in pairwise(chain):
         d.arrow(start, end)
     d.box("i_c", "input", 808, 350, "previous_state_c", width=150)
     d.box("i_h", "input", 808, 400, "previous_state_h", width=150)

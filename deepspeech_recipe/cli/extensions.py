@@ -1,4 +1,4 @@
-"""Prints the directory for Model Optimizer: mo --input_model MODEL.pb --extensions "$(deepspeech-recipe extensions)\""""
+"""Prints the directory of the Model Optimizer plugin, for `mo --extensions "$(deepspeech-recipe extensions)"`."""
 
 HELP = "print the directory for `mo --extensions`"
 
