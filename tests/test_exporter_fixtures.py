@@ -23,7 +23,7 @@ def _synthetic(deepspeech, variant, version="coqui"):
     return deepspeech(version, **options).parse()
 
 
-def _describe(tf, node):
+def describe(tf, node):
     """Everything but the values of weights: name, op, inputs, device, attributes, shape and type of constants."""
     attributes = {name: value.SerializeToString(deterministic=True) for name, value in node.attr.items()}
     if node.op == "Const":
@@ -37,8 +37,8 @@ def _describe(tf, node):
 def test_synthetic_graph_has_the_exporter_s_nodes(tf, deepspeech, variant, version):
     real, synthetic = _real(tf, variant), _synthetic(deepspeech, variant, version)
     assert real.versions == synthetic.versions
-    nodes = {node.name: _describe(tf, node) for node in synthetic.node}
-    assert nodes == {node.name: _describe(tf, node) for node in real.node}
+    nodes = {node.name: describe(tf, node) for node in synthetic.node}
+    assert nodes == {node.name: describe(tf, node) for node in real.node}
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

@@ -55,12 +55,8 @@ def fused_cell(tf, x, lengths, state, weights, options: Options, release):
 def _block_lstm(tf, x, lengths, initial_c, initial_h, kernel, bias, weights, o: Options, release):
     if o.peephole:
         diagonals = [_variable(tf, f"w_{gate}_diag", weights[f"w_{gate}_diag"]) for gate in "ifo"]
-    elif o.zeros == "fill":
-        shape = tf.constant([o.n_hidden], name="zeros/shape_as_tensor")
-        zeros = tf.raw_ops.Fill(dims=shape, value=tf.constant(0.0, name="zeros/Const"), name="zeros")
-        diagonals = [zeros] * 3
     else:
-        diagonals = [tf.constant(np.zeros(o.n_hidden, np.float32), name="zeros")] * 3
+        diagonals = [zeros(tf, (o.n_hidden,), o.zeros or release.zeros)] * 3
     if lengths is not None:
         longest = tf.cast(tf.reduce_max(lengths), tf.int64, name=release.cast_name)
     elif x.shape[0] is not None:
@@ -80,6 +76,14 @@ def _block_lstm(tf, x, lengths, initial_c, initial_h, kernel, bias, weights, o: 
     else:
         outputs = tf.raw_ops.BlockLSTM(**inputs, forget_bias=forget_bias, cell_clip=o.cell_clip, name="BlockLSTM")
     return outputs.cs, outputs.h, outputs.o
+
+
+def zeros(tf, shape, form: str):
+    """Zeros as TensorFlow 1 wrote them: a constant, or a Fill where that would be big."""
+    if form == "const":
+        return tf.constant(np.zeros(shape, np.float32), name="zeros")
+    dims, value = tf.constant(shape, name="zeros/shape_as_tensor"), tf.constant(0.0, name="zeros/Const")
+    return tf.raw_ops.Fill(dims=dims, value=value, name="zeros")
 
 
 def _gates_v2(array: np.ndarray, forget_bias: float) -> np.ndarray:

@@ -8,7 +8,7 @@ import functools
 
 import numpy as np
 
-from tests.graphs.cell import fused_cell
+from tests.graphs.cell import fused_cell, zeros
 from tests.graphs.features import feature_nodes, metadata_constants, metadata_noop
 from tests.graphs.finish import finish
 from tests.graphs.options import DeepSpeechGraph, Names, Options
@@ -42,7 +42,7 @@ def _build(options: Options) -> DeepSpeechGraph:
         outputs = nodes.create()
         if release.metadata == "const":
             outputs += metadata_constants(tf, options, release, alphabet)
-    graph_def = finish(graph.as_graph_def(), outputs, release.device)
+    graph_def = finish(graph.as_graph_def(), outputs, release.on_cpu)
     graph_def.version = release.graph_version if release.metadata == "noop" else 0
     if release.metadata == "noop":
         metadata_noop(graph_def, options)
@@ -174,11 +174,11 @@ class _Nodes:
 
     def _assigns(self, logits):
         tf, o = self.tf, self.options
+        shape = (o.batch, o.n_hidden)
         if o.initialize_to:
-            value = np.full((o.batch, o.n_hidden), o.initialize_to, np.float32)
+            start = tf.fill(shape, tf.constant(o.initialize_to), name="zeros")
         else:
-            value = np.zeros((o.batch, o.n_hidden), np.float32)
-        start = tf.constant(value, name="zeros")
+            start = zeros(tf, shape, o.zeros or self.release.zeros)
         resets = [self._assign(variable, start) for variable in self.variables]
         tf.group(*resets, name="initialize_state")
         pairs = zip("ch", self.variables, (self.new_c, self.new_h), strict=True)

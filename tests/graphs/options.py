@@ -28,7 +28,7 @@ class Options:
     layer_norm: bool = False
     no_state: bool = False
     dense: str | None = None  # add, bias_add; None: as the release
-    zeros: str = "const"  # "fill": what the exporter writes from 1000 elements on
+    zeros: str | None = None  # const, fill (as from 1000 elements on); None: as the release
     relu_clip: float = 20.0
     # what the metadata says
     sample_rate: int = 16000

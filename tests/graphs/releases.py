@@ -17,35 +17,36 @@ class Release:
     metadata: str | None  # None, "noop" (attributes of model_metadata) or "const" (metadata_*)
     beam_width: bool
     graph_version: int
-    device: str  # written on every node
+    on_cpu: bool  # every node carries the CPU as its device
     cast_name: str  # name of the cast of the longest length
+    zeros: str = "const"  # "fill": TensorFlow 1.6 wrote zeros of any size by Fill
 
 
 _OLD_SCOPE = "lstm_fused_cell"
 _NEW_SCOPE = "cudnn_lstm/rnn/multi_rnn_cell/cell_0/cudnn_compatible_lstm_cell"
 
 
-def _old(last_state: str, head: str) -> Release:
+def _old(last_state: str, head: str, zeros: str = "const") -> Release:
     return Release(
         _OLD_SCOPE, 1.0, "variable", last_state, head, "add", True, False, None, None, False, 1,
-        "/device:CPU:0", "ToInt64",
+        True, "ToInt64", zeros,
     )  # fmt: skip
 
 
 def _new(audio: str, beam_width: bool, graph_version: int) -> Release:
     return Release(
         _NEW_SCOPE, 0.0, "placeholder", "gather_nd", "softmax", "bias_add", False, False, audio, "const",
-        beam_width, graph_version, "", "Cast",
+        beam_width, graph_version, False, "Cast",
     )  # fmt: skip
 
 
 RELEASES: dict[str, Release] = {
-    "0.2": _old("gather", "raw"),
+    "0.2": _old("gather", "raw", "fill"),
     "0.3": _old("gather_v2", "raw"),
     "0.4": _old("gather_nd", "identity"),
     "0.5": Release(
         _OLD_SCOPE, 1.0, "variable", "gather_nd", "identity", "bias_add", False, True, "default", "noop",
-        False, 4, "", "Cast",
+        False, 4, False, "ToInt64",
     ),
     "0.6": _new("default", False, 5),
     "0.7": _new("nyquist", True, 6),
