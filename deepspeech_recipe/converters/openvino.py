@@ -16,8 +16,10 @@ from openvino.frontend import FrontEndManager
 
 from deepspeech_recipe.converters.graphdef_edits import EditedGraph, apply_edits, names_only
 from deepspeech_recipe.converters.openvino_lowering import Translators
-from deepspeech_recipe.errors import RecipeError, Refusal
+from deepspeech_recipe.converters.request import Request
+from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.view import GraphView
+from deepspeech_recipe.ov_api import ov
 from deepspeech_recipe.passes.contract import Conversion, finish
 from deepspeech_recipe.passes.names import both_forms, find, name_tensors
 from deepspeech_recipe.recognise.deepspeech import DeepSpeech
@@ -29,6 +31,11 @@ from deepspeech_recipe.rewrite.general import General, describe, rewrite_general
 from deepspeech_recipe.rewrite.reach import ends
 
 NAME = "openvino"
+
+
+def version() -> str:
+    """OpenVINO's release, '2026.4.1'."""
+    return ov.__version__.split("-")[0]
 
 
 @dataclass
@@ -43,34 +50,24 @@ class Prepared:
 def prepare(graph, view: GraphView, model: DeepSpeech) -> Prepared:
     """Edits the acoustic model of `graph`, a GraphDef, and leaves the rest of it out."""
     edits = rewrite_deepspeech(view, model)
-    inputs = {model.windows.node: (-1, -1, model.window_frames, model.n_input)}
-    for tensor in list(contract_inputs(model).values())[1:]:
-        inputs[tensor.node] = (-1, model.lstm.hidden_size)
+    inputs = {tensor.node: (-1, model.lstm.hidden_size) for tensor in contract_inputs(model).values()}
+    inputs[model.windows.node] = (-1, -1, model.window_frames, model.n_input)
     outputs = [model.logits.node, *_new_states(view, model, edits)]
     return Prepared(apply_edits(graph, view, edits, outputs, inputs), names_only(graph), model)
 
 
-def convert_deepspeech(prepared: Prepared, conversion: Conversion, *, time_steps=None, batch=None):
-    """Returns the ov.Model of the IR contract.
-
-    time_steps, batch: a number, 'dynamic', or None for what the graph has. Raises RecipeError.
-    """
+def convert_deepspeech(prepared: Prepared, request: Request):
+    """Returns the ov.Model of the IR contract. Raises RecipeError."""
     model = prepared.model
-    steps = _size(time_steps, model.time_steps)
-    rows = _size(batch, model.batch)
-    if model.state_c.kind == "constant" and model.batch is not None and rows != model.batch:
-        raise Refusal(
-            f"The graph begins each call with a constant state of batch {model.batch}, so the batch cannot become "
-            f"{'dynamic' if rows < 0 else rows}",
-            node=model.state_c.name,
-            remedy="Convert without --batch",
-        )
+    request.check()
+    request.check_model(model)
     ov_model = _translate(prepared.edited)
-    # All sizes are open until here: with numbers, the frontend would fold them into the Reshapes for good.
-    shapes = {model.windows.node: [rows, steps, model.window_frames, model.n_input]}
-    for tensor in list(contract_inputs(model).values())[1:]:
-        shapes[tensor.node] = [rows, model.lstm.hidden_size]
+    # All sizes are open until here: numbers would be folded into the Reshapes for good.
+    batch, steps = (request.size_of(name, model) or -1 for name in ("batch", "time_steps"))
+    shapes = {tensor.node: [batch, model.lstm.hidden_size] for tensor in contract_inputs(model).values()}
+    shapes[model.windows.node] = [batch, steps, model.window_frames, model.n_input]
     ov_model.reshape({find(ov_model.inputs, both_forms(name)): shape for name, shape in shapes.items()})
+    conversion = Conversion(converter=f"{NAME} {version()}", state=request.state, head=request.head)
     return _optimise(finish(ov_model, prepared.names, model, conversion))
 
 
@@ -107,12 +104,6 @@ def _outputs(view: GraphView, general: General) -> list[str]:
         if node is None or any(source.op.startswith("Placeholder") for source in sources):
             found.append(name)
     return found
-
-
-def _size(wanted, of_graph: int | None) -> int:
-    if wanted is None:
-        wanted = of_graph
-    return -1 if wanted in (None, "dynamic") else wanted
 
 
 def _translate(edited: EditedGraph):

@@ -1,0 +1,337 @@
+"""Any model file → an IR, by either converter, with every option of the IR contract."""
+
+import importlib.util
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from deepspeech_recipe.converters import mo
+from deepspeech_recipe.converters.request import DYNAMIC, Request, check_choice
+from deepspeech_recipe.errors import RecipeError, Refusal
+from deepspeech_recipe.files import naming
+from deepspeech_recipe.graphdef.view import GraphView
+from deepspeech_recipe.recognise.deepspeech import DeepSpeech
+from deepspeech_recipe.recognise.graph import Recognition, recognise
+from deepspeech_recipe.recognise.text import one_line
+from deepspeech_recipe.sources import Source, open_model
+
+CONVERTERS = ("auto", "mo", "openvino")
+LENGTHS = ("enforce", "input")
+AUDIO = ("none", "separate", "attached")
+WEIGHTS = ("fp32", "fp16")
+_NAMES = {
+    *("input_node", "previous_state_c", "previous_state_h", "lengths", "samples", "sample_lengths", "end_of_stream"),
+    *("logits", "new_state_c", "new_state_h"),
+}
+
+
+@dataclass(frozen=True)
+class ConvertResult:
+    """What `convert` made.
+
+    files: the IR's .xml first. inputs, outputs: {"name", "names", "shape", "type"} of each tensor, -1 where a size
+    is open. metadata: what the IR says of itself; empty for a graph that is no DeepSpeech model.
+    notes: lines for a person. verification: a `verify.Report`, or None where nothing was compared.
+    """
+
+    files: tuple[Path, ...]
+    converter: str
+    inputs: tuple[dict, ...]
+    outputs: tuple[dict, ...]
+    metadata: dict
+    notes: tuple[str, ...] = ()
+    verification: Any = None
+
+    def as_dict(self) -> dict:
+        """JSON values."""
+        return {
+            "files": [str(path) for path in self.files],
+            "converter": self.converter,
+            "inputs": list(self.inputs),
+            "outputs": list(self.outputs),
+            "metadata": self.metadata,
+            "notes": list(self.notes),
+            "verification": None if self.verification is None else self.verification.as_dict(),
+        }
+
+
+@dataclass(frozen=True)
+class _Options:
+    request: Request
+    lengths: str
+    audio: str
+    weights: str
+
+
+@dataclass
+class _Job:
+    """A model on its way. source and view are given up where they are no longer needed: they hold the weights."""
+
+    source: Source
+    view: GraphView | None
+    recognition: Recognition
+    options: _Options
+    say: Callable[[str], None]
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def model(self) -> DeepSpeech | None:
+        return self.recognition.deepspeech
+
+    def forget_graph(self) -> None:
+        self.source, self.view = replace(self.source, graph=None), None
+
+
+def convert(
+    model: str | os.PathLike,
+    output: str | os.PathLike,
+    *,
+    name: str | None = None,
+    converter: str = "auto",
+    state: str = "external",
+    time_steps: int | str | None = None,
+    batch: int | str | None = None,
+    lengths: str = "enforce",
+    audio: str = "none",
+    weights: str = "fp32",
+    head: str | None = None,
+    verify: bool | None = None,
+    alphabet: str | os.PathLike | bytes | None = None,
+    sample_rate: int | None = None,
+    window_ms: int | None = None,
+    step_ms: int | None = None,
+    n_steps: int | None = None,
+    progress: Callable[[str], None] | None = None,
+    **known,
+) -> ConvertResult:
+    """Converts a model file of any kind (`sources.open_model`) to `<output>/<name>.xml` and `.bin`.
+
+    name: by default the file's own. converter: 'mo', 'openvino', or 'auto': mo where it is usable.
+    state: 'external' or 'internal'. time_steps, batch: a number, 'dynamic', or None for what the graph has.
+    lengths: 'enforce' (one call consumes all its windows) or 'input' (`passes.lengths`).
+    audio: 'none', 'separate' (also writes `<name>.audio.xml`: samples → windows) or 'attached' (samples → logits).
+    weights: 'fp32' or 'fp16'. head: 'probabilities', 'raw', or None for the graph's own.
+    verify: compare the IR with the original; None: where TensorFlow is installed.
+    alphabet, sample_rate, window_ms, step_ms, n_steps and `known` (further keywords of `open_model`): what the file
+    itself does not know. progress: gets a line for each stage.
+    Nothing is written unless everything succeeds. Raises RecipeError or Refusal.
+    """
+    say = progress or (lambda line: None)
+    options = _Options(Request(state, head, time_steps, batch), lengths, audio, weights)
+    _check_options(options, converter)
+    chosen, why = _choose(converter)
+    name = _name(model) if name is None else name
+    from deepspeech_recipe import save
+
+    irs = [name, f"{name}.audio"] if audio == "separate" else [name]
+    save.check_output(output, irs)
+    say(f"reading {model}")
+    source = open_model(
+        model,
+        alphabet=alphabet,
+        sample_rate=sample_rate,
+        window_ms=window_ms,
+        step_ms=step_ms,
+        n_steps=n_steps,
+        **known,
+    )
+    with naming(model):
+        view = GraphView(source.graph.node)
+        job = _Job(source, view, recognise(view), options, say, [*source.notes, *why])
+        _check_job(job)
+        compare = job.model is not None and (_has_tensorflow() if verify is None else verify)
+        say(_found(job))
+        with _converted(job, chosen, keep=compare) as (ov_model, converter_name):
+            models = _passes(job, ov_model, name)
+            say(f"writing {', '.join(f'{ir}.xml' for ir in models)} in {output}")
+            result = ConvertResult(
+                files=tuple(save.save_irs(models, output, fp16=weights == "fp16")),
+                converter=converter_name,
+                inputs=tuple(map(_tensor, models[name].inputs)),
+                outputs=tuple(map(_tensor, models[name].outputs)),
+                metadata=_metadata(models[name]),
+                notes=tuple(job.notes),
+            )
+        del ov_model, models
+        return replace(result, verification=_verify(job, result)) if compare else result
+
+
+def _check_options(options: _Options, converter: str) -> None:
+    """What no model allows."""
+    options.request.check()
+    for what, value, choices in (
+        ("converter", converter, CONVERTERS),
+        ("lengths", options.lengths, LENGTHS),
+        ("audio", options.audio, AUDIO),
+        ("weights", options.weights, WEIGHTS),
+    ):
+        check_choice(what, value, choices)
+    if options.audio == "attached" and options.request.time_steps not in (None, DYNAMIC):
+        raise RecipeError(
+            f"With audio attached a call takes any number of samples, so the time steps cannot be fixed to "
+            f"{options.request.time_steps}. Leave --time-steps out, or use --audio separate."
+        )
+
+
+def _choose(converter: str) -> tuple[str, list[str]]:
+    works, reason = mo.usable()
+    if converter == "mo" and not works:
+        raise RecipeError(f"The converter mo cannot be used: {reason}. Install it with {mo.INSTALL}, or use openvino.")
+    if converter == "auto":
+        return ("mo", []) if works else ("openvino", [f"converted without mo: {reason}"])
+    return converter, []
+
+
+def _name(model) -> str:
+    """The file's name without what tells its kind."""
+    name = Path(model).absolute().name
+    for suffix in (".gz", ".bz2", ".xz", ".zip", ".tar", ".tgz", ".pbmm", ".pbtxt", ".pb", ".tflite"):
+        name = name[: -len(suffix)] if name.lower().endswith(suffix) and name.lower() != suffix else name
+    return name
+
+
+def _check_job(job: _Job) -> None:
+    """What this model does not allow."""
+    from deepspeech_recipe.model_settings import check_settings
+
+    options, model = job.options, job.model
+    if model is None:
+        _check_general(job)
+        return
+    options.request.check_model(model)
+    check_settings(job.source, model)
+    if options.audio != "none" and model.audio is None:
+        raise Refusal(
+            f"DeepSpeech {model.generation} has no feature part: v0.4 and older computed another kind of MFCC outside "
+            "of the graph",
+            remedy="Convert with --audio none",
+        )
+
+
+def _check_general(job: _Job) -> None:
+    """A graph without a DeepSpeech model gets the general passes, and none of the contract's options."""
+    options, request = job.options, job.options.request
+    if not job.recognition.lstms:
+        refused = "".join(f" {refusal}" for refusal in job.recognition.refused)
+        raise RecipeError(
+            f"No DeepSpeech model was found ({job.recognition.why_not}), and no fused LSTM that could be converted."
+            f"{refused} Use OpenVINO's own `ovc` for other models."
+        )
+    asked = {
+        "--state internal": request.state != "external",
+        "--head": request.head is not None,
+        "--time-steps": request.time_steps is not None,
+        "--batch": request.batch is not None,
+        "--lengths input": options.lengths != "enforce",
+        "--audio": options.audio != "none",
+    }
+    asked = [option for option, given in asked.items() if given]
+    if asked:
+        raise RecipeError(
+            f"{' and '.join(asked)}: only a DeepSpeech model has that, and none was found "
+            f"({job.recognition.why_not}). Leave the option out."
+        )
+
+
+def _found(job: _Job) -> str:
+    if job.model is None:
+        return f"no DeepSpeech model ({job.recognition.why_not}); its fused LSTMs are converted"
+    sizes = {name: job.options.request.size_of(name, job.model) for name in ("time_steps", "batch")}
+    return one_line(job.model, steps=sizes["time_steps"], batch=sizes["batch"])
+
+
+@contextmanager
+def _converted(job: _Job, converter: str, *, keep: bool) -> Iterator[tuple[Any, str]]:
+    """(ov.Model, converter and its version). keep: the graph is needed afterwards."""
+    request = job.options.request
+    if job.options.audio == "attached":
+        request = replace(request, time_steps=DYNAMIC)
+    if converter == "openvino":
+        from deepspeech_recipe.converters import openvino
+
+        job.say(f"converting with OpenVINO {openvino.version()}'s TensorFlow frontend")
+        if job.model is None:
+            ov_model, line = openvino.convert_general(job.source.graph, job.view, job.recognition)
+            job.notes.append(line)
+        else:
+            prepared = openvino.prepare(job.source.graph, job.view, job.model)
+            if not keep:
+                job.forget_graph()
+            ov_model = openvino.convert_deepspeech(prepared, request)
+        yield ov_model, f"openvino {openvino.version()}"
+        return
+    job.say("converting with mo (this takes a while: it loads TensorFlow)")
+    with tempfile.TemporaryDirectory(prefix="deepspeech-recipe-") as folder:
+        graph = Path(folder) / "graph.pb"
+        job.source.write_pb(graph)
+        if not keep:
+            job.forget_graph()
+        xml, lines = mo.convert(graph, Path(folder), job.model, request)
+        graph.unlink()
+        if job.model is None:
+            job.notes += [line.removeprefix("[ deepspeech-recipe ] ") for line in lines]
+        from deepspeech_recipe.ov_api import ov
+
+        yield ov.Core().read_model(xml), f"mo {mo.usable()[1]}"
+
+
+def _passes(job: _Job, ov_model, name: str) -> dict:
+    """IR name → ov.Model, after all passes and with all metadata."""
+    if job.model is None:
+        return {name: ov_model}
+    from deepspeech_recipe.model_settings import complete_metadata
+    from deepspeech_recipe.passes.attach_audio import attach_audio, feature_model
+    from deepspeech_recipe.passes.lengths import lengths_input
+    from deepspeech_recipe.passes.metadata import read_metadata, write_metadata
+
+    options, model = job.options, job.model
+    if options.lengths == "input":
+        job.say("adding the input of lengths")
+        ov_model = lengths_input(ov_model)
+    metadata = complete_metadata(read_metadata(ov_model), job.source)
+    metadata |= {"lengths": options.lengths, "audio": options.audio, "weights": options.weights}
+    write_metadata(ov_model, metadata)
+    if options.audio == "none":
+        return {name: ov_model}
+    job.say(f"adding the audio part ({options.audio})")
+    settings = model.audio.settings
+    if options.audio == "attached":
+        ov_model = attach_audio(ov_model, settings, model.n_context)
+        return {name: ov_model}
+    features = feature_model(settings, model.n_context)
+    write_metadata(features, metadata)
+    return {name: ov_model, f"{name}.audio": features}
+
+
+def _verify(job: _Job, result: ConvertResult):
+    from deepspeech_recipe.verify import verify
+
+    job.say("comparing the IR with the original")
+    return verify(job.source, result.files[0])
+
+
+def _has_tensorflow() -> bool:
+    return importlib.util.find_spec("tensorflow") is not None
+
+
+def _metadata(ov_model) -> dict:
+    from deepspeech_recipe.passes.metadata import PATH, read_metadata
+
+    return read_metadata(ov_model) if ov_model.has_rt_info(PATH) else {}
+
+
+def _tensor(port) -> dict:
+    """The contract's name goes before the framework's."""
+    names = sorted(port.get_names(), key=lambda name: (name not in _NAMES, len(name), name))
+    shape = [size.get_length() if size.is_static else -1 for size in port.get_partial_shape()]
+    kind = port.get_element_type().get_type_name()
+    return {
+        "name": names[0] if names else port.get_node().get_friendly_name(),
+        "names": names,
+        "shape": shape,
+        "type": kind,
+    }

@@ -1,0 +1,118 @@
+"""TensorFlow graph → IR by the real `mo` with the plugin, as a child process."""
+
+import importlib.metadata
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from deepspeech_recipe.converters.mo_options import ID
+from deepspeech_recipe.converters.request import Request
+from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.extensions import extensions
+from deepspeech_recipe.recognise.deepspeech import DeepSpeech
+
+NAME = "mo"
+INSTALL = "pip install openvino-dev==2024.6.0 'tensorflow-cpu<2.18' 'numpy<2', on Python 3.10 to 3.12"
+# What mo 2024.6 works with: package → its distributions, and the first version that is too new.
+_NEEDED = {
+    "openvino": (("openvino",), (2025,)),
+    "TensorFlow": (("tensorflow", "tensorflow-cpu", "tensorflow-intel", "tensorflow-macos"), (2, 18)),
+    "numpy": (("numpy",), (2,)),
+}
+# What mo adds to every error.
+_BOILERPLATE = ("For more information please refer", "Run Model Optimizer with --log_level")
+
+
+def usable() -> tuple[bool, str]:
+    """Whether `mo` can run here, and its version; else why not. Nothing is loaded."""
+    version = _version("openvino-dev")
+    if version is None:
+        return False, "Model Optimizer (openvino-dev) is not installed"
+    for package, (names, limit) in _NEEDED.items():
+        found = next(filter(None, map(_version, names)), None)
+        if found is None:
+            return False, f"Model Optimizer needs {package}, which is not installed"
+        if _numbers(found) >= limit:
+            below = ".".join(map(str, limit))
+            return False, f"Model Optimizer needs {package} below {below}, and {found} is installed"
+    return True, f"openvino-dev {version}"
+
+
+def convert(graph: Path, output: Path, model: DeepSpeech | None, request: Request) -> tuple[Path, list[str]]:
+    """Runs mo on a .pb file and returns (the IR's .xml in the directory `output`, the plugin's lines).
+
+    model: what the graph was recognised as; None for a graph that gets the general passes, and no option.
+    Weights stay FP32. Raises RecipeError, with mo's own words, where it fails.
+    """
+    works, reason = usable()
+    if not works:
+        raise RecipeError(f"The converter mo cannot be used: {reason}. Install it with {INSTALL}, or use openvino.")
+    options = []
+    if model is not None:
+        request.check()
+        request.check_model(model)
+        options = _options(model, request, output)
+    with tempfile.TemporaryDirectory(prefix="deepspeech-recipe-") as empty:
+        # mo takes what it finds in the current directory for extensions, so that one is empty.
+        printed = run(
+            ["--input_model", str(Path(graph).resolve()), "--output_dir", str(Path(output).resolve()), *options], empty
+        )
+    found = list(Path(output).glob("*.xml"))
+    if len(found) != 1:
+        raise RecipeError(f"mo reported success, but wrote {len(found)} IRs instead of one.")
+    return found[0], [line for line in printed.splitlines() if line.startswith("[ deepspeech-recipe ]")]
+
+
+def run(arguments: list[str], directory: str | os.PathLike) -> str:
+    """Runs `mo` with the plugin in a directory; returns what it printed. Raises RecipeError where it fails."""
+    command = [sys.executable, "-m", "openvino.tools.mo", "--extensions", str(extensions()), *arguments]
+    package = str(Path(__file__).resolve().parents[2])
+    path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
+    environment = {**os.environ, "PYTHONPATH": path, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(
+        command,
+        cwd=directory,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    if done.returncode:
+        raise RecipeError(f"mo failed: {_reason(done.stdout, done.returncode)}")
+    return done.stdout
+
+
+def _options(model: DeepSpeech, request: Request, folder: Path) -> list[str]:
+    options = ["--compress_to_fp16=False"]
+    if request.time_steps is not None or request.batch is not None:
+        sizes = (request.size_of("batch", model), request.size_of("time_steps", model))
+        shape = [*("?" if size is None else size for size in sizes), model.window_frames, model.n_input]
+        options += ["--input", f"{model.windows.node}[{' '.join(map(str, shape))}]"]
+    plugin = {name: value for name, value in (("state", request.state), ("head", request.head)) if value is not None}
+    path = Path(folder).resolve() / "transformations_config.json"
+    path.write_text(json.dumps([{"id": ID, "match_kind": "general", "custom_attributes": plugin}]))
+    return [*options, "--transformations_config", str(path)]
+
+
+def _reason(printed: str, code: int) -> str:
+    errors = [line.replace("[ ERROR ]", "").strip() for line in printed.splitlines() if "[ ERROR ]" in line]
+    errors = [line for line in errors if line and not line.startswith(_BOILERPLATE)]
+    lines = [line.strip() for line in printed.splitlines() if line.strip()]
+    return " ".join(errors) or f"exit code {code}; its last words were: {lines[-1] if lines else 'none'}"
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
