@@ -1,0 +1,238 @@
+"""The IR under test: what kind it is, and how it is run over whole sequences."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+
+from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.ov_api import ov
+from deepspeech_recipe.passes.metadata import read_metadata
+from deepspeech_recipe.passes.names import both_forms, find
+from deepspeech_recipe.verify.chain import Run
+from deepspeech_recipe.verify.original import Original, probabilities
+from deepspeech_recipe.verify.weights import weights_format
+
+_STATES = {"previous_state_c": "new_state_c", "previous_state_h": "new_state_h"}
+
+
+class Converted:
+    """An IR and its compiled form.
+
+    steps, batch: None where dynamic; both None for steps of IRs that take samples. state: 'external', 'internal'
+    or 'none'. takes: 'windows' or 'samples'; streaming: samples in blocks, the state inside.
+    lengths: the name of an input of lengths, or None. head: what `logits` is.
+    """
+
+    def __init__(self, ir, device: str = "CPU"):
+        self.name = "the model" if isinstance(ir, ov.Model) else str(ir)
+        self._path = None if isinstance(ir, ov.Model) else Path(ir)
+        self.model = ir if self._path is None else _read(self._path)
+        self.metadata = read_metadata(self.model)
+        self.device = device
+        self.head = self.metadata.get("head", "probabilities")
+        self.weights = weights_format(self.model)
+        self._find_form()
+        self._compiled = None
+
+    def input(self, name: str):
+        return find(self.model.inputs, both_forms(name))
+
+    def output(self, name: str):
+        return find(self.model.outputs, both_forms(name))
+
+    def _find_form(self) -> None:
+        logits = self.output("logits")
+        main = self.input("samples") or self.input("input_node")
+        if logits is None or main is None:
+            raise RecipeError(
+                f"{self.name}: has no input 'input_node' or 'samples', or no output 'logits': it is a part of a model. "
+                "Give the IR of the acoustic model"
+            )
+        self.takes = "windows" if self.input("samples") is None else "samples"
+        self.streaming = self.input("end_of_stream") is not None
+        self.lengths = next((name for name in ("lengths", "sample_lengths") if self.input(name)), None)
+        shape = main.get_partial_shape()
+        self.batch = _size(shape[0])
+        self.steps = _size(shape[1]) if self.takes == "windows" else None
+        self.classes = _size(logits.get_partial_shape()[2])
+        named = [name for name in _STATES if self.input(name) is not None]
+        if len(named) == 1 or any(self.output(_STATES[name]) is None for name in named):
+            raise RecipeError(f"{self.name}: has some of the state inputs and outputs, but not all. Convert it again")
+        self.state = "external" if named else "internal" if self.model.get_sinks() else "none"
+
+    def check_against(self, original: Original) -> None:
+        """Raises RecipeError where the two cannot be the same model."""
+        pairs = [("classes", self.classes, _classes(original))]
+        if self.takes == "windows":
+            shape = self.input("input_node").get_partial_shape()
+            pairs += [("window frames", _size(shape[2]), original.window_frames)]
+            pairs += [("features", _size(shape[3]), original.n_input)]
+        if self.state == "external":
+            shape = self.input("previous_state_c").get_partial_shape()
+            pairs += [("state", _size(shape[1]), original.hidden_size if original.has_state else None)]
+        elif self.metadata.get("hidden_size") and original.has_state:
+            pairs += [("state", self.metadata["hidden_size"], original.hidden_size)]
+        for what, ours, theirs in pairs:
+            if None not in (ours, theirs) and ours != theirs:
+                raise RecipeError(
+                    f"{self.name}: is not made of {original.source.path}: {what} {ours} in the IR, "
+                    f"{theirs} in the model"
+                )
+        if self.takes == "samples" and original.audio is None:
+            raise RecipeError(
+                f"{self.name}: takes samples, but {original.source.path} has no feature part: it is another model"
+            )
+        if self.state == "external" and not original.has_state:
+            raise RecipeError(f"{self.name}: has a state, {original.source.path} has none: it is another model")
+
+    @property
+    def form(self) -> str:
+        """State, sizes and lengths, for a person."""
+        if self.takes == "samples":
+            words = ["samples in blocks" if self.streaming else "samples of whole utterances"]
+        else:
+            words = [f"state {self.state}", f"T {self.steps or 'dynamic'}"]
+        words += [f"batch {self.batch or 'dynamic'}", f"head {self.head}"]
+        return ", ".join([*words, f"input '{self.lengths}'"] if self.lengths else words)
+
+    def feature_model(self):
+        """The separate feature model that lies beside the IR, or None.
+
+        Raises RecipeError where the metadata speaks of one and there is none.
+        """
+        if self._path is None:
+            return None
+        path = self._path.with_suffix(".audio.xml")
+        if not path.exists():
+            if self.metadata.get("audio") == "separate":
+                raise RecipeError(f"{path}: the feature model is missing. Keep it beside {self._path.name}")
+            return None
+        return _read(path)
+
+    def compile(self, model=None):
+        """Compiles for the device, in float32 where it lets one choose."""
+        core = ov.Core()
+        config = {}
+        try:
+            if "INFERENCE_PRECISION_HINT" in core.get_property(self.device, "SUPPORTED_PROPERTIES"):
+                config["INFERENCE_PRECISION_HINT"] = "f32"
+            return core.compile_model(self.model if model is None else model, self.device, config)
+        except RuntimeError as error:
+            lines = [line for line in str(error).splitlines() if line.strip()]
+            raise RecipeError(
+                f"{self.name}: does not compile for {self.device}: {lines[-1] if lines else error}. "
+                f"Devices here: {', '.join(core.available_devices)}"
+            ) from None
+
+    def request(self):
+        """A new request on the compiled IR, its state reset."""
+        if self._compiled is None:
+            self._compiled = self.compile()
+        return self._compiled.create_infer_request()
+
+    def run(self, windows: np.ndarray, chunks, lengths=None, start=(None, None)) -> Run:
+        """Windows `[B, N, …]` chunk after chunk, as `chain.run_original` does. start: the initial c, h."""
+        request = self.request()
+        self._reset(request)
+        state = [None if part is None else np.resize(part, (len(windows), part.shape[1])) for part in start]
+        found, cells, hidden = [], [], []
+        begin = 0
+        for number, count in enumerate(chunks):
+            size = self.steps or count
+            for at in range(begin, begin + count, size):
+                feeds = {"input_node": windows[:, at : at + size]}
+                if self.lengths:
+                    feeds[self.lengths] = np.full(len(windows), size) if lengths is None else lengths[number]
+                logits, state = self._call(request, feeds, state)
+                found.append(logits)
+            cells.append(state[0])
+            hidden.append(state[1])
+            begin += count
+        states = (None if each[0] is None else np.stack(each) for each in (cells, hidden))
+        return Run(probabilities(np.concatenate(found), self.head), *states)
+
+    def run_samples(self, samples: np.ndarray, lengths=None) -> np.ndarray:
+        """Whole utterances `[B, N]` → probabilities `[T, B, classes]`; lengths `[B]` in samples."""
+        feeds = {"samples": samples}
+        if self.lengths:
+            feeds[self.lengths] = np.full(len(samples), samples.shape[1]) if lengths is None else lengths
+        return probabilities(self._call(self.request(), feeds, [None, None])[0], self.head)
+
+    def run_stream(self, samples: np.ndarray, blocks) -> np.ndarray:
+        """One utterance `[N]` in blocks whose sizes follow each other in turn → probabilities `[T, 1, classes]`."""
+        request = self.request()
+        self._reset(request)
+        found, at, number = [], 0, 0
+        while True:
+            size = blocks[number % len(blocks)]
+            block, at, number = samples[at : at + size], at + size, number + 1
+            last = at >= len(samples)
+            feeds = {"samples": block[None], "end_of_stream": np.array(last)}
+            found.append(self._call(request, feeds, [None, None])[0])
+            if last:
+                return probabilities(np.concatenate(found), self.head)
+
+    def _reset(self, request) -> None:
+        if self.state == "internal":
+            request.reset_state()
+
+    def _call(self, request, feeds: dict, state):
+        if self.state == "external":
+            feeds = feeds | dict(zip(_STATES, state, strict=True))
+        tensors = {}
+        for name, value in feeds.items():
+            port = self.input(name)
+            tensors[port.get_any_name()] = np.ascontiguousarray(value, dtype=port.get_element_type().to_dtype())
+        request.infer(tensors)
+        # Copies: the tensors are views on memory that the next call writes to.
+        logits = self._value(request, "logits")
+        if self.state == "external":
+            return logits, [self._value(request, name) for name in _STATES.values()]
+        if self.state == "internal":
+            inside = {each.name: each for each in request.query_state()}
+            return logits, [inside[name].state.data.copy() if name in inside else None for name in _STATES]
+        return logits, [None, None]
+
+    def _value(self, request, name: str) -> np.ndarray:
+        return request.get_tensor(self.output(name).get_any_name()).data.copy()
+
+
+def _read(path: Path):
+    if not path.is_file():
+        raise RecipeError(f"{path}: no such file.")
+    try:
+        return ov.Core().read_model(str(path))
+    except RuntimeError as error:
+        lines = [line for line in str(error).splitlines() if line.strip()]
+        raise RecipeError(f"{path}: is no IR that OpenVINO can read: {lines[-1] if lines else error}") from None
+
+
+def _size(dimension) -> int | None:
+    return dimension.get_length() if dimension.is_static else None
+
+
+def _classes(original: Original) -> int | None:
+    """The width of the last weights before `logits`."""
+    view = original.view
+    for node in view.ancestors(original.logits):
+        if node.op == "MatMul" and (weights := view.value(node.inputs[1])) is not None:
+            return weights.shape[0 if node.attribute("transpose_b", False) else 1]
+    return None
+
+
+def chunk_plan(original: Original, ir: Converted, windows: int) -> list[int]:
+    """Sizes of the chunks after which both are compared; they add up to `windows` or, where T is fixed, a little
+    more. A dynamic T gets chunks of different sizes."""
+    steps = original.steps or 16
+    any_size = original.steps is None or original.lengths is not None
+    if ir.steps is not None:
+        size = ir.steps if any_size else math.lcm(ir.steps, steps)
+        return [size] * -(-windows // size)
+    if not any_size or not original.has_state:
+        return [steps] * -(-windows // steps)
+    chunks, left = [], windows
+    while left:
+        chunks.append(min(left, (steps, 1, steps + 5)[len(chunks) % 3]))
+        left -= chunks[-1]
+    return chunks

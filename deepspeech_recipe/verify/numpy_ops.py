@@ -1,0 +1,157 @@
+"""TensorFlow's operations in numpy, as far as DeepSpeech graphs use them.
+
+Each takes the node and its inputs' values and returns its first output, or a dict port → output. Floating point
+values are float64 throughout. Source of the semantics: TensorFlow's op definitions and kernels.
+"""
+
+from dataclasses import fields
+
+import numpy as np
+
+from deepspeech_recipe.audio import reference
+from deepspeech_recipe.audio.settings import MfccSettings, SpectrogramSettings
+from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.graphdef.tensor import numpy_dtype
+
+OPS = {}
+
+
+def _op(*names):
+    def register(function):
+        OPS.update(dict.fromkeys(names, function))
+        return function
+
+    return register
+
+
+def _elementwise(function, *names):
+    OPS.update(dict.fromkeys(names, lambda node, *values: function(*values)))
+
+
+_elementwise(lambda x: x, "Identity", "StopGradient", "PreventGradient", "Snapshot", "CheckNumerics")
+_elementwise(np.add, "Add", "AddV2", "BiasAdd")
+_elementwise(np.subtract, "Sub")
+_elementwise(np.multiply, "Mul")
+_elementwise(np.minimum, "Minimum")
+_elementwise(np.maximum, "Maximum")
+_elementwise(np.less, "Less")
+_elementwise(np.square, "Square")
+_elementwise(np.sqrt, "Sqrt")
+_elementwise(lambda x: np.maximum(x, 0), "Relu")
+_elementwise(lambda x: np.clip(x, 0, 6), "Relu6")
+_elementwise(lambda x: 1 / np.sqrt(x), "Rsqrt")
+_elementwise(lambda a, b: np.square(a - b), "SquaredDifference")
+_elementwise(lambda x: np.zeros_like(x), "ZerosLike")
+_elementwise(lambda x: np.array(np.shape(x)), "Shape")
+_elementwise(lambda x, order: np.transpose(x, order), "Transpose")
+_elementwise(lambda x, shape: np.reshape(x, shape), "Reshape")
+_elementwise(lambda x, times: np.tile(x, times), "Tile")
+_elementwise(lambda dims, value: np.full(dims, value), "Fill")
+_elementwise(lambda x, axis: np.expand_dims(x, int(np.reshape(axis, ()))), "ExpandDims")
+_elementwise(lambda start, limit, delta: np.arange(start, limit, delta), "Range")
+_elementwise(lambda *values: np.concatenate(values[:-1], int(values[-1])), "ConcatV2")
+_elementwise(lambda x, indices, axis=0: np.take(x, indices, int(axis)), "Gather", "GatherV2")
+_elementwise(lambda x, indices: x[tuple(np.moveaxis(indices, -1, 0))], "GatherNd")
+
+
+@_op("Squeeze")
+def _squeeze(node, x):
+    return np.squeeze(x, tuple(node.attribute("squeeze_dims") or ()) or None)
+
+
+@_op("Cast")
+def _cast(node, x):
+    dtype = numpy_dtype(node.attribute("DstT"))
+    return np.asarray(x).astype(np.float64 if dtype.kind == "f" else dtype)
+
+
+@_op("Pack")
+def _pack(node, *values):
+    return np.stack(np.broadcast_arrays(*values), node.attribute("axis", 0))
+
+
+@_op("Softmax")
+def softmax(node, x):
+    """Over the last axis."""
+    exponential = np.exp(x - np.max(x, -1, keepdims=True))
+    return exponential / exponential.sum(-1, keepdims=True)
+
+
+@_op("MatMul")
+def _matmul(node, a, b):
+    a = a.T if node.attribute("transpose_a", False) else a
+    return a @ (b.T if node.attribute("transpose_b", False) else b)
+
+
+def _reduce(function):
+    return lambda node, x, axes: function(
+        x, tuple(np.reshape(axes, -1).tolist()), keepdims=bool(node.attribute("keep_dims", False))
+    )
+
+
+_op("Mean")(_reduce(np.mean))
+_op("Max")(_reduce(np.max))
+
+
+@_op("StridedSlice")
+def _strided_slice(node, x, begin, end, strides):
+    if any(node.attribute(f"{mask}_mask", 0) for mask in ("ellipsis", "new_axis")):
+        raise RecipeError(f"The slice '{node.name}' is of a kind the numpy reference does not know.")
+    begin_mask, end_mask, shrink = (node.attribute(f"{mask}_mask", 0) for mask in ("begin", "end", "shrink_axis"))
+    index = []
+    for axis, (first, last, step) in enumerate(zip(begin.tolist(), end.tolist(), strides.tolist(), strict=True)):
+        bit = 1 << axis
+        if shrink & bit:
+            index.append(first)
+        else:
+            index.append(slice(None if begin_mask & bit else first, None if end_mask & bit else last, step))
+    return x[tuple(index)]
+
+
+@_op("AudioSpectrogram")
+def _spectrogram(node, samples):
+    return reference.spectrogram(samples.T, SpectrogramSettings(**_attributes(node, SpectrogramSettings)))
+
+
+@_op("Mfcc")
+def _mfcc(node, spectrogram, rate):
+    settings = MfccSettings(sample_rate=int(rate), **_attributes(node, MfccSettings))
+    return reference.mfcc_of_spectrogram(spectrogram, settings).astype(np.float64)
+
+
+def _attributes(node, settings) -> dict:
+    """What the node says of the settings; what it leaves out has TensorFlow's default there."""
+    found = {field.name: node.attribute(field.name) for field in fields(settings)}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+@_op("BlockLSTM")
+def _block_lstm(node, *inputs):
+    return _lstm(node, inputs, "icfo", node.attribute("forget_bias", 1.0), node.attribute("cell_clip", 3.0))
+
+
+@_op("BlockLSTMV2")
+def _block_lstm_v2(node, *inputs):
+    return _lstm(node, inputs, "ifco", 0.0, node.attribute("cell_clip", 0.0))
+
+
+def _lstm(node, inputs, gates: str, forget_bias: float, clip: float) -> dict[int, np.ndarray]:
+    """Outputs 1 (cell states) and 6 (hidden states), [T, B, H]; zeros from step seq_len_max on."""
+    steps, x, c, h, weights, *_peepholes, bias = inputs
+    if node.attribute("use_peephole", False):
+        raise RecipeError(f"The LSTM '{node.name}' has peepholes, which the numpy reference does not know.")
+    size = c.shape[1]
+    cells, hidden = np.zeros((2, *x.shape[:2], size))
+    products = x @ weights[: x.shape[2]] + bias
+    recurrent = weights[x.shape[2] :]
+    for step in range(int(steps)):
+        gate = dict(zip(gates, np.split(products[step] + h @ recurrent, 4, axis=-1), strict=True))
+        c = _sigmoid(gate["i"]) * np.tanh(gate["c"]) + _sigmoid(gate["f"] + forget_bias) * c
+        c = np.clip(c, -clip, clip) if clip > 0 else c
+        h = _sigmoid(gate["o"]) * np.tanh(c)
+        cells[step], hidden[step] = c, h
+    return {1: cells, 6: hidden}
+
+
+def _sigmoid(x):
+    return 0.5 * (1 + np.tanh(0.5 * x))

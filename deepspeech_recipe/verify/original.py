@@ -1,0 +1,176 @@
+"""The original model: where its inputs and outputs are, told by the names that DeepSpeech's exporters gave them.
+
+The recogniser, which the converters rely on, is asked only where a graph has other names.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.graphdef.view import GraphView, Tensor
+from deepspeech_recipe.recognise.graph import recognise
+from deepspeech_recipe.sources import Source
+
+_VARIABLES = ("VariableV2", "Variable")
+
+
+@dataclass(frozen=True, eq=False)
+class Original:
+    """A graph as its file has it, and its tensors' roles.
+
+    windows `[B, T, window, n_input]`; batch, steps: its sizes there, None where open. lengths: input `[B]` or None.
+    logits `[T, B, classes]`: probabilities or raw scores, as `head` says.
+    state_c, state_h `[B, H]`: placeholders, or variables that the graph itself updates (`keeps_state`), or None;
+    new_c, new_h: the values after the last step. reset: the node that begins an utterance, for variables.
+    samples, mfccs: the feature part's ends, or None; sample_rate in Hz.
+    """
+
+    source: Source
+    view: GraphView
+    windows: Tensor
+    batch: int | None
+    steps: int | None
+    window_frames: int
+    n_input: int
+    lengths: Tensor | None
+    logits: Tensor
+    head: str
+    state_c: Tensor | None
+    state_h: Tensor | None
+    new_c: Tensor | None
+    new_h: Tensor | None
+    reset: str | None
+    samples: Tensor | None
+    mfccs: Tensor | None
+
+    @property
+    def keeps_state(self) -> bool:
+        return self.state_c is not None and self.view.producer(self.state_c).op in _VARIABLES
+
+    @property
+    def has_state(self) -> bool:
+        return self.state_c is not None
+
+    @property
+    def hidden_size(self) -> int:
+        return self.view.producer(self.state_c).attribute("shape")[1]
+
+    @property
+    def state_rows(self) -> int:
+        """The batch of the state; 1 where it is open."""
+        size = self.view.producer(self.state_c).attribute("shape")[0]
+        return size if size > 0 else 1
+
+    @property
+    def audio(self) -> tuple[int, int, int] | None:
+        """(sample rate, window, stride) of the feature part, in Hz and samples; None without one."""
+        if self.samples is None:
+            return None
+        mfcc, spectrogram = self.view.of_op("Mfcc")[0], self.view.of_op("AudioSpectrogram")[0]
+        rate = self.view.scalar(mfcc.inputs[1])
+        return int(rate), spectrogram.attribute("window_size"), spectrogram.attribute("stride")
+
+
+def find_original(source: Source) -> Original:
+    """Reads a source's graph. Raises RecipeError where it is no DeepSpeech model."""
+    view = GraphView(source.graph.node)
+    roles = _by_name(view) or _by_recogniser(view, source)
+    windows = view.producer(roles["windows"])
+    batch, steps, window_frames, n_input = (None if size < 0 else size for size in windows.attribute("shape"))
+    audio = _audio(view)
+    return Original(
+        source=source, view=view, batch=batch, steps=steps, window_frames=window_frames, n_input=n_input,
+        head="probabilities" if _is_softmax(view, roles["logits"]) else "raw", **roles, **audio,
+    )  # fmt: skip
+
+
+def _by_name(view: GraphView) -> dict | None:
+    """The roles by upstream's names, or None where one is missing."""
+    if not _is_placeholder(view, "input_node", 4) or "logits" not in view.nodes:
+        return None
+    roles = {
+        "windows": Tensor("input_node"),
+        "logits": Tensor("logits"),
+        "lengths": Tensor("input_lengths") if _is_placeholder(view, "input_lengths", 1) else None,
+        "reset": "initialize_state" if "initialize_state" in view.nodes else None,
+        **dict.fromkeys(("state_c", "state_h", "new_c", "new_h")),
+    }
+    for part in "ch":
+        state, new = f"previous_state_{part}", f"new_state_{part}"
+        if state not in view.nodes:
+            continue
+        roles[f"state_{part}"] = Tensor(state)
+        if view.nodes[state].op in _VARIABLES:
+            roles[f"new_{part}"] = _assigned(view, state)
+        elif new in view.nodes:
+            roles[f"new_{part}"] = Tensor(new)
+        if roles[f"new_{part}"] is None:
+            return None
+    if not view.of_op("BlockLSTM", "BlockLSTMV2") or (roles["state_c"] is None) != (roles["state_h"] is None):
+        return None
+    return roles
+
+
+def _assigned(view: GraphView, variable: str) -> Tensor | None:
+    """What a variable is assigned that is computed."""
+    values = [node.inputs[1] for node in view.of_op("Assign") if node.inputs[0] == Tensor(variable)]
+    return next((value for value in values if view.source_node(value).op not in ("Const", "Fill", "ZerosLike")), None)
+
+
+def _by_recogniser(view: GraphView, source: Source) -> dict:
+    recognition = recognise(view)
+    if recognition.deepspeech is None:
+        raise RecipeError(f"{source.path}: is no DeepSpeech model: {recognition.why_not}.")
+    model = recognition.deepspeech
+    states = {"c": model.state_c, "h": model.state_h}
+    kept = {part: state for part, state in states.items() if state.kind != "constant"}
+    reset = _reset(view, {name for state in kept.values() for name in state.reset})
+    return {
+        "windows": model.windows,
+        "logits": model.logits,
+        "lengths": model.lengths,
+        "reset": reset,
+        **{f"state_{part}": kept[part].source if part in kept else None for part in states},
+        **{f"new_{part}": kept[part].new[0] if part in kept else None for part in states},
+    }
+
+
+def _reset(view: GraphView, assigns: set[str]) -> str | None:
+    """The node that all resets are inputs of."""
+    if not assigns:
+        return None
+    return next((node.name for node in view.of_op("NoOp") if assigns <= set(node.control_inputs)), None)
+
+
+def _is_placeholder(view: GraphView, name: str, rank: int) -> bool:
+    node = view.nodes.get(name)
+    return node is not None and node.op.startswith("Placeholder") and len(node.attribute("shape") or ()) == rank
+
+
+def _is_softmax(view: GraphView, logits: Tensor) -> bool:
+    return view.source_node(logits).op == "Softmax"
+
+
+def _audio(view: GraphView) -> dict:
+    """The feature part's ends: `input_samples` and `mfccs`, or what has their place."""
+    none = {"samples": None, "mfccs": None}
+    mfccs = view.of_op("Mfcc")
+    if len(mfccs) != 1 or len(view.of_op("AudioSpectrogram")) != 1:
+        return none
+    samples = [node for node in view.ancestors(Tensor(mfccs[0].name)) if node.op.startswith("Placeholder")]
+    if len(samples) != 1:
+        return none
+    end = Tensor("mfccs") if "mfccs" in view.nodes else Tensor(mfccs[0].name)
+    return {"samples": Tensor(samples[0].name), "mfccs": end}
+
+
+def softmax(scores: np.ndarray) -> np.ndarray:
+    """Over the last axis, float64."""
+    exponential = np.exp(np.asarray(scores, np.float64) - np.max(scores, -1, keepdims=True))
+    return exponential / exponential.sum(-1, keepdims=True)
+
+
+def probabilities(values: np.ndarray, head: str) -> np.ndarray:
+    """What `logits` holds → probabilities."""
+    return softmax(values) if head == "raw" else np.asarray(values, np.float64)

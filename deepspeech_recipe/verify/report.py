@@ -1,0 +1,90 @@
+"""What a comparison found: checks with their figures and limits."""
+
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True)
+class Check:
+    """figure: what was measured; limit: the largest that passes; detail: what the figure leaves out."""
+
+    name: str
+    passed: bool
+    figure: float
+    limit: float
+    detail: str = ""
+
+    def line(self) -> str:
+        detail = f"; {self.detail}" if self.detail else ""
+        return f"{tick(self.passed)} {self.name}: {self.figure:.2g} (limit {self.limit:.2g}){detail}"
+
+
+@dataclass(frozen=True)
+class Heard:
+    """One recording: its windows, and the greedy text (or, without an alphabet, the classes) of both."""
+
+    name: str
+    windows: int
+    chunks: int
+    text: str
+    expected_text: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was compared with what, and every check."""
+
+    model: str
+    ir: str
+    reference: str
+    device: str
+    weights: str
+    form: str
+    checks: tuple[Check, ...]
+    heard: tuple[Heard, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        return all(check.passed for check in self.checks)
+
+    @property
+    def exit_code(self) -> int:
+        """0, or 1 if a check failed."""
+        return 0 if self.passed else 1
+
+    def check(self, name: str) -> Check:
+        """The check of that name. Raises KeyError."""
+        found = {check.name: check for check in self.checks}
+        return found[name]
+
+    def as_dict(self) -> dict:
+        """For JSON."""
+        return {"passed": self.passed, **asdict(self)}
+
+    def lines(self) -> list[str]:
+        """For a person."""
+        head = [
+            f"{self.ir} against {self.model}",
+            f"reference {self.reference}; device {self.device}; weights {self.weights}; {self.form}",
+        ]
+        heard = [
+            f"  {each.name}: {each.windows} windows in {each.chunks} chunks, {_texts(each)}" for each in self.heard
+        ]
+        failed = sum(not check.passed for check in self.checks)
+        count = len(self.checks)
+        end = f"{failed} of {count} checks failed" if failed else f"all {count} checks passed"
+        return [*head, *heard, *self.notes, *(check.line() for check in self.checks), end]
+
+
+def tick(passed: bool) -> str:
+    return "✓" if passed else "✗"
+
+
+def _texts(heard: Heard) -> str:
+    if heard.text == heard.expected_text:
+        return f"both '{_short(heard.text)}'"
+    return f"original '{_short(heard.expected_text)}', IR '{_short(heard.text)}'"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else text[:57] + "…"
