@@ -42,15 +42,11 @@ def inspect(model: str | os.PathLike) -> dict:
 
 
 def _deepspeech(view, model, source) -> dict:
-    from deepspeech_recipe.passes.metadata import alphabet_json, model_metadata
-    from deepspeech_recipe.sources.source import METADATA
+    from deepspeech_recipe.model_settings import complete_metadata
+    from deepspeech_recipe.passes.metadata import model_metadata
 
-    metadata = model_metadata(model)
+    metadata = complete_metadata(model_metadata(model), source)
     del metadata["recipe"], metadata["recipe_version"]
-    for key in METADATA:
-        if metadata[key] is None and key in source.metadata:
-            value = source.metadata[key]
-            metadata[key] = alphabet_json(_labels(value)) if key == "alphabet" else value
     return {
         **metadata,
         "time_steps": model.time_steps or "dynamic",
@@ -62,12 +58,6 @@ def _deepspeech(view, model, source) -> dict:
         "lstm_node": model.lstm.node,
         "tensors": _tensors(view, model),
     }
-
-
-def _labels(serialized: bytes) -> list[bytes]:
-    from deepspeech_recipe.alphabet import parse_alphabet
-
-    return parse_alphabet(serialized)
 
 
 def _tensors(view, model) -> dict:
