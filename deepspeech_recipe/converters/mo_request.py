@@ -44,7 +44,7 @@ def complete_deepspeech(argv, view: GraphView, model: DeepSpeech) -> tuple[int |
     else:
         argv.placeholder_shapes, argv.inputs_list = None, list(contract_inputs(model))
     if outputs is None:
-        argv.output = _default_outputs(view, model)
+        argv.output = _default_outputs(model)
     return steps, batch
 
 
@@ -155,11 +155,9 @@ def _add_missing_inputs(shapes: dict, model: DeepSpeech, batch) -> None:
             )
 
 
-def _default_outputs(view: GraphView, model: DeepSpeech) -> list[str]:
-    return [
-        name if name in view.nodes or name != "logits" else tensor.node
-        for name, tensor in contract_outputs(model).items()
-    ]
+def _default_outputs(model: DeepSpeech) -> list[str]:
+    outputs = contract_outputs(model)
+    return [outputs.pop("logits").node, *outputs]
 
 
 def _sizes(shape) -> tuple[int | None, ...] | None:

@@ -1,0 +1,45 @@
+"""Model Optimizer in this process, as the mo command runs it: the same argument parser and driver."""
+
+import contextlib
+import io
+import logging
+import sys
+from pathlib import Path
+from unittest import mock
+
+EXTENSIONS = Path(__file__).parent.parent / "mo_extensions"
+
+
+class MOError(Exception):
+    """What mo wrote to its log before it gave up."""
+
+
+def mo(model, *arguments: str, plugin: bool = True, fp16: bool = False):
+    """`mo --input_model MODEL ARGUMENTS` with the plugin or, without it, with the legacy frontend.
+
+    Returns (ov.Model, what was printed). Raises MOError with what MO logged.
+    """
+    from openvino.tools.mo.convert_impl import _convert
+    from openvino.tools.mo.utils.cli_parser import get_all_cli_parser
+
+    command = ["mo", "--input_model", str(model), f"--compress_to_fp16={fp16}", *arguments]
+    command += ["--extensions", str(EXTENSIONS)] if plugin else ["--use_legacy_frontend"]
+    printed, errors = io.StringIO(), _Messages(logging.ERROR)
+    with mock.patch.object(sys, "argv", command), contextlib.redirect_stdout(printed):
+        logging.getLogger().addHandler(errors)
+        try:
+            ov_model, _ = _convert(get_all_cli_parser(), None, {}, False)
+        finally:
+            logging.getLogger().removeHandler(errors)
+    if ov_model is None:
+        raise MOError("\n".join(errors.lines))
+    return ov_model, printed.getvalue()
+
+
+class _Messages(logging.Handler):
+    def __init__(self, level):
+        super().__init__(level)
+        self.lines = []
+
+    def emit(self, record):
+        self.lines.append(record.getMessage())

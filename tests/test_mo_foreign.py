@@ -1,0 +1,86 @@
+"""Graphs that hold no DeepSpeech model: left alone, or handled by the general passes."""
+
+import numpy as np
+import pytest
+
+from tests.graphs import foreign
+from tests.ir import compiled, op_counts
+from tests.mo_run import MOError, mo
+from tests.reference import run_graph, session
+
+pytestmark = [pytest.mark.requires_mo, pytest.mark.requires_tf]
+
+
+def said(printed: str) -> list[str]:
+    return [line for line in printed.splitlines() if line.startswith("[ deepspeech-recipe ]")]
+
+
+def run_ir(model, feeds: dict) -> np.ndarray:
+    request = compiled(model).create_infer_request()
+    request.infer(feeds)
+    return request.get_output_tensor(0).data.copy()
+
+
+@pytest.mark.parametrize("name", ["cnn", "mlp", "gru", "gru_block", "attention_step"])
+def test_models_without_a_fused_lstm_are_left_alone(tmp_path, name):
+    """Measured against mo without the plugin: the same operations, the same numbers, and one line."""
+    graph = foreign.STATELESS[name]()
+    path = graph.save(tmp_path / "model.pb")
+    with_plugin, printed = mo(path)
+    alone, _ = mo(path, plugin=False)
+    assert len(said(printed)) == 1
+    assert "left as it is" in said(printed)[0]
+    assert op_counts(with_plugin) == op_counts(alone)
+    feeds = {name.removesuffix(":0") + ":0": value for name, value in graph.feeds().items()}
+    np.testing.assert_array_equal(run_ir(with_plugin, feeds), run_ir(alone, feeds))
+
+
+def test_foreign_lstm_becomes_one_sequence(tmp_path):
+    graph = foreign.embedding_lstm()
+    model, printed = mo(graph.save(tmp_path / "model.pb"))
+    assert op_counts(model)["LSTMSequence"] == 1
+    assert not op_counts(model).keys() & {"TensorIterator", "Loop"}
+    assert "becomes an LSTMSequence" in said(printed)[0]
+    feeds = graph.feeds()
+    (expected,) = run_graph(graph.graph_def, feeds, list(graph.outputs))
+    np.testing.assert_allclose(run_ir(model, feeds), expected, rtol=0, atol=1e-5)
+
+
+def test_foreign_lstm_that_cannot_be_expressed_gets_one_line(tmp_path, capfd):
+    path = foreign.gates_consumed().save(tmp_path / "model.pb")
+    with pytest.raises(MOError) as alone:
+        mo(path, plugin=False)
+    with pytest.raises(MOError) as with_plugin:
+        mo(path)
+    # MO's own pass went on, and refuses as it does by itself.
+    assert str(with_plugin.value) == str(alone.value)
+
+
+def test_two_stacked_stateful_cells_of_another_model(tmp_path):
+    """The general passes at work: variables become inputs and outputs, each cell one LSTMSequence."""
+    graph = foreign.stacked_language_model()
+    model, printed = mo(graph.save(tmp_path / "model.pb"))
+    assert op_counts(model)["LSTMSequence"] == 2
+    for name in graph.states:
+        assert name in said(printed)[0]
+        model.input(name)
+        model.output(f"new_{name}")
+    request = compiled(model).create_infer_request()
+    states = {name: np.zeros(model.input(name).get_shape(), np.float32) for name in graph.states}
+    with session(graph.graph_def) as run:
+        run(graph.reset)
+        for seed in range(8):
+            feeds = graph.feeds(seed)
+            expected = run(graph.outputs[0], feeds)
+            request.infer({**feeds, **states})
+            np.testing.assert_allclose(request.get_tensor(graph.outputs[0]).data, expected, rtol=0, atol=1e-5)
+            states = {name: request.get_tensor(f"new_{name}").data.copy() for name in graph.states}
+            for name in graph.states:
+                np.testing.assert_allclose(states[name], run(f"{name}:0"), rtol=0, atol=1e-5)
+
+
+def test_foreign_lengths_are_not_enforced_behind_the_users_back(tmp_path):
+    """Lengths that are an input may differ from the time length: the state would be lost, so it is an error."""
+    path = foreign.stacked_language_model(by_length=True).save(tmp_path / "model.pb")
+    with pytest.raises(MOError, match="would be lost"):
+        mo(path)
