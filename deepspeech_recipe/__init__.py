@@ -11,10 +11,9 @@ from types import ModuleType
 from deepspeech_recipe.errors import RecipeError, Refusal
 from deepspeech_recipe.version import __version__
 
-__all__ = ["RecipeError", "Refusal", "__version__", "convert", "demo", "extensions", "inspect", "unpack"]
-
 # Each lies in the module of its own name.
-_FUNCTIONS = ("convert", "demo", "extensions", "inspect", "unpack")
+_FUNCTIONS = ("convert", "demo", "diagnose", "extensions", "inspect", "unpack", "verify")
+__all__ = ["RecipeError", "Refusal", "__version__", *_FUNCTIONS]
 
 
 def __getattr__(name: str):

@@ -144,7 +144,7 @@ class Converted:
                 feeds = {"input_node": windows[:, at : at + size]}
                 if self.lengths:
                     feeds[self.lengths] = np.full(len(windows), size) if lengths is None else lengths[number]
-                logits, state = self._call(request, feeds, state)
+                logits, state = self.call(request, feeds, state)
                 found.append(logits)
             cells.append(state[0])
             hidden.append(state[1])
@@ -157,7 +157,7 @@ class Converted:
         feeds = {"samples": samples}
         if self.lengths:
             feeds[self.lengths] = np.full(len(samples), samples.shape[1]) if lengths is None else lengths
-        return probabilities(self._call(self.request(), feeds, [None, None])[0], self.head)
+        return probabilities(self.call(self.request(), feeds, [None, None])[0], self.head)
 
     def run_stream(self, samples: np.ndarray, blocks) -> np.ndarray:
         """One utterance `[N]` in blocks whose sizes follow each other in turn → probabilities `[T, 1, classes]`."""
@@ -169,7 +169,7 @@ class Converted:
             block, at, number = samples[at : at + size], at + size, number + 1
             last = at >= len(samples)
             feeds = {"samples": block[None], "end_of_stream": np.array(last)}
-            found.append(self._call(request, feeds, [None, None])[0])
+            found.append(self.call(request, feeds, [None, None])[0])
             if last:
                 return probabilities(np.concatenate(found), self.head)
 
@@ -177,7 +177,7 @@ class Converted:
         if self.state == "internal":
             request.reset_state()
 
-    def _call(self, request, feeds: dict, state):
+    def call(self, request, feeds: dict, state):
         if self.state == "external":
             feeds = feeds | dict(zip(_STATES, state, strict=True))
         tensors = {}
