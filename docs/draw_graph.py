@@ -175,9 +175,13 @@ def after(d: Drawing) -> None:
         position += 42 + 5.6 * len(meaning)
 
 
-if __name__ == "__main__":
+def picture() -> str:
     drawing = Drawing()
     drawing.shapes.append("<path d='M705 25 V775' stroke='#cbd5e1' stroke-width='1.5'/>")
     before(drawing)
     after(drawing)
-    Path(__file__).with_name("graph.svg").write_text(drawing.svg(), encoding="utf-8")
+    return drawing.svg()
+
+
+if __name__ == "__main__":
+    Path(__file__).with_name("graph.svg").write_text(picture(), encoding="utf-8")

@@ -1,0 +1,156 @@
+"""Writes docs/errors.md: every refusal in the code, in families. `python docs/make_errors.py`
+
+`…` stands for what is filled in: names, numbers, shapes.
+"""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "deepspeech_recipe"
+PAGE = Path(__file__).with_name("errors.md")
+ERRORS = ("RecipeError", "Refusal")
+
+# title, what it means and what to do, modules
+FAMILIES = (
+    (
+        "The file cannot be read or written",
+        "Nothing was converted, and nothing was left behind. Check the path and the permissions.",
+        ("files.py", "save.py", "unpack.py"),
+    ),
+    (
+        "The file is not a model",
+        "Files are told apart by their content, never by their suffix. Give the acoustic model itself: a frozen graph "
+        "(`.pb`), a memory-mapped package (`.pbmm`), a checkpoint, a SavedModel directory, a `.tflite` file, or an "
+        "archive with one of them.",
+        ("sources/",),
+    ),
+    (
+        "A .pbmm file is damaged",
+        "The directory at the end of the file does not fit the file. Mostly the download was cut off: compare its size "
+        "with the original's.",
+        ("sources/pbmm.py",),
+    ),
+    (
+        "A checkpoint lacks something",
+        "A checkpoint holds weights only; the graph is rebuilt from them. Give what it cannot know with `--alphabet`, "
+        "`--sample-rate`, `--window-ms`, `--step-ms` and `--n-steps`.",
+        ("sources/checkpoint.py", "sources/checkpoint_files.py", "sources/training_graph.py"),
+    ),
+    (
+        "A .tflite file is another model, or damaged",
+        "The unrolled LSTM of a `.tflite` file is rolled up again, which needs the structure that DeepSpeech's and "
+        "Coqui STT's exporters write.",
+        ("sources/tflite.py", "sources/flat.py", "sources/unrolled.py"),
+    ),
+    (
+        "An archive cannot be used",
+        "Archives are unpacked with bounds on size and number of files, and never outside of a temporary directory.",
+        ("sources/archive.py",),
+    ),
+    (
+        "An alphabet does not fit",
+        "The alphabet must have one label for every class but the last, which is the CTC blank.",
+        ("alphabet.py", "model_settings.py", "decode.py"),
+    ),
+    (
+        "A DeepSpeech model that cannot be converted exactly",
+        "The surroundings are DeepSpeech's, so something close to a released model was found; but a conversion would "
+        "give other numbers. The message names the node. Only another export of the model helps, as the remedy says.",
+        ("recognise/deepspeech.py", "recognise/lstm.py", "recognise/last_state.py", "recognise/metadata.py"),
+    ),
+    (
+        "A state would be lost",
+        "Model Optimizer and OpenVINO drop assignments to variables without a word. Where a recurrent state lies in "
+        "such a variable it is converted, or refused: never lost.",
+        ("recognise/state.py", "recognise/graph.py", "rewrite/", "converters/graphdef_edits.py"),
+    ),
+    (
+        "The feature part cannot be converted",
+        "AudioSpectrogram and Mfcc are computed exactly as TensorFlow computes them, or not at all.",
+        ("recognise/audio.py", "audio/"),
+    ),
+    (
+        "A request that contradicts the model: mo",
+        "One call consumes all of its time steps (time_len == seq_len). These are errors of the plugin: `mo` prints "
+        "them and exits with 1.",
+        ("converters/mo_",),
+    ),
+    (
+        "A request that contradicts the model: convert",
+        "Options that exclude one another, or that this model does not allow.",
+        ("convert.py", "converters/"),
+    ),
+    (
+        "An IR does not fit a pass",
+        "The functions of `deepspeech_recipe.passes` work on IRs that keep the contract.",
+        ("passes/",),
+    ),
+    (
+        "Nothing to compare with",
+        "`verify` runs the original and the IR over the same audio, and needs both.",
+        ("verify/",),
+    ),
+    (
+        "Damaged messages in a file",
+        "TensorFlow's own messages inside a file could not be parsed.",
+        ("graphdef/",),
+    ),
+    (
+        "Something else",
+        "The message says what to install, or what to copy.",
+        ("",),
+    ),
+)
+
+
+def page() -> str:
+    parts = [
+        "# Error messages\n",
+        "`deepspeech-recipe` prints one line, `deepspeech-recipe: error: …`, and exits with 2. `mo` prints the messages "
+        "of the plugin as its own errors and exits with 1. Below, `…` stands for what is filled in. This page is "
+        "written by `python docs/make_errors.py` from the code.\n",
+    ]
+    families: dict[str, list[str]] = {title: [] for title, _, _ in FAMILIES}
+    for module in sorted(PACKAGE.rglob("*.py")):
+        messages = list(messages_of(module))
+        if messages:
+            families[_family(module.relative_to(PACKAGE).as_posix())] += messages
+    for title, meaning, _ in FAMILIES:
+        if families[title]:
+            parts += [f"## {title}\n", f"{meaning}\n", *(f"- {text}" for text in dict.fromkeys(families[title])), ""]
+    return "\n".join(parts)
+
+
+def _family(module: str) -> str:
+    """The family with the longest prefix of the module."""
+    prefixes = {prefix: title for title, _, prefixes in FAMILIES for prefix in prefixes}
+    return prefixes[max((prefix for prefix in prefixes if module.startswith(prefix)), key=len)]
+
+
+def messages_of(module: Path) -> Iterator[str]:
+    """What each `RecipeError(…)` and `Refusal(…)` in a module says."""
+    calls = (node for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))) if isinstance(node, ast.Call))
+    for node in sorted(calls, key=lambda call: call.lineno):
+        if getattr(node.func, "id", "") in ERRORS and node.args:
+            text = _text(node.args[0])
+            for keyword in node.keywords:
+                if keyword.arg == "remedy":
+                    text = f"{text.rstrip('.')}. {_text(keyword.value).rstrip('.')}."
+            if len(text.replace("…", "").strip(" .:,")) > 10:
+                yield " ".join(text.replace("*", "\\*").replace("<", "\\<").split())
+
+
+def _text(node: ast.expr) -> str:
+    if isinstance(node, ast.Constant):
+        return str(node.value)
+    if isinstance(node, ast.JoinedStr):
+        return "".join(_text(value) for value in node.values)
+    if isinstance(node, ast.BinOp):
+        return _text(node.left) + _text(node.right)
+    return "…"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
