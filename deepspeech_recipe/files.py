@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.errors import RecipeError, Refusal
 
+_LONGEST_MESSAGE = 700
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
 
 
@@ -58,10 +59,29 @@ def reading(path: str | os.PathLike) -> Iterator[None]:
 
 @contextmanager
 def naming(path: str | os.PathLike) -> Iterator[None]:
-    """Puts `path` in front of a RecipeError from inside that does not name it."""
+    """Puts `path` in front of a RecipeError from inside that does not name it, and keeps it to one short line.
+
+    What a damaged file says, in names or through a library, may be long and hold control characters.
+    """
     try:
         yield
+    except Refusal as error:
+        if _is_fit(error, path):
+            raise
+        reason = error.reason if str(path) in error.reason else f"{path}: {error.reason}"
+        raise Refusal(_short(reason), node=_short(error.node), remedy=_short(error.remedy)) from error
     except RecipeError as error:
-        if str(path) not in str(error):
-            error.args = (f"{path}: {error}",)  # a Refusal stays one
-        raise
+        if _is_fit(error, path):
+            raise
+        raise RecipeError(_short(str(error) if str(path) in str(error) else f"{path}: {error}")) from error
+
+
+def _is_fit(error: RecipeError, path: str | os.PathLike) -> bool:
+    return str(path) in str(error) and str(error).isprintable() and len(str(error)) <= _LONGEST_MESSAGE
+
+
+def _short(text: str) -> str:
+    """Printable, and without the middle where it is long."""
+    text = "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
+    half = _LONGEST_MESSAGE // 2
+    return text if len(text) <= _LONGEST_MESSAGE else f"{text[:half]} … {text[-half:]}"

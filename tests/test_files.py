@@ -5,8 +5,8 @@ import os
 
 import pytest
 
-from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.files import atomic_path, check_writable, reading
+from deepspeech_recipe.errors import RecipeError, Refusal
+from deepspeech_recipe.files import atomic_path, check_writable, naming, reading
 
 
 def test_the_file_appears_when_the_block_ends(tmp_path):
@@ -62,3 +62,23 @@ def test_reading_names_the_file(tmp_path):
     missing = tmp_path / "missing.pb"
     with pytest.raises(RecipeError, match=r"missing\.pb: cannot be read \(No such file"), reading(missing):
         missing.read_bytes()
+
+
+def test_naming_puts_the_path_in_front():
+    with pytest.raises(RecipeError, match=r"^m\.pb: It is damaged$"), naming("m.pb"):
+        raise RecipeError("It is damaged")
+    with pytest.raises(RecipeError, match=r"^In m\.pb: yes$"), naming("m.pb"):
+        raise RecipeError("In m.pb: yes")
+    with pytest.raises(Refusal, match=r"^m\.pb: No\. Node at fault: 'n'\. Do so\.$") as caught, naming("m.pb"):
+        raise Refusal("No", node="n", remedy="Do so")
+    assert caught.value.node == "n"
+
+
+def test_messages_are_one_short_printable_line():
+    with pytest.raises(RecipeError) as caught, naming("m.pb"):
+        raise RecipeError("m.pb: \n\x1b[31m" + "x" * 5000 + "end")
+    text = str(caught.value)
+    assert text.isprintable()
+    assert len(text) < 800
+    assert text.startswith("m.pb: \ufffd\ufffd[31mxxx")
+    assert text.endswith("end")

@@ -64,11 +64,11 @@ def _network(tf, weights: Weights, steps: int, change: str):
     x = tf.reshape(x, [-1, 1, len(weights.layer_3.bias)])
     if change == "backwards":
         x = tf.reverse(x, [0])
-    hidden = []
+    hidden, kernel = [], tf.constant(weights.lstm_kernel)
     for step in range(steps):
         gates = tf.concat([x[step], first_h if change == "no memory" else h], 1)
-        kernel = weights.lstm_kernel + (change == "kernel" and step == 2)
-        gates = tf.matmul(gates, tf.constant(kernel)) + weights.lstm_bias
+        other = change == "kernel" and step == 2
+        gates = tf.matmul(gates, tf.constant(weights.lstm_kernel + 1) if other else kernel) + weights.lstm_bias
         i, j, f, o = tf.split(gates, 4, 1)
         if change == "gates":
             i, f = f, i

@@ -29,7 +29,7 @@ def set_attr(node, name: str, value) -> None:
     elif isinstance(value, (bytes, str)):
         attr.s = value.encode() if isinstance(value, str) else value
     elif isinstance(value, np.ndarray):
-        attr.tensor.CopyFrom(from_numpy(value))
+        from_numpy(value, attr.tensor)
     elif isinstance(value, tuple):
         attr.shape.SetInParent()
         for size in value:

@@ -75,11 +75,7 @@ def to_numpy(tensor) -> np.ndarray:
                 f"A constant of shape {list(shape)} holds {len(tensor.tensor_content)} bytes "
                 f"instead of {count * dtype.itemsize}; the file is damaged."
             )
-        return (
-            np.frombuffer(tensor.tensor_content, dtype.newbyteorder("<"))
-            .astype(dtype, copy=False)
-            .reshape(shape)
-        )
+        return np.frombuffer(tensor.tensor_content, dtype.newbyteorder("<")).astype(dtype, copy=False).reshape(shape)
     elif dtype == np.float16:
         values = np.array(tensor.half_val, np.uint16).view(np.float16)
     else:
@@ -91,33 +87,31 @@ def _fill(values: np.ndarray, shape, count: int, dtype) -> np.ndarray:
     if values.size == count:
         return values.reshape(shape)
     if values.size > count:
-        raise RecipeError(
-            f"A constant of shape {list(shape)} holds {values.size} values; the file is damaged."
-        )
+        raise RecipeError(f"A constant of shape {list(shape)} holds {values.size} values; the file is damaged.")
     last = values[-1] if values.size else (b"" if dtype.kind == "O" else dtype.type(0))
     # A splat is a view on one value: a huge declared shape costs no memory.
     if values.size <= 1:
         return np.broadcast_to(np.array(last, dtype), shape)
     if count > 2**28:
-        raise RecipeError(
-            f"A constant of shape {list(shape)} holds only {values.size} values; the file is damaged."
-        )
+        raise RecipeError(f"A constant of shape {list(shape)} holds only {values.size} values; the file is damaged.")
     filled = np.full(count, last, dtype)
     filled[: values.size] = values
     return filled.reshape(shape)
 
 
-def from_numpy(array) -> "TensorProto":
-    """A TensorProto with the array's type, shape and values (bytes and str become DT_STRING)."""
+def from_numpy(array, tensor=None) -> "TensorProto":
+    """A TensorProto with the array's type, shape and values (bytes and str become DT_STRING).
+
+    tensor: an empty TensorProto to fill instead of a new one, which saves a copy.
+    """
     array = np.asarray(array)
-    tensor = TensorProto(dtype=dtype_number(array.dtype))
+    tensor = TensorProto() if tensor is None else tensor
+    tensor.dtype = dtype_number(array.dtype)
     tensor.tensor_shape.SetInParent()  # OpenVINO's frontend takes no shape for an unknown one, not for a scalar
     for size in array.shape:
         tensor.tensor_shape.dim.add(size=size)
     if tensor.dtype == DT_STRING:
         tensor.string_val.extend(v.encode() if isinstance(v, str) else bytes(v) for v in array.ravel())
     else:
-        tensor.tensor_content = (
-            np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
-        )
+        tensor.tensor_content = np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
     return tensor

@@ -108,10 +108,10 @@ class FlatModel:
         tensor = self._tensor(number)
         return tuple(int(tensor.Shape(axis)) for axis in _range(tensor.ShapeLength()))
 
-    def raw(self, number: int) -> bytes | None:
-        """The stored bytes of a constant; None for a tensor that is computed."""
+    def raw(self, number: int) -> np.ndarray | None:
+        """The stored bytes of a constant, a view on the file; None for a tensor that is computed."""
         buffer = self._model.Buffers(self._tensor(number).Buffer())
-        return bytes(buffer.DataAsNumpy()) if buffer.DataLength() else None
+        return buffer.DataAsNumpy() if buffer.DataLength() else None
 
     def is_quantized(self, number: int) -> bool:
         return self._type_names[self._tensor(number).Type()] in ("INT8", "UINT8")
@@ -127,7 +127,7 @@ class FlatModel:
         if data is None:
             return None
         type_name = self._type_names[self._tensor(number).Type()]
-        values = np.frombuffer(data, _DTYPES[type_name]).reshape(self.shape(number))
+        values = data.view(_DTYPES[type_name]).reshape(self.shape(number))
         if type_name in ("INT8", "UINT8"):
             return self._dequantize(number, values)
         return values.astype(np.float32) if type_name == "FLOAT16" else values
@@ -155,6 +155,7 @@ class FlatModel:
         data = self.raw(number)
         if data is None:
             raise RecipeError(f"'{self.name(number)}' has no value")
+        data = data.tobytes()
         (count,) = struct.unpack_from("<i", data)
         if not 0 <= count <= len(data) // 4:
             raise RecipeError(f"'{self.name(number)}' would hold {count} strings; the file is damaged.")

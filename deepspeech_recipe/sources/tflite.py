@@ -26,6 +26,7 @@ def read(path: Path) -> Source:
         audio = _audio(model)
         numbers = {name: _number(model, f"metadata_{name}") for name in _NUMBERS}
         alphabet, language = (_text(model, f"metadata_{name}") for name in ("alphabet", "language"))
+    del model  # and with it the file's bytes
     if alphabet is not None:
         labels, classes = len(parse_alphabet(alphabet)), len(network.weights.layer_6.bias)
         if labels + 1 != classes:

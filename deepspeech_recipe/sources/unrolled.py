@@ -38,7 +38,7 @@ class _Mismatch(Exception):
 
 
 def read_network(model: FlatModel) -> Network:
-    """The network's weights, dequantised. Raises Refusal where the file holds another model."""
+    """The network's weights, dequantised, independent of the file. Raises Refusal where the file holds another model."""
     for kind, group, names in (("input", model.inputs, _INPUTS), ("output", model.outputs, _OUTPUTS)):
         for name in names:
             if name not in group:
@@ -129,7 +129,7 @@ class _Matcher:
         if kernel.ndim != 2:
             raise _Mismatch("The weight matrix has not two axes", matrix)
         if bias and bias[0] >= 0:
-            offset = self.constant(bias[0], "bias").reshape(-1)
+            offset = self.constant(bias[0], "bias").flatten()
         else:
             offset = np.zeros(len(kernel), np.float32)
         return Dense(np.ascontiguousarray(kernel.T), offset), self.through(x)
@@ -180,7 +180,7 @@ class _Matcher:
             raise _Mismatch("Layer normalisation: the mean is of another tensor", tensor)
         if float(epsilon.reshape(())) > 1e-9:
             raise _Mismatch(f"Layer normalisation with epsilon {float(epsilon.reshape(())):g}, not 1e-12", tensor)
-        return gamma.reshape(-1), self.constant(beta, "beta").reshape(-1), x
+        return gamma.flatten(), self.constant(beta, "beta").flatten(), x
 
     def recurrence(self, tensor: int) -> tuple[int, int, np.ndarray, np.ndarray, float]:
         """Number of steps, the sequence that is read, kernel, bias, forget bias."""
@@ -209,14 +209,15 @@ class _Matcher:
         layer, bias, forget_bias = first
         self.matrices.add(layer)
         kernel = np.ascontiguousarray(self.constant(layer, "LSTM kernel").T)
-        offset = self.constant(bias, "LSTM bias").reshape(-1) if bias >= 0 else np.zeros(kernel.shape[1], np.float32)
+        offset = self.constant(bias, "LSTM bias").flatten() if bias >= 0 else np.zeros(kernel.shape[1], np.float32)
         return len(hidden), sequence, kernel, offset, forget_bias
 
     def same(self, one: int, other: int) -> bool:
         """The same constant, or a copy of it."""
         if one == other or min(one, other) < 0:
             return one == other
-        return self.model.raw(one) == self.model.raw(other) is not None
+        values = self.model.raw(one), self.model.raw(other)
+        return all(value is not None for value in values) and np.array_equal(*values)
 
     def cell(self, output: int, c: int, h: int) -> tuple[int, int, int, float, int]:
         """One step: output = sigmoid(o)·tanh(c'), c' = sigmoid(f)·c + sigmoid(i)·tanh(j).
