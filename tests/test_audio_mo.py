@@ -74,12 +74,11 @@ def written(tmp_path):
 @pytest.mark.parametrize(
     "options",
     [
-        {"version": "0.9"},
         {"version": "0.9", "sample_rate": 8000},
         {"version": "0.9", "window_ms": 25, "step_ms": 10},
         {"version": "0.5"},
     ],
-    ids=["0.9", "8 kHz", "window 400", "0.5"],
+    ids=["8 kHz", "window 400", "0.5"],
 )
 def test_samples_of_any_length(written, options):
     from tests.graphs.deepspeech import like_release

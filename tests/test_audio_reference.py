@@ -30,7 +30,7 @@ def test_reference_equals_tensorflow(tf, name):
         found = reference.spectrogram(samples, settings)
         scale = abs(spectrogram).max() or 1
         np.testing.assert_allclose(found / scale, spectrogram / scale, rtol=0, atol=2e-7, err_msg=signal)
-        np.testing.assert_allclose(reference.mfcc(samples, settings), mfccs, rtol=0, atol=2e-5, err_msg=signal)
+        np.testing.assert_allclose(reference.mfcc(samples, settings), mfccs, rtol=0, atol=1e-6, err_msg=signal)
 
 
 @pytest.mark.parametrize(("window", "stride"), [(512, 320), (400, 160), (64, 100)])
@@ -47,7 +47,7 @@ def test_upper_limit_between_nyquist_and_the_next_bin(tf):
     samples = signals(16000)["speech"]
     near = dataclasses.replace(BASE, upper_frequency_limit=8030.0)
     expected = tensorflow_features(tf, samples, near)[1]
-    np.testing.assert_allclose(reference.mfcc(samples, near), expected, rtol=0, atol=2e-5)
+    np.testing.assert_allclose(reference.mfcc(samples, near), expected, rtol=0, atol=1e-6)
     beyond = dataclasses.replace(BASE, upper_frequency_limit=8031.25)
     assert not tensorflow_features(tf, samples, beyond)[1].any()
     with pytest.raises(Refusal, match=r"8031.25 Hz.*half the sample rate \(8000 Hz\).*only zeros.*'Mfcc'"):
