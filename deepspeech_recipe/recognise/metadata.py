@@ -64,7 +64,9 @@ def _integer(value) -> int | None:
 
 def _text(value) -> str | None:
     value = _item(value)
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) and value else None
+    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else ""
+    # Coqui's exporter writes its help text, in angle brackets, where no language was given.
+    return text if text and not text.startswith("<") else None
 
 
 def _alphabet(value) -> tuple[bytes, ...] | None:

@@ -1,0 +1,131 @@
+"""The recurrence at memory speed: LSTMSequence → one product for all inputs, then a loop over the steps.
+
+The plugin's LSTMSequence reads its recurrent matrix in f32 once a step. In a TensorIterator of our own the matrix
+may be int8, which the CPU plugin keeps compressed: a quarter of the memory traffic of what is a memory-bound loop.
+"""
+
+import numpy as np
+
+from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.ov_api import Parameter, opset, ov
+from deepspeech_recipe.passes.int8 import constant_of, int8_matrix
+
+WEIGHTS = ("fp32", "int8")
+_X, _HIDDEN, _CELL, _LENGTHS, _W, _R, _B = range(7)
+_PLAIN = {"activations": ["sigmoid", "tanh", "tanh"], "clip": 0.0}
+
+
+def fast_recurrence(model, *, weights: str = "int8"):
+    """Replaces every LSTMSequence of the model, in place, and returns the model.
+
+    weights: how the recurrent matrix is kept, 'int8' or 'fp32' (then the result is the same but for rounding).
+    Any batch and number of steps, fixed or open; forward, reverse and bidirectional sequences.
+    Raises RecipeError where a sequence has other activations, clips, has weights that are no constants, or runs
+    for lengths that are not all its steps.
+    """
+    if weights not in WEIGHTS:
+        raise RecipeError(f"The recurrent weights must be one of {', '.join(WEIGHTS)}, not {weights!r}.")
+    sequences = [node for node in model.get_ordered_ops() if node.get_type_name() == "LSTMSequence"]
+    if not sequences:
+        raise RecipeError("The model has no LSTMSequence that could be made faster.")
+    for node in sequences:
+        _check(node)
+    for node in sequences:
+        _replace(node, weights)
+    model.validate_nodes_and_infer_types()
+    return model
+
+
+def _check(node) -> None:
+    name, attributes = node.get_friendly_name(), node.get_attributes()
+    for key, plain in _PLAIN.items():
+        if attributes.get(key, plain) != plain:
+            raise RecipeError(f"The LSTMSequence '{name}' has {key} = {attributes[key]}; only {plain} is supported.")
+    if any(constant_of(node.input_value(port)) is None for port in (_W, _R, _B)):
+        raise RecipeError(f"The LSTMSequence '{name}' has weights that are no constants.")
+    if not _runs_all_steps(node):
+        raise RecipeError(
+            f"The LSTMSequence '{name}' runs for lengths of its own. Make them an input with passes.lengths, "
+            "which is exact, or let them be the number of steps."
+        )
+
+
+def _runs_all_steps(node) -> bool:
+    """Lengths that are the number of steps for each row: a constant, or Broadcast of ShapeOf(X)[1]."""
+    lengths, x = node.input_value(_LENGTHS), node.input_value(_X)
+    source = lengths.get_node()
+    if source.get_type_name() == "Constant":
+        steps = x.get_partial_shape()[1]
+        return steps.is_static and bool(np.all(source.get_data() == steps.get_length()))
+    if source.get_type_name() != "Broadcast":
+        return False
+    gather = source.input_value(0).get_node()
+    while gather.get_type_name() in ("Convert", "Reshape", "Unsqueeze", "Squeeze"):
+        gather = gather.input_value(0).get_node()
+    if gather.get_type_name() not in ("Gather", "StridedSlice"):
+        return False
+    index, shape = constant_of(gather.input_value(1)), gather.input_value(0).get_node()
+    if shape.get_type_name() == "Convert":
+        shape = shape.input_value(0).get_node()
+    return (
+        index is not None
+        and index.reshape(-1).tolist() == [1]
+        and shape.get_type_name() == "ShapeOf"
+        and _same(shape.input_value(0), x)
+    )
+
+
+def _same(one, other) -> bool:
+    def place(output):
+        return output.get_node().get_friendly_name(), output.get_index()
+
+    return place(one) == place(other)
+
+
+def _replace(node, weights: str) -> None:
+    direction = str(node.get_attributes()["direction"]).lower()
+    backwards = {"forward": [False], "reverse": [True], "bidirectional": [False, True]}[direction]
+    parts = [_direction(node, index, backward, weights) for index, backward in enumerate(backwards)]
+    for port, outputs in enumerate(zip(*parts, strict=True)):
+        new = outputs[0] if len(outputs) == 1 else opset.concat(outputs, 1).output(0)
+        for reader in node.output(port).get_target_inputs():
+            reader.replace_source_output(new)
+
+
+def _direction(node, index: int, backward: bool, weights: str):
+    """(hidden states [B, 1, T, H], last hidden and cell state [B, 1, H]) of one direction."""
+    w, r, b = (constant_of(node.input_value(port))[index] for port in (_W, _R, _B))
+    size, name = r.shape[1], node.get_friendly_name()
+    gates = opset.add(opset.matmul(node.input_value(_X), opset.constant(w), False, True), opset.constant(b[None, None]))
+    gates.set_friendly_name(f"{name}/input_product")
+    first = [
+        opset.squeeze(opset.gather(node.input_value(port), np.int64([index]), np.int64(1)), np.int64([1]))
+        for port in (_HIDDEN, _CELL)
+    ]
+    loop, hidden, cell, row = _loop(gates, *first, r, size, weights)
+    loop.set_friendly_name(f"{name}/loop_{index}")
+    # Slices run from step 0 on, or from the last one back; their parts are put together the same way.
+    start, stride, end = (-1, -1, 0) if backward else (0, 1, -1)
+    loop.set_sliced_input(row, gates.output(0), start, stride, 1, end, 1)
+    states = loop.get_concatenated_slices(hidden[1].output(0), start, stride, 1, end, 1)
+    last = [loop.get_iter_value(value.output(0), -1) for value in (hidden[0], cell)]
+    one = np.int64([1])
+    return tuple(opset.unsqueeze(output, one).output(0) for output in (states, *last))
+
+
+def _loop(gates, first_hidden, first_cell, recurrent: np.ndarray, size: int, weights: str):
+    row = Parameter(ov.Type.f32, ov.PartialShape([-1, 1, 4 * size]))
+    hidden, cell = (Parameter(ov.Type.f32, ov.PartialShape([-1, size])) for _ in range(2))
+    matrix = int8_matrix(recurrent) if weights == "int8" else opset.constant(recurrent)
+    total = opset.add(opset.squeeze(row, np.int64([1])), opset.matmul(hidden, matrix, False, True))
+    forget, update, candidate, output = opset.split(total, np.int64(1), 4).outputs()
+    kept = opset.multiply(opset.sigmoid(forget), cell)
+    new_cell = opset.add(kept, opset.multiply(opset.sigmoid(update), opset.tanh(candidate)))
+    new_hidden = opset.multiply(opset.sigmoid(output), opset.tanh(new_cell))
+    step = opset.unsqueeze(new_hidden, np.int64([1]))
+    body = ov.Model([opset.result(value) for value in (new_hidden, new_cell, step)], [row, hidden, cell], "step")
+    loop = opset.tensor_iterator()
+    loop.set_body(body)
+    loop.set_merged_input(hidden, first_hidden.output(0), new_hidden.output(0))
+    loop.set_merged_input(cell, first_cell.output(0), new_cell.output(0))
+    return loop, (new_hidden, step), new_cell, row
