@@ -43,11 +43,11 @@ make_venv() {
     python=$(find_python "$max")
     say "Making $directory with $("$python" --version) ($python)"
     "$python" -m venv --clear "$directory"
-    "$directory/bin/python" -m pip install --quiet --upgrade pip
+    "$directory/bin/python" -m pip install -qq --upgrade pip
     say "Installing from PyPI: the project's needs, with the extras $extras"
     # Builds and installs the project as a user would; what runs afterwards is the checkout itself.
-    "$directory/bin/python" -m pip install --quiet ".[$extras]"
-    "$directory/bin/python" -m pip uninstall --quiet --yes deepspeech-recipe
+    "$directory/bin/python" -m pip install -qq ".[$extras]"
+    "$directory/bin/python" -m pip uninstall -qq --yes deepspeech-recipe
     rm -rf build ./*.egg-info
     "$directory/bin/python" -m pip list --format=freeze | grep -iE '^(openvino|tensorflow-cpu|numpy|protobuf|tflite|pytest|ruff)' | tr '\n' ' '
     echo

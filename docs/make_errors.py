@@ -108,9 +108,9 @@ FAMILIES = (
 def page() -> str:
     parts = [
         "# Error messages\n",
-        "`deepspeech-recipe` prints one line, `deepspeech-recipe: error: …`, and exits with 2. `mo` prints the messages "
-        "of the plugin as its own errors and exits with 1. Below, `…` stands for what is filled in. This page is "
-        "written by `python docs/make_errors.py` from the code.\n",
+        "`deepspeech-recipe` prints one line, `deepspeech-recipe: error: …`, and exits with 2. `mo` prints the\n"
+        "plugin's messages as its own errors and exits with 1. Below, `…` stands for what is filled in. This page\n"
+        "is written by `python docs/make_errors.py` from the code.\n",
     ]
     families: dict[str, list[str]] = {title: [] for title, _, _ in FAMILIES}
     for module in sorted(PACKAGE.rglob("*.py")):
