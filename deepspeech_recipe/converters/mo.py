@@ -50,15 +50,16 @@ def convert(graph: Path, output: Path, model: DeepSpeech | None, request: Reques
     works, reason = usable()
     if not works:
         raise RecipeError(f"The converter mo cannot be used: {reason}. Install it with {INSTALL}, or use openvino.")
-    options = []
+    arguments = []
     if model is not None:
         request.check()
         request.check_model(model)
-        options = _options(model, request, output)
+        arguments = options(model, request, output)
     with tempfile.TemporaryDirectory(prefix="deepspeech-recipe-") as empty:
         # mo takes what it finds in the current directory for extensions, so that one is empty.
         printed = run(
-            ["--input_model", str(Path(graph).resolve()), "--output_dir", str(Path(output).resolve()), *options], empty
+            ["--input_model", str(Path(graph).resolve()), "--output_dir", str(Path(output).resolve()), *arguments],
+            empty,
         )
     found = list(Path(output).glob("*.xml"))
     if len(found) != 1:
@@ -88,16 +89,17 @@ def run(arguments: list[str], directory: str | os.PathLike) -> str:
     return done.stdout
 
 
-def _options(model: DeepSpeech, request: Request, folder: Path) -> list[str]:
-    options = ["--compress_to_fp16=False"]
+def options(model: DeepSpeech, request: Request, folder: Path) -> list[str]:
+    """What to type for a request; the plugin's own options go to a file in `folder`."""
+    arguments = ["--compress_to_fp16=False"]
     if request.time_steps is not None or request.batch is not None:
         sizes = (request.size_of("batch", model), request.size_of("time_steps", model))
         shape = [*("?" if size is None else size for size in sizes), model.window_frames, model.n_input]
-        options += ["--input", f"{model.windows.node}[{' '.join(map(str, shape))}]"]
+        arguments += ["--input", f"{model.windows.node}[{' '.join(map(str, shape))}]"]
     plugin = {name: value for name, value in (("state", request.state), ("head", request.head)) if value is not None}
     path = Path(folder).resolve() / "transformations_config.json"
     path.write_text(json.dumps([{"id": ID, "match_kind": "general", "custom_attributes": plugin}]))
-    return [*options, "--transformations_config", str(path)]
+    return [*arguments, "--transformations_config", str(path)]
 
 
 def _reason(printed: str, code: int) -> str:

@@ -1,0 +1,197 @@
+"""The IR contract as checks that the results of both converters must pass, on the graphs of fixtures/synthetic."""
+
+import collections
+import functools
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+
+from deepspeech_recipe.converters.request import Request
+from deepspeech_recipe.graphdef.proto import GraphDef, parse
+from deepspeech_recipe.graphdef.view import GraphView
+from deepspeech_recipe.ov_api import ov
+from deepspeech_recipe.passes.metadata import alphabet_labels, read_metadata
+from deepspeech_recipe.recognise.graph import recognise
+from tests.fixtures.synthetic.cases import options_of
+from tests.graphs.options import Options
+from tests.reference import random_chunks
+from tests.skips import has_mo
+
+FOLDER = Path(__file__).parent / "fixtures" / "synthetic"
+CONVERTERS = ("openvino", "mo")
+COUNT = 8  # chained chunks
+F32 = 1e-5
+F16 = 1e-3
+# What an exact conversion leaves none of.
+LOOPS = {"Loop", "TensorIterator", "If", "GatherND", "LSTMCell", "GRUSequence", "RNNSequence"}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A graph of fixtures/synthetic; want: TensorFlow's numbers, see make.py."""
+
+    name: str
+    path: Path
+    options: Options
+    about: dict
+    want: dict
+    chunks: np.ndarray  # [K, B, T, window, n_input]
+
+    @property
+    def stateless(self) -> bool:
+        return self.options.no_state
+
+    @property
+    def raw(self) -> bool:
+        return self.options.version in ("0.2", "0.3")
+
+
+@functools.cache
+def case(name: str) -> Case:
+    version, options = options_of(name)
+    options = Options(version=version, **options)
+    with np.load(FOLDER / f"{name}.npz") as file:
+        want = dict(file)
+    about = json.loads(str(want.pop("about")))
+    chunks = random_chunks(SimpleNamespace(options=options), COUNT)
+    return Case(name, FOLDER / f"{name}.pb", options, about, want, chunks)
+
+
+def read(each: Case):
+    """(GraphDef, view, DeepSpeech) of a case."""
+    graph = parse(GraphDef, each.path.read_bytes(), what=each.name)
+    view = GraphView(graph.node)
+    return graph, view, recognise(view).deepspeech
+
+
+def convert(converter: str, each: Case, request: Request, folder: Path):
+    """The ov.Model of the contract, by a converter in this process."""
+    graph, view, model = read(each)
+    if converter == "openvino":
+        from deepspeech_recipe.converters import openvino
+
+        return openvino.convert_deepspeech(openvino.prepare(graph, view, model), request)
+    from deepspeech_recipe.converters.mo import options
+    from tests.mo_run import mo
+
+    return mo(each.path, *options(model, request, folder))[0]
+
+
+def converters() -> list[str]:
+    return [name for name in CONVERTERS if name == "openvino" or has_mo()]
+
+
+def compile_model(model):
+    return ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+
+
+def outputs_of(request) -> dict[str, np.ndarray]:
+    """Copies: OpenVINO's are views on memory that the next call overwrites."""
+    named = ("logits", "new_state_c", "new_state_h")
+    found = {}
+    for port in request.model_outputs:
+        name = next(name for name in named if name in port.get_names())
+        found[name] = request.get_tensor(port).data.copy()
+    return found
+
+
+def run(model, chunks, lengths=None) -> dict[str, np.ndarray]:
+    """Chained calls from zero state: chunks [K, B, T, …] → logits [K, T, B, classes], c and h [K, B, H]."""
+    request = compile_model(model).create_infer_request()
+    names = {name for port in request.model_inputs for name in port.get_names()}
+    batch, hidden = chunks.shape[1], None
+    state = {}
+    if "previous_state_c" in names:
+        hidden = model.input("previous_state_c").get_partial_shape()[1].get_length()
+        state = {f"previous_state_{role}": np.zeros((batch, hidden), np.float32) for role in "ch"}
+    rows = []
+    for index, chunk in enumerate(chunks):
+        feeds = {"input_node": chunk, **state}
+        if lengths is not None:
+            feeds["lengths"] = np.asarray(lengths[index], np.int64)
+        request.infer(feeds)
+        found = outputs_of(request)
+        state = {f"previous_state_{role}": found[f"new_state_{role}"] for role in "ch"} if state else {}
+        rows.append([found[name] for name in ("logits", "new_state_c", "new_state_h") if name in found])
+    return dict(zip(("logits", "c", "h"), map(np.stack, zip(*rows, strict=True)), strict=False))
+
+
+def check_close(found: dict, want: dict, tolerance: float = F32, *, relative: bool = False) -> None:
+    """Every tensor that was found, against TensorFlow's. relative: to the largest value, where that is above 1."""
+    for name, values in found.items():
+        assert values.shape == want[name].shape, f"{name}: {values.shape} instead of {want[name].shape}"
+        assert np.isfinite(values).all(), name
+        worst = np.abs(values - want[name]).max() / (max(1, np.abs(want[name]).max()) if relative else 1)
+        assert worst <= tolerance, f"{name} is off by {worst:.2g}"
+    assert np.ptp(want["logits"], axis=-1).max() > 0.05, "the numbers to compare with say nothing"
+
+
+def check_structure(model) -> None:
+    """Exactly one LSTMSequence, forward, and none of the slow or inexact forms."""
+    operations = collections.Counter(node.get_type_name() for node in model.get_ops())
+    assert operations["LSTMSequence"] == 1, operations
+    assert not LOOPS & set(operations), operations
+
+
+def check_names(model, each: Case, *, state: str = "external") -> None:
+    """Contract names and the framework's, each with and without ':0', inputs and outputs in the contract's order."""
+    about = each.about["names"]
+    inputs = {"input_node": {"input_node"}}
+    outputs = {"logits": {"logits"} | ({"raw_logits"} if each.raw else set())}
+    if not each.stateless and state == "external":
+        inputs |= {f"previous_state_{r}": {f"previous_state_{r}", about[f"state_{r}"]} for r in "ch"}
+        outputs |= {f"new_state_{r}": {f"new_state_{r}", about[f"new_{r}"]} for r in "ch"}
+    for ports, wanted in ((model.inputs, inputs), (model.outputs, outputs)):
+        assert len(ports) == len(wanted), [port.get_names() for port in ports]
+        for port, (role, aliases) in zip(ports, wanted.items(), strict=True):
+            stems = {alias.removesuffix(":0") for alias in aliases}
+            names = {name for stem in stems for name in (stem, f"{stem}:0")}
+            assert names <= port.get_names(), f"{role}: {names - port.get_names()} missing in {port.get_names()}"
+            others = set().union(*(other for key, other in wanted.items() if key != role))
+            assert not others & port.get_names(), f"{role} is also called {others & port.get_names()}"
+    if not each.raw:
+        assert not any("raw_logits" in port.get_names() for port in model.outputs)
+
+
+def check_shapes(model, each: Case, *, time_steps=None, batch=None) -> None:
+    """The contract's shapes; -1 in time_steps or batch: dynamic, None: as in the graph."""
+    o = each.options
+    steps = time_steps or (o.n_steps if o.n_steps > 0 else -1)
+    rows = batch or o.batch or -1
+    wanted = {
+        "input_node": [rows, steps, 2 * o.n_context + 1, o.n_input],
+        "logits": [steps, rows, each.about["classes"]],
+        **{f"{name}_{role}": [rows, o.n_hidden] for name in ("previous_state", "new_state") for role in "ch"},
+    }
+    for port in (*model.inputs, *model.outputs):
+        role = next(name for name in wanted if name in port.get_names())
+        assert port.get_partial_shape() == ov.PartialShape(wanted[role]), f"{role} {port.get_partial_shape()}"
+        assert port.get_element_type() == ov.Type.f32
+
+
+def check_metadata(model, each: Case, converter: str, **wanted) -> None:
+    metadata = read_metadata(model)
+    o = each.options
+    assert metadata["recipe"] == "deepspeech"
+    assert metadata["generation"].replace("v", "").startswith(_GENERATION[o.version])
+    assert metadata["converter"].startswith(converter)
+    sizes = [o.dense_1, o.dense_2, o.dense_3, o.dense_5, each.about["classes"]]
+    assert metadata["dense_sizes"] == sizes
+    assert [metadata[key] for key in ("hidden_size", "n_input", "n_context")] == [o.n_hidden, o.n_input, o.n_context]
+    assert metadata["layer_norm"] == o.layer_norm
+    if o.version >= "0.6":
+        assert metadata["sample_rate"] == o.sample_rate
+        assert [label.hex() for label in alphabet_labels(metadata["alphabet"])] == each.about["alphabet"]
+    expected = {"head": "raw" if each.raw else "probabilities", "state": "external", "lengths": "enforce"}
+    expected |= {"time_steps": o.n_steps if o.n_steps > 0 else "dynamic", "batch": o.batch or "dynamic"}
+    expected |= {"audio": "none", **wanted}
+    assert {key: metadata[key] for key in expected} == expected
+
+
+_GENERATION = {
+    "0.2": "0.2", "0.3": "0.2", "0.4": "0.4", "0.5": "0.5", "0.6": "0.6",
+    "0.7": "0.7", "0.8": "0.7", "0.9": "0.7", "coqui": "0.7",
+}  # fmt: skip
