@@ -1,0 +1,68 @@
+"""The converter mo: whether it is usable, and the real process from `convert`."""
+
+import importlib.metadata
+
+import pytest
+
+import deepspeech_recipe
+from deepspeech_recipe.converters import mo
+from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.ov_api import ov
+from tests import contract
+
+INSTALLED = {"openvino-dev": "2024.6.0", "openvino": "2024.6.0", "tensorflow-cpu": "2.17.1", "numpy": "1.26.4"}
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"openvino-dev": None}, "openvino-dev) is not installed"),
+        ({"tensorflow-cpu": None}, "needs TensorFlow, which is not installed"),
+        ({"tensorflow-cpu": None, "tensorflow": "2.18.0"}, "needs TensorFlow below 2.18, and 2.18.0 is installed"),
+        ({"numpy": "2.1.0"}, "needs numpy below 2, and 2.1.0 is installed"),
+        ({"openvino": "2025.0.0"}, "needs openvino below 2025, and 2025.0.0 is installed"),
+        ({}, ""),
+        ({"tensorflow-cpu": None, "tensorflow": "2.17.0"}, ""),
+    ],
+)
+def test_whether_mo_is_usable(monkeypatch, tmp_path, change, reason):
+    installed = {**INSTALLED, **change}
+
+    def version(name):
+        if installed.get(name) is None:
+            raise importlib.metadata.PackageNotFoundError(name)
+        return installed[name]
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    works, said = mo.usable()
+    assert (works, reason in said) == (not reason, True)
+    if reason:
+        with pytest.raises(RecipeError, match="The converter mo cannot be used"):
+            deepspeech_recipe.convert(contract.case("v0.9").path, tmp_path / "out", converter="mo")
+        result = deepspeech_recipe.convert(contract.case("v0.9").path, tmp_path / "out", verify=False)
+        assert result.converter.startswith("openvino")
+        assert f"converted without mo: {said}" in result.notes
+
+
+@pytest.mark.requires_mo
+def test_the_real_process_with_every_option(tmp_path):
+    each = contract.case("v0.5")
+    options = {"time_steps": "dynamic", "batch": "dynamic", "head": "raw", "lengths": "input", "sample_rate": 16000}
+    result = deepspeech_recipe.convert(each.path, tmp_path / "out", name="m", verify=False, **options)
+    assert [path.name for path in result.files] == ["m.xml", "m.bin"]
+    assert result.converter == "mo openvino-dev 2024.6.0"
+    assert result.metadata["converter"].startswith("mo")
+    expected = {"time_steps": "dynamic", "batch": "dynamic", "head": "raw", "lengths": "input", "weights": "fp32"}
+    assert {key: result.metadata[key] for key in expected} == expected
+    model = ov.Core().read_model(result.files[0])
+    contract.check_structure(model)
+    found = contract.run(model, each.chunks, each.want["lengths"])
+    want = {key: each.want[f"unequal_{key}"] for key in ("c", "h")}
+    contract.check_close(found, {**want, "logits": each.want["unequal_raw_logits"]})
+
+
+@pytest.mark.requires_mo
+def test_a_failed_mo_is_one_line_in_its_own_words(tmp_path):
+    with pytest.raises(RecipeError, match=r"^mo failed: .*missing.pb") as caught:
+        mo.run(["--input_model", str(tmp_path / "missing.pb")], tmp_path)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,207 @@
+"""What is the openvino converter's own: edits on a GraphDef, general graphs, and what it does without."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from deepspeech_recipe.converters import openvino
+from deepspeech_recipe.converters.graphdef_edits import WEIGHT, apply_edits, names_only
+from deepspeech_recipe.converters.request import Request
+from deepspeech_recipe.errors import RecipeError, Refusal
+from deepspeech_recipe.graphdef.build import FLOAT, DType, GraphBuilder
+from deepspeech_recipe.graphdef.proto import GraphDef, parse
+from deepspeech_recipe.graphdef.view import GraphView, Tensor
+from deepspeech_recipe.ov_api import ov
+from deepspeech_recipe.recognise.graph import recognise
+from deepspeech_recipe.rewrite.edits import SPLIT_TIME, Edits, NewNode
+from tests import contract
+
+F32 = {"T": DType(FLOAT)}
+
+
+def _chain():
+    """x → first → second ← big; 'beside' hangs on 'first', and 'second' waits for it."""
+    graph = GraphBuilder()
+    graph.placeholder("x", FLOAT, (2, 300))
+    graph.const("big", np.arange(600.0).reshape(2, 300), np.float32)
+    graph.const("small", 2.0, np.float32)
+    graph.node("first", "Mul", ["x", "small"], **F32)
+    graph.node("beside", "Neg", ["first"], **F32)
+    graph.node("second", "Add", ["first", "big", "^beside", "^small"], **F32)
+    return graph.graph
+
+
+def _apply(graph, edits, outputs=("second",), **options):
+    edited = apply_edits(graph, GraphView(graph.node), edits, outputs, **options)
+    return edited, {node.name: node for node in edited.graph.node}
+
+
+def test_the_graph_is_pruned_to_its_outputs_and_left_as_it_was():
+    graph = _chain()
+    before = graph.SerializeToString(deterministic=True)
+    _, nodes = _apply(graph, Edits())
+    assert set(nodes) == {"x", "big", "small", "first", "second"}
+    assert list(nodes["second"].input) == ["first:0", "big:0", "^small"]
+    assert graph.SerializeToString(deterministic=True) == before
+
+
+def test_large_constants_do_not_go_through_the_file():
+    edited, nodes = _apply(_chain(), Edits())
+    assert nodes["big"].op == WEIGHT
+    assert nodes["small"].op == "Const"
+    assert np.array_equal(edited.weights[nodes["big"].attr["index"].i], np.arange(600.0).reshape(2, 300))
+    assert edited.graph.ByteSize() < 1000
+
+
+def test_edits_replace_add_redirect_and_remove():
+    edits = Edits(
+        remove=["beside"],
+        replace=[NewNode("first", "Identity", (Tensor("new"),))],
+        add=[NewNode("new", SPLIT_TIME, (Tensor("x"), Tensor("big")), {"features": 7})],
+        redirect={Tensor("big"): Tensor("small")},
+    )
+    _, nodes = _apply(_chain(), edits)
+    assert (nodes["first"].op, list(nodes["first"].input)) == ("Identity", ["new:0"])
+    assert (nodes["new"].op, nodes["new"].attr["features"].i) == (SPLIT_TIME, 7)
+    assert list(nodes["second"].input) == ["first:0", "small:0", "^small"]
+    assert "beside" not in nodes
+
+
+def test_a_node_can_become_an_input():
+    _, nodes = _apply(_chain(), Edits(), inputs={"first": (-1, 300)})
+    assert set(nodes) == {"first", "big", "second"}
+    assert [dim.size for dim in nodes["first"].attr["shape"].shape.dim] == [-1, 300]
+
+
+def test_a_view_of_names_keeps_edges_and_drops_constants():
+    view = names_only(_chain())
+    assert view.nodes["second"].inputs == (Tensor("first"), Tensor("big"))
+    assert view.value(Tensor("big")) is None
+
+
+def test_the_model_outlives_the_arrays_it_was_made_from():
+    each = contract.case("v0.9")
+    model = contract.convert("openvino", each, Request(), None)
+    waste = [np.full(size, np.nan, np.float32) for size in (26 * 44, 15 * 44, 11 * 44, 390, 182) for _ in range(50)]
+    contract.check_close(contract.run(model, each.chunks), each.want)
+    assert len(waste) == 250
+
+
+def test_neither_tensorflow_nor_mo_is_loaded():
+    code = (
+        "import sys; from tests import contract; from deepspeech_recipe.converters.request import Request\n"
+        "contract.convert('openvino', contract.case('v0.5'), Request(), None)\n"
+        "print([name for name in sys.modules if name.split('.')[0] == 'tensorflow' or 'tools.mo' in name])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["[]"], done.stdout
+
+
+def _general(graph):
+    graph = parse(GraphDef, graph.graph_def, what="a test")
+    view = GraphView(graph.node)
+    return openvino.convert_general(graph, view, recognise(view))
+
+
+@pytest.mark.requires_tf
+def test_stacked_cells_with_variables_become_sequences_with_inputs():
+    from tests.graphs.foreign import stacked_language_model
+    from tests.reference import session
+
+    graph = stacked_language_model()
+    model, line = _general(graph)
+    assert "lm/layer_1/BlockLSTM' becomes an LSTMSequence" in line
+    assert "new_lm/layer_0/memory_cell" in line
+    kinds = [node.get_type_name() for node in model.get_ops()]
+    assert kinds.count("LSTMSequence") == 2
+    assert not contract.LOOPS & set(kinds)
+    compiled = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    state = {name: np.zeros(list(model.input(name).shape), np.float32) for name in graph.states}
+    with session(graph.graph_def) as run:
+        run(graph.reset)
+        for seed in range(8):
+            feeds = graph.feeds(seed)
+            (want,) = run(list(graph.outputs), feeds)
+            found = compiled({**feeds, **state})
+            assert np.abs(found[graph.outputs[0]] - want).max() <= contract.F32
+            state = {name: found[f"new_{name}"].copy() for name in graph.states}
+        for name, kept in state.items():
+            assert np.abs(kept - run(f"{name}:0")).max() <= contract.F32
+
+
+@pytest.mark.requires_tf
+def test_a_stateless_cell_in_other_surroundings():
+    from tests.graphs.foreign import embedding_lstm
+    from tests.reference import run_graph
+
+    graph = embedding_lstm()
+    model, _ = _general(graph)
+    feeds = graph.feeds()
+    (want,) = run_graph(graph.graph_def, feeds, list(graph.outputs))
+    found = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(feeds)
+    assert np.abs(found[graph.outputs[0]] - want).max() <= contract.F32
+
+
+@pytest.mark.requires_tf
+def test_a_state_that_would_be_lost_is_refused():
+    from tests.graphs.foreign import stacked_language_model
+
+    with pytest.raises(Refusal, match="state in the variable 'lm/layer_0/memory_cell' would be lost"):
+        _general(stacked_language_model(by_length=True))
+
+
+def _lstm_graph(steps: int, run_for: int):
+    """x [steps, 2, 3] → BlockLSTM of 4 cells for `run_for` steps → y."""
+    graph = GraphBuilder()
+    graph.placeholder("x", FLOAT, (steps, 2, 3))
+    rng = np.random.default_rng(3)
+    graph.const("zero", np.zeros((2, 4)), np.float32)
+    graph.const("none", np.zeros(4), np.float32)
+    graph.const("w", rng.standard_normal((7, 16)), np.float32)
+    graph.const("b", rng.standard_normal(16), np.float32)
+    graph.const("steps", run_for, np.int64)
+    inputs = ["steps", "x", "zero", "zero", "w", "none", "none", "none", "b"]
+    graph.node("lstm", "BlockLSTM", inputs, **F32, forget_bias=1.0, cell_clip=-1.0, use_peephole=False)
+    graph.node("y", "Identity", ["lstm:6"], **F32)
+    return graph.graph
+
+
+def test_fewer_steps_than_the_sequence_has_are_refused_with_both_numbers():
+    graph = _lstm_graph(6, 5)
+    view = GraphView(graph.node)
+    with pytest.raises(Refusal, match=r"for 5 steps, but its sequence has 6 steps.*'lstm/sequence'"):
+        openvino.convert_general(graph, view, recognise(view))
+    graph = _lstm_graph(5, 5)
+    view = GraphView(graph.node)
+    model, _ = openvino.convert_general(graph, view, recognise(view))
+    assert list(model.output("y:0").shape) == [5, 2, 4]
+
+
+def test_an_operation_the_frontend_does_not_know_is_one_line():
+    graph = _lstm_graph(5, 5)
+    graph.node.add(name="odd", op="NoSuchOperation", input=["y"]).attr["T"].type = FLOAT
+    view = GraphView(graph.node)
+    with pytest.raises(RecipeError, match=r"TensorFlow frontend cannot convert the graph.*NoSuchOperation") as caught:
+        openvino.convert_general(graph, view, recognise(view))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "request_", "reason"),
+    [
+        ("v0.9", {"state": "internal", "batch": "dynamic"}, "Internal state needs a fixed batch"),
+        ("no_state", {"state": "internal"}, "the same constant state"),
+        ("no_state", {"batch": 5}, "constant state of batch 3, so the batch cannot be 5"),
+        ("no_state", {"batch": "dynamic"}, "the batch cannot be dynamic"),
+        ("v0.9", {"batch": 0}, "batch must be a whole number above zero or 'dynamic', not 0"),
+        ("v0.9", {"time_steps": True}, "number of time steps must be a whole number"),
+        ("v0.9", {"time_steps": "many"}, "not 'many'"),
+        ("v0.9", {"state": "both"}, "state must be external or internal, not 'both'"),
+        ("v0.9", {"head": "softmax"}, "head must be probabilities or raw, not 'softmax'"),
+    ],
+)
+def test_what_cannot_be_asked_for(name, request_, reason):
+    with pytest.raises(RecipeError, match=reason):
+        contract.convert("openvino", contract.case(name), Request(**request_), None)
