@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from deepspeech_recipe.converters import mo
-from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.extensions import extensions
 
 MODEL = Path(__file__).resolve().parent / "data" / "model"
+GRAPH = MODEL / "output_graph.pb"
 # Largest differences allowed; states relative to the largest cell state. Measured 5e-6, 2e-7 and 1e-5.
 LIMITS = {"probabilities": 1e-5, "states": 1e-6, "MFCCs": 1e-4}
 
@@ -21,36 +21,62 @@ LIMITS = {"probabilities": 1e-5, "states": 1e-6, "MFCCs": 1e-4}
 def demo(output=None, *, say: Callable[[str], None] = print) -> bool:
     """Converts the bundled model with the real `mo`, checks it against TensorFlow, and transcribes its recordings.
 
+    Where Model Optimizer or TensorFlow is missing, OpenVINO's own frontend converts it and `verify` checks it.
     output: directory for the IR, by default a new temporary one, which stays. say: gets each line of the report.
-    Returns whether every check passed. Raises RecipeError where Model Optimizer or TensorFlow is missing, or `mo`
-    fails.
+    Returns whether every check passed. Raises RecipeError where a conversion fails.
     """
-    works, reason = mo.usable()
-    if not works:
-        raise RecipeError(f"The demo converts with Model Optimizer: {reason}. Install it with {mo.INSTALL}.")
     directory = _directory(output)
     started = time.perf_counter()
+    works, reason = mo.usable()
+    recordings = _recordings()
+    if works:
+        model, checks = _with_mo(directory, recordings[0], say)
+    else:
+        say(f"Without Model Optimizer: {reason}. To install it: {mo.INSTALL}")
+        say("")
+        model, checks = _without_mo(directory, say)
+    say("")
+    say("3. Speech to text with the IR, greedy decoding; none of these recordings was trained on")
+    checks += model.transcribe(recordings, say)
+    say("")
+    say(f"IR: {model.acoustic} (features: {model.features})")
+    say(f"{sum(checks)} of {len(checks)} checks passed in {time.perf_counter() - started:.0f} s")
+    return all(checks)
+
+
+def _with_mo(directory: Path, recording, say):
+    """(model, checks passed)"""
     say("1. Conversion with Model Optimizer and the plugin")
     _convert(["--model_name", "acoustic"], directory, say)
     _convert(["--model_name", "features", "--input", "input_samples[?]", "--output", "mfccs"], directory, say)
 
-    from deepspeech_recipe import demo_run
+    from deepspeech_recipe.demo_compare import compare
+    from deepspeech_recipe.demo_run import Model
 
-    model = demo_run.Model(directory / "acoustic.xml", directory / "features.xml")
-    recordings = _recordings()
-    checks = [demo_run.structure(model, say)]
+    model = Model(directory / "acoustic.xml", directory / "features.xml")
+    checks = [model.check_structure(say)]
     say("")
-    name, samples, _ = recordings[0]
+    name, samples, _ = recording
     say(f"2. The IR and TensorFlow, on '{name}' ({samples.size / model.sample_rate:.1f} s) in chained chunks")
-    checks += demo_run.compare(model, MODEL / "output_graph.pb", samples, LIMITS, say)
+    return model, checks + compare(model, GRAPH, samples, LIMITS, say)
+
+
+def _without_mo(directory: Path, say):
+    """(model, checks passed)"""
+    from deepspeech_recipe.convert import convert
+    from deepspeech_recipe.demo_run import Model
+
+    options = ["--converter", "openvino", "--audio", "separate", "--name", "acoustic", "--verify"]
+    say("1. Conversion with OpenVINO's TensorFlow frontend")
+    say(f"   $ {shlex.join(['deepspeech-recipe', 'convert', str(GRAPH), '-o', str(directory), *options])}")
+    result = convert(GRAPH, directory, name="acoustic", converter="openvino", audio="separate", verify=True)
+    model = Model(*(path for path in result.files if path.suffix == ".xml"))
+    checks = [model.check_structure(say)]
     say("")
-    say("3. Speech to text with the IR, greedy decoding; the model has not heard these voices or texts before")
-    checks += demo_run.transcribe(model, recordings, say)
-    say("")
-    say(f"IR: {directory / 'acoustic.xml'} (features: {directory / 'features.xml'})")
-    passed = sum(checks)
-    say(f"{passed} of {len(checks)} checks passed in {time.perf_counter() - started:.0f} s")
-    return all(checks)
+    say(f"2. The IR and the original ({result.verification.reference})")
+    for check in result.verification.checks:
+        say(f"   {check.line()}")
+    return model, checks + [check.passed for check in result.verification.checks]
 
 
 def _directory(output) -> Path:
@@ -62,7 +88,7 @@ def _directory(output) -> Path:
 
 
 def _convert(options: list[str], directory: Path, say) -> None:
-    arguments = ["--input_model", str(MODEL / "output_graph.pb"), "--output_dir", str(directory), *options]
+    arguments = ["--input_model", str(GRAPH), "--output_dir", str(directory), *options]
     arguments += ["--compress_to_fp16=False"]
     say(f"   $ {shlex.join(['mo', '--extensions', str(extensions()), *arguments])}")
     started = time.perf_counter()

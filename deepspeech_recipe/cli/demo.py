@@ -1,6 +1,7 @@
 """Converts the bundled model with Model Optimizer, compares it with TensorFlow, and transcribes its recordings.
 
-Exit code 1 if a difference is too large or a text is not as expected.
+Without Model Optimizer, OpenVINO's own TensorFlow frontend converts it, and `verify` compares. Exit code 1 if a
+difference is too large or a text is not as expected.
 """
 
 HELP = "the bundled model: convert, compare, transcribe"
