@@ -6,6 +6,7 @@ from deepspeech_recipe.converters.mo_options import read_options
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.view import GraphView
 from deepspeech_recipe.passes.contract import Conversion, finish
+from deepspeech_recipe.passes.names import name_tensors
 from deepspeech_recipe.recognise.deepspeech import DeepSpeech
 from deepspeech_recipe.recognise.graph import Recognition, recognise
 from deepspeech_recipe.recognise.text import one_line
@@ -47,6 +48,7 @@ def _prepare_general(graph, argv, view: GraphView, recognition: Recognition, opt
     general = rewrite_general(view, recognition, frozen, freeze="--freeze_placeholder_with_value")
     mo_request.complete_general(argv, list(general.states), list(general.states.values()))
     mo_graph.apply_edits(graph, general.edits, operations)
+    on_finished(graph, "names", lambda ov_model: name_tensors(ov_model, general.names, general.names))
     _say(describe(recognition, general))
 
 

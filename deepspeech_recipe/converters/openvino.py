@@ -80,8 +80,7 @@ def convert_general(graph, view: GraphView, recognition: Recognition):
     general = rewrite_general(view, recognition, {}, freeze=freeze)
     edited = apply_edits(graph, view, general.edits, _outputs(view, general))
     ov_model = _optimise(_translate(edited))
-    names = {name: {name} for name in (*general.states, *general.states.values())}
-    name_tensors(ov_model, names, names)
+    name_tensors(ov_model, general.names, general.names)
     return ov_model, describe(recognition, general)
 
 

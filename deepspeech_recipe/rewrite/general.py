@@ -21,6 +21,11 @@ class General:
     states: dict[str, str] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
 
+    @property
+    def names(self) -> dict[str, set[str]]:
+        """The tensors of freed states, inputs and outputs, as `passes.names` wants them."""
+        return {name: {name} for name in (*self.states, *self.states.values())}
+
 
 def rewrite_general(view: GraphView, recognition: Recognition, frozen: Mapping, *, freeze: str) -> General:
     """Replaces the LSTMs that an LSTMSequence is exact for, and frees their state variables.
