@@ -31,7 +31,8 @@ class Comparison:
 
 def largest(found: np.ndarray, expected: np.ndarray, axes=None) -> np.ndarray:
     """The largest absolute difference along axes; infinite where either is no number."""
-    return np.nan_to_num(np.abs(found - expected), nan=np.inf, posinf=np.inf).max(axes)
+    with np.errstate(invalid="ignore"):  # infinity − infinity
+        return np.nan_to_num(np.abs(found - expected), nan=np.inf, posinf=np.inf).max(axes)
 
 
 def checks_of(comparisons: Sequence[Comparison], limits: Limits, labels) -> list[Check]:

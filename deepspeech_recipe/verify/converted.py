@@ -83,6 +83,11 @@ class Converted:
             raise RecipeError(
                 f"{self.name}: takes samples, but {original.source.path} has no feature part: it is another model"
             )
+        if not original.has_state and None not in (self.steps, original.steps) and self.steps > original.steps:
+            raise RecipeError(
+                f"{self.name}: takes {self.steps} windows a call, {original.source.path} takes {original.steps} and "
+                "has no state that would lead from one call to the next: they cannot be compared"
+            )
         if self.state == "external" and not original.has_state:
             raise RecipeError(f"{self.name}: has a state, {original.source.path} has none: it is another model")
 
@@ -183,7 +188,7 @@ class Converted:
         tensors = {}
         for name, value in feeds.items():
             port = self.input(name)
-            tensors[port.get_any_name()] = np.ascontiguousarray(value, dtype=port.get_element_type().to_dtype())
+            tensors[port.get_any_name()] = np.asarray(value, dtype=port.get_element_type().to_dtype(), order="C")
         request.infer(tensors)
         # Copies: the tensors are views on memory that the next call writes to.
         logits = self._value(request, "logits")

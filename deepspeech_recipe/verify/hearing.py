@@ -22,8 +22,10 @@ BLOCKS = (0, 1, 700, 3, 320, 5000, 0, 16000)
 _RANDOM_WINDOWS = 100
 
 
-def recordings_for(original: Original, audio) -> list[Recording]:
+def recordings_for(original: Original, ir: Converted, audio) -> list[Recording]:
     """The files given, or what is built in; none for a graph without a feature part.
+
+    A graph without state begins every call anew: of utterances that the IR takes whole, one call's part is taken.
 
     Raises RecipeError where files are given for such a graph.
     """
@@ -34,8 +36,12 @@ def recordings_for(original: Original, audio) -> list[Recording]:
                 "Leave --audio out: random features are used"
             )
         return []
-    rate = original.audio[0]
-    return [read_recording(path, rate) for path in audio] if audio else built_in_recordings(rate)
+    rate, window, stride = original.audio
+    found = [read_recording(path, rate) for path in audio] if audio else built_in_recordings(rate)
+    if ir.takes == "samples" and not original.has_state and original.steps:
+        count = window + (original.steps - 2) * stride
+        found = [Recording(each.name, each.samples[len(each.samples) // 3 :][: max(0, count)]) for each in found]
+    return found
 
 
 def compare(original: Original, reference, ir: Converted, recordings: list[Recording], *, given: bool):

@@ -1,5 +1,6 @@
 """What verify lets both models hear: recordings, a made-up signal where there are none, and windows of features."""
 
+import functools
 import math
 import wave
 from dataclasses import dataclass
@@ -72,6 +73,7 @@ def built_in_recordings(sample_rate: int) -> list[Recording]:
     return [*found, Recording("made-up speech", speech_like(sample_rate))]
 
 
+@functools.lru_cache(maxsize=2)
 def speech_like(rate: int, seconds: float = 2.0) -> np.ndarray:
     """Harmonics under moving formants in syllables, hiss between them, and a floor of noise: without the floor,
     what frameworks round differently would be all there is in the pauses."""

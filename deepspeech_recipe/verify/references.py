@@ -27,15 +27,17 @@ REFERENCES = ("auto", "tensorflow", "openvino", "numpy")
 
 def make_reference(original: Original, which: str = "auto", *, lengths: bool = False):
     """The reference of a name. auto: TensorFlow if it is installed; else OpenVINO's own TensorFlow frontend for
-    graphs that it can read (v0.6 on); else numpy. lengths: whether unequal lengths will be asked for.
-    Raises RecipeError for one that is not to be had."""
+    graphs that it can read (v0.6 on, but for BlockLSTMV2); else numpy. lengths: whether unequal lengths will be
+    asked for. Raises RecipeError for one that is not to be had."""
     if which not in REFERENCES:
         raise RecipeError(f"'{which}' is no reference; there are {', '.join(REFERENCES)}.")
     if which == "auto":
         if importlib.util.find_spec("tensorflow"):
-            which = "tensorflow"
-        else:
-            which = "numpy" if original.keeps_state or lengths else "openvino"
+            return TensorFlow(original)
+        try:
+            return make_reference(original, "openvino", lengths=lengths)
+        except RecipeError:
+            return Numpy(original)
     if which == "openvino" and lengths:
         raise RecipeError(
             "The loop that OpenVINO's own TensorFlow frontend makes of the LSTM fails for calls of length 0, "
@@ -202,9 +204,9 @@ def _frontend(original: Original):
             loaded.extract_subgraph(*places)
             model = frontend.convert(loaded)
         except Exception as error:
-            lines = str(error).strip().splitlines()
+            ops = sorted({node.op for node in original.view.nodes.values() if node.op in str(error)})
             raise RecipeError(
-                f"OpenVINO's own TensorFlow frontend cannot read the graph: {lines[-1] if lines else error}. "
+                f"OpenVINO's own TensorFlow frontend cannot read the graph ({', '.join(ops) or type(error).__name__}). "
                 "Compare with TensorFlow or numpy"
             ) from None
         ov.Core().compile_model(model, "CPU")  # the weights are read from the file until here

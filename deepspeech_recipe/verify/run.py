@@ -34,7 +34,7 @@ def verify(
     original = find_original(model if isinstance(model, Source) else open_model(model))
     converted = Converted(ir, device)
     converted.check_against(original)
-    recordings = hearing.recordings_for(original, audio)
+    recordings = hearing.recordings_for(original, converted, audio)
     runner = make_reference(original, reference, lengths=bool(converted.lengths))
     limits = LIMITS[converted.weights]
     labels = alphabet_labels(converted.metadata.get("alphabet"))

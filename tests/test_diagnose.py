@@ -1,0 +1,114 @@
+"""diagnose: each kind of damage is traced to the stage it was done to."""
+
+import json
+
+import numpy as np
+import pytest
+
+from deepspeech_recipe import RecipeError
+from deepspeech_recipe.cli import main
+from deepspeech_recipe.diagnose import diagnose
+from deepspeech_recipe.ov_api import opset, ov, rebuild
+from deepspeech_recipe.verify.stages import ORDER
+from tests import verify_models as models
+
+FORMS = [
+    ("v0.9", {}),
+    ("v0.9", {"time_steps": "dynamic", "batch": "dynamic"}),
+    ("v0.9", {"state": "internal", "head": "raw"}),
+    ("v0.9", {"lengths": "input", "time_steps": "dynamic"}),
+    ("v0.9", {"audio": "attached"}),
+    ("v0.9", {"audio": "attached", "lengths": "input", "batch": 2}),
+    ("v0.9", {"weights": "fp16"}),
+    ("v0.3", {}),
+    ("v0.5", {}),
+    ("layer_norm", {}),
+    ("no_state", {"audio": "attached"}),
+]
+
+
+@pytest.mark.parametrize(("name", "options"), FORMS)
+def test_no_stage_differs(name, options):
+    found = diagnose(models.graph(name), models.ir_file(name, **options))
+    assert found.passed, "\n".join(found.lines())
+    stages = [stage.name for stage in found.stages]
+    without_states = "attached" in options.values()
+    assert stages == [stage for stage in ORDER if not (without_states and stage.endswith("state"))]
+    assert sum(stage.error > 0 for stage in found.stages) >= len(stages) - 1
+
+
+DAMAGE = {
+    "features, audio attached": ("v0.9", {"audio": "attached"}, models.other_upper_frequency, "features"),
+    "dense 1": ("v0.9", {}, lambda m: models.scale_weights(m, (30, 13)), "dense 1"),
+    "dense 2": ("v0.9", {}, lambda m: models.scale_weights(m, (13, 14)), "dense 2"),
+    "dense 3": ("v0.9", {"time_steps": "dynamic"}, lambda m: models.scale_weights(m, (14, 15)), "dense 3"),
+    "dense 3, lengths": ("v0.9", {"lengths": "input"}, lambda m: models.scale_weights(m, (14, 15)), "dense 3"),
+    "dense 3, audio": ("v0.9", {"audio": "attached"}, lambda m: models.scale_weights(m, (14, 15)), "dense 3"),
+    "gates": ("v0.9", {}, models.permute_gates, "LSTM output"),
+    "gates, audio": ("v0.9", {"audio": "attached"}, models.permute_gates, "LSTM output"),
+    "gates, lengths": ("v0.5", {"lengths": "input"}, models.permute_gates, "LSTM output"),
+    "forget bias, v0.2": ("v0.2", {}, models.without_forget_bias, "LSTM output"),
+    "forget bias, v0.5": ("v0.5", {}, models.without_forget_bias, "LSTM output"),
+    "names of new states": ("v0.9", {}, lambda m: models.swap_names(m, "new"), "cell state"),
+    "names of previous states": ("v0.9", {}, lambda m: models.swap_names(m, "previous"), "initial states"),
+    "initial states": ("v0.9", {}, models.swap_initial_states, "initial states"),
+    "initial states, internal": ("v0.3", {"state": "internal"}, models.swap_initial_states, "initial states"),
+    "dense 5": ("v0.9", {}, lambda m: models.scale_weights(m, (11, 12)), "dense 5"),
+    "dense 6": ("v0.9", {}, lambda m: models.scale_weights(m, (12, 10)), "dense 6"),
+    "head": ("v0.9", {}, lambda m: models.with_metadata(m, head="raw"), "head"),
+}
+
+
+@pytest.mark.parametrize("what", DAMAGE)
+def test_damage_is_traced_to_its_stage(what):
+    name, options, damage, stage = DAMAGE[what]
+    found = diagnose(models.graph(name), damage(models.ir(name, **options)))
+    assert found.first == stage, "\n".join(found.lines())
+    assert found.exit_code == 1
+
+
+def test_both_values_and_their_place_are_shown():
+    model = models.ir("v0.9")
+    models.scale_weights(model, (13, 14), factor=2.0)
+    found = diagnose(models.graph("v0.9"), model)
+    stage = next(stage for stage in found.stages if stage.name == "dense 2")
+    assert set(stage.at) == {"window", "row", "index"}
+    assert stage.error * stage.scale == pytest.approx(abs(stage.original - stage.ir))
+    assert stage.error > 0.1
+    lines = found.lines()
+    assert "first difference: dense 2" in lines
+    assert any(line.startswith("✗ dense 2: ") and f"IR {stage.ir:.6g}" in line for line in lines)
+    assert any(line.startswith("✓ dense 1: ") for line in lines)
+
+
+def test_fp16_weights_do_not_hide_damage(tmp_path):
+    ov.save_model(models.permute_gates(models.ir("v0.9")), tmp_path / "m.xml", compress_to_fp16=True)
+    found = diagnose(models.graph("v0.9"), tmp_path / "m.xml")
+    assert (found.weights, found.first) == ("fp16", "LSTM output")
+
+
+def test_an_ir_without_an_lstm_is_refused():
+    model = models.ir("v0.9")
+    logits = next(port for port in model.outputs if "logits" in port.get_names())
+    zeros = opset.constant(np.zeros((7, 3, 10), np.float32))
+    logits.get_node().input(0).replace_source_output(zeros.output(0))
+    zeros.output(0).get_tensor().set_names({"logits"})
+    others = [port.get_node() for port in model.outputs if "logits" not in port.get_names()]
+    for result in others:
+        flat = opset.constant(np.zeros((3, 11), np.float32))
+        names = result.input_value(0).get_names()
+        result.input(0).replace_source_output(flat.output(0))
+        flat.output(0).get_tensor().set_names(names)
+    with pytest.raises(RecipeError, match="0 recurrent operations where one was looked for"):
+        diagnose(models.graph("v0.9"), rebuild(model))
+
+
+def test_the_command(capsys, tmp_path):
+    graph, good = str(models.graph("v0.9")), str(models.ir_file("v0.9"))
+    assert main(["diagnose", graph, good]) == 0
+    assert capsys.readouterr().out.endswith("no stage differs\n")
+    ov.save_model(models.permute_gates(models.ir("v0.9")), tmp_path / "bad.xml", compress_to_fp16=False)
+    assert main(["diagnose", graph, str(tmp_path / "bad.xml"), "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert (found["passed"], found["first"]) == (False, "LSTM output")
+    assert "order of the gates" in found["advice"]

@@ -1,0 +1,152 @@
+"""verify: equal IRs pass in every form, broken ones fail at the right check."""
+
+import numpy as np
+import pytest
+
+from deepspeech_recipe.ov_api import ov
+from deepspeech_recipe.verify import verify
+from deepspeech_recipe.verify.comparison import largest
+from tests import verify_models as models
+
+FORMS = {
+    "as in the graph": {},
+    "dynamic": {"time_steps": "dynamic", "batch": "dynamic"},
+    "other sizes": {"time_steps": 5, "batch": 2},
+    "internal state": {"state": "internal"},
+    "head changed": {"head": "raw"},
+    "lengths": {"lengths": "input", "batch": "dynamic"},
+    "audio attached": {"audio": "attached"},
+    "audio attached, lengths": {"audio": "attached", "lengths": "input", "batch": 4},
+    "audio separate": {"audio": "separate"},
+    "fp16": {"weights": "fp16"},
+}
+
+
+def names(report, passed: bool) -> list[str]:
+    return [check.name for check in report.checks if check.passed is passed]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_of_ir_passes(form):
+    report = verify(models.graph("v0.9"), models.ir_file("v0.9", **FORMS[form]))
+    assert report.passed, "\n".join(report.lines())
+    assert report.exit_code == 0
+    kinds = {check.name.split(" after")[0] for check in report.checks}
+    assert {"probabilities", "best class", "text"} <= kinds
+    assert ({"cell state", "hidden state"} <= kinds) is ("attached" not in form)
+    assert ("features" in kinds) is ("separate" in form)
+    assert report.weights == ("fp16" if form == "fp16" else "fp32")
+    assert all(heard.text and heard.text == heard.expected_text for heard in report.heard if form != "fp16")
+
+
+@pytest.mark.parametrize("name", ["v0.2", "v0.3", "v0.4", "v0.5", "layer_norm", "block_lstm_v2", "steps_open", "bytes"])
+def test_every_generation_passes(name):
+    report = verify(models.graph(name), models.ir_file(name))
+    assert report.passed, "\n".join(report.lines())
+
+
+@pytest.mark.parametrize("name", ["no_lengths_v0.3", "no_lengths_v0.5"])
+def test_a_graph_without_lengths_is_run_in_whole_calls(name):
+    # 5 windows a call in the IR, 7 in the graph: both states are known together after 35.
+    report = verify(models.graph(name), models.ir_file(name, time_steps=5))
+    assert report.passed, "\n".join(report.lines())
+    assert {heard.chunks for heard in report.heard} <= {3, 4, 5}
+
+
+@pytest.mark.parametrize("options", [{}, {"audio": "attached"}])
+def test_a_graph_without_state_passes(options):
+    report = verify(models.graph("no_state"), models.ir_file("no_state", **options))
+    assert report.passed, "\n".join(report.lines())
+    assert not [check for check in report.checks if "state" in check.name]
+
+
+# What is broken → (graph, options of convert, how, the checks that must fail).
+STATES = {"cell state after 1 chunk", "hidden state after 1 chunk"}
+BROKEN = {
+    "names of the new states swapped": ("v0.9", {}, lambda m: models.swap_names(m, "new"), STATES),
+    "names of the previous states swapped": (
+        "v0.9", {}, lambda m: models.swap_names(m, "previous"), {"probabilities after 2 chunks"},
+    ),
+    "initial states swapped": ("v0.9", {}, models.swap_initial_states, {"probabilities after 2 chunks"}),
+    "initial states swapped, internal": (
+        "v0.9", {"state": "internal"}, models.swap_initial_states, {"probabilities after 2 chunks"},
+    ),
+    "gates permuted": ("v0.9", {}, models.permute_gates, {"probabilities after 1 chunk", *STATES, "text"}),
+    "gates permuted, v0.3": ("v0.3", {}, models.permute_gates, {"probabilities after 1 chunk", *STATES}),
+    "gates permuted, with lengths": (
+        "v0.9", {"lengths": "input"}, models.permute_gates, {"probabilities after 1 chunk", *STATES},
+    ),
+    "forget bias missing, v0.2": ("v0.2", {}, models.without_forget_bias, {"probabilities after 1 chunk", *STATES}),
+    "forget bias missing, v0.5": ("v0.5", {}, models.without_forget_bias, {"probabilities after 1 chunk", *STATES}),
+    "other upper frequency": (
+        "v0.9", {"audio": "attached"}, models.other_upper_frequency,
+        {"probabilities after 1 chunk", "probabilities on average"},
+    ),
+    "head not what the metadata says": (
+        "v0.9", {}, lambda m: models.with_metadata(m, head="raw"),
+        {"probabilities after 1 chunk", "probabilities on average"},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_a_broken_ir_fails(what):
+    name, options, damage, expected = BROKEN[what]
+    report = verify(models.graph(name), damage(models.ir(name, **options)))
+    assert report.exit_code == 1
+    assert expected <= set(names(report, passed=False)), "\n".join(report.lines())
+
+
+def test_what_is_wrong_after_the_first_chunk_alone_passes_there():
+    report = verify(models.graph("v0.9"), models.swap_initial_states(models.ir("v0.9")))
+    assert report.check("probabilities after 1 chunk").passed
+    assert not report.check("probabilities after 2 chunks").passed
+
+
+def test_a_wrong_separate_feature_model_fails_the_check_of_features(tmp_path):
+    whole = models.ir_file("v0.9", audio="separate")
+    features = ov.Core().read_model(whole.with_suffix(".audio.xml"))
+    ov.save_model(ov.Core().read_model(whole), tmp_path / "m.xml", compress_to_fp16=False)
+    ov.save_model(models.other_upper_frequency(features), tmp_path / "m.audio.xml", compress_to_fp16=False)
+    report = verify(models.graph("v0.9"), tmp_path / "m.xml")
+    assert report.exit_code == 1
+    assert names(report, passed=False) == ["features"]
+
+
+def test_fp16_weights_do_not_hide_a_broken_lstm(tmp_path):
+    broken = models.permute_gates(models.ir("v0.9"))
+    ov.save_model(broken, tmp_path / "m.xml", compress_to_fp16=True)
+    report = verify(models.graph("v0.9"), tmp_path / "m.xml")
+    assert report.weights == "fp16"
+    assert "probabilities after 1 chunk" in names(report, passed=False)
+
+
+def test_fp16_figures_would_fail_as_fp32():
+    report = verify(models.graph("v0.9"), models.ir_file("v0.9", weights="fp16"))
+    figure = max(check.figure for check in report.checks if check.name.startswith("probabilities after"))
+    assert 2e-5 < figure <= 1e-2
+
+
+def test_another_model_of_the_same_sizes_fails():
+    report = verify(models.graph("v0.9"), models.ir_file("block_lstm_v2"))
+    assert report.passed  # the same weights, in another op
+    model = models.ir("v0.9")
+    models.scale_weights(model, (14, 15))
+    assert not verify(models.graph("v0.9"), model).passed
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_what_is_no_number_is_infinitely_wrong(value):
+    assert largest(np.array([0.0, value]), np.zeros(2)) == np.inf
+    assert largest(np.array([value]), np.array([value])) == np.inf
+
+
+def test_the_report_says_what_was_compared():
+    report = verify(models.graph("v0.9"), models.ir_file("v0.9"), reference="numpy")
+    assert report.reference == "numpy, float64"
+    assert report.form == "state external, T 7, batch 3, head probabilities"
+    assert {heard.name for heard in report.heard} >= {"made-up speech", "random features"}
+    lines = report.lines()
+    assert lines[-1] == f"all {len(report.checks)} checks passed"
+    assert sum(line.startswith("✓") for line in lines) == len(report.checks)
+    assert report.as_dict()["passed"] is True
