@@ -153,7 +153,7 @@ def test_a_zip_link_is_passed_over(tmp_path):
     info = zipfile.ZipInfo("m.pb")
     info.external_attr = 0o120777 << 16
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
-        file.writestr(info, "/etc/passwd")
+        file.writestr(info, graph_bytes())
     assert "holds no model" in refused(tmp_path / "a.zip")
 
 

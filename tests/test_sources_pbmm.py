@@ -123,7 +123,7 @@ def test_regions_that_overlap(package):
 
 def test_a_name_that_comes_twice(package):
     rewrite(package, lambda elements: setattr(elements[0], "name", elements[1].name))
-    assert "twice" in refused(package)
+    assert f"the package holds '{PREFIX}" in refused(package)
 
 
 def test_a_package_without_a_graph(package):

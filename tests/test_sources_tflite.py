@@ -144,6 +144,8 @@ def test_one_step_and_no_features(write):
         ("no memory", "does not read the hidden state of the step before"),
         ("order", "does not read the cell state of the step before"),
         ("state", "new_state_c is not the state after the last step"),
+        ("h state", "new_state_h is not the state after the last step"),
+        ("rows", "Step 0 of the LSTM reads row 2"),
         ("relu", "Expected TANH, found RELU"),
         ("clip", r"clipped at different values: \[6.5, 20.0\]"),
         ("backwards", "found REVERSE_V2"),

@@ -66,7 +66,8 @@ def _network(tf, weights: Weights, steps: int, change: str):
         x = tf.reverse(x, [0])
     hidden, kernel = [], tf.constant(weights.lstm_kernel)
     for step in range(steps):
-        gates = tf.concat([x[step], first_h if change == "no memory" else h], 1)
+        row = x[steps - 1 - step] if change == "rows" else x[step]
+        gates = tf.concat([row, first_h if change == "no memory" else h], 1)
         other = change == "kernel" and step == 2
         gates = tf.matmul(gates, tf.constant(weights.lstm_kernel + 1) if other else kernel) + weights.lstm_bias
         i, j, f, o = tf.split(gates, 4, 1)
@@ -83,6 +84,8 @@ def _network(tf, weights: Weights, steps: int, change: str):
     logits = tf.nn.softmax(tf.matmul(x, weights.layer_6.kernel) + weights.layer_6.bias, name="logits")
     if change == "state":
         c, h = h, c
+    if change == "h state":
+        h = hidden[0]
     states = [tf.identity(c, "new_state_c"), tf.identity(h, "new_state_h")]
     return [windows, first_c, first_h], [logits, *states]
 

@@ -38,7 +38,7 @@ class _Mismatch(Exception):
 
 
 def read_network(model: FlatModel) -> Network:
-    """The network's weights, dequantised, independent of the file. Raises Refusal where the file holds another model."""
+    """The weights, dequantised, independent of the file. Raises Refusal where the file holds another model."""
     for kind, group, names in (("input", model.inputs, _INPUTS), ("output", model.outputs, _OUTPUTS)):
         for name in names:
             if name not in group:
