@@ -18,10 +18,8 @@ from deepspeech_recipe.recognise.graph import recognise
 from tests.fixtures.synthetic.cases import options_of
 from tests.graphs.options import Options
 from tests.reference import random_chunks
-from tests.skips import has_mo
 
 FOLDER = Path(__file__).parent / "fixtures" / "synthetic"
-CONVERTERS = ("openvino", "mo")
 COUNT = 8  # chained chunks
 F32 = 1e-5
 F16 = 1e-3
@@ -78,10 +76,6 @@ def convert(converter: str, each: Case, request: Request, folder: Path):
     from tests.mo_run import mo
 
     return mo(each.path, *options(model, request, folder))[0]
-
-
-def converters() -> list[str]:
-    return [name for name in CONVERTERS if name == "openvino" or has_mo()]
 
 
 def compile_model(model):
@@ -154,6 +148,13 @@ def check_names(model, each: Case, *, state: str = "external") -> None:
             assert not others & port.get_names(), f"{role} is also called {others & port.get_names()}"
     if not each.raw:
         assert not any("raw_logits" in port.get_names() for port in model.outputs)
+
+
+def input_shapes(each: Case, *, batch: int, time_steps: int) -> dict[str, list[int]]:
+    """What to reshape the inputs of a model with external state to; -1: dynamic."""
+    o = each.options
+    windows = {"input_node": [batch, time_steps, 2 * o.n_context + 1, o.n_input]}
+    return windows | {f"previous_state_{role}": [batch, o.n_hidden] for role in "ch"}
 
 
 def check_shapes(model, each: Case, *, time_steps=None, batch=None) -> None:
