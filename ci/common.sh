@@ -14,12 +14,11 @@ find_python() {
     local -a candidates=()
     [ -z "${PYTHON:-}" ] || candidates+=("$PYTHON")
     for minor in 13 12 11 10; do
-        [ "$minor" -gt "$max" ] || candidates+=("python3.$minor")
+        [ "$minor" -le "$max" ] || continue
+        # pyenv: the command may point nowhere while the version is there
+        candidates+=("python3.$minor" "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3."$minor".*/bin/python)
     done
     candidates+=(python3 python)
-    for minor in 13 12 11 10; do # pyenv: the shim may point nowhere while the version is there
-        [ "$minor" -gt "$max" ] || candidates+=("${PYENV_ROOT:-$HOME/.pyenv}"/versions/3."$minor".*/bin/python)
-    done
     for candidate in "${candidates[@]}"; do
         if "$candidate" -c "import sys, venv, ensurepip; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, $max))" \
             >/dev/null 2>&1; then
