@@ -92,15 +92,17 @@ def lstm_weights(view: GraphView, lstm: FusedLstm) -> tuple[np.ndarray, np.ndarr
     size = lstm.hidden_size
     order = [lstm.gates.index(gate) for gate in "fico"]
     kernel = view.value(lstm.kernel).astype(np.float32, copy=False)
-    kernel = kernel.reshape(-1, 4, size)[:, order].reshape(-1, 4 * size)
     bias = view.value(lstm.bias).astype(np.float32, copy=False).reshape(4, size)[order]
     bias[0] += np.float32(lstm.forget_bias)
-    by_gate = kernel.T[None]
-    return (
-        np.ascontiguousarray(by_gate[:, :, : lstm.input_size]),
-        np.ascontiguousarray(by_gate[:, :, lstm.input_size :]),
-        bias.reshape(1, -1),
-    )
+
+    def by_gate(rows: np.ndarray) -> np.ndarray:
+        # Gate by gate, as the kernel of a real model is too large to be turned over in several steps.
+        turned = np.empty((1, 4 * size, len(rows)), np.float32)
+        for place, gate in enumerate(order):
+            turned[0, place * size : (place + 1) * size] = rows[:, gate * size : (gate + 1) * size].T
+        return turned
+
+    return by_gate(kernel[: lstm.input_size]), by_gate(kernel[lstm.input_size :]), bias.reshape(1, -1)
 
 
 def _check_attributes(node: Node) -> None:
