@@ -69,13 +69,13 @@ def to_numpy(tensor) -> np.ndarray:
     if dtype.kind == "O":
         values = np.empty(len(tensor.string_val), dtype=object)
         values[:] = list(tensor.string_val)
-    elif tensor.tensor_content:
-        if len(tensor.tensor_content) != count * dtype.itemsize:
+    elif content := tensor.tensor_content:  # protobuf copies it at each access
+        if len(content) != count * dtype.itemsize:
             raise RecipeError(
-                f"A constant of shape {list(shape)} holds {len(tensor.tensor_content)} bytes "
+                f"A constant of shape {list(shape)} holds {len(content)} bytes "
                 f"instead of {count * dtype.itemsize}; the file is damaged."
             )
-        return np.frombuffer(tensor.tensor_content, dtype.newbyteorder("<")).astype(dtype, copy=False).reshape(shape)
+        return np.frombuffer(content, dtype.newbyteorder("<")).astype(dtype, copy=False).reshape(shape)
     elif dtype == np.float16:
         values = np.array(tensor.half_val, np.uint16).view(np.float16)
     else:
