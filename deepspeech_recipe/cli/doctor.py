@@ -1,0 +1,25 @@
+"""Looks at versions, converters, the Model Optimizer plugin, the current directory and OpenVINO's devices. Where mo is
+installed it is run on a small graph, which takes a while.
+
+Exit code 1 if something that should work does not.
+"""
+
+import json
+
+HELP = "what is installed, what works, known traps"
+
+
+def add_arguments(parser) -> None:
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+
+
+def run(arguments) -> int:
+    from deepspeech_recipe.doctor import doctor
+
+    def say(finding) -> None:
+        print(finding.line(), flush=True)
+
+    health = doctor(on_finding=None if arguments.json else say)
+    if arguments.json:
+        print(json.dumps(health.as_dict(), indent=2, ensure_ascii=False))
+    return health.exit_code
