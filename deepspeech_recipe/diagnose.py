@@ -86,7 +86,7 @@ def diagnose(model: str | os.PathLike | Source, ir, *, audio=(), device: str = "
     original = find_original(model if isinstance(model, Source) else open_model(model))
     converted = Converted(ir, device)
     converted.check_against(original)
-    recordings = hearing.recordings_for(original, audio)
+    recordings = hearing.recordings_for(original, converted, audio)
     reference, traced = Numpy(original), TracedIR(converted)
     cases = []
     if not audio and converted.takes == "windows":
