@@ -66,6 +66,10 @@ class _Options:
     audio: str
     weights: str
 
+    @property
+    def streaming(self) -> bool:
+        return self.audio == "attached" and self.request.state == "internal"
+
 
 @dataclass
 class _Job:
@@ -113,7 +117,8 @@ def convert(
     name: by default the file's own. converter: 'mo', 'openvino', or 'auto': mo where it is usable.
     state: 'external' or 'internal'. time_steps, batch: a number, 'dynamic', or None for what the graph has.
     lengths: 'enforce' (one call consumes all its windows) or 'input' (`passes.lengths`).
-    audio: 'none', 'separate' (also writes `<name>.audio.xml`: samples → windows) or 'attached' (samples → logits).
+    audio: 'none', 'separate' (also writes `<name>.audio.xml`: samples → windows) or 'attached' (samples → logits;
+    with state 'internal' in blocks of any size, `passes.streaming`).
     weights: 'fp32' or 'fp16'. head: 'probabilities', 'raw', or None for the graph's own.
     verify: compare the IR with the original; None: where TensorFlow is installed.
     alphabet, sample_rate, window_ms, step_ms, n_steps and `known` (further keywords of `open_model`): what the file
@@ -175,6 +180,11 @@ def _check_options(options: _Options, converter: str) -> None:
             f"With audio attached a call takes any number of samples, so the time steps cannot be fixed to "
             f"{options.request.time_steps}. Leave --time-steps out, or use --audio separate."
         )
+    if options.streaming and options.lengths == "input":
+        raise RecipeError(
+            "With audio attached and internal state a call takes one block of one stream, so an input of lengths has "
+            "no use. Leave --lengths out, or keep the state external."
+        )
 
 
 def _choose(converter: str) -> tuple[str, list[str]]:
@@ -204,6 +214,11 @@ def _check_job(job: _Job) -> None:
         return
     options.request.check_model(model)
     check_settings(job.source, model)
+    if options.streaming and options.request.size_of("batch", model) != 1:
+        raise RecipeError(
+            "With audio attached and internal state a call takes one stream, so the batch must be 1, not "
+            f"{options.request.size_of('batch', model)}. Give --batch 1; more streams are more inference requests."
+        )
     if options.audio != "none" and model.audio is None:
         raise Refusal(
             f"DeepSpeech {model.generation} has no feature part: v0.4 and older computed another kind of MFCC outside "
@@ -249,7 +264,7 @@ def _converted(job: _Job, converter: str, *, keep: bool) -> Iterator[tuple[Any, 
     """(ov.Model, converter and its version). keep: the graph is needed afterwards."""
     request = job.options.request
     if job.options.audio == "attached":
-        request = replace(request, time_steps=DYNAMIC)
+        request = replace(request, time_steps=DYNAMIC, state="external")  # the passes make states internal
     if converter == "openvino":
         from deepspeech_recipe.converters import openvino
 
@@ -287,6 +302,7 @@ def _passes(job: _Job, ov_model, name: str) -> dict:
     from deepspeech_recipe.passes.attach_audio import attach_audio, feature_model
     from deepspeech_recipe.passes.lengths import lengths_input
     from deepspeech_recipe.passes.metadata import read_metadata, write_metadata
+    from deepspeech_recipe.passes.streaming import streaming_model
 
     options, model = job.options, job.model
     if options.lengths == "input":
@@ -300,7 +316,7 @@ def _passes(job: _Job, ov_model, name: str) -> dict:
     job.say(f"adding the audio part ({options.audio})")
     settings = model.audio.settings
     if options.audio == "attached":
-        ov_model = attach_audio(ov_model, settings, model.n_context)
+        ov_model = (streaming_model if options.streaming else attach_audio)(ov_model, settings, model.n_context)
         return {name: ov_model}
     features = feature_model(settings, model.n_context)
     write_metadata(features, metadata)

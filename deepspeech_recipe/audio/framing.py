@@ -25,17 +25,29 @@ def client_frames(emit, samples, settings: SpectrogramSettings):
 
 def client_frame_counts(emit, sample_counts, settings: SpectrogramSettings):
     """i64 [rows] → i64 [rows]: client_frame_count of each row."""
-    whole = emit("divide", _not_below_zero(emit, sample_counts, settings), np.int64(settings.stride))
-    return emit("add", whole, np.int64(1))
+    return emit("add", whole_frame_counts(emit, sample_counts, settings), np.int64(1))
+
+
+def whole_frame_counts(emit, sample_counts, settings: SpectrogramSettings):
+    """i64 sample counts → i64 of the same shape: the windows that lie in them, nothing padded."""
+    return emit("divide", _not_below_zero(emit, sample_counts, settings), np.int64(settings.stride))
 
 
 def context_windows(emit, mfccs, n_context: int):
     """[rows, frames, coefficients] → [rows, frames, 2·n_context + 1, coefficients], zeros beyond both ends."""
     beside = np.int64([0, n_context, 0])
     padded = emit("pad", mfccs, beside, beside, pad_mode="constant")
-    frame = emit("range", np.int64(0), length(emit, mfccs), np.int64(1), output_type="i64")
-    indices = emit("add", emit("unsqueeze", frame, np.int64([1])), np.arange(2 * n_context + 1, dtype=np.int64)[None])
-    return emit("gather", padded, indices, np.int64(1))
+    return windows_before(emit, padded, length(emit, mfccs), n_context)
+
+
+def windows_before(emit, frames, end, n_context: int):
+    """[rows, F, coefficients] → [rows, end, 2·n_context + 1, coefficients]: one window at every frame before end.
+
+    end is a scalar, at most F − 2·n_context.
+    """
+    starts = emit("range", np.int64(0), end, np.int64(1), output_type="i64")
+    indices = emit("add", emit("unsqueeze", starts, np.int64([1])), np.arange(2 * n_context + 1, dtype=np.int64)[None])
+    return emit("gather", frames, indices, np.int64(1))
 
 
 def zero_beyond(emit, values, counts):

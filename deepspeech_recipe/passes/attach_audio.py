@@ -22,7 +22,7 @@ def attach_audio(model, settings: AudioSettings | None, n_context: int):
     part. There are (N − window) // stride + 2 frames, 1 if N < window, as DeepSpeech's client counts them.
     Raises RecipeError, or Refusal where the features are unknown or not exactly convertible.
     """
-    _check(model, settings, n_context)
+    check_acoustic_model(model, settings, n_context)
     model = model.clone()
     windows = find(model.inputs, both_forms("input_node"))
     samples = _samples(windows.get_partial_shape()[0])
@@ -31,16 +31,16 @@ def attach_audio(model, settings: AudioSettings | None, n_context: int):
     lengths = find(model.inputs, both_forms("lengths"))
     sample_lengths = None
     if lengths is not None:
-        sample_lengths = _parameter("sample_lengths", np.int64, lengths.get_partial_shape())
+        sample_lengths = new_input("sample_lengths", np.int64, lengths.get_partial_shape())
         new.append(sample_lengths)
     features, frame_counts = _features(samples, settings, n_context, sample_lengths)
-    _replace(windows, features, parameters)
+    replace_input(windows, features, parameters)
     if lengths is not None:
-        _replace(lengths, frame_counts, parameters)
+        replace_input(lengths, frame_counts, parameters)
     for name in STATES:
         state = find(model.inputs, both_forms(name))
         if state is not None:
-            _replace(state, _zero_state(samples, state), parameters)
+            replace_input(state, _zero_state(samples, state), parameters)
     results = [
         result
         for port, result in zip(model.outputs, model.get_results(), strict=True)
@@ -89,7 +89,8 @@ def _check_settings(settings: AudioSettings | None) -> None:
     settings.check()
 
 
-def _check(model, settings: AudioSettings | None, n_context: int) -> None:
+def check_acoustic_model(model, settings: AudioSettings | None, n_context: int) -> None:
+    """Raises RecipeError or Refusal where windows of these features are not what the model takes, in any number."""
     _check_settings(settings)
     windows = find(model.inputs, both_forms("input_node"))
     if windows is None:
@@ -116,10 +117,11 @@ def _check(model, settings: AudioSettings | None, n_context: int) -> None:
 
 
 def _samples(batch):
-    return _parameter("samples", np.float32, ov.PartialShape([batch, -1]))
+    return new_input("samples", np.float32, ov.PartialShape([batch, -1]))
 
 
-def _parameter(name: str, dtype, shape):
+def new_input(name: str, dtype, shape):
+    """A parameter under both forms of its name."""
     parameter = opset.parameter(shape, dtype, name=name)
     parameter.output(0).get_tensor().set_names(both_forms(name))
     return parameter
@@ -134,7 +136,7 @@ def _zero_state(samples, state):
     return opset.broadcast(np.float32(0), opset.concat([batch, np.int64([size])], 0)).output(0)
 
 
-def _replace(port, source, parameters: dict) -> None:
+def replace_input(port, source, parameters: dict) -> None:
     """Puts source where an input of the model was, and forgets its parameter."""
     for reader in port.get_target_inputs():
         reader.replace_source_output(source)

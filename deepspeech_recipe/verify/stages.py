@@ -55,6 +55,8 @@ def stages_of_ir(model, logits) -> dict:
             "looked for."
         )
     source = logits.get_node().input_value(0)
+    if source.get_node().get_type_name() == "Slice":  # a streaming model cuts off the step that was not due
+        source = source.get_node().input_value(0)
     scores = source.get_node().input_value(0) if source.get_node().get_type_name() == "Softmax" else source
     ends = [node.input_value(0) for node in before[-3:]] + [_moved_from(into_lstm)]
     ends += [node.input_value(0) for node in after] + [scores]

@@ -1,0 +1,193 @@
+"""The streaming model: blocks of samples of any size in, every probability that is determined so far out.
+
+Its state, under these names: the samples and the MFCC frames that later windows still need, the states of the LSTM,
+and whether the utterance has ended.
+"""
+
+import numpy as np
+
+from deepspeech_recipe.audio import framing, lowering
+from deepspeech_recipe.audio.openvino_emitter import OpenVINOEmitter
+from deepspeech_recipe.audio.settings import AudioSettings
+from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.ov_api import opset, ov, rebuild
+from deepspeech_recipe.passes.attach_audio import STATES, check_acoustic_model, new_input, replace_input
+from deepspeech_recipe.passes.contract import STATE_PAIRS
+from deepspeech_recipe.passes.gate import only_lstm, stop_at_lengths
+from deepspeech_recipe.passes.internal_state import internal_state
+from deepspeech_recipe.passes.metadata import PATH, read_metadata, write_metadata
+from deepspeech_recipe.passes.names import both_forms, find
+
+AUDIO, FRAMES, ENDED = "audio_tail", "mfcc_context", "ended"
+_WHAT = "The streaming model"
+
+
+def streaming_model(model, settings: AudioSettings | None, n_context: int):
+    """`samples` f32 [1, N] (−1…1, any N, also 0), `end_of_stream` (boolean scalar) → `logits` [T, 1, classes].
+
+    model: an acoustic model of the IR contract with dynamic T, batch 1 (or dynamic) and external state; it is left
+    as it was. settings: None if the graph has no feature part.
+
+    Every frame that is determined comes out, so T may be 0. The frames of an utterance are those of attach_audio,
+    whatever its blocks. end_of_stream ends it as DeepSpeech's client does: what is left of the audio, nothing
+    included, is zero-padded to one more window, and n_context zero frames follow. From then on T is 0, until
+    `reset_state()` begins the next utterance.
+
+    Raises RecipeError, or Refusal where the features are unknown or not exactly convertible.
+    """
+    _check(model, settings, n_context)
+    model = model.clone()
+    _fix_batch(model)
+    samples = new_input("samples", np.float32, ov.PartialShape([1, -1]))
+    end = new_input("end_of_stream", np.bool_, ov.PartialShape([]))
+    parameters = {parameter.get_friendly_name(): parameter for parameter in model.get_parameters()}
+    windows, count, sinks = _windows(OpenVINOEmitter("audio"), samples, end, settings, n_context)
+    replace_input(find(model.inputs, both_forms("input_node")), windows, parameters)
+    stop_at_lengths(only_lstm(model, _WHAT), count)
+    logits = find(model.outputs, both_forms("logits")).get_names()
+    results = [
+        _first_rows(port, result, count) if port.get_names() == logits else result
+        for port, result in zip(model.outputs, model.get_results(), strict=True)
+    ]
+    model = rebuild(model, results=results, sinks=sinks, parameters=[samples, end, *parameters.values()])
+    model.validate_nodes_and_infer_types()
+    model = internal_state(model, STATE_PAIRS)
+    if model.has_rt_info(PATH):
+        changed = {"audio": "attached", "state": "internal", "time_steps": "dynamic", "batch": 1}
+        write_metadata(model, {**read_metadata(model), **changed})
+    return model
+
+
+def _windows(emit, samples, end, settings: AudioSettings, n_context: int):
+    """(windows [1, max(T, 1), …], T as i64 [1], the Assigns).
+
+    One window is there even if none is due: OpenVINO's CPU plugin spoils the state of an LSTM that runs no step.
+    """
+    ended = _read(ENDED, np.zeros(1, np.float32), [1])
+    running = emit("less", ended, np.float32([0.5]))
+    ending = _number(emit, emit("logical_and", running, end.output(0)))
+    block = _before(emit, samples.output(0), _times(emit, _number(emit, running), lowering.length(emit, samples)))
+    mfccs, keep_audio = _new_frames(emit, block, ending, settings)
+
+    begin = np.zeros((1, n_context, settings.dct_coefficient_count), np.float32)
+    frames = emit("concat", [_read(FRAMES, begin, [1, -1, begin.shape[2]]), mfccs], axis=1)
+    # In the padding are the zero frames that follow the end, and what the one window of a T of 0 may lack.
+    padded = emit("pad", frames, np.int64([0, 0, 0]), np.int64([0, n_context + 1, 0]), pad_mode="constant")
+    end_of_frames = emit("add", lowering.length(emit, frames), _times(emit, ending, np.int64(n_context)))
+    count = emit("maximum", emit("subtract", end_of_frames, np.int64(2 * n_context)), np.int64(0))
+    windows = framing.windows_before(emit, padded, emit("maximum", count, np.int64(1)), n_context)
+    keep_frames = _assign(FRAMES, _from(emit, _before(emit, padded, end_of_frames), count))
+    keep_ended = _assign(ENDED, emit("maximum", ended, emit("convert", _vector(emit, ending), destination_type="f32")))
+    return windows, _vector(emit, count), [keep_audio, keep_frames, keep_ended]
+
+
+def _new_frames(emit, block, ending, settings: AudioSettings):
+    """(MFCCs [1, frames, coefficients] of the windows that are complete with this block, the Assign)."""
+    # Where windows are shorter than their stride, the tail begins with the gap between two of them:
+    # whatever has been used of it can then be dropped by whole strides.
+    gap = max(0, settings.stride - settings.window_size)
+    audio = emit("concat", [_read(AUDIO, np.zeros((1, gap), np.float32), [1, -1]), block], axis=1)
+    count = emit("subtract", lowering.length(emit, audio), np.int64(gap))
+    frames = emit("add", framing.whole_frame_counts(emit, count, settings), ending)
+    used = _times(emit, frames, np.int64(settings.stride))
+    padding = np.int64([0, gap + settings.window_size])
+    padded = emit("pad", audio, np.int64([0, 0]), padding, pad_mode="constant")
+    if gap:
+        padded = _from(emit, padded, np.int64(gap))
+    mfccs = lowering.mfcc_of_frames(emit, lowering.frames_before(emit, padded, used, settings), settings)
+    return mfccs, _assign(AUDIO, _from(emit, audio, used))
+
+
+def _read(name: str, begin: np.ndarray, shape: list[int]):
+    node = opset.read_value(opset.constant(begin), name, ov.Type.f32, ov.PartialShape(shape))
+    node.set_friendly_name(name)
+    return node.output(0)
+
+
+def _assign(name: str, value):
+    return opset.assign(value.get_node(), name)
+
+
+def _before(emit, values, end):
+    """values[:, :end]; end: a scalar, which may lie beyond the size."""
+    return emit("slice", values, np.int64([0]), _vector(emit, end), np.int64([1]), np.int64([1]))
+
+
+def _from(emit, values, start):
+    """values[:, start:]; start: a scalar, which may lie beyond the size."""
+    size = _vector(emit, lowering.length(emit, values))
+    return emit("slice", values, _vector(emit, start), size, np.int64([1]), np.int64([1]))
+
+
+def _vector(emit, scalar):
+    return emit("unsqueeze", scalar, np.int64([0]))
+
+
+def _number(emit, truth):
+    """boolean [1] → i64 scalar, 0 or 1."""
+    return emit("convert", emit("squeeze", truth, np.int64([0])), destination_type="i64")
+
+
+def _times(emit, one, other):
+    return emit("multiply", one, other)
+
+
+def _first_rows(port, result, count):
+    """A Result with the first rows of what `result` holds, under the names of `port`."""
+    source = result.input_value(0)
+    names = port.get_names()
+    source.get_tensor().set_names(source.get_names() - names)
+    new = opset.result(opset.slice(source, np.int64([0]), count, np.int64([1]), np.int64([0])))
+    new.set_friendly_name(result.get_friendly_name())
+    new.output(0).get_tensor().set_names(names)
+    return new
+
+
+def _fix_batch(model) -> None:
+    """One stream: a dynamic batch becomes 1."""
+    names = ("input_node", *STATES)
+    ports = [find(model.inputs, both_forms(name)) for name in names]
+    model.reshape({port: ov.PartialShape([1, *list(port.get_partial_shape())[1:]]) for port in ports})
+
+
+def _check(model, settings: AudioSettings | None, n_context: int) -> None:
+    if find(model.inputs, both_forms("end_of_stream")) is not None:
+        raise RecipeError("The model is a streaming model already.")
+    if find(model.inputs, both_forms("samples")) is not None:
+        raise RecipeError(
+            f"{_WHAT} cannot be made of one with audio attached for whole utterances. "
+            "Make it of the model without audio."
+        )
+    if model.get_sinks():
+        raise RecipeError(
+            f"{_WHAT} cannot be made of one with internal state, for it has more states. "
+            "Make it of the model with external state."
+        )
+    check_acoustic_model(model, settings, n_context)
+    if find(model.inputs, both_forms("lengths")) is not None:
+        raise RecipeError(f"{_WHAT} has one row, so an input 'lengths' has no use. Make it of the model without one.")
+    missing = [
+        name
+        for ports, names in ((model.inputs, STATE_PAIRS), (model.outputs, ["logits", *STATE_PAIRS.values()]))
+        for name in names
+        if find(ports, both_forms(name)) is None
+    ]
+    if missing:
+        raise RecipeError(
+            f"{_WHAT} needs a state to carry from block to block, and this one lacks '{missing[0]}'. "
+            "Convert a graph that has a state, with all its outputs."
+        )
+    batch = find(model.inputs, both_forms("input_node")).get_partial_shape()[0]
+    if not batch.compatible(ov.Dimension(1)):
+        raise RecipeError(
+            f"{_WHAT} takes one stream a request, this one has the batch {batch.get_length()}. Convert with batch 1; "
+            "more streams are more requests of one compiled model."
+        )
+    kinds = {node.get_type_name() for node in model.get_ops()}
+    if "LSTMSequence" not in kinds and "TensorIterator" in kinds:
+        raise RecipeError(
+            f"{_WHAT} needs the LSTMSequence, which was replaced by a faster form here. Make the streaming model "
+            "first and apply fast_recurrence to it afterwards."
+        )
+    if n_context < 1:
+        raise RecipeError(f"{_WHAT} needs at least one frame of context on each side, not {n_context}.")
