@@ -187,9 +187,8 @@ def test_releases_that_look_alike_need_the_upper_frequency(save):
     variables = variables_of(make_weights())
     del variables["learning_rate"]
     prefix = save(variables)
-    with pytest.raises(
-        RecipeError, match=r"4000 Hz \(v0.6\) or at 8000 Hz \(v0.7 and later\).*Give the upper frequency"
-    ):
+    reason = r"4000 Hz \(v0.6\) or at 8000 Hz \(v0.7 and later\).*upper frequency .--upper-frequency.: 4000 or 8000"
+    with pytest.raises(RecipeError, match=reason):
         small(prefix)
     nodes = {node.op: node for node in small(prefix, upper_frequency=4000).graph.node}
     assert nodes["Mfcc"].attr["upper_frequency_limit"].f == 4000.0

@@ -51,6 +51,7 @@ def add_arguments(parser) -> None:
     facts.add_argument("--language", metavar="CODE", **quiet)
     facts.add_argument("--n-steps", type=int, metavar="N", **quiet, help="of a checkpoint's graph; -1: open")
     facts.add_argument("--n-context", type=int, metavar="N", **quiet, help="of a checkpoint's graph")
+    facts.add_argument("--upper-frequency", type=float, metavar="HZ", **quiet, help="of a checkpoint's features")
 
 
 def run(arguments) -> int:

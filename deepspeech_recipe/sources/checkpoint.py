@@ -283,7 +283,7 @@ def _upper_frequency(path, training, variables: Variables, flags: dict, override
     raise Refusal(
         f"{path}: nothing tells whether the features stop at 4000 Hz (v0.6) or at {rate / 2:g} Hz (v0.7 and later): "
         f"neither the .meta file, nor flags.txt, nor a variable 'learning_rate' is there",
-        remedy=f"Give the upper frequency: 4000 or {rate / 2:g}",
+        remedy=f"Give the upper frequency (--upper-frequency): 4000 or {rate / 2:g}",
     )
 
 
