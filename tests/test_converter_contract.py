@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from deepspeech_recipe.converters.request import Request
+from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.ov_api import ov
 from deepspeech_recipe.passes.lengths import lengths_input
 from tests import contract
@@ -157,3 +158,21 @@ def test_unequal_lengths_with_internal_state(converted, converter, name):
     for chunk, length, want in zip(each.chunks, each.want["lengths"], each.want["unequal_logits"], strict=True):
         request.infer({"input_node": chunk, "lengths": length})
         assert np.abs(contract.outputs_of(request)["logits"] - want).max() <= contract.F32
+
+
+@on("v0.9")
+def test_lengths_out_of_range_count_as_none_or_all(converted, converter, name):
+    each = contract.case(name)
+    model = lengths_input(converted(converter, name))
+    lengths = each.want["lengths"]
+    beyond = np.where(lengths == 7, 1000, np.where(lengths == 0, -3, lengths))
+    assert (beyond < 0).any()
+    assert (beyond > 7).any()
+    found = contract.run(model, each.chunks, beyond)
+    contract.check_close(found, {key: each.want[f"unequal_{key}"] for key in found})
+
+
+@on("v0.9")
+def test_a_second_input_of_lengths_is_refused(converted, converter, name):
+    with pytest.raises(RecipeError, match="has an input 'lengths' already"):
+        lengths_input(lengths_input(converted(converter, name)))

@@ -13,8 +13,10 @@ from deepspeech_recipe.alphabet import serialize_alphabet
 from deepspeech_recipe.convert import AUDIO, LENGTHS, WEIGHTS
 from deepspeech_recipe.errors import RecipeError, Refusal
 from deepspeech_recipe.graphdef.build import FLOAT, DType, GraphBuilder
+from deepspeech_recipe.model_settings import complete_metadata
 from deepspeech_recipe.ov_api import ov
 from deepspeech_recipe.passes.metadata import alphabet_labels, read_metadata
+from deepspeech_recipe.sources import Source
 from tests import contract
 
 NINE = [bytes([0x61 + index]) for index in range(9)]  # with the blank, as many as the synthetic graphs' classes
@@ -114,6 +116,20 @@ def test_what_is_typed_goes_before_what_the_graph_says(tmp_path):
     assert alphabet_labels(graph["alphabet"]) == NINE
     assert alphabet_labels(typed["alphabet"]) == NINE[::-1]
     assert (graph["language"], typed["language"]) == (None, "xx")
+
+
+def test_what_lay_beside_the_model_goes_after_what_the_graph_says():
+    beside = {"alphabet": serialize_alphabet(NINE), "language": "de", "sample_rate": 44100}
+    source = Source("m.pb", "archive", None, {"language": "fr"}, beside)
+    found = complete_metadata({"alphabet": None, "language": "en", "sample_rate": 8000, "beam_width": None}, source)
+    assert alphabet_labels(found.pop("alphabet")) == NINE
+    assert found == {"language": "fr", "sample_rate": 8000, "beam_width": None}
+
+
+def test_audio_constants_stay_fp32_when_an_ir_is_compressed_later(tmp_path):
+    features = convert("v0.9", tmp_path, audio="separate").files[2]
+    save.save_irs({"half": ov.Core().read_model(features)}, tmp_path, fp16=True)
+    assert _large_constants(ov.Core().read_model(tmp_path / "half.xml")) == {"f32"}
 
 
 @pytest.mark.parametrize(
