@@ -1,0 +1,71 @@
+"""Several utterances in one batch, exact for each."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from deepspeech_recipe.runtime.chain import scores
+from deepspeech_recipe.runtime.ir import IR
+from deepspeech_recipe.runtime.sessions import context_windows
+
+_MOST_ROWS = 32
+_CALL_FRAMES = 64
+# Samples of one call, padding included: 4 minutes at 16 kHz.
+_MOST_SAMPLES = 2**22
+
+
+def rows_at_once(whole: IR, chunked: IR) -> int:
+    """How many rows a call may have."""
+    if chunked.takes == "utterance" and not whole.lengths:
+        return 1
+    return chunked.batch or _MOST_ROWS
+
+
+def through_samples(ir: IR, compiled, utterances: Sequence[np.ndarray], rows: int) -> Iterator:
+    """An IR with `samples` and `sample_lengths` → (number, [frames `[n, classes]`]) of each utterance."""
+    names = {name: ir.input(name).get_any_name() for name in ("samples", ir.lengths)}
+    request = compiled.create_infer_request()
+    for numbers in _groups(utterances, rows):
+        lengths = np.array([len(utterances[number]) for number in numbers], np.int64)
+        lengths = np.pad(lengths, (0, (ir.batch or len(numbers)) - len(numbers)))
+        samples = np.zeros((len(lengths), max(lengths)), np.float32)
+        for row, number in enumerate(numbers):
+            samples[row, : lengths[row]] = utterances[number]
+        request.infer({names["samples"]: samples, names[ir.lengths]: lengths})
+        found = scores(request.get_tensor(ir.output("logits").get_any_name()).data, ir)
+        for row, number in enumerate(numbers):
+            yield number, [found[: ir.audio.frame_count(lengths[row]) + 1, row]]
+
+
+def through_windows(recognizer, utterances: Sequence[np.ndarray], rows: int) -> Iterator:
+    """The same for an IR that takes windows. The LSTM runs forward, so what pads a short row changes nothing before."""
+    n_context = recognizer.metadata["n_context"]
+    source = recognizer.mfcc_frames(1)
+    for numbers in _groups(utterances, rows):
+        mfccs = []
+        for number in numbers:
+            source.reset()
+            mfccs.append(np.concatenate([*source.feed(utterances[number]), *source.finish()]))
+        longest = max(map(len, mfccs))
+        beside = [(n_context, n_context + longest - len(each)) for each in mfccs]
+        padded = [np.pad(each, [pad, (0, 0)]) for each, pad in zip(mfccs, beside, strict=True)]
+        chain = recognizer.chain(len(numbers))
+        found, step = [], chain.steps(_CALL_FRAMES)
+        for at in range(0, longest, step):
+            parts = [context_windows(each[at : at + step + 2 * n_context], n_context) for each in padded]
+            found.append(chain.run(np.stack(parts)))
+        together = np.concatenate(found)
+        for row, number in enumerate(numbers):
+            yield number, [together[: len(mfccs[row]), row]]
+
+
+def _groups(utterances: Sequence[np.ndarray], rows: int) -> Iterator[list[int]]:
+    """Numbers of utterances of like length: little padding, and no call too large."""
+    group: list[int] = []
+    for number in sorted(range(len(utterances)), key=lambda number: len(utterances[number])):
+        if group and (len(group) == rows or (len(group) + 1) * len(utterances[number]) > _MOST_SAMPLES):
+            yield group
+            group = []
+        group.append(number)
+    if group:
+        yield group

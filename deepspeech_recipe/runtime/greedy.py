@@ -1,0 +1,78 @@
+"""Greedy CTC decoding: the best class of every frame, repeats merged, blanks dropped.
+
+A decoder has two parts. Its settings know `for_model(labels, beam_width)`, which checks them against a model; what
+that returns knows `start()`, which begins an utterance. An utterance knows `feed(probabilities)`, `partial()`
+→ Hypothesis, and `finish(count)` → list of Hypothesis, the best first.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.runtime.result import Hypothesis, Token
+
+_SMALLEST = 1e-30
+
+
+class Greedy:
+    """No language model, no settings."""
+
+    def for_model(self, labels: Sequence[bytes], beam_width: int | None = None) -> "Greedy":
+        return self
+
+    def start(self) -> "GreedyUtterance":
+        return GreedyUtterance()
+
+
+class GreedyUtterance:
+    """Holds the runs of equal classes seen so far: memory for the text, not for the audio."""
+
+    def __init__(self):
+        self._labels: list[int] = []
+        self._starts: list[int] = []
+        self._ends: list[int] = []
+        self._peaks: list[float] = []
+        self._last = -1  # class of the last frame; the blank is kept in no list
+        self._frames = 0
+        self._log = 0.0
+
+    def feed(self, probabilities: np.ndarray) -> None:
+        """Frames `[n, classes]`, the blank being the last class; n may be 0."""
+        check_frames(probabilities)
+        if not len(probabilities):
+            return
+        best = probabilities.argmax(1)
+        peaks = probabilities.max(1)
+        self._log += float(np.log(np.maximum(peaks, _SMALLEST)).sum(dtype=np.float64))
+        begins = np.flatnonzero(np.append(True, best[1:] != best[:-1]))
+        highest = np.maximum.reduceat(peaks, begins).tolist()
+        ends = [*begins[1:].tolist(), len(best)]
+        blank = probabilities.shape[1] - 1
+        runs = zip(best[begins].tolist(), begins.tolist(), ends, highest, strict=True)
+        for number, (label, start, end, peak) in enumerate(runs):
+            if label == blank:
+                continue
+            if number == 0 and label == self._last:
+                self._ends[-1] = self._frames + end
+                self._peaks[-1] = max(self._peaks[-1], peak)
+                continue
+            self._labels.append(label)
+            self._starts.append(self._frames + start)
+            self._ends.append(self._frames + end)
+            self._peaks.append(peak)
+        self._last = int(best[-1])
+        self._frames += len(best)
+
+    def partial(self) -> Hypothesis:
+        tokens = map(Token, self._labels, self._starts, self._ends, self._peaks)
+        return Hypothesis(tuple(tokens), self._log)
+
+    def finish(self, count: int = 1) -> list[Hypothesis]:
+        """count: how many are wanted; there is one."""
+        return [self.partial()]
+
+
+def check_frames(probabilities) -> None:
+    if np.ndim(probabilities) != 2:
+        raise RecipeError(f"Frames of shape {list(np.shape(probabilities))} cannot be decoded: [n, classes] is needed.")

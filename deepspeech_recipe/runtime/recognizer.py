@@ -1,0 +1,176 @@
+"""Speech recognition with an IR of the contract, of any kind."""
+
+import os
+import threading
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from deepspeech_recipe.alphabet import read_alphabet
+from deepspeech_recipe.errors import RecipeError, Refusal
+from deepspeech_recipe.runtime import batch, frame_features
+from deepspeech_recipe.runtime.chain import Chain
+from deepspeech_recipe.runtime.detach import detach_audio
+from deepspeech_recipe.runtime.greedy import Greedy
+from deepspeech_recipe.runtime.ir import IR, compile_model, read
+from deepspeech_recipe.runtime.mfcc_frames import LARGEST_CALL, MfccFrames
+from deepspeech_recipe.runtime.result import Result, Texts
+from deepspeech_recipe.runtime.samples import as_samples
+from deepspeech_recipe.runtime.sessions import StreamSession, UtteranceSession, WindowSession
+from deepspeech_recipe.runtime.stream import Stream
+
+# As DeepSpeech's exported graphs: the weights are read once for so many frames.
+CHUNK_FRAMES = 16
+
+
+class Recognizer:
+    """Audio to text. Every setting comes from the IR's metadata.
+
+    ir: path of an .xml, or an ov.Model. decoder: `Greedy()` (default), or one of `deepspeech_recipe.runtime.lm`.
+    alphabet: an alphabet.txt, for an IR that has none in its metadata. config: OpenVINO's, for compiling.
+    Usable from several threads at once. Raises RecipeError where the IR or the decoder do not fit.
+    """
+
+    def __init__(
+        self,
+        ir,
+        decoder=None,
+        device: str = "CPU",
+        *,
+        alphabet: str | os.PathLike | None = None,
+        config: dict | None = None,
+    ):
+        self._whole = IR(ir)
+        self._device, self._config = device, config
+        self._ir = self._for_chunks(self._whole)
+        self._lock = threading.Lock()
+        self._compiled: dict[str, object] = {}
+        labels = self._whole.labels if alphabet is None else read_alphabet(alphabet)
+        self._check(labels)
+        self._texts = Texts(labels, self._whole.frame_step)
+        self._decoder = (decoder or Greedy()).for_model(labels, self.metadata.get("beam_width"))
+
+    @property
+    def metadata(self) -> dict:
+        """What the IR says of itself."""
+        return self._whole.metadata
+
+    @property
+    def sample_rate(self) -> int:
+        """In Hz, of the samples it takes."""
+        return self._whole.audio.sample_rate
+
+    def transcribe(self, samples) -> Result:
+        """Samples `[N]` of a whole utterance, at `sample_rate`: float from −1 to 1, or int16."""
+        return self.transcribe_blocks([samples])
+
+    def transcribe_blocks(self, blocks: Iterable) -> Result:
+        """The same for audio in blocks, of a long file for one: memory for one block, not for all of them."""
+        stream = self.stream(LARGEST_CALL)
+        for block in blocks:
+            samples = as_samples(block)
+            size = LARGEST_CALL * self._whole.audio.stride
+            for at in range(0, len(samples), size):
+                stream.feed(samples[at : at + size])
+        return stream.finish_with_metadata()
+
+    def transcribe_batch(self, utterances: Sequence) -> list[Result]:
+        """Several utterances in one batch where the IR takes batches; each result is as `transcribe` gives it."""
+        utterances = [as_samples(samples) for samples in utterances]
+        rows = batch.rows_at_once(self._whole, self._ir)
+        if rows == 1 or len(utterances) < 2:
+            return [self.transcribe(samples) for samples in utterances]
+        if self._whole.takes == "utterance" and self._whole.lengths:
+            found = batch.through_samples(self._whole, self.compiled("utterance"), utterances, rows)
+        else:
+            found = batch.through_windows(self, utterances, rows)
+        results = [None] * len(utterances)
+        for number, frames in found:
+            utterance = self._decoder.start()
+            for probabilities in frames:
+                utterance.feed(probabilities)
+            seconds = len(utterances[number]) / self.sample_rate
+            results[number] = self._texts.result(utterance.finish(1)[0], seconds)
+        return results
+
+    def stream(self, chunk_frames: int = CHUNK_FRAMES) -> Stream:
+        """A new stream with its own state. chunk_frames: frames to collect before the network runs."""
+        if chunk_frames < 1:
+            raise RecipeError(f"chunk_frames is {chunk_frames}, at least 1 is needed.")
+        return Stream(self.session(chunk_frames), self._decoder.start, self._texts, self.sample_rate)
+
+    def features(self, samples, tensor: str = "logits", rate: float | None = None, windows: int | None = None):
+        """Samples `[N]` → an array for each frame: `[frames, width]`, float32.
+
+        tensor: 'logits' (probabilities), 'dense_1', 'dense_2', 'dense_3', 'lstm', 'dense_5' (layers' outputs) or
+        'dense_6' (scores before the softmax). rate: frames a second wanted, by linear interpolation between the
+        centres of the model's frames; None: the model's own. windows: give `[frames, windows, width]` instead,
+        each frame with those around it, zeros outside.
+        """
+        session = self.session(LARGEST_CALL, tensor)
+        samples = as_samples(samples)
+        values = np.concatenate([*session.feed(samples), *session.finish()])
+        if rate is not None:
+            values = frame_features.resampled(values, self._texts.frame_step, rate, len(samples) / self.sample_rate)
+        return values if windows is None else frame_features.windows(values, windows)
+
+    def session(self, chunk_frames: int, tensor: str = "logits"):
+        """Samples → probabilities, or another tensor, of one utterance: see `sessions`."""
+        extra = tensor != "logits"
+        compiled = self.compiled(tensor)
+        if self._ir.takes == "stream":
+            return StreamSession(self._ir, compiled, chunk_frames, extra)
+        if self._ir.takes == "utterance":
+            return UtteranceSession(self._ir, compiled, extra)
+        return WindowSession(self.chain(1, tensor), self.mfcc_frames(chunk_frames), self.metadata["n_context"])
+
+    def chain(self, rows: int, tensor: str = "logits") -> Chain:
+        return Chain(self._ir, self.compiled(tensor), rows, tensor != "logits")
+
+    def mfcc_frames(self, chunk_frames: int) -> MfccFrames:
+        return MfccFrames(self.compiled("features"), self._ir.audio, self.metadata["n_context"], chunk_frames)
+
+    def compiled(self, tensor: str = "logits"):
+        """The compiled model that gives a tensor; 'features': the feature model; 'utterance': the IR as it is."""
+        with self._lock:
+            if tensor not in self._compiled:
+                model = self._model(tensor)
+                self._compiled[tensor] = compile_model(model, self._device, self._config, self._whole.name)
+            return self._compiled[tensor]
+
+    def _model(self, tensor: str):
+        if tensor == "logits":
+            return self._ir.model
+        if tensor == "utterance":
+            return self._whole.model
+        if tensor != "features":
+            return frame_features.with_tensor(self._ir, tensor)
+        if self._whole.path is not None:
+            beside = self._whole.path.with_suffix(".audio.xml")
+            if beside.exists():
+                return read(beside)
+        from deepspeech_recipe.passes.attach_audio import feature_model
+
+        return feature_model(self._ir.audio, self.metadata["n_context"])
+
+    def _for_chunks(self, ir: IR) -> IR:
+        """What audio of any length goes through."""
+        if ir.takes != "utterance":
+            return ir
+        model = detach_audio(ir.model, (2 * ir.metadata["n_context"] + 1, ir.metadata["n_input"]))
+        return ir if model is None else IR(model, ir.name)
+
+    def _check(self, labels) -> None:
+        ir = self._whole
+        if ir.audio is None:
+            raise Refusal(
+                f"{ir.name}: the graph had no feature part (v0.4 and older), so audio cannot become its features",
+                remedy="Compute the features and feed the IR directly, or use a newer model",
+            )
+        if labels is None:
+            raise RecipeError(f"{ir.name}: has no alphabet in its metadata. Give the alphabet.txt of its training.")
+        if ir.classes not in (None, len(labels) + 1):
+            raise RecipeError(
+                f"The alphabet has {len(labels)} labels, {len(labels) + 1} classes with the blank, but {ir.name} has "
+                f"{ir.classes} classes. Give the alphabet of its training."
+            )

@@ -1,0 +1,123 @@
+"""What recognition gives: text, confidence, and the times of letters and words."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+
+from deepspeech_recipe.alphabet import is_bytes_alphabet
+
+
+@dataclass(frozen=True)
+class Token:
+    """A class the decoder chose: frames from `start` to before `end`; probability: its highest in them."""
+
+    label: int
+    start: int
+    end: int
+    probability: float
+
+
+@dataclass(frozen=True)
+class Letter:
+    """text: one label of the alphabet (a character in bytes mode); start, end in seconds; confidence from 0 to 1."""
+
+    text: str
+    start: float
+    end: float
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Word:
+    """start, end in seconds; confidence from 0 to 1: the geometric mean of its letters'."""
+
+    text: str
+    start: float
+    end: float
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """confidence: the natural logarithm of the text's score, 0 at best, as DeepSpeech's client counts it.
+
+    seconds: how much audio the result is about.
+    """
+
+    text: str
+    confidence: float
+    seconds: float
+    letters: tuple[Letter, ...]
+    words: tuple[Word, ...]
+
+    def as_dict(self) -> dict:
+        """JSON values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """A decoder's answer in frames; confidence as in Result."""
+
+    tokens: tuple[Token, ...]
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Makes Results of Hypotheses. labels: text of each class; frame_step in seconds."""
+
+    labels: Sequence[bytes]
+    frame_step: float
+
+    def text(self, hypothesis: Hypothesis) -> str:
+        return b"".join(self.labels[token.label] for token in hypothesis.tokens).decode(errors="replace")
+
+    def result(self, hypothesis: Hypothesis, seconds: float) -> Result:
+        letters = tuple(self._letters(hypothesis.tokens))
+        words = tuple(_words(letters))
+        return Result(self.text(hypothesis), hypothesis.confidence, seconds, letters, words)
+
+    def _letters(self, tokens: Iterable[Token]):
+        group: list[Token] = []
+        joined = is_bytes_alphabet(self.labels)
+        for token in tokens:
+            # In UTF-8 the bytes 10xxxxxx go on with the character before them.
+            if group and not (joined and self.labels[token.label][0] & 0xC0 == 0x80):
+                yield self._letter(group)
+                group = []
+            group.append(token)
+        if group:
+            yield self._letter(group)
+
+    def _letter(self, group: list[Token]) -> Letter:
+        text = b"".join(self.labels[token.label] for token in group).decode(errors="replace")
+        confidence = _mean([token.probability for token in group])
+        return Letter(text, *self._seconds(group[0].start, group[-1].end), confidence)
+
+    def _seconds(self, *frames: int) -> list[float]:
+        return [round(frame * self.frame_step, 6) for frame in frames]
+
+
+def _words(letters: Iterable[Letter]):
+    group: list[Letter] = []
+    for letter in letters:
+        if letter.text.isspace():
+            if group:
+                yield _word(group)
+            group = []
+        else:
+            group.append(letter)
+    if group:
+        yield _word(group)
+
+
+def _word(group: list[Letter]) -> Word:
+    confidence = _mean([letter.confidence for letter in group])
+    return Word("".join(letter.text for letter in group), group[0].start, group[-1].end, confidence)
+
+
+def _mean(probabilities: list[float]) -> float:
+    product = 1.0
+    for probability in probabilities:
+        product *= max(probability, 1e-9) ** (1 / len(probabilities))
+    return min(product, 1.0)

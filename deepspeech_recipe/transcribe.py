@@ -1,0 +1,32 @@
+"""Text of recordings."""
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+
+from deepspeech_recipe.runtime import Recognizer
+from deepspeech_recipe.runtime.audio_files import audio_blocks
+from deepspeech_recipe.runtime.result import Result
+
+
+def transcribe(
+    audio: str | os.PathLike | Sequence[str | os.PathLike],
+    model,
+    *,
+    device: str = "CPU",
+    alphabet: str | os.PathLike | None = None,
+    note: Callable[[str], None] | None = None,
+) -> list[Result]:
+    """A Result for each audio file (WAV, FLAC, OGG), in their order. model: path of an IR, or an ov.Model.
+
+    note: gets a line where the audio was converted to the model's sample rate or to mono. To recognise samples,
+    streams or batches, use `runtime.Recognizer`. Raises RecipeError.
+    """
+    recognizer = Recognizer(model, device=device, alphabet=alphabet)
+    paths = [audio] if isinstance(audio, str | os.PathLike) else audio
+    return list(transcribed(recognizer, paths, note))
+
+
+def transcribed(recognizer: Recognizer, paths: Iterable, note: Callable[[str], None] | None = None):
+    """Yields a Result for each file."""
+    for path in paths:
+        yield recognizer.transcribe_blocks(audio_blocks(path, recognizer.sample_rate, note))

@@ -1,0 +1,35 @@
+"""The bundled model as an IR, converted once a session, its recordings and their texts."""
+
+import atexit
+import csv
+import tempfile
+from functools import cache
+from pathlib import Path
+
+from deepspeech_recipe.convert import convert
+from deepspeech_recipe.runtime.audio_files import read_audio
+
+FOLDER = Path(__file__).parent.parent / "deepspeech_recipe" / "data" / "model"
+MODEL = FOLDER / "output_graph.pb"
+
+
+@cache
+def bundled_ir(audio: str = "none") -> Path:
+    """Path of the .xml, with dynamic T."""
+    folder = tempfile.TemporaryDirectory(prefix="bundled-ir-")
+    atexit.register(folder.cleanup)
+    steps = None if audio == "attached" else "dynamic"
+    options = {"converter": "openvino", "verify": False, "time_steps": steps, "audio": audio}
+    return convert(MODEL, folder.name, name="bundled", **options).files[0]
+
+
+@cache
+def transcripts() -> dict[Path, str]:
+    """Recording → what was said."""
+    with (FOLDER / "transcripts.csv").open(newline="") as file:
+        return {FOLDER / row["wav_filename"]: row["transcript"] for row in csv.DictReader(file)}
+
+
+@cache
+def samples_of(path: Path):
+    return read_audio(path, 16000)

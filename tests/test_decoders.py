@@ -1,0 +1,106 @@
+"""Decoders against brute force: all paths of a small matrix."""
+
+import itertools
+from collections import defaultdict
+
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies
+
+from deepspeech_recipe.decode import greedy
+from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.runtime import Greedy
+from deepspeech_recipe.runtime.result import Hypothesis, Texts, Token
+
+LABELS = [b"a", b"b", b" "]
+
+
+def softmax(values) -> np.ndarray:
+    powers = np.exp(values)
+    return (powers / powers.sum(-1, keepdims=True)).astype(np.float32)
+
+
+def collapse(path, blank: int) -> tuple[int, ...]:
+    return tuple(label for label, _ in itertools.groupby(path) if label != blank)
+
+
+def all_paths(probabilities):
+    """Text → total probability of its paths."""
+    frames, classes = probabilities.shape
+    found = defaultdict(float)
+    for path in itertools.product(range(classes), repeat=frames):
+        found[collapse(path, classes - 1)] += float(np.prod(probabilities[np.arange(frames), path].astype(float)))
+    return found
+
+
+matrices = strategies.builds(
+    lambda seed, frames: softmax(2 * np.random.default_rng(seed).standard_normal((frames, 4))),
+    strategies.integers(0, 10_000),
+    strategies.integers(1, 6),
+)
+
+
+@settings(max_examples=50, deadline=None)
+@given(matrix=matrices, cuts=strategies.lists(strategies.integers(0, 6), max_size=3))
+def test_greedy_is_the_best_path_whatever_the_blocks(matrix, cuts):
+    utterance = Greedy().for_model(LABELS).start()
+    for part in np.split(matrix, sorted(cuts)):
+        utterance.feed(part)
+    (found,) = utterance.finish()
+    paths = {
+        path: matrix[np.arange(len(matrix)), path].prod() for path in itertools.product(range(4), repeat=len(matrix))
+    }
+    best = max(paths, key=paths.get)
+    assert tuple(token.label for token in found.tokens) == collapse(best, 3)
+    assert found.confidence == pytest.approx(np.log(paths[best]), abs=1e-5)
+    for token in found.tokens:
+        assert best[token.start : token.end] == (token.label,) * (token.end - token.start)
+        assert token.probability == matrix[token.start : token.end, token.label].max()
+    assert greedy(matrix, LABELS) == Texts(LABELS, 0.02).text(found)
+
+
+def test_a_run_over_a_boundary_is_one_letter():
+    rows = np.eye(4, dtype=np.float32)
+    utterance = Greedy().start()
+    for row in (0, 0, 3, 0, 1, 1):
+        utterance.feed(rows[[row]])
+        utterance.feed(rows[:0])
+    tokens = utterance.partial().tokens
+    assert tokens == (Token(0, 0, 2, 1.0), Token(0, 3, 4, 1.0), Token(1, 4, 6, 1.0))
+
+
+def test_frames_of_the_wrong_rank():
+    with pytest.raises(RecipeError, match=r"Frames of shape \[2, 1, 4\]"):
+        Greedy().start().feed(np.zeros((2, 1, 4), np.float32))
+
+
+def test_letters_and_words_have_times():
+    tokens = [
+        Token(2, 0, 1, 1.0),
+        Token(0, 5, 7, 0.25),
+        Token(1, 7, 8, 1.0),
+        Token(2, 9, 10, 0.5),
+        Token(2, 11, 12, 0.5),
+    ]
+    result = Texts(LABELS, 0.02).result(Hypothesis((*tokens, Token(1, 20, 25, 0.75)), -2.5), 0.6)
+    assert (result.text, result.confidence, result.seconds) == (" ab  b", -2.5, 0.6)
+    assert [(word.text, word.start, word.end) for word in result.words] == [("ab", 0.1, 0.16), ("b", 0.4, 0.5)]
+    assert [word.confidence for word in result.words] == pytest.approx([0.5, 0.75])
+    assert [(each.text, each.start, each.end) for each in result.letters[1:3]] == [("a", 0.1, 0.14), ("b", 0.14, 0.16)]
+    assert result.as_dict()["words"][1] == {"text": "b", "start": 0.4, "end": 0.5, "confidence": pytest.approx(0.75)}
+
+
+def test_letters_of_bytes_are_characters():
+    labels = [bytes([value]) for value in range(1, 256)]
+    text = "aß €😀"
+    tokens = tuple(Token(byte - 1, 2 * at, 2 * at + 1, 1.0) for at, byte in enumerate(text.encode()))
+    result = Texts(labels, 0.5).result(Hypothesis(tokens, 0.0), 1)
+    assert result.text == text
+    assert [letter.text for letter in result.letters] == list(text)
+    assert [(word.text, word.start, word.end) for word in result.words] == [
+        ("aß", 0.0, 4.5 / 2 + 0.25),
+        ("€😀", 4.0, 10.5),
+    ]
+    cut = Texts(labels, 0.5).result(Hypothesis(tokens[:2], 0.0), 1)
+    assert cut.text == "a�"
+    assert [letter.text for letter in cut.letters] == ["a", "�"]

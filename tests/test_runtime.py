@@ -1,0 +1,292 @@
+"""The runtime: the same probabilities from every kind of IR, for any blocks, streams and batches."""
+
+import json
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import openvino as ov
+import pytest
+from hypothesis import given, settings, strategies
+
+from deepspeech_recipe.audio.framing import client_frame_count
+from deepspeech_recipe.errors import RecipeError, Refusal
+from deepspeech_recipe.passes.metadata import write_metadata
+from deepspeech_recipe.runtime import Recognizer, mfcc_frames
+from deepspeech_recipe.runtime.chain import Chain
+from tests import runtime_models
+from tests.acoustic_model import CLASSES
+from tests.audio_signals import SETTINGS
+from tests.runtime_models import AUDIO, KINDS, ONE_THREAD, expected, recognizer, speech
+
+# Measured: 5e-7 (attached audio, f32).
+TOLERANCE = 2e-6
+
+
+def probabilities(session, blocks) -> np.ndarray:
+    found = [part for block in blocks for part in session.feed(block)]
+    return np.concatenate([*found, *session.finish()])
+
+
+def same(found, wanted) -> None:
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=TOLERANCE)
+
+
+def test_importing_the_runtime_needs_numpy_and_openvino_only():
+    code = "import sys, deepspeech_recipe.runtime; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=Path(__file__).parent.parent, capture_output=True, text=True, check=True
+    )
+    assert not {"tensorflow", "soundfile", "soxr", "flashlight", "jiwer", "scipy"} & set(done.stdout.split())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_ir_computes_the_same(kind):
+    window, stride = AUDIO.window_size, AUDIO.stride
+    for count in (0, 1, window - 1, window, window + stride, len(speech())):
+        samples = speech()[:count]
+        found = recognizer(kind).features(samples)
+        assert len(found) == client_frame_count(count, AUDIO)
+        same(found, expected(samples))
+
+
+@pytest.mark.parametrize("name", ["8 kHz", "window 400", "gaps between windows"])
+def test_other_audio_settings(name):
+    found = recognizer("windows, open", name).session(2)
+    samples = speech(name)[:5003]
+    blocks = np.split(samples, [70, 71, 133, 300, 1500])
+    same(probabilities(found, blocks), expected(samples, name))
+
+
+def test_the_feature_model_beside_the_ir_is_used(tmp_path, monkeypatch):
+    path = runtime_models.write_separate(tmp_path)
+    same(Recognizer(path, config=ONE_THREAD).features(speech()), expected(speech()))
+    (tmp_path / "m.audio.xml").write_text("damaged")
+    with pytest.raises(RecipeError, match=r"m\.audio\.xml: is no IR"):
+        Recognizer(path).features(speech())
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    kind=strategies.sampled_from(list(KINDS)),
+    sizes=strategies.lists(strategies.sampled_from([0, 1, 100, 320, 511, 512, 5120, 20000]), max_size=8),
+    wait=strategies.sampled_from([1, 3, 16]),
+)
+def test_any_blocks(kind, sizes, wait):
+    samples = speech()[: 3000 + 7 * sum(sizes) % 9000]
+    blocks = [*np.split(samples, np.minimum(np.cumsum(sizes, dtype=int), len(samples))), samples[:0]]
+    same(probabilities(recognizer(kind).session(wait), blocks), expected(samples))
+
+
+def test_the_block_may_be_written_to_after_feeding():
+    stream, block = recognizer("windows, open").session(16), np.zeros(100, np.float32)
+    found = []
+    for at in range(0, 6000, 100):
+        block[:] = speech()[at : at + 100]
+        found += stream.feed(block)
+    same(np.concatenate([*found, *stream.finish()]), expected(speech()[:6000]))
+
+
+@pytest.mark.parametrize("kind", ["windows, 16 steps", "internal state", "attached", "streaming"])
+def test_interleaved_streams_and_reset(kind):
+    # Each stream begins elsewhere; the last one hears other audio first and is reset.
+    parts = [speech()[at : at + 7000] for at in (0, 2000, 9000)]
+    streams = [recognizer(kind).session(4) for _ in parts]
+    list(streams[2].feed(speech()[:3333]))
+    streams[2].reset()
+    found = [[] for _ in parts]
+    for at in range(0, 7000, 500):
+        for stream, samples, got in zip(streams, parts, found, strict=True):
+            got += stream.feed(samples[at : at + 500])
+    for stream, samples, got in zip(streams, parts, found, strict=True):
+        same(np.concatenate([*got, *stream.finish()]), expected(samples))
+
+
+@pytest.mark.parametrize("kind", ["windows, open", "internal state", "streaming"])
+def test_threads(kind):
+    one, wrong = recognizer(kind), []
+    parts = [speech()[at : at + 6000] for at in range(0, 16000, 2000)]
+    wanted = [one.transcribe(samples) for samples in parts]
+    barrier = threading.Barrier(len(parts))
+
+    def work(samples, want):
+        barrier.wait()
+        for _ in range(3):
+            stream = one.stream(4)
+            for at in range(0, len(samples), 777):
+                stream.feed(samples[at : at + 777])
+            found = stream.finish_with_metadata()
+            if found.text != want.text or abs(found.confidence - want.confidence) > 1e-3:
+                wrong.append((found, want))
+
+    threads = [threading.Thread(target=work, args=pair) for pair in zip(parts, wanted, strict=True)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    assert len({result.confidence for result in wanted}) == len(parts)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_batches_are_exact_for_every_row(kind):
+    utterances = [speech()[at : at + size] for at, size in ((0, 9000), (500, 0), (900, 511), (3000, 20000), (0, 4001))]
+    one = recognizer(kind)
+    found = one.transcribe_batch(utterances)
+    for result, samples in zip(found, utterances, strict=True):
+        alone = one.transcribe(samples)
+        assert (result.text, result.letters and result.letters[0].start) == (
+            alone.text,
+            alone.letters and alone.letters[0].start,
+        )
+        assert result.confidence == pytest.approx(alone.confidence, abs=1e-4)
+        assert result.seconds == len(samples) / 16000
+    assert one.transcribe_batch([]) == []
+
+
+def test_a_batch_is_one_call_where_there_are_sample_lengths(monkeypatch):
+    def fail(*arguments):
+        raise AssertionError("one by one")
+
+    one = recognizer("attached, lengths")
+    monkeypatch.setattr(Recognizer, "transcribe", fail)
+    monkeypatch.setattr(Chain, "_call", fail)
+    assert len(one.transcribe_batch([speech(), speech()[:700]])) == 2
+
+
+def test_long_audio_goes_through_in_chunks(monkeypatch):
+    calls = []
+    call = Chain._call
+    monkeypatch.setattr(Chain, "_call", lambda self, windows: calls.append(windows.shape[1]) or call(self, windows))
+    minute = np.resize(speech(), 60 * 16000)
+    for kind in ("windows, open", "attached"):
+        calls.clear()
+        recognizer(kind).transcribe(minute)
+        # The first call waits for the context to come, the last one brings the context of the end.
+        assert sum(calls) == client_frame_count(len(minute), AUDIO)
+        assert max(calls) <= mfcc_frames.LARGEST_CALL + 1
+    session = recognizer("windows, open").session(16)
+    for at in range(0, len(minute), 320):
+        list(session.feed(minute[at : at + 320]))
+        assert len(session._source._pending._joined()) < AUDIO.window_size + 16 * AUDIO.stride
+        assert len(session._mfccs) <= 2 * runtime_models.CONTEXT
+
+
+def test_the_network_runs_once_for_sixteen_frames(monkeypatch):
+    calls = []
+    call = Chain._call
+    monkeypatch.setattr(Chain, "_call", lambda self, windows: calls.append(windows.shape[1]) or call(self, windows))
+    stream = recognizer("windows, open").stream()
+    for at in range(0, 16000, 320):  # blocks of 20 ms
+        stream.feed(speech()[at : at + 320])
+    assert calls == [13, 16, 16]
+
+
+def test_raw_scores_become_probabilities():
+    def raw(kind):
+        model = runtime_models.model(kind, head="raw")
+        softmax = next(node for node in model.get_ops() if node.get_type_name() in ("Softmax", "SoftMax"))
+        for reader in softmax.output(0).get_target_inputs():
+            reader.replace_source_output(softmax.input_value(0))
+        return Recognizer(model, config=ONE_THREAD)
+
+    for kind in ("windows, open", "attached"):
+        same(raw(kind).features(speech()), expected(speech()))
+
+
+def test_samples_as_int16_or_float():
+    one = recognizer("windows, open")
+    whole = np.round(speech() * 32768).astype(np.int16)
+    assert one.transcribe(whole) == one.transcribe(speech()) == one.transcribe(speech().astype(np.float64))
+
+
+@pytest.mark.parametrize(
+    ("reason", "samples"),
+    [
+        (r"shape \[2, 5\].*one channel", np.zeros((2, 5), np.float32)),
+        (r"shape \[\]", np.float32(0)),
+        ("Sample 3 is nan", np.float32([0, 0, 0, np.nan])),
+        ("Sample 0 is -inf", np.float32([-np.inf])),
+        ("type int32", np.zeros(5, np.int32)),
+        ("type <U1", ["a"]),
+        ("no array of numbers", [[1.0], [1.0, 2.0]]),
+    ],
+)
+def test_bad_samples(reason, samples):
+    stream = recognizer("windows, open").stream()
+    for call in (recognizer("windows, open").transcribe, stream.feed, lambda each: stream.feed(each)):
+        with pytest.raises(RecipeError, match=reason):
+            call(samples)
+
+
+def test_a_stream_as_in_deepspeechs_client():
+    one = recognizer("windows, 16 steps")
+    whole = one.transcribe(speech())
+    stream = one.stream()
+    assert stream.partial() == ""
+    texts = []
+    for at in range(0, len(speech()), 640):
+        stream.feed(speech()[at : at + 640])
+        texts.append(stream.partial())
+    assert [text for text in texts if not whole.text.startswith(text)] == []
+    partial = stream.partial_with_metadata()
+    starts = [letter.start for letter in whole.letters[: len(partial.letters)]]
+    assert (partial.text, [letter.start for letter in partial.letters]) == (texts[-1], starts)
+    assert stream.finish() == whole.text
+    for call in (stream.finish, lambda: stream.feed(speech())):
+        with pytest.raises(RecipeError, match=r"has ended. Call reset\(\)"):
+            call()
+    stream.reset()
+    assert stream.finish_with_metadata() == one.transcribe(speech()[:0])
+    stream.reset()
+    stream.feed(speech())
+    (found,) = stream.finish_with_alternatives(3)
+    assert (found.text, found.letters) == (whole.text, whole.letters)
+    assert found.confidence == pytest.approx(whole.confidence, abs=1e-3)
+
+
+def test_an_ir_without_audio_settings_is_refused():
+    with pytest.raises(Refusal, match=r"no feature part \(v0.4 and older\)"):
+        Recognizer(runtime_models.model("windows, open", features=None))
+
+
+def test_alphabets(tmp_path):
+    (tmp_path / "alphabet.txt").write_text("x\n")
+    (tmp_path / "right.txt").write_text("\n".join("uvwxyz"))
+    without = runtime_models.model("windows, open", alphabet=None)
+    with pytest.raises(RecipeError, match="no alphabet in its metadata"):
+        Recognizer(without)
+    with pytest.raises(RecipeError, match="has 1 labels, 2 classes with the blank, but The model has 7"):
+        Recognizer(without, alphabet=tmp_path / "alphabet.txt")
+    text = Recognizer(without, alphabet=tmp_path / "right.txt", config=ONE_THREAD).transcribe(speech()).text
+    assert text == recognizer("windows, open").transcribe(speech()).text.translate(str.maketrans("abc'ä ", "uvwxyz"))
+
+
+def test_what_is_no_ir(tmp_path):
+    (tmp_path / "damaged.xml").write_text("<net")
+    without = runtime_models.model("windows, open")
+    ov.save_model(ov.Model(without.get_results(), without.get_parameters()), tmp_path / "plain.xml")
+    for reason, ir in {
+        "no such file": tmp_path / "missing.xml",
+        "is no IR that OpenVINO can read": tmp_path / "damaged.xml",
+        "has no deepspeech_recipe metadata": tmp_path / "plain.xml",
+        "has no input 'input_node' or 'samples', or no output": _part(),
+    }.items():
+        with pytest.raises(RecipeError, match=reason):
+            Recognizer(ir)
+    with pytest.raises(RecipeError, match=r"does not compile for ABC .*Devices here: .*CPU"):
+        Recognizer(runtime_models.model("windows, open"), device="ABC").transcribe(speech())
+
+
+def _part():
+    model = runtime_models.model("windows, open")
+    part = ov.Model(model.get_results()[1:], model.get_parameters())
+    write_metadata(part, json.loads(model.get_rt_info(["deepspeech_recipe", "json"]).value))
+    return part
+
+
+def test_classes_are_all_there():
+    found = recognizer("windows, open").features(speech())
+    assert found.shape[1] == CLASSES == SETTINGS["16 kHz"].dct_coefficient_count - 19

@@ -1,0 +1,136 @@
+"""Audio files: every format and sample width, other rates and channels, and every damaged file."""
+
+import builtins
+import struct
+import wave
+
+import numpy as np
+import pytest
+
+from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.runtime.audio_files import audio_blocks, read_audio
+from tests.runtime_models import speech
+
+soundfile = pytest.importorskip("soundfile")
+
+
+@pytest.mark.parametrize(
+    ("name", "subtype", "tolerance"),
+    [
+        ("a.wav", "PCM_U8", 1 / 128),
+        ("a.wav", "PCM_16", 0),
+        ("a.wav", "PCM_24", 0),
+        ("a.wav", "PCM_32", 0),
+        ("a.wav", "FLOAT", 0),
+        ("a.wav", "DOUBLE", 0),
+        ("a.flac", "PCM_16", 0),
+        ("a.flac", "PCM_24", 0),
+        ("a.ogg", "VORBIS", 0.1),
+    ],
+)
+def test_formats(tmp_path, name, subtype, tolerance):
+    soundfile.write(tmp_path / name, speech(), 16000, subtype)
+    found = read_audio(tmp_path / name, 16000)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, speech(), rtol=0, atol=tolerance)
+
+
+def test_channels_are_mixed_and_rates_converted(tmp_path):
+    time = np.arange(48000 * 3) / 48000
+    tone = 0.5 * np.sin(2 * np.pi * 440 * time)
+    soundfile.write(tmp_path / "a.wav", np.stack([tone, np.zeros_like(tone)], 1), 48000, "PCM_24")
+    notes = []
+    found = read_audio(tmp_path / "a.wav", 16000, notes.append)
+    assert notes == [f"{tmp_path / 'a.wav'}: 2 channels → mono, 48000 Hz → 16000 Hz"]
+    wanted = tone[::3] / 2
+    assert len(found) == len(wanted)
+    np.testing.assert_allclose(found[500:-500], wanted[500:-500], rtol=0, atol=1e-4)  # less the ends, where it begins
+
+
+def test_what_lies_above_half_the_rate_does_not_come_through(tmp_path):
+    soundfile.write(tmp_path / "a.wav", 0.5 * np.sin(2 * np.pi * 11000 / 44100 * np.arange(44100)), 44100, "FLOAT")
+    assert np.abs(read_audio(tmp_path / "a.wav", 16000)[500:-500]).max() < 1e-5
+
+
+def test_a_lower_rate_is_warned_of(tmp_path):
+    soundfile.write(tmp_path / "a.wav", speech(), 8000)
+    notes = []
+    assert len(read_audio(tmp_path / "a.wav", 16000, notes.append)) == 2 * len(speech())
+    assert "8000 Hz → 16000 Hz (what is above half its rate is missing: expect worse text)" in notes[0]
+
+
+def test_long_files_come_in_blocks(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.resize(speech(), 400_000), 16000)
+    blocks = list(audio_blocks(tmp_path / "a.wav", 16000))
+    assert max(map(len, blocks)) <= 2**16
+    np.testing.assert_array_equal(np.concatenate(blocks), np.resize(speech(), 400_000))
+
+
+def without(monkeypatch, *names):
+    real = builtins.__import__
+
+    def fake(name, *rest):
+        if name in names:
+            raise ImportError(name)
+        return real(name, *rest)
+
+    monkeypatch.setattr(builtins, "__import__", fake)
+
+
+def test_without_soundfile_and_soxr(tmp_path, monkeypatch):
+    soundfile.write(tmp_path / "16.wav", np.stack([speech(), -speech() / 2], 1), 16000, "PCM_16")
+    soundfile.write(tmp_path / "24.wav", speech(), 16000, "PCM_24")
+    soundfile.write(tmp_path / "8k.wav", speech(), 8000, "PCM_16")
+    without(monkeypatch, "soundfile", "soxr")
+    np.testing.assert_allclose(read_audio(tmp_path / "16.wav", 16000), speech() / 4, rtol=0, atol=2e-5)
+    with pytest.raises(RecipeError, match=r"24\.wav: is no 16-bit WAV file.*pip install 'deepspeech-recipe\[audio\]'"):
+        read_audio(tmp_path / "24.wav", 16000)
+    with pytest.raises(RecipeError, match=r"sample rate of 8000 Hz, the model wants 16000 Hz. soxr.*\[audio\]"):
+        read_audio(tmp_path / "8k.wav", 16000)
+
+
+def test_damaged_files(tmp_path):
+    def cut(name, subtype, share):
+        soundfile.write(tmp_path / name, speech(), 16000, subtype)
+        whole = (tmp_path / name).read_bytes()
+        (tmp_path / f"cut-{name}").write_bytes(whole[: int(len(whole) * share)])
+
+    cut("a.wav", "PCM_16", 0.7)
+    cut("a.flac", "PCM_16", 0.7)
+    cut("a.ogg", "VORBIS", 0.7)
+    (tmp_path / "header.wav").write_bytes((tmp_path / "a.wav").read_bytes()[:36])
+    (tmp_path / "zero.wav").write_bytes(b"")
+    (tmp_path / "text.wav").write_text("no audio at all\n" * 100)
+    soundfile.write(tmp_path / "empty.wav", np.zeros(0), 16000)
+    holed = speech().copy()
+    holed[70000 % len(holed)] = np.nan
+    soundfile.write(tmp_path / "nan.wav", holed, 16000, "FLOAT")
+    for name, reason in {
+        "cut-a.wav": r"is cut off: \d+ of 48000 bytes of audio are there",
+        "cut-a.flac": "cut off|cannot be read as audio",
+        "cut-a.ogg": "is cut off: its last page is missing",
+        "header.wav": "a WAV file without audio data",
+        "zero.wav": "cannot be read as audio",
+        "text.wav": "cannot be read as audio",
+        "empty.wav": "holds no audio",
+        "nan.wav": r"Sample \d+ is nan",
+        "missing.wav": "No such file",
+        "": "is a directory",
+    }.items():
+        with pytest.raises(RecipeError, match=reason) as caught:
+            read_audio(tmp_path / name, 16000)
+        assert str(tmp_path / name) in str(caught.value)
+
+
+def test_a_header_of_unknown_size_is_read(tmp_path):
+    """As programs write it into a pipe."""
+    with wave.open(str(tmp_path / "a.wav"), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(16000)
+        file.writeframes((speech() * 32768).astype("<i2").tobytes())
+    data = bytearray((tmp_path / "a.wav").read_bytes())
+    at = data.index(b"data")
+    data[at + 4 : at + 8] = struct.pack("<I", 0x7FFFFFFF)
+    (tmp_path / "a.wav").write_bytes(data)
+    np.testing.assert_array_equal(read_audio(tmp_path / "a.wav", 16000), speech())
