@@ -74,8 +74,7 @@ def canonical_graph(
     n_input = _check(weights, n_context)
     if audio and audio.dct_coefficient_count != n_input:
         raise RecipeError(
-            f"The weights read {n_input} features a frame, but the audio settings make "
-            f"{audio.dct_coefficient_count}."
+            f"The weights read {n_input} features a frame, but the audio settings make {audio.dct_coefficient_count}."
         )
     steps = -1 if n_steps is None else n_steps
     graph = GraphBuilder()
@@ -90,9 +89,7 @@ def canonical_graph(
     for number in (1, 2, 3):
         x = _dense(graph, f"layer_{number}", number - 1, x, weights)
     x = reshape(graph, "Reshape_2", x, [-1, batch, len(weights.layer_3.bias)])
-    x = fused_cell(
-        graph, x, weights.lstm_kernel, weights.lstm_bias, weights.forget_bias, steps=steps, batch=batch
-    )
+    x = fused_cell(graph, x, weights.lstm_kernel, weights.lstm_bias, weights.forget_bias, steps=steps, batch=batch)
     x = reshape(graph, "Reshape_3", x, [-1, weights.n_hidden])
     x = _dense(graph, "layer_5", 3, x, weights)
     x = _dense(graph, "layer_6", 4, x, weights)

@@ -9,9 +9,7 @@ from deepspeech_recipe.graphdef.nodes import F32, I32, cast, expand, range_, tra
 CELL = "cudnn_lstm/rnn/multi_rnn_cell/cell_0/cudnn_compatible_lstm_cell"
 
 
-def fused_cell(
-    graph: GraphBuilder, x: str, kernel, bias, forget_bias: float, *, steps: int, batch: int
-) -> str:
+def fused_cell(graph: GraphBuilder, x: str, kernel, bias, forget_bias: float, *, steps: int, batch: int) -> str:
     """Writes the cell over `x` `[T, B, inputs]` and returns the masked hidden states `[T, B, H]`.
 
     Reads `input_lengths`, `previous_state_c`, `previous_state_h`; `{CELL}/GatherNd` and `{CELL}/GatherNd_1`
@@ -23,9 +21,7 @@ def fused_cell(
     time_len = _time_len(graph, x) if steps < 0 else None
     zeros = graph.const(f"{CELL}/zeros", np.zeros(hidden, np.float32))
     axis = graph.const(f"{CELL}/Const", [0], np.int32)
-    longest = graph.node(
-        f"{CELL}/Max", "Max", ["input_lengths", axis], **I32, Tidx=DType(INT32), keep_dims=False
-    )
+    longest = graph.node(f"{CELL}/Max", "Max", ["input_lengths", axis], **I32, Tidx=DType(INT32), keep_dims=False)
     cell = graph.node(
         f"{CELL}/BlockLSTM",
         "BlockLSTM",
