@@ -15,11 +15,14 @@ MODEL = FOLDER / "output_graph.pb"
 
 @cache
 def bundled_ir(audio: str = "none") -> Path:
-    """Path of the .xml, with dynamic T."""
+    """Path of the .xml, with dynamic T. audio: as `convert` has it, or 'streaming'."""
     folder = tempfile.TemporaryDirectory(prefix="bundled-ir-")
     atexit.register(folder.cleanup)
-    steps = None if audio == "attached" else "dynamic"
-    options = {"converter": "openvino", "verify": False, "time_steps": steps, "audio": audio}
+    options = {"converter": "openvino", "verify": False, "time_steps": "dynamic", "audio": audio}
+    if audio in ("attached", "streaming"):
+        options |= {"time_steps": None, "audio": "attached"}
+    if audio == "streaming":
+        options |= {"state": "internal"}
     return convert(MODEL, folder.name, name="bundled", **options).files[0]
 
 

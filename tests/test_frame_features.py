@@ -1,0 +1,115 @@
+"""Features: the layers' outputs, frame rates, windows, and the command that writes them."""
+
+import numpy as np
+import pytest
+
+import deepspeech_recipe
+from deepspeech_recipe.cli import main
+from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.passes.metadata import read_metadata
+from deepspeech_recipe.runtime import Recognizer, frame_features
+from tests.bundled import bundled_ir, samples_of, transcripts
+
+FIRST, SECOND = list(transcripts())[:2]
+
+
+@pytest.fixture(scope="module")
+def recognizer():
+    return Recognizer(bundled_ir(), config={"INFERENCE_NUM_THREADS": 1})
+
+
+def test_layers_are_those_between_the_weights(recognizer):
+    """Each from the one before it and the weights of the original, in numpy."""
+    from deepspeech_recipe.graphdef.view import GraphView, Tensor
+    from deepspeech_recipe.sources import open_model
+    from tests.bundled import MODEL
+
+    view = GraphView(open_model(MODEL).graph.node)
+    samples = samples_of(FIRST)
+    found = {tensor: recognizer.features(samples, tensor) for tensor in frame_features.TENSORS}
+    weights = {
+        number: [view.value(Tensor(f"layer_{number}/{kind}", 0)) for kind in ("weights", "bias")]
+        for number in (2, 3, 5, 6)
+    }
+
+    def dense(name, number):
+        return found[name] @ weights[number][0] + weights[number][1]
+
+    for tensor, expected in {
+        "dense_2": dense("dense_1", 2).clip(0, 20),
+        "dense_3": dense("dense_2", 3).clip(0, 20),
+        "dense_5": dense("lstm", 5).clip(0, 20),
+        "dense_6": dense("dense_5", 6),
+    }.items():
+        np.testing.assert_allclose(found[tensor], expected, rtol=0, atol=1e-4, err_msg=tensor)
+    powers = np.exp(found["dense_6"])
+    np.testing.assert_allclose(found["logits"], powers / powers.sum(1, keepdims=True), rtol=0, atol=1e-5)
+    assert read_metadata(recognizer._whole.model)["dense_sizes"][2] == found["dense_3"].shape[1]
+    for kind in ("attached", "streaming"):
+        other = Recognizer(bundled_ir(kind), config={"INFERENCE_NUM_THREADS": 1})
+        for tensor in ("dense_3", "dense_5"):
+            np.testing.assert_allclose(other.features(samples, tensor), found[tensor], rtol=0, atol=1e-4)
+
+
+def test_frame_rates():
+    """A line stays a line, and each frame keeps its time."""
+    step, seconds = 0.02, 2.0
+    times = (np.arange(101) + 0.5) * step
+    values = np.stack([times, 3 - times], 1).astype(np.float32)
+    for rate in (50, 25, 30, 100, 7.5):
+        found = frame_features.resampled(values, step, rate, seconds)
+        wanted = ((np.arange(round(seconds * rate)) + 0.5) / rate).clip(times[0], times[-1])
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, np.stack([wanted, 3 - wanted], 1), rtol=0, atol=1e-5)
+    one = frame_features.resampled(values[:1], step, 25, 0.0)
+    np.testing.assert_array_equal(one, values[:1])
+    with pytest.raises(RecipeError, match="frame rate of 0"):
+        frame_features.resampled(values, step, 0, seconds)
+
+
+def test_windows_have_zeros_outside():
+    values = np.arange(1, 6, dtype=np.float32)[:, None]
+    assert frame_features.windows(values, 4)[:, :, 0].tolist() == [
+        [0, 0, 1, 2], [0, 1, 2, 3], [1, 2, 3, 4], [2, 3, 4, 5], [3, 4, 5, 0],
+    ]  # fmt: skip
+    assert frame_features.windows(values, 1)[:, :, 0].tolist() == values.tolist()
+    with pytest.raises(RecipeError, match="Windows of 0"):
+        frame_features.windows(values, 0)
+
+
+def test_an_unknown_tensor(recognizer):
+    with pytest.raises(RecipeError, match=r"no tensor 'dense_4'.*logits, dense_1"):
+        recognizer.features(samples_of(FIRST), "dense_4")
+
+
+def command(*arguments) -> int:
+    return main(["features", *map(str, arguments), "--model", str(bundled_ir())])
+
+
+def test_the_command(capsys, tmp_path, recognizer):
+    output = tmp_path / "out.npy"
+    assert command(FIRST, "-o", output, "--rate", "25", "--tensor", "dense_3", "--windows", "16") == 0
+    found = np.load(output)
+    frames = round(len(samples_of(FIRST)) / 16000 * 25)
+    assert found.shape == (frames, 16, recognizer.metadata["dense_sizes"][2])
+    assert capsys.readouterr().out == f"{output}: {list(found.shape)}\n"
+    same = deepspeech_recipe.features(FIRST, bundled_ir(), rate=25, tensor="dense_3", windows=16)
+    np.testing.assert_allclose(found, same, rtol=0, atol=1e-5)
+    assert command(FIRST, SECOND, "-o", tmp_path) == 0
+    np.testing.assert_allclose(
+        np.load(tmp_path / f"{SECOND.stem}.npy"), recognizer.features(samples_of(SECOND)), rtol=0, atol=1e-5
+    )
+
+
+def test_bad_usage(capsys, tmp_path):
+    for reason, arguments in {
+        "give the name of an .npy file": [FIRST, "-o", tmp_path / "out.txt"],
+        "several recordings need a directory": [FIRST, SECOND, "-o", tmp_path / "out.npy"],
+        "two of the recordings have the same name": [FIRST, FIRST, "-o", tmp_path],
+        "is no number of frames": [FIRST, "-o", tmp_path / "out.npy", "--rate", "0"],
+        "no tensor 'x'": [FIRST, "-o", tmp_path / "out.npy", "--tensor", "x"],
+        "does not exist; make it first": [FIRST, "-o", tmp_path / "no" / "out.npy"],
+    }.items():
+        assert command(*arguments) == 2
+        assert reason in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
