@@ -134,7 +134,7 @@ def check_names(model, each: Case, *, state: str = "external") -> None:
     """Contract names and the framework's, each with and without ':0', inputs and outputs in the contract's order."""
     about = each.about["names"]
     inputs = {"input_node": {"input_node"}}
-    outputs = {"logits": {"logits"} | ({"raw_logits"} if each.raw else set())}
+    outputs = {"logits": {"logits", *_HEAD_NAMES.get(each.options.version, ())}}
     if not each.stateless and state == "external":
         inputs |= {f"previous_state_{r}": {f"previous_state_{r}", about[f"state_{r}"]} for r in "ch"}
         outputs |= {f"new_state_{r}": {f"new_state_{r}", about[f"new_{r}"]} for r in "ch"}
@@ -148,6 +148,14 @@ def check_names(model, each: Case, *, state: str = "external") -> None:
             assert not others & port.get_names(), f"{role} is also called {others & port.get_names()}"
     if not each.raw:
         assert not any("raw_logits" in port.get_names() for port in model.outputs)
+    check_unique_names(model)
+
+
+def check_unique_names(model) -> None:
+    """No name stands on two tensors. (A Result shares the tensor that it reads.)"""
+    tensors = [output for node in model.get_ops() if node.get_type_name() != "Result" for output in node.outputs()]
+    names = collections.Counter(name for output in tensors for name in output.get_names())
+    assert not [name for name, count in names.items() if count > 1]
 
 
 def input_shapes(each: Case, *, batch: int, time_steps: int) -> dict[str, list[int]]:
@@ -192,6 +200,8 @@ def check_metadata(model, each: Case, converter: str, **wanted) -> None:
     assert {key: metadata[key] for key in expected} == expected
 
 
+# What the tensor `logits` is also called.
+_HEAD_NAMES = {"0.2": ("raw_logits",), "0.3": ("raw_logits",), "0.4": ("Softmax",), "0.5": ("Softmax",)}
 _GENERATION = {
     "0.2": "0.2", "0.3": "0.2", "0.4": "0.4", "0.5": "0.5", "0.6": "0.6",
     "0.7": "0.7", "0.8": "0.7", "0.9": "0.7", "coqui": "0.7",

@@ -129,6 +129,7 @@ def test_the_other_head(converted, converter, name):
     model = converted(converter, name, head=head)
     contract.check_structure(model)
     contract.check_metadata(model, each, converter, head=head)
+    contract.check_unique_names(model)
     assert ("raw_logits" in model.output("logits").get_names()) == (head == "raw")
     contract.check_close(contract.run(model, each.chunks), {**each.want, "logits": want})
     same = converted(converter, name)
@@ -169,6 +170,15 @@ def test_lengths_out_of_range_count_as_none_or_all(converted, converter, name):
     assert (beyond < 0).any()
     assert (beyond > 7).any()
     found = contract.run(model, each.chunks, beyond)
+    contract.check_close(found, {key: each.want[f"unequal_{key}"] for key in found})
+
+
+@on("v0.9")
+def test_what_lies_past_a_length_is_never_read(converted, converter, name):
+    each = contract.case(name)
+    lengths, chunks = each.want["lengths"], each.chunks.copy()
+    chunks[np.arange(7) >= lengths[:, :, None]] = np.nan
+    found = contract.run(lengths_input(converted(converter, name)), chunks, lengths)
     contract.check_close(found, {key: each.want[f"unequal_{key}"] for key in found})
 
 

@@ -126,10 +126,11 @@ def test_what_lay_beside_the_model_goes_after_what_the_graph_says():
     assert found == {"language": "fr", "sample_rate": 8000, "beam_width": None}
 
 
-def test_audio_constants_stay_fp32_when_an_ir_is_compressed_later(tmp_path):
-    features = convert("v0.9", tmp_path, audio="separate").files[2]
-    save.save_irs({"half": ov.Core().read_model(features)}, tmp_path, fp16=True)
-    assert _large_constants(ov.Core().read_model(tmp_path / "half.xml")) == {"f32"}
+@pytest.mark.parametrize("case", ["v0.2", "v0.9"])
+def test_a_conversion_ends_with_its_verification(tmp_path, case):
+    result = convert(case, tmp_path, verify=True)
+    assert result.verification.passed, result.verification.as_dict()
+    assert result.as_dict()["verification"]["checks"]
 
 
 @pytest.mark.parametrize(

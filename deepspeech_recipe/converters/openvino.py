@@ -62,7 +62,7 @@ def convert_deepspeech(prepared: Prepared, request: Request):
     request.check()
     request.check_model(model)
     ov_model = _translate(prepared.edited)
-    # All sizes are open until here: numbers would be folded into the Reshapes for good.
+    # All sizes are open until here, so that none of the graph's own can be built into anything.
     batch, steps = (request.size_of(name, model) or -1 for name in ("batch", "time_steps"))
     shapes = {tensor.node: [batch, model.lstm.hidden_size] for tensor in contract_inputs(model).values()}
     shapes[model.windows.node] = [batch, steps, model.window_frames, model.n_input]
