@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from deepspeech_recipe.diagnose import diagnose
 from deepspeech_recipe.ov_api import ov
 from deepspeech_recipe.verify import verify
 from deepspeech_recipe.verify.comparison import largest
@@ -82,6 +83,14 @@ BROKEN = {
         "v0.9", {"audio": "attached"}, models.other_upper_frequency,
         {"probabilities after 1 chunk", "probabilities on average"},
     ),
+    "lengths ignored": (
+        "v0.9", {"lengths": "input"}, models.ignore_lengths,
+        {"cell state after 2 chunks", "hidden state after 2 chunks"},
+    ),
+    "lengths of samples ignored": (
+        "v0.9", {"audio": "attached", "lengths": "input", "batch": 4}, models.ignore_lengths,
+        {"probabilities on average"},
+    ),
     "head not what the metadata says": (
         "v0.9", {}, lambda m: models.with_metadata(m, head="raw"),
         {"probabilities after 1 chunk", "probabilities on average"},
@@ -150,3 +159,16 @@ def test_the_report_says_what_was_compared():
     assert lines[-1] == f"all {len(report.checks)} checks passed"
     assert sum(line.startswith("✓") for line in lines) == len(report.checks)
     assert report.as_dict()["passed"] is True
+
+
+@pytest.mark.requires_mo
+@pytest.mark.parametrize("name", ["v0.2", "v0.9"])
+def test_the_irs_of_mo_pass_and_are_diagnosed(name):
+    from tests.mo_run import mo
+
+    model, _ = mo(models.graph(name))
+    report = verify(models.graph(name), model)
+    assert report.passed, "\n".join(report.lines())
+    assert report.reference.startswith("TensorFlow")
+    assert diagnose(models.graph(name), model).first is None
+    assert diagnose(models.graph(name), models.permute_gates(model)).first == "LSTM output"

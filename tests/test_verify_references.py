@@ -108,6 +108,17 @@ def test_openvinos_frontend_refuses_variables_and_lengths():
         make_reference(original_of("block_lstm_v2"), "openvino")
 
 
+@pytest.mark.parametrize(("name", "forget_bias"), [("v0.2", 1.0), ("block_lstm_v2", 0.0)])
+def test_an_attribute_that_was_stripped_has_tensorflows_default(name, forget_bias):
+    original = original_of(name)
+    expected = run(original, "numpy")
+    for node in original.source.graph.node:
+        if node.op.startswith("BlockLSTM"):
+            assert node.attr["forget_bias"].f == forget_bias
+            node.attr.pop("forget_bias")
+    assert_close(run(find_original(original.source), "numpy"), expected)
+
+
 def test_unknown_references_are_refused():
     with pytest.raises(RecipeError, match="'torch' is no reference; there are auto, tensorflow, openvino, numpy"):
         make_reference(original_of("v0.9"), "torch")

@@ -99,6 +99,17 @@ def swap_initial_states(model):
     return model
 
 
+def ignore_lengths(model):
+    """Every row is taken for a whole one, whatever the input of lengths says."""
+    names = {"lengths", "sample_lengths"}
+    port = next(port for port in model.inputs if port.get_names() & names)
+    many = opset.broadcast(np.int64(10**6), opset.shape_of(port))
+    for reader in port.get_target_inputs():
+        if reader.get_node().get_type_name() != "ShapeOf":
+            reader.replace_source_output(many.output(0))
+    return model
+
+
 def other_upper_frequency(model, limit: float = 3000.0):
     """The mel filters of another upper frequency limit in an IR with audio attached, or in a feature model."""
     settings = AudioSettings(**read_metadata(model)["features"])

@@ -33,7 +33,7 @@ class Converted:
         self.head = self.metadata.get("head", "probabilities")
         self.weights = weights_format(self.model)
         self._find_form()
-        self._compiled = None
+        self._request = None
 
     def input(self, name: str):
         return find(self.model.inputs, both_forms(name))
@@ -131,10 +131,10 @@ class Converted:
             ) from None
 
     def request(self):
-        """A new request on the compiled IR, its state reset."""
-        if self._compiled is None:
-            self._compiled = self.compile()
-        return self._compiled.create_infer_request()
+        """The one request all utterances go through, as in a program: `reset_state()` must separate them."""
+        if self._request is None:
+            self._request = self.compile().create_infer_request()
+        return self._request
 
     def run(self, windows: np.ndarray, chunks, lengths=None, start=(None, None)) -> Run:
         """Windows `[B, N, …]` chunk after chunk, as `chain.run_original` does. start: the initial c, h."""

@@ -14,7 +14,7 @@ ORDER = (*INNER[:5], "cell state", "hidden state", *INNER[5:], "head")
 
 _RECURRENT = ("LSTMSequence", "TensorIterator", "Loop")
 # Ops that move values without changing them → the input that holds the values.
-_MOVING = {"Transpose": 0, "Reshape": 0, "Squeeze": 0, "Unsqueeze": 0, "Concat": 0, "Select": 2}
+_MOVING = {"Transpose": 0, "Reshape": 0, "Squeeze": 0, "Unsqueeze": 0, "Concat": 0}
 
 
 def stages_of_graph(original: Original) -> dict[str, Tensor]:
