@@ -9,9 +9,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from deepspeech_recipe.convert_options import Options
 from deepspeech_recipe.converters import mo
-from deepspeech_recipe.converters.request import DYNAMIC, Request, check_choice
-from deepspeech_recipe.errors import RecipeError, Refusal
+from deepspeech_recipe.converters.request import DYNAMIC, Request
+from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import naming
 from deepspeech_recipe.graphdef.view import GraphView
 from deepspeech_recipe.recognise.deepspeech import DeepSpeech
@@ -19,10 +20,6 @@ from deepspeech_recipe.recognise.graph import Recognition, recognise
 from deepspeech_recipe.recognise.text import one_line
 from deepspeech_recipe.sources import Source, open_model
 
-CONVERTERS = ("auto", "mo", "openvino")
-LENGTHS = ("enforce", "input")
-AUDIO = ("none", "separate", "attached")
-WEIGHTS = ("fp32", "fp16")
 _NAMES = {
     *("input_node", "previous_state_c", "previous_state_h", "lengths", "samples", "sample_lengths", "end_of_stream"),
     *("logits", "new_state_c", "new_state_h"),
@@ -59,18 +56,6 @@ class ConvertResult:
         }
 
 
-@dataclass(frozen=True)
-class _Options:
-    request: Request
-    lengths: str
-    audio: str
-    weights: str
-
-    @property
-    def streaming(self) -> bool:
-        return self.audio == "attached" and self.request.state == "internal"
-
-
 @dataclass
 class _Job:
     """A model on its way. source and view are given up where they are no longer needed: they hold the weights."""
@@ -78,7 +63,7 @@ class _Job:
     source: Source
     view: GraphView | None
     recognition: Recognition
-    options: _Options
+    options: Options
     say: Callable[[str], None]
     notes: list[str] = field(default_factory=list)
 
@@ -126,8 +111,8 @@ def convert(
     Nothing is written unless everything succeeds. Raises RecipeError or Refusal.
     """
     say = progress or (lambda line: None)
-    options = _Options(Request(state, head, time_steps, batch), lengths, audio, weights)
-    _check_options(options, converter)
+    options = Options(Request(state, head, time_steps, batch), converter, lengths, audio, weights)
+    options.check()
     chosen, why = _choose(converter)
     name = _name(model) if name is None else name
     from deepspeech_recipe import save
@@ -147,7 +132,7 @@ def convert(
     with naming(model):
         view = GraphView(source.graph.node)
         job = _Job(source, view, recognise(view), options, say, [*source.notes, *why])
-        _check_job(job)
+        options.check_model(source, job.recognition)
         compare = job.model is not None and (_has_tensorflow() if verify is None else verify)
         say(_found(job))
         with _converted(job, chosen, keep=compare) as (ov_model, converter_name):
@@ -165,28 +150,6 @@ def convert(
         return replace(result, verification=_verify(job, result)) if compare else result
 
 
-def _check_options(options: _Options, converter: str) -> None:
-    """What no model allows."""
-    options.request.check()
-    for what, value, choices in (
-        ("converter", converter, CONVERTERS),
-        ("lengths", options.lengths, LENGTHS),
-        ("audio", options.audio, AUDIO),
-        ("weights", options.weights, WEIGHTS),
-    ):
-        check_choice(what, value, choices)
-    if options.audio == "attached" and options.request.time_steps not in (None, DYNAMIC):
-        raise RecipeError(
-            f"With audio attached a call takes any number of samples, so the time steps cannot be fixed to "
-            f"{options.request.time_steps}. Leave --time-steps out, or use --audio separate."
-        )
-    if options.streaming and options.lengths == "input":
-        raise RecipeError(
-            "With audio attached and internal state a call takes one block of one stream, so an input of lengths has "
-            "no use. Leave --lengths out, or keep the state external."
-        )
-
-
 def _choose(converter: str) -> tuple[str, list[str]]:
     works, reason = mo.usable()
     if converter == "mo" and not works:
@@ -202,54 +165,6 @@ def _name(model) -> str:
     for suffix in (".gz", ".bz2", ".xz", ".zip", ".tar", ".tgz", ".pbmm", ".pbtxt", ".pb", ".tflite"):
         name = name[: -len(suffix)] if name.lower().endswith(suffix) and name.lower() != suffix else name
     return name
-
-
-def _check_job(job: _Job) -> None:
-    """What this model does not allow."""
-    from deepspeech_recipe.model_settings import check_settings
-
-    options, model = job.options, job.model
-    if model is None:
-        _check_general(job)
-        return
-    options.request.check_model(model)
-    check_settings(job.source, model)
-    if options.streaming and options.request.size_of("batch", model) != 1:
-        raise RecipeError(
-            "With audio attached and internal state a call takes one stream, so the batch must be 1, not "
-            f"{options.request.size_of('batch', model)}. Give --batch 1; more streams are more inference requests."
-        )
-    if options.audio != "none" and model.audio is None:
-        raise Refusal(
-            f"DeepSpeech {model.generation} has no feature part: v0.4 and older computed another kind of MFCC outside "
-            "of the graph",
-            remedy="Convert with --audio none",
-        )
-
-
-def _check_general(job: _Job) -> None:
-    """A graph without a DeepSpeech model gets the general passes, and none of the contract's options."""
-    options, request = job.options, job.options.request
-    if not job.recognition.lstms:
-        refused = "".join(f" {refusal}" for refusal in job.recognition.refused)
-        raise RecipeError(
-            f"No DeepSpeech model was found ({job.recognition.why_not}), and no fused LSTM that could be converted."
-            f"{refused} Use OpenVINO's own `ovc` for other models."
-        )
-    asked = {
-        "--state internal": request.state != "external",
-        "--head": request.head is not None,
-        "--time-steps": request.time_steps is not None,
-        "--batch": request.batch is not None,
-        "--lengths input": options.lengths != "enforce",
-        "--audio": options.audio != "none",
-    }
-    asked = [option for option, given in asked.items() if given]
-    if asked:
-        raise RecipeError(
-            f"{' and '.join(asked)}: only a DeepSpeech model has that, and none was found "
-            f"({job.recognition.why_not}). Leave the option out."
-        )
 
 
 def _found(job: _Job) -> str:

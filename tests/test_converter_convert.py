@@ -10,7 +10,7 @@ import pytest
 import deepspeech_recipe
 from deepspeech_recipe import save
 from deepspeech_recipe.alphabet import serialize_alphabet
-from deepspeech_recipe.convert import AUDIO, LENGTHS, WEIGHTS
+from deepspeech_recipe.convert_options import AUDIO, LENGTHS, WEIGHTS
 from deepspeech_recipe.errors import RecipeError, Refusal
 from deepspeech_recipe.graphdef.build import FLOAT, DType, GraphBuilder
 from deepspeech_recipe.model_settings import complete_metadata

@@ -1,0 +1,94 @@
+"""The options of a conversion, and what of them no model, this model or a general graph allows."""
+
+from dataclasses import dataclass
+
+from deepspeech_recipe.converters.request import DYNAMIC, Request, check_choice
+from deepspeech_recipe.errors import RecipeError, Refusal
+from deepspeech_recipe.model_settings import check_settings
+from deepspeech_recipe.recognise.graph import Recognition
+from deepspeech_recipe.sources import Source
+
+CONVERTERS = ("auto", "mo", "openvino")
+LENGTHS = ("enforce", "input")
+AUDIO = ("none", "separate", "attached")
+WEIGHTS = ("fp32", "fp16")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `convert` is asked for, named as there."""
+
+    request: Request
+    converter: str
+    lengths: str
+    audio: str
+    weights: str
+
+    @property
+    def streaming(self) -> bool:
+        return self.audio == "attached" and self.request.state == "internal"
+
+    def check(self) -> None:
+        """Raises RecipeError for what no model allows."""
+        self.request.check()
+        for what, value, choices in (
+            ("converter", self.converter, CONVERTERS),
+            ("lengths", self.lengths, LENGTHS),
+            ("audio", self.audio, AUDIO),
+            ("weights", self.weights, WEIGHTS),
+        ):
+            check_choice(what, value, choices)
+        if self.audio == "attached" and self.request.time_steps not in (None, DYNAMIC):
+            raise RecipeError(
+                f"With audio attached a call takes any number of samples, so the time steps cannot be fixed to "
+                f"{self.request.time_steps}. Leave --time-steps out, or use --audio separate."
+            )
+        if self.streaming and self.lengths == "input":
+            raise RecipeError(
+                "With audio attached and internal state a call takes one block of one stream, so an input of lengths "
+                "has no use. Leave --lengths out, or keep the state external."
+            )
+
+    def check_model(self, source: Source, recognition: Recognition) -> None:
+        """Raises RecipeError for what this model does not allow."""
+        model = recognition.deepspeech
+        if model is None:
+            self._check_general(recognition)
+            return
+        self.request.check_model(model)
+        check_settings(source, model)
+        if self.streaming and self.request.size_of("batch", model) != 1:
+            raise RecipeError(
+                "With audio attached and internal state a call takes one stream, so the batch must be 1, not "
+                f"{self.request.size_of('batch', model)}. Give --batch 1; more streams are more inference requests."
+            )
+        if self.audio != "none" and model.audio is None:
+            raise Refusal(
+                f"DeepSpeech {model.generation} has no feature part: v0.4 and older computed another kind of MFCC "
+                "outside of the graph",
+                remedy="Convert with --audio none",
+            )
+
+    def _check_general(self, recognition: Recognition) -> None:
+        """A graph without a DeepSpeech model gets the general passes, and none of the contract's options."""
+        request = self.request
+        if not recognition.lstms:
+            refused = "".join(f" {refusal}" for refusal in recognition.refused)
+            raise RecipeError(
+                f"No DeepSpeech model was found ({recognition.why_not}), and no fused LSTM that could be converted."
+                f"{refused} Use OpenVINO's own `ovc` for other models."
+            )
+        asked = {
+            "--state internal": request.state != "external",
+            "--head": request.head is not None,
+            "--time-steps": request.time_steps is not None,
+            "--batch": request.batch is not None,
+            "--lengths input": self.lengths != "enforce",
+            "--audio": self.audio != "none",
+        }
+        asked = [option for option, given in asked.items() if given]
+        if asked:
+            raise RecipeError(
+                f"{' and '.join(asked)}: only a DeepSpeech model has that, and none was found "
+                f"({recognition.why_not}). Leave the option out."
+            )
