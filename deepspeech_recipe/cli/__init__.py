@@ -14,7 +14,19 @@ from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.version import __version__
 
 PROGRAM = "deepspeech-recipe"
-COMMANDS = ("inspect", "convert", "verify", "diagnose", "doctor", "transcribe", "evaluate", "features", "unpack", "extensions", "demo")
+COMMANDS = (
+    "inspect",
+    "convert",
+    "verify",
+    "diagnose",
+    "doctor",
+    "transcribe",
+    "evaluate",
+    "features",
+    "unpack",
+    "extensions",
+    "demo",
+)
 _EXIT_CODES = "Exit codes: 0 done, 1 a check failed, 2 bad usage or bad input."
 _INTERRUPTED, _BROKEN_PIPE = 130, 141
 
