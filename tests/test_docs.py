@@ -91,6 +91,13 @@ def test_every_command_is_in_the_readme():
     assert [name for name in cli.COMMANDS if not re.search(rf"^\| `{name}[ `]", readme, re.MULTILINE)] == []
 
 
+def test_every_dependency_has_its_reason():
+    reasons = (ROOT / "CONTRIBUTING.md").read_text()
+    names = set(re.findall(r'"([a-z][a-z0-9-]*)[<>=]=', (ROOT / "pyproject.toml").read_text()))
+    assert {"numpy", "openvino-dev", "hypothesis"} <= names
+    assert [name for name in sorted(names) if not re.search(rf"^\|.*\b{name}\b.*\|", reasons, re.MULTILINE)] == []
+
+
 def test_the_page_of_errors_is_up_to_date():
     assert (ROOT / "docs" / "errors.md").read_text() == script("make_errors").page(), "run: python docs/make_errors.py"
 
