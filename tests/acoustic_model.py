@@ -38,7 +38,7 @@ def acoustic_model(n_input: int, n_context: int = 3, batch: int = -1, steps: int
     scaled = opset.multiply(flat, np.float32(0.02))
     dense = opset.tanh(opset.matmul(scaled, weights(20, window * n_input), False, True))
     c, h = (opset.unsqueeze(state, np.int64([1])) for state in states)
-    shape = opset.shape_of(x)
+    shape = opset.shape_of(dense)
     batches = opset.gather(shape, np.int64([0]), np.int64(0))
     times = opset.broadcast(opset.gather(shape, np.int64(1), np.int64(0)), batches)
     w, r, b = weights(1, 4 * HIDDEN, 20), weights(1, 4 * HIDDEN, HIDDEN), weights(1, 4 * HIDDEN)
