@@ -9,6 +9,8 @@ import pytest
 
 import deepspeech_recipe
 from deepspeech_recipe.alphabet import parse_alphabet
+from deepspeech_recipe.audio.reference import mfcc
+from deepspeech_recipe.audio.settings import AudioSettings
 from deepspeech_recipe.graphdef.proto import GraphDef, parse
 from deepspeech_recipe.graphdef.tensor import shape_of, to_numpy
 from training.plan import digest, held_out_voices, plan
@@ -16,6 +18,14 @@ from training.text import ALPHABET, greedy
 
 MODEL = Path(deepspeech_recipe.__file__).parent / "data" / "model"
 GRAPH = MODEL / "output_graph.pb"
+AUDIO = AudioSettings(
+    sample_rate=16000,
+    window_size=512,
+    stride=320,
+    magnitude_squared=True,
+    upper_frequency_limit=8000.0,
+    dct_coefficient_count=26,
+)
 
 
 def transcripts() -> list[dict]:
@@ -102,6 +112,14 @@ def test_recordings_are_held_out():
 
 def test_the_card_names_the_plan():
     assert digest(plan()) in (MODEL / "MODEL_CARD.md").read_text()
+
+
+@pytest.mark.parametrize(("samples", "frames"), [(0, 1), (511, 1), (512, 2), (5000, 16)])
+def test_frames_as_the_client_counts_them(frozen, samples, frames):
+    pcm = np.random.default_rng(0).integers(-9000, 9000, samples).astype(np.int16)
+    padded = np.zeros((frames - 1) * 320 + 512)
+    padded[:samples] = pcm / 32768
+    np.testing.assert_allclose(frozen.mfccs(pcm), mfcc(padded, AUDIO), atol=1e-4)
 
 
 @pytest.mark.parametrize("row", transcripts(), ids=lambda row: Path(row["wav_filename"]).stem)
