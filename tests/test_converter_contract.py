@@ -3,10 +3,14 @@
 import numpy as np
 import pytest
 
+from deepspeech_recipe.audio.settings import AudioSettings
 from deepspeech_recipe.converters.request import Request
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.ov_api import ov
+from deepspeech_recipe.passes.attach_audio import attach_audio
 from deepspeech_recipe.passes.lengths import lengths_input
+from deepspeech_recipe.passes.metadata import read_metadata
+from deepspeech_recipe.passes.streaming import streaming_model
 from tests import contract
 from tests.fixtures.synthetic.cases import CASES, HEADS, UNEQUAL
 
@@ -186,3 +190,23 @@ def test_what_lies_past_a_length_is_never_read(converted, converter, name):
 def test_a_second_input_of_lengths_is_refused(converted, converter, name):
     with pytest.raises(RecipeError, match="has an input 'lengths' already"):
         lengths_input(lengths_input(converted(converter, name)))
+
+
+@on("steps_open")
+def test_streaming_model(converted, converter, name):
+    """Audio and state inside: blocks give what the whole utterance gives."""
+    each, model = contract.case(name), converted(converter, name)
+    o = each.options
+    shapes = {f"previous_state_{role}": [1, o.n_hidden] for role in "ch"}
+    model.reshape({"input_node": [1, -1, 2 * o.n_context + 1, o.n_input], **shapes})
+    features = AudioSettings(**read_metadata(model)["features"])
+    samples = np.random.default_rng(4).normal(0, 0.1, (1, 6000)).astype(np.float32)
+    whole = contract.compile_model(attach_audio(model, features, o.n_context))([samples])["logits"]
+    streaming = streaming_model(model, features, o.n_context)
+    contract.check_structure(streaming)
+    request = contract.compile_model(streaming).create_infer_request()
+    found = []
+    for block, end in zip(np.split(samples, [0, 10, 3320, 3700], axis=1), [False] * 4 + [True], strict=True):
+        request.infer({"samples": block, "end_of_stream": np.array(end)})
+        found.append(contract.outputs_of(request)["logits"])
+    np.testing.assert_allclose(np.concatenate(found), whole, rtol=0, atol=contract.F32)
