@@ -1,8 +1,12 @@
-"""The C++ example: built against the openvino wheel and run; its numbers are Python's."""
+"""Programs with nothing of this project: the C++ example, built against the openvino wheel, and the one in the docs."""
 
+import os
+import re
 import shutil
 import subprocess
+import sys
 import wave
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -67,7 +71,9 @@ def write_wav(path, samples, rate=16000, width=2):
 
 
 def run(program, *arguments):
-    return subprocess.run([program, *arguments], capture_output=True, text=True, check=False, encoding="utf-8")
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
+    command = [*([program] if isinstance(program, Path) else program), *arguments]
+    return subprocess.run(command, capture_output=True, check=False, encoding="utf-8", env=environment)
 
 
 def in_python(model, samples) -> np.ndarray:
@@ -95,7 +101,20 @@ def test_probabilities_are_pythons(program, model, tmp_path, block, count):
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
 
 
-def test_text(program, model, tmp_path):
+@pytest.fixture
+def python_program(request, tmp_path):
+    """The Python program of docs/streaming.md, run outside of the checkout."""
+    page = (request.config.rootpath / "docs" / "streaming.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    assert "deepspeech_recipe." not in code
+    path = tmp_path / "program.py"
+    path.write_text(code, encoding="utf-8")
+    return [sys.executable, path]
+
+
+@pytest.mark.parametrize("which", ["program", "python_program"])
+def test_text(request, which, model, tmp_path):
+    program = request.getfixturevalue(which)
     samples = signals(16000)["speech"]
     expected = greedy(in_python(model, samples))
     assert len(set(expected) & {"é", "語", " "}) > 1
