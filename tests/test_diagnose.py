@@ -9,6 +9,7 @@ from deepspeech_recipe import RecipeError
 from deepspeech_recipe.cli import main
 from deepspeech_recipe.diagnose import diagnose
 from deepspeech_recipe.ov_api import opset, ov, rebuild
+from deepspeech_recipe.verify import verify
 from deepspeech_recipe.verify.stages import ORDER
 from tests import verify_models as models
 
@@ -65,6 +66,24 @@ def test_damage_is_traced_to_its_stage(what):
     found = diagnose(models.graph(name), damage(models.ir(name, **options)))
     assert found.first == stage, "\n".join(found.lines())
     assert found.exit_code == 1
+
+
+@pytest.mark.parametrize("product_outside", [False, True])
+@pytest.mark.parametrize("options", [{"time_steps": "dynamic"}, {"audio": "attached"}])
+def test_a_loop_in_place_of_the_lstm(options, product_outside):
+    """Equal, and traced to its stage when broken before, in and behind the loop."""
+    for damage, stage in (
+        (lambda model: model, None),
+        (lambda model: models.scale_weights(model, (14, 15)), "dense 3"),
+        (models.permute_gates, "LSTM output"),
+        (lambda model: models.scale_weights(model, (11, 12)), "dense 5"),
+    ):
+        model = models.with_loop(damage(models.ir("v0.9", **options)), product_outside=product_outside)
+        assert not [node for node in model.get_ops() if node.get_type_name() == "LSTMSequence"]
+        found = diagnose(models.graph("v0.9"), model)
+        assert found.first == stage, "\n".join(found.lines())
+        if stage is None:
+            assert verify(models.graph("v0.9"), model, reference="numpy").passed
 
 
 def test_both_values_and_their_place_are_shown():

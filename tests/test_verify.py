@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from deepspeech_recipe.diagnose import diagnose
-from deepspeech_recipe.ov_api import ov
+from deepspeech_recipe.ov_api import opset, ov
 from deepspeech_recipe.verify import verify
 from deepspeech_recipe.verify.comparison import largest
+from deepspeech_recipe.verify.weights import weights_format
 from tests import verify_models as models
 
 FORMS = {
@@ -172,3 +173,44 @@ def test_the_irs_of_mo_pass_and_are_diagnosed(name):
     assert report.reference.startswith("TensorFlow")
     assert diagnose(models.graph(name), model).first is None
     assert diagnose(models.graph(name), models.permute_gates(model)).first == "LSTM output"
+
+
+def compressed(model, dtype, shapes):
+    """The weights of these shapes stored as another type, and converted back at run time."""
+    for node in model.get_ops():
+        if node.get_type_name() == "Constant" and tuple(node.output(0).get_shape()) in shapes:
+            readers = node.output(0).get_target_inputs()
+            stored = opset.convert(opset.constant(node.get_data().astype(dtype)), "f32")
+            for reader in readers:
+                reader.replace_source_output(stored.output(0))
+    return model
+
+
+RECURRENT, ALL_GATES = (1, 44, 11), {(1, 44, 15), (1, 44, 11)}
+
+
+@pytest.mark.parametrize(
+    ("dtype", "shapes", "expected"),
+    [
+        (np.int8, ALL_GATES, "int8"),
+        (np.int8, {RECURRENT}, "int8"),
+        (np.float16, ALL_GATES, "fp16"),
+        (np.int8, {(12, 10), (10, 12)}, "fp32"),  # too small to say anything
+    ],
+)
+def test_the_weight_format_is_read_from_the_constants(dtype, shapes, expected):
+    model = compressed(models.ir("v0.9"), dtype, shapes)
+    assert weights_format(model) == expected
+    if expected == "int8":
+        looped = models.with_loop(models.ir("v0.9"), product_outside=False)
+        assert weights_format(looped) == "fp32"
+        body = next(node for node in looped.get_ops() if node.get_type_name() == "TensorIterator").get_function()
+        compressed(body, dtype, {shape[1:] for shape in shapes})
+        assert weights_format(looped) == "int8"
+
+
+def test_weights_that_are_not_what_the_metadata_says_are_noted():
+    model = compressed(models.with_metadata(models.ir("v0.9"), weights="fp32"), np.float16, ALL_GATES)
+    report = verify(models.graph("v0.9"), model, reference="numpy")
+    assert report.notes == ("the metadata says weights fp32, but they are stored as fp16",)
+    assert report.passed

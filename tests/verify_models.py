@@ -14,6 +14,11 @@ from deepspeech_recipe.convert import convert
 from deepspeech_recipe.ov_api import opset, ov
 from deepspeech_recipe.passes.metadata import PATH, read_metadata, write_metadata
 
+try:
+    from openvino.op import tensor_iterator
+except ImportError:  # 2024.6
+    from openvino.runtime.op import tensor_iterator
+
 GRAPHS = Path(__file__).parent / "fixtures" / "synthetic"
 # OpenVINO's order of gates is f, i, c, o; inputs of an LSTMSequence.
 FORGET, INPUT, CELL, OUTPUT = range(4)
@@ -148,3 +153,43 @@ def without_metadata(model):
     plain = ov.Model(model.get_results(), model.get_sinks(), model.get_parameters(), "plain")
     assert not plain.has_rt_info(PATH)
     return plain
+
+
+def with_loop(model, *, product_outside: bool):
+    """The LSTMSequence as a TensorIterator, the form of IRs whose recurrent weights are compressed: with an LSTMCell,
+    or with the input's product for all steps in front of it."""
+    node = lstm(model)
+    x, hidden, cell = (node.input_value(port) for port in range(3))
+    w, r, b = (node.input_value(port).get_node().get_data()[0] for port in (_W, _R, _B))
+    size = r.shape[1]
+    loop = tensor_iterator()
+    h = opset.parameter([-1, 1, size], np.float32)
+    c = opset.parameter([-1, 1, size], np.float32)
+    axis = np.int64([1])
+    flat_h, flat_c = opset.squeeze(h, axis), opset.squeeze(c, axis)
+    if product_outside:
+        sequence = opset.add(opset.matmul(x, w, False, True), b).output(0)
+        step = opset.parameter([-1, 1, 4 * size], np.float32)
+        gates = opset.add(opset.squeeze(step, axis), opset.matmul(flat_h, r, False, True))
+        forget, enter, new, out = opset.split(gates, np.int64(1), 4).outputs()
+        kept = opset.multiply(opset.sigmoid(forget), flat_c)
+        next_c = opset.add(kept, opset.multiply(opset.sigmoid(enter), opset.tanh(new))).output(0)
+        next_h = opset.multiply(opset.sigmoid(out), opset.tanh(next_c)).output(0)
+    else:
+        sequence = x
+        step = opset.parameter([-1, 1, w.shape[1]], np.float32)
+        stepped = opset.lstm_cell(opset.squeeze(step, axis), flat_h, flat_c, w, r, b, size)
+        next_h, next_c = stepped.outputs()
+    ends = [opset.result(opset.unsqueeze(value, axis)) for value in (next_h, next_c)]
+    loop.set_body(ov.Model(ends, [step, h, c], "step"))
+    loop.set_sliced_input(step, sequence, 0, 1, 1, -1, 1)
+    loop.set_merged_input(h, hidden, ends[0].output(0))
+    loop.set_merged_input(c, cell, ends[1].output(0))
+    steps = loop.get_concatenated_slices(ends[0].output(0), 0, 1, 1, -1, 1)
+    last_h, last_c = (loop.get_iter_value(end.output(0), -1) for end in ends)
+    every = opset.unsqueeze(steps, axis).output(0)
+    for old, new in zip(node.outputs(), (every, last_h, last_c), strict=True):
+        for reader in old.get_target_inputs():
+            reader.replace_source_output(new)
+    model.validate_nodes_and_infer_types()
+    return model

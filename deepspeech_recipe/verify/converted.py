@@ -6,14 +6,13 @@ from pathlib import Path
 import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.ir_file import read_ir
 from deepspeech_recipe.ov_api import ov
 from deepspeech_recipe.passes.metadata import read_metadata
-from deepspeech_recipe.passes.names import both_forms, find
+from deepspeech_recipe.passes.names import STATE_PAIRS, both_forms, find
 from deepspeech_recipe.verify.chain import Run
 from deepspeech_recipe.verify.original import Original, probabilities
 from deepspeech_recipe.verify.weights import weights_format
-
-_STATES = {"previous_state_c": "new_state_c", "previous_state_h": "new_state_h"}
 
 
 class Converted:
@@ -27,7 +26,7 @@ class Converted:
     def __init__(self, ir, device: str = "CPU"):
         self.name = "the model" if isinstance(ir, ov.Model) else str(ir)
         self._path = None if isinstance(ir, ov.Model) else Path(ir)
-        self.model = ir if self._path is None else _read(self._path)
+        self.model = ir if self._path is None else read_ir(self._path)
         self.metadata = read_metadata(self.model)
         self.device = device
         self.head = self.metadata.get("head", "probabilities")
@@ -56,8 +55,8 @@ class Converted:
         self.batch = _size(shape[0])
         self.steps = _size(shape[1]) if self.takes == "windows" else None
         self.classes = _size(logits.get_partial_shape()[2])
-        named = [name for name in _STATES if self.input(name) is not None]
-        if len(named) == 1 or any(self.output(_STATES[name]) is None for name in named):
+        named = [name for name in STATE_PAIRS if self.input(name) is not None]
+        if len(named) == 1 or any(self.output(STATE_PAIRS[name]) is None for name in named):
             raise RecipeError(f"{self.name}: has some of the state inputs and outputs, but not all. Convert it again")
         self.state = "external" if named else "internal" if self.model.get_sinks() else "none"
 
@@ -113,7 +112,7 @@ class Converted:
             if self.metadata.get("audio") == "separate":
                 raise RecipeError(f"{path}: the feature model is missing. Keep it beside {self._path.name}")
             return None
-        return _read(path)
+        return read_ir(path)
 
     def compile(self, model=None):
         """Compiles for the device, in float32 where it lets one choose."""
@@ -184,7 +183,7 @@ class Converted:
 
     def call(self, request, feeds: dict, state):
         if self.state == "external":
-            feeds = feeds | dict(zip(_STATES, state, strict=True))
+            feeds = feeds | dict(zip(STATE_PAIRS, state, strict=True))
         tensors = {}
         for name, value in feeds.items():
             port = self.input(name)
@@ -193,24 +192,14 @@ class Converted:
         # Copies: the tensors are views on memory that the next call writes to.
         logits = self._value(request, "logits")
         if self.state == "external":
-            return logits, [self._value(request, name) for name in _STATES.values()]
+            return logits, [self._value(request, name) for name in STATE_PAIRS.values()]
         if self.state == "internal":
             inside = {each.name: each for each in request.query_state()}
-            return logits, [inside[name].state.data.copy() if name in inside else None for name in _STATES]
+            return logits, [inside[name].state.data.copy() if name in inside else None for name in STATE_PAIRS]
         return logits, [None, None]
 
     def _value(self, request, name: str) -> np.ndarray:
         return request.get_tensor(self.output(name).get_any_name()).data.copy()
-
-
-def _read(path: Path):
-    if not path.is_file():
-        raise RecipeError(f"{path}: no such file.")
-    try:
-        return ov.Core().read_model(str(path))
-    except RuntimeError as error:
-        lines = [line for line in str(error).splitlines() if line.strip()]
-        raise RecipeError(f"{path}: is no IR that OpenVINO can read: {lines[-1] if lines else error}") from None
 
 
 def _size(dimension) -> int | None:

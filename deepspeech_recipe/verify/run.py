@@ -72,7 +72,7 @@ def _notes(original: Original, converted: Converted) -> tuple[str, ...]:
     notes = []
     said = converted.metadata.get("weights")
     if said not in (None, converted.weights):
-        notes.append(f"the metadata says weights {said}, but most are stored as {converted.weights}")
+        notes.append(f"the metadata says weights {said}, but they are stored as {converted.weights}")
     if converted.lengths and original.lengths is None:
         notes.append("unequal lengths are not compared: the original has no input of lengths")
     return tuple(notes)
