@@ -12,16 +12,18 @@ def transcribe(
     audio: str | os.PathLike | Sequence[str | os.PathLike],
     model,
     *,
+    decoder=None,
     device: str = "CPU",
     alphabet: str | os.PathLike | None = None,
     note: Callable[[str], None] | None = None,
 ) -> list[Result]:
     """A Result for each audio file (WAV, FLAC, OGG), in their order. model: path of an IR, or an ov.Model.
 
+    decoder: greedy, or `runtime.lm.Scorer("kenlm.scorer")`, which the command's --scorer stands for.
     note: gets a line where the audio was converted to the model's sample rate or to mono. To recognise samples,
     streams or batches, use `runtime.Recognizer`. Raises RecipeError.
     """
-    recognizer = Recognizer(model, device=device, alphabet=alphabet)
+    recognizer = Recognizer(model, decoder, device, alphabet=alphabet)
     paths = [audio] if isinstance(audio, str | os.PathLike) else audio
     return list(transcribed(recognizer, paths, note))
 

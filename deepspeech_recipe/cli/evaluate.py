@@ -28,7 +28,7 @@ def run(arguments) -> int:
 
     found = evaluate(
         arguments.manifest, arguments.model, device=arguments.device, alphabet=arguments.alphabet,
-        group=arguments.group, note=recognition.note,
+        group=arguments.group, decoder=recognition.decoder(arguments), note=recognition.note,
     )  # fmt: skip
     if arguments.json:
         print(json.dumps(found.as_dict(), indent=2, ensure_ascii=False))

@@ -15,7 +15,7 @@ HELP = "recordings → per-frame arrays (.npy)"
 
 def add_arguments(parser) -> None:
     parser.add_argument("audio", nargs="+", metavar="WAV", help="recordings")
-    recognition.add_arguments(parser)
+    recognition.add_arguments(parser, search=False)
     parser.add_argument("-o", "--output", metavar="OUT.npy", required=True)
     parser.add_argument("--rate", type=_positive, metavar="FPS", help="frames a second (default: the model's own)")
     parser.add_argument(

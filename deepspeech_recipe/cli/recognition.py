@@ -1,19 +1,69 @@
 """What the commands that recognise speech share."""
 
+import argparse
 import sys
 
+from deepspeech_recipe.errors import RecipeError
 
-def add_arguments(parser) -> None:
+
+def add_arguments(parser, *, search: bool = True) -> None:
+    """search: options of decoders too."""
     parser.add_argument("--model", metavar="IR.xml", required=True, help="an IR of `deepspeech-recipe convert`")
     parser.add_argument("--alphabet", metavar="FILE", help="an alphabet.txt, for an IR without one")
     parser.add_argument("--device", default="CPU", help="OpenVINO device (default: CPU)")
+    if search:
+        _add_search(parser)
+
+
+def _add_search(parser) -> None:
+    search = parser.add_argument_group("beam search (needs the extra lm)")
+    search.add_argument("--scorer", metavar="FILE", help="a .scorer, an ARPA file, or with --words a KenLM binary")
+    search.add_argument("--words", metavar="FILE", help="the words of a KenLM binary")
+    search.add_argument("--alpha", type=float, metavar="X", help="weight of the language model (default: the scorer's)")
+    search.add_argument("--beta", type=float, metavar="X", help="score for each word (default: the scorer's)")
+    search.add_argument("--beam-width", type=int, metavar="N", help="default: the model's; without a scorer: greedy")
+    search.add_argument("--hot-words", type=_boosts, metavar="WORD:BOOST,…", help="words to expect, or not to")
 
 
 def recognizer(arguments):
     """The Recognizer that the command line asks for."""
     from deepspeech_recipe.runtime import Recognizer
 
-    return Recognizer(arguments.model, device=arguments.device, alphabet=arguments.alphabet)
+    chosen = decoder(arguments) if hasattr(arguments, "scorer") else None
+    return Recognizer(arguments.model, chosen, arguments.device, alphabet=arguments.alphabet)
+
+
+def decoder(arguments):
+    """The decoder that it asks for; None: greedy."""
+    if arguments.scorer is None:
+        asked = {"--words": "words", "--alpha": "alpha", "--beta": "beta", "--hot-words": "hot_words"}
+        for option, name in asked.items():
+            if getattr(arguments, name) is not None:
+                raise RecipeError(f"{option} is about a scorer: give one with --scorer.")
+        if arguments.beam_width is None:
+            return None
+        from deepspeech_recipe.runtime.lm import Beam
+
+        return Beam(arguments.beam_width)
+    from deepspeech_recipe.runtime.lm import Scorer
+
+    return Scorer(
+        arguments.scorer, alpha=arguments.alpha, beta=arguments.beta, beam_width=arguments.beam_width,
+        hot_words=arguments.hot_words, words=arguments.words,
+    )  # fmt: skip
+
+
+def _boosts(text: str) -> dict[str, float]:
+    found = {}
+    for each in text.split(","):
+        word, _, boost = each.rpartition(":")
+        try:
+            found[word] = float(boost)
+        except ValueError:
+            word = ""
+        if not word:
+            raise argparse.ArgumentTypeError(f"{each!r} is not of the form WORD:BOOST")
+    return found
 
 
 def note(line: str) -> None:

@@ -1,0 +1,290 @@
+"""Beam search: against all paths of small matrices, scorers read and refused, and texts of the bundled model."""
+
+import math
+import struct
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies
+
+from deepspeech_recipe.cli import main
+from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.runtime import Recognizer, beam
+from deepspeech_recipe.runtime.lm import Beam, Scorer
+from deepspeech_recipe.runtime.result import Texts
+from deepspeech_recipe.runtime.scorer_file import read_scorer
+from tests.bundled import bundled_ir, samples_of, transcripts
+from tests.scorer_writer import ALPHA, ARPA, BETA, BINARY, spell, words, write_scorer
+from tests.test_decoders import all_paths, matrices, softmax
+
+needs_flashlight = pytest.mark.skipif(
+    sys.version_info >= (3, 13), reason="flashlight-text has no wheel for Python 3.13"
+)
+ENGLISH = [" ", *"abcdefghijklmnopqrstuvwxyz", "'"]
+LABELS = [b"a", b"b", b" "]
+SMALL_ARPA = """\\data\\
+ngram 1=6
+ngram 2=2
+
+\\1-grams:
+-3\t<unk>\t0
+-99\t<s>\t-0.4
+-0.9\t</s>\t0
+-0.6\ta\t-0.2
+-0.9\tab\t-0.1
+-0.7\tba\t-0.3
+
+\\2-grams:
+-0.3\t<s> a
+-0.2\ta ba
+
+\\end\\
+"""
+UNIGRAMS = {"a": (-0.6, -0.2), "ab": (-0.9, -0.1), "ba": (-0.7, -0.3), "<s>": (-99, -0.4)}
+BIGRAMS = {("<s>", "a"): -0.3, ("a", "ba"): -0.2}
+
+
+@pytest.fixture(scope="module")
+def scorer(tmp_path_factory):
+    path = tmp_path_factory.mktemp("scorer") / "words.scorer"
+    return write_scorer(path, [spell(word, ENGLISH) for word in words()])
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    path = tmp_path_factory.mktemp("arpa") / "small.arpa"
+    path.write_text(SMALL_ARPA)
+    return path
+
+
+def decoded(decoder, matrix, cuts=(), count=1):
+    utterance = decoder.start()
+    for part in np.split(matrix, sorted(cuts)):
+        utterance.feed(part)
+    return utterance.finish(count)
+
+
+def log10_of(text: tuple[str, ...]) -> float:
+    found, before = 0.0, "<s>"
+    for word in text:
+        found += BIGRAMS.get((before, word), UNIGRAMS[before][1] + UNIGRAMS[word][0])
+        before = word
+    return found
+
+
+@needs_flashlight
+@settings(max_examples=40, deadline=None)
+@given(matrix=matrices, cuts=strategies.lists(strategies.integers(0, 6), max_size=2))
+def test_a_beam_finds_the_text_with_the_most_likely_paths(matrix, cuts):
+    totals = all_paths(matrix)
+    best = sorted(totals.values(), reverse=True)
+    if len(best) > 1 and best[0] - best[1] < 1e-5:
+        return
+    (found,) = decoded(Beam(1000).for_model(LABELS), matrix, cuts)
+    assert tuple(token.label for token in found.tokens) == max(totals, key=totals.get)
+
+
+@needs_flashlight
+@settings(max_examples=60, deadline=None)
+@given(
+    matrix=matrices,
+    cuts=strategies.lists(strategies.integers(0, 6), max_size=2),
+    alpha=strategies.sampled_from([0.0, 0.5, 2.0]),
+    beta=strategies.sampled_from([-1.0, 0.0, 1.0]),
+    boost=strategies.sampled_from([0.0, 2.0, -5.0]),
+)
+def test_a_scorer_weighs_texts_as_deepspeech_does(small, matrix, cuts, alpha, beta, boost):
+    totals = {}
+    for path, probability in all_paths(matrix).items():
+        text = tuple("".join("ab "[label] for label in path).split())
+        if all(word in UNIGRAMS for word in text):
+            language = log10_of(text) * math.log(10) + boost * text.count("ba")
+            score = math.log(max(probability, 1e-300)) + alpha * language + beta * len(text)
+            totals[text] = np.logaddexp(totals.get(text, -np.inf), score)
+    ranked = sorted(totals.values(), reverse=True)
+    if not ranked or (len(ranked) > 1 and ranked[0] - ranked[1] < 1e-3):
+        return
+    hot = {"ba": boost} if boost else None
+    decoder = Scorer(small, alpha=alpha, beta=beta, beam_width=1000, hot_words=hot).for_model(LABELS)
+    (found,) = decoded(decoder, matrix, cuts)
+    wanted = max(totals, key=totals.get)
+    assert Texts(LABELS, 0.02).text(found) == " ".join(wanted)
+
+
+@needs_flashlight
+def test_long_audio_is_decoded_in_bounded_memory(scorer, monkeypatch):
+    """What is settled is the same as without, and no more than two stretches are searched."""
+    recognizer = Recognizer(bundled_ir(), Scorer(scorer, beam_width=30), config={"INFERENCE_NUM_THREADS": 1})
+    long = np.concatenate([samples_of(path) for path in transcripts()] * 2)
+    whole = recognizer.transcribe(long)
+    monkeypatch.setattr(beam, "_KEPT", 70)
+    stream = recognizer.stream()
+    for at in range(0, len(long), 3000):
+        stream.feed(long[at : at + 3000])
+        assert len(stream._decoder._within) < 280 + 16
+    found = stream.finish_with_metadata()
+    assert len(whole.words) > 30
+    assert len(stream._decoder._settled) > 1000
+    assert found.text == whole.text
+    assert found.letters == whole.letters
+    assert found.confidence == pytest.approx(whole.confidence, abs=1e-2)
+
+
+@needs_flashlight
+def test_a_long_silence_is_decoded_in_bounded_memory(scorer, monkeypatch):
+    monkeypatch.setattr(beam, "_KEPT", 70)
+    path, said = next(iter(transcripts().items()))
+    silence = (1e-3 * np.random.default_rng(1).standard_normal(20 * 16000)).astype(np.float32)
+    parts, found = (samples_of(path), silence, samples_of(path)), []
+    for decoder in (Scorer(scorer, beam_width=30), Beam(30)):
+        stream = Recognizer(bundled_ir(), decoder, config={"INFERENCE_NUM_THREADS": 1}).stream()
+        for samples in parts:
+            for at in range(0, len(samples), 5120):
+                stream.feed(samples[at : at + 5120])
+                assert len(stream._decoder._within) < 280 + 16
+        found.append(stream.finish_with_metadata())
+    assert [word.text for word in found[0].words] == said.split() * 2
+    assert found[1].text == Recognizer(bundled_ir()).transcribe(np.concatenate(parts)).text
+
+
+def test_the_words_of_a_scorer(scorer):
+    found = read_scorer(scorer, space=0)
+    assert (found.alpha, found.beta, found.utf8) == (ALPHA, BETA, False)
+    assert sorted("".join(ENGLISH[label] for label in word) for word in found.words) == sorted(words())
+    assert len(words()) == 33
+
+
+@needs_flashlight
+@pytest.mark.parametrize("kind", ["scorer", "arpa", "binary with words", "binary with a list"])
+def test_a_language_model_corrects_texts(scorer, tmp_path, kind):
+    (tmp_path / "words.txt").write_text("\n".join([*words(), "straße"]))
+    decoder = {
+        "scorer": lambda: Scorer(scorer),
+        "arpa": lambda: Scorer(ARPA, alpha=ALPHA, beta=BETA),
+        "binary with words": lambda: Scorer(BINARY, alpha=ALPHA, beta=BETA, words=tmp_path / "words.txt"),
+        "binary with a list": lambda: Scorer(BINARY, alpha=ALPHA, beta=BETA, words=words()),
+    }[kind]()
+    recognizer = Recognizer(bundled_ir(), decoder, config={"INFERENCE_NUM_THREADS": 1})
+    for path, said in transcripts().items():
+        assert recognizer.transcribe(samples_of(path)).text == said
+    results = recognizer.transcribe_batch([samples_of(path) for path in transcripts()])
+    assert [result.text for result in results] == list(transcripts().values())
+    assert results[0].words[0].end > results[0].words[0].start > 0.1
+    stream, partial = recognizer.stream(), set()
+    for at in range(0, len(samples_of(path)), 2000):
+        stream.feed(samples_of(path)[at : at + 2000])
+        partial.add(stream.partial())
+    assert len(partial) > 2
+    best, other = stream.finish_with_alternatives(2)
+    assert best.text == said != other.text
+    assert other.confidence < best.confidence
+    assert recognizer.stream().finish() == ""
+
+
+@needs_flashlight
+def test_hot_words_are_heard_more_and_less(scorer):
+    path, said = next(iter(transcripts().items()))
+    word = said.split()[-1]
+    without = Recognizer(bundled_ir(), Scorer(scorer, hot_words={word: -200.0}, beam_width=200))
+    assert without.transcribe(samples_of(path)).text.split()[-1] != word
+
+
+@needs_flashlight
+def test_bytes_without_a_language_model():
+    labels = [bytes([value]) for value in range(1, 256)]
+    matrix = softmax(np.random.default_rng(1).standard_normal((3, 256)) + 9 * np.eye(256)[[96, 255, 97]])
+    (found,) = decoded(Beam(10).for_model(labels), matrix)
+    assert Texts(labels, 0.02).text(found) == "ab"
+
+
+def refusals(tmp_path, scorer):
+    english = [label.encode() for label in ENGLISH]
+    spelled = [spell(word, ENGLISH) for word in words()]
+    write_scorer(tmp_path / "utf8", spelled, utf8=True)
+    write_scorer(tmp_path / "old", spelled, version=5)
+    write_scorer(tmp_path / "no space", [word[:-1] for word in spelled])
+    write_scorer(tmp_path / "large", [[*word[:-1], 40, 0] for word in spelled])
+    whole = scorer.read_bytes()
+    (tmp_path / "cut").write_bytes(whole[:-200])
+    (tmp_path / "cut head").write_bytes(whole[: whole.rindex(b"EIRT") + 20])
+    states = len({tuple(word[:end]) for word in spelled for end in range(len(word) + 1)})
+    # The last arc, a word's end, leads back to where it comes from.
+    (tmp_path / "circle").write_bytes(whole[:-4] + struct.pack("<i", states - 2))
+    (tmp_path / "empty").write_bytes(b"")
+    (tmp_path / "text").write_text("no scorer")
+    (tmp_path / "strange.arpa").write_text(SMALL_ARPA.replace("\ta", "\tß").replace("\tb", "\tß"))
+    return {
+        "is a scorer for models that output bytes": ("utf8", english),
+        "a scorer of version 5, 6 is needed": ("old", english),
+        "words do not end with the model's space": ("no space", english),
+        "it has a letter 40, the alphabet 28 labels": ("large", english),
+        "is damaged or cut off": ("cut", english),
+        "damaged or cut off: its words": ("cut head", english),
+        "its words cannot be read": ("circle", english),
+        "is empty": ("empty", english),
+        "is no scorer: the words behind the language model are missing": ("text", english),
+        "No such file": ("missing", english),
+        "is decoded greedily, without a scorer": ("utf8", [bytes([value]) for value in range(1, 256)]),
+        "needs an alphabet with a space": ("utf8", [b"a", b"b"]),
+        "words do not end with": (scorer, [*english[1:], english[0]]),
+        "has no word that the model's alphabet can spell": ("strange.arpa", english),
+    }
+
+
+def test_scorers_that_do_not_fit(tmp_path, scorer):
+    for reason, (name, labels) in refusals(tmp_path, scorer).items():
+        with pytest.raises(RecipeError, match=reason) as caught:
+            Scorer(tmp_path / name).for_model(labels)
+        assert str(tmp_path / name) in str(caught.value)
+    with pytest.raises(RecipeError, match="beam width is 0"):
+        Scorer(scorer, beam_width=0)
+
+
+@needs_flashlight
+def test_scorers_whose_words_mean_something_else(tmp_path, scorer):
+    """The same number of letters in another order."""
+    exchanged = [b" ", *(letter.encode() for letter in "zyxwvutsrqponmlkjihgfedcba'")]
+    with pytest.raises(RecipeError, match="its language model does not know words such as"):
+        Scorer(scorer).for_model(exchanged)
+    with pytest.raises(RecipeError, match="does not know the hot words 'hallo'"):
+        Scorer(scorer, hot_words={"hallo": 1.0, "up": 1.0}).for_model([label.encode() for label in ENGLISH])
+    data = scorer.read_bytes()
+    (tmp_path / "broken").write_bytes(bytes(16 * 20) + data[16 * 20 :])  # no header of KenLM's
+    with pytest.raises(RecipeError, match="no language model that KenLM can read"):
+        Scorer(tmp_path / "broken").for_model([label.encode() for label in ENGLISH])
+
+
+@needs_flashlight
+def test_frames_of_another_model():
+    with pytest.raises(RecipeError, match="Frames have 5 classes, the decoder was made for 4"):
+        decoded(Beam(5).for_model(LABELS), np.full((2, 5), 0.2, np.float32))
+
+
+def test_without_flashlight(monkeypatch):
+    monkeypatch.setitem(sys.modules, "flashlight.lib.text", None)
+    with pytest.raises(RecipeError, match=r"pip install 'deepspeech-recipe\[lm\]'"):
+        Beam(5).for_model(LABELS).start()
+
+
+@needs_flashlight
+def test_the_command(capsys, scorer):
+    path = list(transcripts())[1]
+    command = ["transcribe", str(path), "--model", str(bundled_ir())]
+    said = transcripts()[path]
+    for options in (["--scorer", scorer], ["--scorer", ARPA, "--alpha", "0.75", "--beta", "1.5", "--beam-width", "50"]):
+        assert main([*command, *map(str, options)]) == 0
+        assert capsys.readouterr().out == f"{said}\n"
+    assert main([*command, "--beam-width", "20"]) == 0
+    assert capsys.readouterr().out.startswith("music forward down p")
+
+
+def test_bad_usage(capsys):
+    for reason, options in {
+        "--alpha is about a scorer": ["--alpha", "1"],
+        "--hot-words is about a scorer": ["--hot-words", "a:1"],
+        "'a' is not of the form WORD:BOOST": ["--hot-words", "a"],
+        "':3' is not of the form": ["--scorer", "x", "--hot-words", "b:1,:3"],
+    }.items():
+        assert main(["transcribe", "x.wav", "--model", str(bundled_ir()), *options]) == 2
+        assert reason in capsys.readouterr().err
