@@ -266,11 +266,16 @@ def test_alphabets(tmp_path):
 
 def test_what_is_no_ir(tmp_path):
     (tmp_path / "damaged.xml").write_text("<net")
+    (tmp_path / "damaged.bin").touch()
+    (tmp_path / "alone.xml").write_text("<net")
+    (tmp_path / "text.xml").write_text("a text")
     without = runtime_models.model("windows, open")
     ov.save_model(ov.Model(without.get_results(), without.get_parameters()), tmp_path / "plain.xml")
     for reason, ir in {
         "no such file": tmp_path / "missing.xml",
         "is no IR that OpenVINO can read": tmp_path / "damaged.xml",
+        "its weights 'alone.bin' are not beside it": tmp_path / "alone.xml",
+        r"text\.xml: is no IR\.": tmp_path / "text.xml",
         "has no deepspeech_recipe metadata": tmp_path / "plain.xml",
         "has no input 'input_node' or 'samples', or no output": _part(),
     }.items():

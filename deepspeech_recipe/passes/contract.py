@@ -7,11 +7,9 @@ from deepspeech_recipe.ov_api import rebuild
 from deepspeech_recipe.passes.head import set_head
 from deepspeech_recipe.passes.internal_state import internal_state
 from deepspeech_recipe.passes.metadata import model_metadata, write_metadata
-from deepspeech_recipe.passes.names import both_forms, find, name_tensors
+from deepspeech_recipe.passes.names import STATE_PAIRS, both_forms, find, name_tensors
 from deepspeech_recipe.recognise.deepspeech import DeepSpeech
 from deepspeech_recipe.rewrite.deepspeech import NEW_STATES, inputs, outputs
-
-STATE_PAIRS = {"previous_state_c": "new_state_c", "previous_state_h": "new_state_h"}
 
 
 @dataclass(frozen=True)

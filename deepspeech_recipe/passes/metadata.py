@@ -3,16 +3,19 @@
 import base64
 import json
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from deepspeech_recipe.alphabet import label_texts
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.recognise.deepspeech import DeepSpeech
 from deepspeech_recipe.version import __version__
+
+if TYPE_CHECKING:  # the runtime reads metadata without the recogniser
+    from deepspeech_recipe.recognise.deepspeech import DeepSpeech
 
 PATH = ["deepspeech_recipe", "json"]
 
 
-def model_metadata(model: DeepSpeech) -> dict:
+def model_metadata(model: "DeepSpeech") -> dict:
     """What the graph says, as JSON values. None where it does not say."""
     meta, audio = model.metadata, model.audio
     settings = audio.settings if audio is not None else None

@@ -2,6 +2,9 @@
 
 from collections.abc import Iterable
 
+# A state as it goes in, and as it comes out.
+STATE_PAIRS = {"previous_state_c": "new_state_c", "previous_state_h": "new_state_h"}
+
 
 def find(ports: Iterable, names: Iterable[str]):
     """The input or output that has one of the names, or None."""

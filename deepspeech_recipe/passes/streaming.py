@@ -12,11 +12,10 @@ from deepspeech_recipe.audio.settings import AudioSettings
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.ov_api import opset, ov, rebuild
 from deepspeech_recipe.passes.attach_audio import STATES, check_acoustic_model, new_input, replace_input
-from deepspeech_recipe.passes.contract import STATE_PAIRS
 from deepspeech_recipe.passes.gate import only_lstm, stop_at_lengths
 from deepspeech_recipe.passes.internal_state import internal_state
 from deepspeech_recipe.passes.metadata import PATH, read_metadata, write_metadata
-from deepspeech_recipe.passes.names import both_forms, find
+from deepspeech_recipe.passes.names import STATE_PAIRS, both_forms, find
 
 AUDIO, FRAMES, ENDED = "audio_tail", "mfcc_context", "ended"
 _WHAT = "The streaming model"

@@ -3,7 +3,8 @@
 import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.runtime.ir import IR, STATES
+from deepspeech_recipe.passes.names import STATE_PAIRS
+from deepspeech_recipe.runtime.ir import IR
 
 # More than every window of a call, in windows and in samples. The CPU plugin computes with 32 bits.
 _ALL = 2**30
@@ -23,7 +24,7 @@ class Chain:
         self._names = {name: ir.input(name).get_any_name() for name in ("input_node", *_states(ir))}
         if ir.lengths:
             self._names[ir.lengths] = ir.input(ir.lengths).get_any_name()
-        self._outputs = {name: ir.output(STATES[name]).get_any_name() for name in _states(ir)}
+        self._outputs = {name: ir.output(STATE_PAIRS[name]).get_any_name() for name in _states(ir)}
         self._logits = ir.output("logits").get_any_name()
         self.reset()
 
@@ -84,4 +85,4 @@ def scores(logits: np.ndarray, ir: IR) -> np.ndarray:
 
 
 def _states(ir: IR):
-    return STATES if ir.state == "external" else ()
+    return STATE_PAIRS if ir.state == "external" else ()

@@ -5,11 +5,10 @@ from pathlib import Path
 
 from deepspeech_recipe.audio.settings import AudioSettings
 from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.ir_file import last_line, read_ir
 from deepspeech_recipe.ov_api import ov
 from deepspeech_recipe.passes.metadata import alphabet_labels, read_metadata
-from deepspeech_recipe.passes.names import both_forms, find
-
-STATES = {"previous_state_c": "new_state_c", "previous_state_h": "new_state_h"}
+from deepspeech_recipe.passes.names import STATE_PAIRS, both_forms, find
 
 
 class IR:
@@ -23,7 +22,7 @@ class IR:
     def __init__(self, ir, name: str = "The model"):
         self.path = None if isinstance(ir, ov.Model) else Path(os.fspath(ir))
         self.name = name if self.path is None else str(self.path)
-        self.model = ir if self.path is None else read(self.path)
+        self.model = ir if self.path is None else read_ir(self.path)
         try:
             self.metadata = read_metadata(self.model)
         except RecipeError as error:
@@ -62,8 +61,8 @@ class IR:
         self.steps = _size(shape[1]) if self.takes == "windows" else None
         self.lengths = next((name for name in ("lengths", "sample_lengths") if self.input(name) is not None), None)
         self.classes = _size(logits.get_partial_shape()[2])
-        named = [name for name in STATES if self.input(name) is not None]
-        if len(named) == 1 or any(self.output(STATES[name]) is None for name in named):
+        named = [name for name in STATE_PAIRS if self.input(name) is not None]
+        if len(named) == 1 or any(self.output(STATE_PAIRS[name]) is None for name in named):
             raise RecipeError(f"{self.name}: has some of the state inputs and outputs, but not all. Convert it again.")
         self.state = "external" if named else "internal" if self.model.get_sinks() else "none"
         self.raw = self.metadata.get("head", "probabilities") == "raw"
@@ -72,16 +71,6 @@ class IR:
                 f"{self.name}: has {self.classes} classes and an alphabet of {len(self.labels)} labels. Convert it "
                 "again with the alphabet it was trained with (--alphabet)."
             )
-
-
-def read(path: Path):
-    """An ov.Model. Raises RecipeError where there is none to read."""
-    if not path.is_file():
-        raise RecipeError(f"{path}: no such file. Give an IR (.xml), as `deepspeech-recipe convert` writes it.")
-    try:
-        return ov.Core().read_model(str(path))
-    except RuntimeError as error:
-        raise RecipeError(f"{path}: is no IR that OpenVINO can read ({_last_line(error)}).") from None
 
 
 def compile_model(model, device: str, config: dict | None, name: str):
@@ -95,13 +84,8 @@ def compile_model(model, device: str, config: dict | None, name: str):
     except RuntimeError as error:
         devices = ", ".join(core.available_devices)
         raise RecipeError(
-            f"{name}: does not compile for {device} ({_last_line(error)}). Devices here: {devices}."
+            f"{name}: does not compile for {device} ({last_line(error)}). Devices here: {devices}."
         ) from None
-
-
-def _last_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1].rstrip(".") if lines else type(error).__name__
 
 
 def _audio(metadata: dict) -> AudioSettings | None:

@@ -8,11 +8,12 @@ import numpy as np
 
 from deepspeech_recipe.alphabet import read_alphabet
 from deepspeech_recipe.errors import RecipeError, Refusal
+from deepspeech_recipe.ir_file import read_ir
 from deepspeech_recipe.runtime import batch, frame_features
 from deepspeech_recipe.runtime.chain import Chain
 from deepspeech_recipe.runtime.detach import detach_audio
 from deepspeech_recipe.runtime.greedy import Greedy
-from deepspeech_recipe.runtime.ir import IR, compile_model, read
+from deepspeech_recipe.runtime.ir import IR, compile_model
 from deepspeech_recipe.runtime.mfcc_frames import LARGEST_CALL, MfccFrames
 from deepspeech_recipe.runtime.result import Result, Texts
 from deepspeech_recipe.runtime.samples import as_samples
@@ -148,7 +149,7 @@ class Recognizer:
         if self._whole.path is not None:
             beside = self._whole.path.with_suffix(".audio.xml")
             if beside.exists():
-                return read(beside)
+                return read_ir(beside)
         from deepspeech_recipe.passes.attach_audio import feature_model
 
         return feature_model(self._ir.audio, self.metadata["n_context"])
