@@ -28,6 +28,11 @@ FORMS = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def _hear_little(monkeypatch):
+    models.hear_little(monkeypatch)
+
+
 @pytest.mark.parametrize(("name", "options"), FORMS)
 def test_no_stage_differs(name, options):
     found = diagnose(models.graph(name), models.ir_file(name, **options))

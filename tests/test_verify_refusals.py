@@ -14,6 +14,11 @@ from deepspeech_recipe.verify.recordings import frame_count, read_recording
 from tests import verify_models as models
 
 
+@pytest.fixture(autouse=True)
+def _hear_little(monkeypatch):
+    models.hear_little(monkeypatch)
+
+
 def write_wav(path, samples, rate: int, channels: int = 1, width: int = 2):
     with wave.open(str(path), "wb") as file:
         file.setnchannels(channels)

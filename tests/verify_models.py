@@ -13,6 +13,8 @@ from deepspeech_recipe.audio.settings import AudioSettings
 from deepspeech_recipe.convert import convert
 from deepspeech_recipe.ov_api import opset, ov
 from deepspeech_recipe.passes.metadata import PATH, read_metadata, write_metadata
+from deepspeech_recipe.verify import hearing
+from deepspeech_recipe.verify.recordings import Recording, speech_like
 
 try:
     from openvino.op import tensor_iterator
@@ -43,6 +45,15 @@ def ir_file(name: str, **options) -> Path:
 def ir(name: str, **options):
     """The same as an ov.Model of one's own."""
     return ov.Core().read_model(ir_file(name, **options))
+
+
+def hear_little(monkeypatch) -> None:
+    """One second of the made-up signal in place of all built-in recordings: the tests are many."""
+
+    def recordings(rate: int):
+        return [Recording("made-up speech", speech_like(rate)[:rate])]
+
+    monkeypatch.setattr(hearing, "built_in_recordings", recordings)
 
 
 def graph(name: str) -> Path:
