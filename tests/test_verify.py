@@ -19,6 +19,7 @@ FORMS = {
     "lengths": {"lengths": "input", "batch": "dynamic"},
     "audio attached": {"audio": "attached"},
     "audio attached, lengths": {"audio": "attached", "lengths": "input", "batch": 4},
+    "audio attached, in blocks": {"audio": "attached", "state": "internal", "batch": 1},
     "audio separate": {"audio": "separate"},
     "fp16": {"weights": "fp16"},
 }
@@ -108,6 +109,10 @@ BROKEN = {
     "lengths of samples ignored": (
         "v0.9", {"audio": "attached", "lengths": "input", "batch": 4}, models.ignore_lengths,
         {"probabilities on average"},
+    ),
+    "other upper frequency, in blocks": (
+        "v0.9", {"audio": "attached", "state": "internal", "batch": 1}, models.other_upper_frequency,
+        {"probabilities after 1 chunk", "probabilities on average"},
     ),
     "head not what the metadata says": (
         "v0.9", {}, lambda m: models.with_metadata(m, head="raw"),
