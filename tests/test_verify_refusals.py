@@ -143,6 +143,11 @@ def test_plot_without_matplotlib(monkeypatch, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_plot_that_cannot_be_written_is_refused_first(tmp_path):
+    with pytest.raises(RecipeError, match="does not exist; make it first"):
+        verify(tmp_path / "no model", tmp_path / "no.xml", plot=tmp_path / "none" / "a.png")
+
+
 def test_plot_draws_a_png(tmp_path):
     path = tmp_path / "a.png"
     verify(models.graph("v0.9"), models.ir_file("v0.9"), plot=path, reference="numpy")

@@ -2,6 +2,7 @@
 
 import os
 
+from deepspeech_recipe.files import check_writable
 from deepspeech_recipe.passes.metadata import alphabet_labels
 from deepspeech_recipe.sources import Source, open_model
 from deepspeech_recipe.verify import hearing
@@ -30,7 +31,7 @@ def verify(
     plot: a PNG file to draw. reference: what runs the original: tensorflow, openvino, numpy, or auto.
     Raises RecipeError where the two cannot be compared: files that cannot be read, sizes that do not fit.
     """
-    draw = _plotter() if plot else None
+    draw = _plotter(plot) if plot else None
     original = find_original(model if isinstance(model, Source) else open_model(model))
     converted = Converted(ir, device)
     converted.check_against(original)
@@ -62,7 +63,9 @@ def verify(
     )
 
 
-def _plotter():
+def _plotter(path):
+    """Before any work is done: can the picture be drawn, and written?"""
+    check_writable(path)
     from deepspeech_recipe.verify.plot import plotter
 
     return plotter()
