@@ -56,7 +56,7 @@ def test_every_kind_of_ir_computes_the_same(kind):
 def test_other_audio_settings(name):
     found = recognizer("windows, open", name).session(2)
     samples = speech(name)[:5003]
-    blocks = np.split(samples, [70, 71, 133, 300, 1500])
+    blocks = np.split(samples, [70, 71, 133, 270, 1480, 1485, 1490])
     same(probabilities(found, blocks), expected(samples, name))
 
 
@@ -182,6 +182,18 @@ def test_the_network_runs_once_for_sixteen_frames(monkeypatch):
     for at in range(0, 16000, 320):  # blocks of 20 ms
         stream.feed(speech()[at : at + 320])
     assert calls == [13, 16, 16]
+
+
+@pytest.mark.parametrize("kind", ["attached", "attached, batch 2", "attached, lengths", "attached, lengths, batch 3"])
+def test_whole_utterances_where_the_audio_part_stays(kind, monkeypatch):
+    """As for another recurrence than an LSTMSequence."""
+    monkeypatch.setattr("deepspeech_recipe.runtime.recognizer.detach_audio", lambda *arguments: None)
+    one = Recognizer(runtime_models.model(kind), config=ONE_THREAD)
+    same(probabilities(one.session(16), np.split(speech()[:9000], [0, 1, 4000])), expected(speech()[:9000]))
+    texts = [recognizer(kind).transcribe(part).text for part in (speech(), speech()[:3000])]
+    assert [result.text for result in one.transcribe_batch([speech(), speech()[:3000]])] == texts
+    with pytest.raises(RecipeError, match="cannot be told apart from its audio part"):
+        one.features(speech(), "dense_3")
 
 
 def test_raw_scores_become_probabilities():
