@@ -54,7 +54,7 @@ def test_commands_of_the_recipe_parse(capsys):
     found = [words for page in PAGES for words in commands(page) if words[0] == "deepspeech-recipe"]
     assert len(found) >= 3
     for words in found:
-        parser.parse_args(words[1:])
+        parser.parse_args(words[1 : words.index(">") if ">" in words else None])
 
 
 def mo_commands() -> list[tuple[str, ...]]:
