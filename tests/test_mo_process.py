@@ -14,7 +14,8 @@ from tests.reference import run_chunks as run_tensorflow
 
 pytestmark = [pytest.mark.requires_mo, pytest.mark.requires_tf]
 
-HALF_WEIGHTS = 1e-3  # mo's default compresses weights to FP16
+# mo's default compresses weights to FP16; measured 1.3e-3 of the largest value.
+HALF_WEIGHTS = 1.5e-3
 
 
 @pytest.mark.parametrize("version", VERSIONS)
