@@ -5,7 +5,11 @@ from deepspeech_recipe.ov_api import rebuild
 
 def drop_unused_outputs(model):
     """Removes every Result that reads an LSTMSequence itself: outputs of the model read what is squeezed from it."""
-    results = [
-        result for result in model.get_results() if result.input_value(0).get_node().get_type_name() != "LSTMSequence"
-    ]
-    return rebuild(model, results=results)
+    kept = []
+    for result in model.get_results():
+        source = result.input_value(0)
+        if source.get_node().get_type_name() == "LSTMSequence":
+            source.get_tensor().set_names(set())  # MO named each of them after the node
+        else:
+            kept.append(result)
+    return rebuild(model, results=kept)
