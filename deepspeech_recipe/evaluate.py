@@ -114,7 +114,7 @@ def _score(found: Sequence) -> Score:
     try:
         import jiwer
     except ImportError:
-        raise RecipeError("Error rates need jiwer: pip install 'deepspeech-recipe[eval]'.") from None
+        raise RecipeError("Error rates need jiwer: pip install jiwer.") from None
     said = [clip.transcript for clip, *_ in found]
     heard = [" ".join(text.split()) for _, text, *_ in found]
     words, letters = sum(len(text.split()) for text in said), sum(map(len, said))

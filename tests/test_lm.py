@@ -263,7 +263,7 @@ def test_frames_of_another_model():
 
 def test_without_flashlight(monkeypatch):
     monkeypatch.setitem(sys.modules, "flashlight.lib.text", None)
-    with pytest.raises(RecipeError, match=r"pip install 'deepspeech-recipe\[lm\]'"):
+    with pytest.raises(RecipeError, match=r"pip install flashlight-text"):
         Beam(5).for_model(LABELS).start()
 
 

@@ -196,7 +196,7 @@ def test_without_the_package_the_remedy_is_named(monkeypatch):
         return real(name, *args)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(RecipeError, match=r"plain/int8\.tflite: .*pip install deepspeech-recipe\[tflite\]"):
+    with pytest.raises(RecipeError, match=r"plain/int8\.tflite: .*pip install tflite"):
         open_model(EXPORTER / "plain" / "int8.tflite")
 
 

@@ -14,7 +14,7 @@ from deepspeech_recipe.runtime.cut_off import check_complete
 from deepspeech_recipe.runtime.samples import as_samples
 
 _BLOCK = 2**16
-_INSTALL = "pip install 'deepspeech-recipe[audio]'"
+_INSTALL = "pip install soundfile soxr"
 
 
 def read_audio(path: str | os.PathLike, sample_rate: int, note: Callable[[str], None] | None = None) -> np.ndarray:

@@ -28,7 +28,7 @@ def microphone(sample_rate: int) -> Iterator[np.ndarray]:
     try:
         import sounddevice
     except ImportError:
-        raise RecipeError("The microphone needs sounddevice: pip install 'deepspeech-recipe[mic]'.") from None
+        raise RecipeError("The microphone needs sounddevice: pip install sounddevice.") from None
     except OSError as error:
         raise RecipeError(f"The microphone needs the PortAudio library ({error}).") from None
     blocks: queue.Queue = queue.Queue()

@@ -1,4 +1,4 @@
-"""Beam search decoding by flashlight-text (`pip install 'deepspeech-recipe[lm]'`), with and without a language model.
+"""Beam search decoding by flashlight-text (`pip install flashlight-text`), with and without a language model.
 
 Scores are those of DeepSpeech's decoder: log P(audio) + alpha · ln P(words) + beta · number of words, summed over
 all paths of a text. Words are those of the scorer; several spaces count as one. See `greedy` for what a decoder is.
@@ -28,7 +28,7 @@ def _flashlight():
         from flashlight.lib.text.decoder import kenlm
     except ImportError:
         raise RecipeError(
-            "Beam search needs flashlight-text (Python 3.12 or older): pip install 'deepspeech-recipe[lm]'."
+            "Beam search needs flashlight-text (Python 3.12 or older): pip install flashlight-text."
         ) from None
     return decoder, dictionary, kenlm
 

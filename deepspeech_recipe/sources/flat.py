@@ -178,9 +178,7 @@ def open_flat(path: Path) -> Iterator[FlatModel]:
     try:
         import tflite
     except ImportError:
-        raise RecipeError(
-            f"{path}: reading .tflite files needs the package 'tflite': pip install deepspeech-recipe[tflite]"
-        ) from None
+        raise RecipeError(f"{path}: reading .tflite files needs the package 'tflite': pip install tflite") from None
     with reading(path):
         data = path.read_bytes()
     try:

@@ -18,7 +18,7 @@ def plotter():
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError:
-        raise RecipeError("--plot needs matplotlib: pip install 'deepspeech-recipe[plot]'") from None
+        raise RecipeError("--plot needs matplotlib: pip install matplotlib") from None
 
     def draw(comparisons: list[Comparison], limit: float, path) -> None:
         shown = comparisons[:_MOST_PANELS]
