@@ -5,8 +5,6 @@ Works for any recurrent cell: it is told which tensor is the initial state and w
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
 
@@ -93,12 +91,3 @@ def _assignments(view: GraphView, variable: Node, new: tuple[Tensor, ...], what:
 def _is_constant(view: GraphView, tensor: Tensor) -> bool:
     node = view.source_node(tensor)
     return node is not None and node.op in ("Const", "Fill", "ZerosLike")
-
-
-def reset_value(view: GraphView, state: State) -> np.ndarray | None:
-    """What a variable is reset to, or None where the graph does not say."""
-    for name in state.reset:
-        value = view.value(view.nodes[name].inputs[1])
-        if value is not None:
-            return value
-    return None

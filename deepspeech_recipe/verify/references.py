@@ -61,6 +61,13 @@ def _feeds(original: Original, windows, lengths, state) -> dict:
     return feeds
 
 
+def _reset(original: Original) -> str:
+    """The node that begins the state variables."""
+    if original.reset is None:
+        raise RecipeError("The graph does not say how its state variables begin (no initialize_state).")
+    return original.reset
+
+
 class Numpy:
     """Every release's graph in plain numpy and float64."""
 
@@ -72,9 +79,7 @@ class Numpy:
     def start(self):
         original = self._original
         if original.keeps_state:
-            if original.reset is None:
-                raise RecipeError("The graph does not say how its state variables begin (no initialize_state).")
-            self._graph.run_node(original.reset)
+            self._graph.run_node(_reset(original))
             self._state = tuple(self._graph.variable(state.node) for state in (original.state_c, original.state_h))
         else:
             self._state = _zeros(original)
@@ -117,9 +122,7 @@ class TensorFlow:
     def start(self):
         original = self._original
         if original.keeps_state:
-            if original.reset is None:
-                raise RecipeError("The graph does not say how its state variables begin (no initialize_state).")
-            self._session.run(original.reset)
+            self._session.run(_reset(original))
             self._state = self._variables()
         else:
             self._state = _zeros(original)

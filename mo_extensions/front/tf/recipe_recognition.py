@@ -36,4 +36,4 @@ class RecipeRecognition(FrontReplacementPattern):
         try:
             mo_plugin.prepare(graph, {op.op: op for op in (RecipeLSTM, RecipeSplitTime)})
         except RecipeError as refusal:
-            raise Error(str(refusal).replace("{", "{{").replace("}", "}}")) from None
+            raise Error(str(refusal)) from None
