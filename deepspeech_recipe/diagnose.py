@@ -95,7 +95,7 @@ def diagnose(model: str | os.PathLike | Source, ir, *, audio=(), device: str = "
     for recording in recordings:
         mfccs = reference.features(flushed(recording.samples, *original.audio[1:]))
         cases.append((recording.name, recording.samples, windows_of(mfccs, original.window_frames)))
-    compare = _by_samples if converted.takes == "samples" else _by_windows
+    compare = _by_samples if converted.takes != "windows" else _by_windows
     worst: dict[str, Stage] = {}
     for name, samples, windows in cases:
         for chunk, begin, expected, found in compare(original, reference, converted, traced, samples, windows):
@@ -149,7 +149,7 @@ def _by_samples(original: Original, reference, converted: Converted, traced: Tra
     feeds = {"samples": np.repeat(samples[None], batch, 0)}
     if converted.lengths:
         feeds[converted.lengths] = np.full(batch, len(samples))
-    if converted.streaming:
+    if converted.takes == "stream":
         feeds["end_of_stream"] = np.array(True)
     traced.start([None, None])
     expected = _join([whole_trace] * batch, original)

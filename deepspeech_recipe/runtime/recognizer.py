@@ -9,11 +9,12 @@ import numpy as np
 from deepspeech_recipe.alphabet import read_alphabet
 from deepspeech_recipe.errors import RecipeError, Refusal
 from deepspeech_recipe.ir_file import read_ir
+from deepspeech_recipe.ir_form import compile_model
 from deepspeech_recipe.runtime import batch, frame_features
 from deepspeech_recipe.runtime.chain import Chain
 from deepspeech_recipe.runtime.detach import detach_audio
 from deepspeech_recipe.runtime.greedy import Greedy
-from deepspeech_recipe.runtime.ir import IR, compile_model
+from deepspeech_recipe.runtime.ir import IR
 from deepspeech_recipe.runtime.mfcc_frames import LARGEST_CALL, MfccFrames
 from deepspeech_recipe.runtime.result import Result, Texts
 from deepspeech_recipe.runtime.samples import as_samples
@@ -136,7 +137,7 @@ class Recognizer:
         with self._lock:
             if tensor not in self._compiled:
                 model = self._model(tensor)
-                self._compiled[tensor] = compile_model(model, self._device, self._config, self._whole.name)
+                self._compiled[tensor] = compile_model(model, self._device, self._whole.name, self._config)
             return self._compiled[tensor]
 
     def _model(self, tensor: str):

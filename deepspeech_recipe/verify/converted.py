@@ -1,75 +1,37 @@
 """The IR under test: what kind it is, and how it is run over whole sequences."""
 
 import math
-from pathlib import Path
 
 import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.ir_file import read_ir
-from deepspeech_recipe.ov_api import ov
-from deepspeech_recipe.passes.metadata import read_metadata
-from deepspeech_recipe.passes.names import STATE_PAIRS, both_forms, find
+from deepspeech_recipe.ir_form import IRForm, compile_model, size_of
+from deepspeech_recipe.passes.names import STATE_PAIRS
 from deepspeech_recipe.verify.chain import Run
 from deepspeech_recipe.verify.original import Original, probabilities
 from deepspeech_recipe.verify.weights import weights_format
 
 
-class Converted:
-    """An IR and its compiled form.
-
-    steps, batch: None where dynamic; both None for steps of IRs that take samples. state: 'external', 'internal'
-    or 'none'. takes: 'windows' or 'samples'; streaming: samples in blocks, the state inside.
-    lengths: the name of an input of lengths, or None. head: what `logits` is.
-    """
+class Converted(IRForm):
+    """An IR and its compiled form."""
 
     def __init__(self, ir, device: str = "CPU"):
-        self.name = "the model" if isinstance(ir, ov.Model) else str(ir)
-        self._path = None if isinstance(ir, ov.Model) else Path(ir)
-        self.model = ir if self._path is None else read_ir(self._path)
-        self.metadata = read_metadata(self.model)
+        super().__init__(ir, "the model")
         self.device = device
-        self.head = self.metadata.get("head", "probabilities")
         self.weights = weights_format(self.model)
-        self._find_form()
         self._request = None
-
-    def input(self, name: str):
-        return find(self.model.inputs, both_forms(name))
-
-    def output(self, name: str):
-        return find(self.model.outputs, both_forms(name))
-
-    def _find_form(self) -> None:
-        logits = self.output("logits")
-        main = self.input("samples") or self.input("input_node")
-        if logits is None or main is None:
-            raise RecipeError(
-                f"{self.name}: has no input 'input_node' or 'samples', or no output 'logits': it is a part of a model. "
-                "Give the IR of the acoustic model"
-            )
-        self.takes = "windows" if self.input("samples") is None else "samples"
-        self.streaming = self.input("end_of_stream") is not None
-        self.lengths = next((name for name in ("lengths", "sample_lengths") if self.input(name)), None)
-        shape = main.get_partial_shape()
-        self.batch = _size(shape[0])
-        self.steps = _size(shape[1]) if self.takes == "windows" else None
-        self.classes = _size(logits.get_partial_shape()[2])
-        named = [name for name in STATE_PAIRS if self.input(name) is not None]
-        if len(named) == 1 or any(self.output(STATE_PAIRS[name]) is None for name in named):
-            raise RecipeError(f"{self.name}: has some of the state inputs and outputs, but not all. Convert it again")
-        self.state = "external" if named else "internal" if self.model.get_sinks() else "none"
 
     def check_against(self, original: Original) -> None:
         """Raises RecipeError where the two cannot be the same model."""
         pairs = [("classes", self.classes, _classes(original))]
         if self.takes == "windows":
             shape = self.input("input_node").get_partial_shape()
-            pairs += [("window frames", _size(shape[2]), original.window_frames)]
-            pairs += [("features", _size(shape[3]), original.n_input)]
+            pairs += [("window frames", size_of(shape[2]), original.window_frames)]
+            pairs += [("features", size_of(shape[3]), original.n_input)]
         if self.state == "external":
             shape = self.input("previous_state_c").get_partial_shape()
-            pairs += [("state", _size(shape[1]), original.hidden_size if original.has_state else None)]
+            pairs += [("state", size_of(shape[1]), original.hidden_size if original.has_state else None)]
         elif self.metadata.get("hidden_size") and original.has_state:
             pairs += [("state", self.metadata["hidden_size"], original.hidden_size)]
         for what, ours, theirs in pairs:
@@ -78,7 +40,7 @@ class Converted:
                     f"{self.name}: is not made of {original.source.path}: {what} {ours} in the IR, "
                     f"{theirs} in the model"
                 )
-        if self.takes == "samples" and original.audio is None:
+        if self.takes != "windows" and original.audio is None:
             raise RecipeError(
                 f"{self.name}: takes samples, but {original.source.path} has no feature part: it is another model"
             )
@@ -93,8 +55,8 @@ class Converted:
     @property
     def form(self) -> str:
         """State, sizes and lengths, for a person."""
-        if self.takes == "samples":
-            words = ["samples in blocks" if self.streaming else "samples of whole utterances"]
+        if self.takes != "windows":
+            words = ["samples in blocks" if self.takes == "stream" else "samples of whole utterances"]
         else:
             words = [f"state {self.state}", f"T {self.steps or 'dynamic'}"]
         words += [f"batch {self.batch or 'dynamic'}", f"head {self.head}"]
@@ -105,29 +67,18 @@ class Converted:
 
         Raises RecipeError where the metadata speaks of one and there is none.
         """
-        if self._path is None:
+        if self.path is None:
             return None
-        path = self._path.with_suffix(".audio.xml")
+        path = self.path.with_suffix(".audio.xml")
         if not path.exists():
             if self.metadata.get("audio") == "separate":
-                raise RecipeError(f"{path}: the feature model is missing. Keep it beside {self._path.name}")
+                raise RecipeError(f"{path}: the feature model is missing. Keep it beside {self.path.name}")
             return None
         return read_ir(path)
 
     def compile(self, model=None):
         """Compiles for the device, in float32 where it lets one choose."""
-        core = ov.Core()
-        config = {}
-        try:
-            if "INFERENCE_PRECISION_HINT" in core.get_property(self.device, "SUPPORTED_PROPERTIES"):
-                config["INFERENCE_PRECISION_HINT"] = "f32"
-            return core.compile_model(self.model if model is None else model, self.device, config)
-        except RuntimeError as error:
-            lines = [line for line in str(error).splitlines() if line.strip()]
-            raise RecipeError(
-                f"{self.name}: does not compile for {self.device}: {lines[-1] if lines else error}. "
-                f"Devices here: {', '.join(core.available_devices)}"
-            ) from None
+        return compile_model(self.model if model is None else model, self.device, self.name)
 
     def request(self):
         """The one request all utterances go through, as in a program: `reset_state()` must separate them."""
@@ -200,10 +151,6 @@ class Converted:
 
     def _value(self, request, name: str) -> np.ndarray:
         return request.get_tensor(self.output(name).get_any_name()).data.copy()
-
-
-def _size(dimension) -> int | None:
-    return dimension.get_length() if dimension.is_static else None
 
 
 def _classes(original: Original) -> int | None:
