@@ -6,11 +6,14 @@ from functools import cache
 import numpy as np
 
 from deepspeech_recipe.audio import reference
-from deepspeech_recipe.ov_api import ov
+from deepspeech_recipe.ov_api import opset, ov, rebuild
 from deepspeech_recipe.passes.attach_audio import attach_audio, feature_model
 from deepspeech_recipe.passes.contract import STATE_PAIRS
+from deepspeech_recipe.passes.fast_recurrence import fast_recurrence
 from deepspeech_recipe.passes.internal_state import internal_state
+from deepspeech_recipe.passes.lengths import lengths_input
 from deepspeech_recipe.passes.metadata import read_metadata, write_metadata
+from deepspeech_recipe.passes.names import find
 from deepspeech_recipe.passes.streaming import streaming_model
 from deepspeech_recipe.runtime import Recognizer
 from tests.acoustic_model import CLASSES, HIDDEN, acoustic_model
@@ -32,6 +35,16 @@ KINDS = {
     "attached, lengths": {"audio": True, "lengths": True},
     "attached, lengths, batch 3": {"audio": True, "lengths": True, "batch": 3},
     "streaming": {"streaming": True},
+    "no state": {"batch": 1, "state": "none"},
+    "no state, 5 steps": {"batch": 1, "steps": 5, "state": "none", "recurrence": "fp32"},
+    # The LSTMSequence replaced by a loop.
+    "windows, int8": {"recurrence": "int8"},
+    "windows, lengths, loop": {"gate": True, "recurrence": "fp32"},
+    "internal state, int8": {"batch": 1, "steps": 16, "state": "internal", "recurrence": "int8"},
+    "attached, int8": {"audio": True, "recurrence": "int8"},
+    "attached, lengths, loop": {"audio": True, "gate": True, "recurrence": "fp32"},
+    "attached, lengths, batch 3, int8": {"audio": True, "gate": True, "batch": 3, "recurrence": "int8"},
+    "streaming, int8": {"streaming": True, "recurrence": "int8"},
 }
 
 
@@ -39,8 +52,11 @@ def model(kind: str, audio=AUDIO, **metadata):
     """An ov.Model of one of KINDS."""
     options = dict(KINDS[kind])
     state, attached = options.pop("state", "external"), options.pop("audio", False)
-    streaming = options.pop("streaming", False)
+    streaming, gate = options.pop("streaming", False), options.pop("gate", False)
+    recurrence = options.pop("recurrence", None)
     found = acoustic_model(audio.dct_coefficient_count, CONTEXT, **options)
+    if gate:
+        found = lengths_input(found)
     facts = {
         "audio": "none", "state": state, "head": "probabilities", "n_context": CONTEXT, "classes": CLASSES,
         "n_input": audio.dct_coefficient_count, "features": asdict(audio), "sample_rate": audio.sample_rate,
@@ -49,9 +65,29 @@ def model(kind: str, audio=AUDIO, **metadata):
     write_metadata(found, facts | metadata)
     if state == "internal":
         found = internal_state(found, STATE_PAIRS)
+    if state == "none":
+        found = _without_state(found)
     if streaming:
-        return streaming_model(found, audio, CONTEXT)
-    return attach_audio(found, audio, CONTEXT) if attached else found
+        found = streaming_model(found, audio, CONTEXT)
+    if attached:
+        found = attach_audio(found, audio, CONTEXT)
+    return found if recurrence is None else fast_recurrence(found, weights=recurrence)
+
+
+def _without_state(found):
+    """As of a graph that begins every call at zeros."""
+    for name in STATE_PAIRS:
+        port = find(found.inputs, {name})
+        for reader in port.get_target_inputs():
+            reader.replace_source_output(opset.constant(np.zeros(port.get_shape(), np.float32)).output(0))
+    results = [each for each in found.get_results() if "logits" in each.output(0).get_names()]
+    parameters = [each for each in found.get_parameters() if each.get_friendly_name() not in STATE_PAIRS]
+    return rebuild(found, results=results, parameters=parameters)
+
+
+def rounded(kind: str) -> bool:
+    """Whether the weights of the recurrence are."""
+    return KINDS[kind].get("recurrence") == "int8"
 
 
 @cache
@@ -70,17 +106,22 @@ def write_separate(folder, name: str = "m"):
 
 
 @cache
-def _acoustic(name: str):
+def _acoustic(name: str, int8: bool):
     found = acoustic_model(SETTINGS[name].dct_coefficient_count, CONTEXT)
+    if int8:
+        fast_recurrence(found, weights="int8")
     return ov.Core().compile_model(found, "CPU", {"INFERENCE_PRECISION_HINT": "f32", **ONE_THREAD})
 
 
-def expected(samples, name: str = "16 kHz") -> np.ndarray:
-    """Samples `[N]` → probabilities `[frames, classes]`: features in numpy, the acoustic model in one call."""
+def expected(samples, name: str = "16 kHz", int8: bool = False) -> np.ndarray:
+    """Samples `[N]` → probabilities `[frames, classes]`: features in numpy, the acoustic model in one call.
+
+    int8: with the recurrent weights rounded.
+    """
     windows = reference.context_windows(reference.client_mfccs(samples, SETTINGS[name]), CONTEXT)[None]
     zero = np.zeros((1, HIDDEN), np.float32)
     feeds = {"input_node": windows, "previous_state_c": zero, "previous_state_h": zero}
-    return _acoustic(name)(feeds)["logits"][:, 0]
+    return _acoustic(name, int8)(feeds)["logits"][:, 0]
 
 
 @cache

@@ -19,7 +19,7 @@ from deepspeech_recipe.runtime.chain import Chain
 from tests import runtime_models
 from tests.acoustic_model import CLASSES
 from tests.audio_signals import SETTINGS
-from tests.runtime_models import AUDIO, KINDS, ONE_THREAD, expected, recognizer, speech
+from tests.runtime_models import AUDIO, KINDS, ONE_THREAD, expected, recognizer, rounded, speech
 
 # Measured: 5e-7 (attached audio, f32).
 TOLERANCE = 2e-6
@@ -49,7 +49,7 @@ def test_every_kind_of_ir_computes_the_same(kind):
         samples = speech()[:count]
         found = recognizer(kind).features(samples)
         assert len(found) == client_frame_count(count, AUDIO)
-        same(found, expected(samples))
+        same(found, expected(samples, int8=rounded(kind)))
 
 
 @pytest.mark.parametrize("name", ["8 kHz", "window 400", "gaps between windows"])
@@ -77,7 +77,7 @@ def test_the_feature_model_beside_the_ir_is_used(tmp_path, monkeypatch):
 def test_any_blocks(kind, sizes, wait):
     samples = speech()[: 3000 + 7 * sum(sizes) % 9000]
     blocks = [*np.split(samples, np.minimum(np.cumsum(sizes, dtype=int), len(samples))), samples[:0]]
-    same(probabilities(recognizer(kind).session(wait), blocks), expected(samples))
+    same(probabilities(recognizer(kind).session(wait), blocks), expected(samples, int8=rounded(kind)))
 
 
 def test_the_block_may_be_written_to_after_feeding():
@@ -89,7 +89,7 @@ def test_the_block_may_be_written_to_after_feeding():
     same(np.concatenate([*found, *stream.finish()]), expected(speech()[:6000]))
 
 
-@pytest.mark.parametrize("kind", ["windows, 16 steps", "internal state", "attached", "streaming"])
+@pytest.mark.parametrize("kind", ["windows, 16 steps", "internal state", "attached, lengths, loop", "streaming"])
 def test_interleaved_streams_and_reset(kind):
     # Each stream begins elsewhere; the last one hears other audio first and is reset.
     parts = [speech()[at : at + 7000] for at in (0, 2000, 9000)]
@@ -161,7 +161,7 @@ def test_long_audio_goes_through_in_chunks(monkeypatch):
     call = Chain._call
     monkeypatch.setattr(Chain, "_call", lambda self, windows: calls.append(windows.shape[1]) or call(self, windows))
     minute = np.resize(speech(), 60 * 16000)
-    for kind in ("windows, open", "attached"):
+    for kind in ("windows, open", "attached", "attached, int8", "attached, lengths, loop"):
         calls.clear()
         recognizer(kind).transcribe(minute)
         # The first call waits for the context to come, the last one brings the context of the end.
@@ -186,8 +186,8 @@ def test_the_network_runs_once_for_sixteen_frames(monkeypatch):
 
 @pytest.mark.parametrize("kind", ["attached", "attached, batch 2", "attached, lengths", "attached, lengths, batch 3"])
 def test_whole_utterances_where_the_audio_part_stays(kind, monkeypatch):
-    """As for another recurrence than an LSTMSequence."""
-    monkeypatch.setattr("deepspeech_recipe.runtime.recognizer.detach_audio", lambda *arguments: None)
+    """As where more than one recurrence is in it."""
+    monkeypatch.setattr("deepspeech_recipe.runtime.recognizer.chunked_form", lambda *arguments: None)
     one = Recognizer(runtime_models.model(kind), config=ONE_THREAD)
     same(probabilities(one.session(16), np.split(speech()[:9000], [0, 1, 4000])), expected(speech()[:9000]))
     texts = [recognizer(kind).transcribe(part).text for part in (speech(), speech()[:3000])]

@@ -1,42 +1,76 @@
-"""The acoustic model inside an IR with attached audio, so that long audio can go through it in chunks."""
+"""The acoustic model inside an IR that takes whole utterances, so that long audio can go through it in chunks."""
 
 import numpy as np
 
 from deepspeech_recipe.ov_api import opset, ov, rebuild
 from deepspeech_recipe.passes.names import both_forms, find
 
-_HIDDEN, _CELL = 1, 2  # LSTMSequence: inputs, and outputs too
+_RECURRENCES = ("LSTMSequence", "TensorIterator", "Loop")
+_STATES = "hc"  # which of a loop's states is which is not told, and makes no difference to who feeds them back
 
 
-def detach_audio(model, window_shape: tuple[int, int]):
-    """`samples` → `logits` of whole utterances ⇒ `input_node`, states → `logits`, new states. Returns a new model.
+def chunked_form(model, window_shape: tuple[int, int]):
+    """A model without state tensors ⇒ `input_node`, states → `logits`, new states. Returns a new model.
 
-    window_shape: frames and features of a window. None where the model does not have the form that
-    `passes.attach_audio` gives it. An input `sample_lengths` stays: a large number makes every frame count.
+    model: its recurrence begins at zeros in every call. An audio part is taken off; an input `sample_lengths` stays:
+    a large number makes every frame count. window_shape: frames and features of a window.
+    None where there is not one recurrence, forward and with two states, behind windows of that shape.
     """
     model = model.clone()
+    samples = find(model.inputs, both_forms("samples"))
     windows = next(filter(lambda port: _is_windows(port, window_shape), _ports(model)), None)
-    lstms = [node for node in model.get_ops() if node.get_type_name() == "LSTMSequence"]
-    if windows is None or len(lstms) != 1 or model.get_sinks():
+    recurrences = [node for node in model.get_ops() if node.get_type_name() in _RECURRENCES]
+    if windows is None or len(recurrences) != 1 or model.get_sinks():
         return None
-    shape = windows.get_partial_shape()
-    parameters = [_parameter("input_node", shape)]
-    for reader in windows.get_target_inputs():
-        reader.replace_source_output(parameters[0].output(0))
-    results = list(model.get_results())
-    for port, kind in ((_CELL, "c"), (_HIDDEN, "h")):
-        size = lstms[0].get_attributes()["hidden_size"]
-        state = _parameter(f"previous_state_{kind}", ov.PartialShape([shape[0], size]))
-        lstms[0].input(port).replace_source_output(opset.unsqueeze(state, np.int64([1])).output(0))
-        result = opset.result(opset.squeeze(lstms[0].output(port), np.int64([1])))
-        result.output(0).get_tensor().set_names(both_forms(f"new_state_{kind}"))
+    states = _carried(recurrences[0])
+    if len(states) != len(_STATES):
+        return None
+    parameters, results = list(model.get_parameters()), list(model.get_results())
+    if samples is not None:
+        gone = samples.get_node().get_friendly_name()
+        cut = _parameter("input_node", windows.get_partial_shape())
+        for reader in windows.get_target_inputs():
+            reader.replace_source_output(cut.output(0))
+        parameters = [cut, *(each for each in parameters if each.get_friendly_name() != gone)]
+    batch = windows.get_partial_shape()[0]
+    for kind, (begin, end) in zip(_STATES, states, strict=True):
+        state, result = _exposed(kind, begin, end, batch)
         parameters.append(state)
         results.append(result)
-    samples = find(model.inputs, both_forms("samples")).get_node().get_friendly_name()
-    parameters += [each for each in model.get_parameters() if each.get_friendly_name() != samples]
     model = rebuild(model, results=results, parameters=parameters)
     model.validate_nodes_and_infer_types()
     return model
+
+
+def _carried(node) -> list[tuple]:
+    """(input that a state begins with, output that it ends with) of each state; none where it runs backwards."""
+    if node.get_type_name() == "LSTMSequence":
+        forward = str(node.get_attributes()["direction"]).lower() == "forward"
+        return [(node.input(port), node.output(port)) for port in (1, 2)] if forward else []
+    inputs = node.get_input_descriptions()
+    if any(getattr(each, "stride", 1) < 0 for each in inputs):
+        return []
+    last = {
+        each.body_value_index: each.output_index
+        for each in node.get_output_descriptions()
+        if getattr(each, "iteration", None) == -1
+    }
+    merged = [each for each in inputs if getattr(each, "body_value_index", None) in last]
+    return [(node.input(each.input_index), node.output(last[each.body_value_index])) for each in merged]
+
+
+def _exposed(kind: str, begin, end, batch):
+    """(parameter [B, H], result [B, H]) of a state, which inside is [B, H] or [B, 1, H]."""
+    shape = begin.get_partial_shape()
+    state = _parameter(f"previous_state_{kind}", ov.PartialShape([batch, shape[-1]]))
+    value, last = state.output(0), end
+    if len(shape) == 3:
+        one = np.int64([1])
+        value, last = opset.unsqueeze(state, one).output(0), opset.squeeze(end, one).output(0)
+    begin.replace_source_output(value)
+    result = opset.result(last)
+    result.output(0).get_tensor().set_names(both_forms(f"new_state_{kind}"))
+    return state, result
 
 
 def _ports(model):

@@ -12,7 +12,7 @@ from deepspeech_recipe.ir_file import read_ir
 from deepspeech_recipe.ir_form import compile_model
 from deepspeech_recipe.runtime import batch, frame_features
 from deepspeech_recipe.runtime.chain import Chain
-from deepspeech_recipe.runtime.detach import detach_audio
+from deepspeech_recipe.runtime.detach import chunked_form
 from deepspeech_recipe.runtime.greedy import Greedy
 from deepspeech_recipe.runtime.ir import IR
 from deepspeech_recipe.runtime.mfcc_frames import LARGEST_CALL, MfccFrames
@@ -157,10 +157,17 @@ class Recognizer:
 
     def _for_chunks(self, ir: IR) -> IR:
         """What audio of any length goes through."""
-        if ir.takes != "utterance":
+        if ir.takes == "stream" or ir.state != "none":
             return ir
-        model = detach_audio(ir.model, (2 * ir.metadata["n_context"] + 1, ir.metadata["n_input"]))
-        return ir if model is None else IR(model, ir.name)
+        model = chunked_form(ir.model, (2 * ir.metadata["n_context"] + 1, ir.metadata["n_input"]))
+        if model is not None:
+            return IR(model, ir.name)
+        if ir.takes == "windows":
+            raise RecipeError(
+                f"{ir.name}: has no state to carry from call to call, and no recurrence that begins at zeros was found "
+                "in it. Convert a graph that has a state, with all its outputs."
+            )
+        return ir
 
     def _check(self, labels) -> None:
         ir = self._whole
