@@ -130,7 +130,7 @@ def convert(
         **known,
     )
     with naming(model):
-        view = GraphView(source.graph.node)
+        view = GraphView.of(source.graph)
         job = _Job(source, view, recognise(view), options, say, [*source.notes, *why])
         options.check_model(source, job.recognition)
         compare = job.model is not None and (_has_tensorflow() if verify is None else verify)

@@ -72,10 +72,10 @@ class Options:
     def _check_general(self, recognition: Recognition) -> None:
         """A graph without a DeepSpeech model gets the general passes, and none of the contract's options."""
         request = self.request
-        if not recognition.lstms:
+        if not recognition.lstms and not recognition.rnns:
             refused = "".join(f" {refusal}" for refusal in recognition.refused)
             raise RecipeError(
-                f"No DeepSpeech model was found ({recognition.why_not}), and no fused LSTM that could be converted."
+                f"No DeepSpeech model was found ({recognition.why_not}), and no LSTM that could be converted."
                 f"{refused} Use OpenVINO's own `ovc` for other models."
             )
         asked = {

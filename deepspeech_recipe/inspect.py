@@ -24,7 +24,7 @@ def inspect(model: str | os.PathLike) -> dict:
 
     source = open_model(model)
     with naming(model):
-        view = GraphView(source.graph.node)
+        view = GraphView.of(source.graph)
         found = recognise(view)
     return {
         "file": {

@@ -78,10 +78,13 @@ def _weight(builder: GraphBuilder, edited: EditedGraph, name: str, value: np.nda
 def _write(builder: GraphBuilder, edited: EditedGraph, node: NewNode) -> None:
     inputs, attributes = list(node.inputs), dict(node.attributes)
     if node.op == RECIPE_LSTM:
+        weights = []
         for letter, value in zip("WRB", attributes.pop("weights"), strict=True):
             _weight(builder, edited, f"{node.name}/{letter}", value)
-            inputs.append(Tensor(f"{node.name}/{letter}"))
-        attributes |= {"steps": attributes["steps"] or 0, "node": node.name}
+            weights.append(Tensor(f"{node.name}/{letter}"))
+        inputs[3:3] = weights
+        attributes |= {"steps": attributes["steps"] or 0, "node": node.name, "lengths": len(inputs) > 6}
+        attributes.setdefault("direction", "forward")
     elif node.op == "Identity":
         attributes["T"] = DType(FLOAT)
     elif node.op == "Placeholder":

@@ -3,16 +3,23 @@
 from openvino.tools.mo.front.common.partial_infer.utils import dynamic_dimension_value, shape_array
 from openvino.tools.mo.front.tf.extractor import create_tf_edge
 from openvino.tools.mo.graph.graph import Graph, Node
+from openvino.tools.mo.ops.elementwise import Add
 from openvino.tools.mo.ops.identity import Identity
 from openvino.tools.mo.ops.parameter import Parameter
 
-from deepspeech_recipe.graphdef.view import GraphView, Tensor
+from deepspeech_recipe.graphdef.view import Function, GraphView, Tensor
 from deepspeech_recipe.rewrite.edits import Edits, NewNode
 
 
 def view_of(graph: Graph) -> GraphView:
     """The recogniser's view of a graph that was just loaded: every node still has its NodeDef."""
-    return GraphView(node["pb"] for _, node in graph.nodes(data=True) if node.get("pb") is not None)
+    nodes = [node["pb"] for _, node in graph.nodes(data=True) if node.get("pb") is not None]
+    functions = {}
+    for name, function in graph.graph.get("library", {}).items():
+        arguments, outputs = ([arg.name for arg in function[key]] for key in ("input_arg", "output_arg"))
+        results = tuple(function["ret"][output] for output in outputs)
+        functions[name] = Function(tuple(arguments), results, tuple(function["node_def"]))
+    return GraphView(nodes, functions)
 
 
 def apply_edits(graph: Graph, edits: Edits, operations: dict) -> None:
@@ -34,6 +41,16 @@ def apply_edits(graph: Graph, edits: Edits, operations: dict) -> None:
     for node in edits.add:
         if node.op == "Identity":
             _keep_name_as_output(graph, node.name)
+
+
+def exchange_terms(graph: Graph, name: str) -> None:
+    """W · x + b → b + W · x for a vector b: MO's own pattern of an LSTM cell knows the one order only."""
+    node = Node(graph, name)
+    if node.soft_get("type") == "BiasAdd":
+        Add.update_node_stat(node, {"data_type": node.soft_get("data_type", None)})
+    for _, _, attributes in graph.in_edges(name, data=True):
+        if "in" in attributes:
+            attributes["in"] = 1 - attributes["in"]
 
 
 def _fill(graph: Graph, node: NewNode, operations: dict) -> None:

@@ -11,6 +11,7 @@ from openvino.frontend.tensorflow import ConversionExtension
 from deepspeech_recipe.converters.graphdef_edits import WEIGHT
 from deepspeech_recipe.errors import RecipeError, Refusal
 from deepspeech_recipe.ov_api import opset
+from deepspeech_recipe.passes.gate import outputs_at_lengths
 from deepspeech_recipe.rewrite.edits import RECIPE_LSTM, SPLIT_TIME
 
 _TIME_AND_BATCH = np.int64([1, 0, 2])
@@ -35,8 +36,8 @@ class Translators:
         return [opset.constant(self._weights[context.get_attribute("index")], shared_memory=True).output(0)]
 
     def _lstm(self, context):
-        """RecipeLSTM → Transpose → LSTMSequence → Squeeze → Transpose. Every step counts: the sequence lengths
-        are T for each row, taken from the input's shape, so T and B stay free."""
+        """RecipeLSTM → Transpose → LSTMSequence → Squeeze → Transpose. The sequence lengths are T for each row, taken
+        from the input's shape, so T and B stay free; rows that stop earlier are `passes.gate`'s work."""
         x, hidden, cell, *weights = (context.get_input(port) for port in range(6))
         self._check_steps(context, x)
         sequence = opset.transpose(x, _TIME_AND_BATCH)
@@ -49,9 +50,12 @@ class Translators:
             opset.broadcast(_sizes(shape, [1]), _sizes(shape, [0])),
             *weights,
             context.get_attribute("hidden_size"),
-            "forward",
+            context.get_attribute("direction"),
         )
-        states, last_hidden, last_cell = (opset.squeeze(output, one) for output in lstm.outputs())
+        outputs = lstm.outputs()
+        if context.get_attribute("lengths"):
+            outputs = outputs_at_lengths(lstm, opset.convert(context.get_input(6), "i64"))
+        states, last_hidden, last_cell = (opset.squeeze(output, one) for output in outputs)
         return [opset.transpose(states, _TIME_AND_BATCH).output(0), last_hidden.output(0), last_cell.output(0)]
 
     def _check_steps(self, context, x) -> None:

@@ -4,7 +4,7 @@ It is built from NodeDefs, this project's or TensorFlow's own (Model Optimizer k
 both have the same fields.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import NamedTuple
 
@@ -27,6 +27,14 @@ class Tensor(NamedTuple):
         """'a' and 'a:0' are the first output of a."""
         node, colon, port = text.rpartition(":")
         return cls(node, int(port)) if colon and port.isdigit() else cls(text)
+
+
+class Function(NamedTuple):
+    """A function of a graph's library: names of its arguments, references of what it returns, its NodeDefs."""
+
+    arguments: tuple[str, ...]
+    results: tuple[str, ...]
+    nodes: tuple
 
 
 class Node:
@@ -61,15 +69,38 @@ class Node:
             return [item for field in ("s", "i", "f", "b", "type") for item in getattr(value.list, field)]
         return default if kind is None else getattr(value, kind)
 
+    def function(self, name: str) -> str:
+        """The name of the function that the attribute refers to; '' without one."""
+        return self._pb.attr[name].func.name if name in self._pb.attr else ""
+
 
 class GraphView:
-    """The nodes of a graph by name, their consumers, and their constant values."""
+    """The nodes of a graph by name, their consumers, and their constant values.
 
-    # Ops that pass their first input on unchanged.
-    TRANSPARENT = frozenset({"Identity", "StopGradient", "PreventGradient", "Snapshot", "CheckNumerics"})
+    functions: those of the graph's library by name; they are no part of the graph itself.
+    """
 
-    def __init__(self, nodes: Iterable):
+    # Ops that pass their first input on unchanged; ReadVariableOp: the value of a variable.
+    TRANSPARENT = frozenset(
+        {"Identity", "StopGradient", "PreventGradient", "Snapshot", "CheckNumerics", "ReadVariableOp"}
+    )
+
+    def __init__(self, nodes: Iterable, functions: Mapping[str, Function] | None = None):
         self.nodes: dict[str, Node] = {pb.name: Node(pb) for pb in nodes}
+        self.functions = functions or {}
+
+    @classmethod
+    def of(cls, graph) -> "GraphView":
+        """The view of a GraphDef and its library."""
+        functions = {}
+        for function in graph.library.function:
+            signature = function.signature
+            functions[signature.name] = Function(
+                tuple(arg.name for arg in signature.input_arg),
+                tuple(function.ret[arg.name] for arg in signature.output_arg),
+                tuple(function.node_def),
+            )
+        return cls(graph.node, functions)
 
     def of_op(self, *ops: str) -> list[Node]:
         return [node for node in self.nodes.values() if node.op in ops]
@@ -88,6 +119,10 @@ class GraphView:
 
     def producer(self, tensor: Tensor) -> Node | None:
         return self.nodes.get(tensor.node)
+
+    def is_read(self, node: Node) -> bool:
+        """Whether any node reads an output of this one."""
+        return bool(self._consumers_by_node.get(node.name))
 
     def source(self, tensor: Tensor) -> Tensor:
         """Where the values come from: the tensor behind all transparent ops."""

@@ -24,13 +24,31 @@ def only_lstm(model, what: str):
     return lstms[0]
 
 
+def gate_sequence(model, name: str) -> None:
+    """Makes the LSTMSequence of that name stop at the sequence lengths it has, which is more than OpenVINO's CPU
+    plugin does with them."""
+    for node in model.get_ordered_ops():
+        if node.get_type_name() == "LSTMSequence" and node.get_friendly_name() == name:
+            stop_at_lengths(node, node.input_value(_LENGTHS))
+
+
 def stop_at_lengths(lstm, lengths) -> None:
-    """Makes row b of the sequence consume its first lengths[b] steps; the readers of `lstm` get the new outputs.
+    """Makes row b of the sequence consume its first lengths[b] steps; the readers of `lstm` get the new outputs,
+    those of `outputs_at_lengths`. Raises RecipeError where the weights are compressed."""
+    for old, new in zip(lstm.outputs(), outputs_at_lengths(lstm, lengths), strict=True):
+        for reader in old.get_target_inputs():
+            reader.replace_source_output(new)
+
+
+def outputs_at_lengths(lstm, lengths) -> tuple:
+    """The outputs of an LSTMSequence in which row b consumes its first lengths[b] steps.
 
     lengths: i64 [B]; below 0 counts as 0, above T as T. Hidden states past the length are zeros, and the last states
-    those at the length: the initial ones, unchanged, where it is 0. T must be at least 1.
+    those at the length: the initial ones, unchanged, where it is 0. T must be at least 1. A sequence that runs
+    backwards comes to the steps past the length first, so its initial states must be zeros, which pass them unchanged.
     Raises RecipeError where the weights are compressed.
     """
+    direction, lengths_given = lstm.get_attributes()["direction"], lengths
     sequence = lstm.input_value(_SEQUENCE)
     steps = _size(sequence, 1)
     lengths = opset.unsqueeze(opset.minimum(opset.maximum(lengths, np.int64(0)), steps), np.int64([1]))
@@ -44,28 +62,28 @@ def stop_at_lengths(lstm, lengths) -> None:
         masked,
         lstm.input_value(_HIDDEN),
         lstm.input_value(_CELL),
-        _all_steps(lstm, masked),
+        _all_steps(lstm, masked, lengths_given),
         _with_pad_feature(lstm.input_value(_W)),
         lstm.input_value(_R),
         lstm.input_value(_B),
         lstm.get_attributes()["hidden_size"],
-        "forward",
+        direction,
     )
     gated.set_friendly_name(lstm.get_friendly_name())
     states = opset.select(opset.unsqueeze(past, np.int64([1])), zero, gated.output(0))
+    if direction == "reverse":
+        return states.output(0), gated.output(1), gated.output(2)
     # [B, 1, T, H] with the initial state in front: a length is the index of its state.
     first = opset.unsqueeze(lstm.input_value(_HIDDEN), np.int64([2]))
     every = opset.squeeze(opset.concat([first, gated.output(0)], 2), np.int64([1]))
     last = opset.gather(every, lengths, np.int64(1), batch_dims=1)
-    for old, new in zip(lstm.outputs(), (states.output(0), last.output(0), gated.output(2)), strict=True):
-        for reader in old.get_target_inputs():
-            reader.replace_source_output(new)
+    return states.output(0), last.output(0), gated.output(2)
 
 
-def _all_steps(lstm, sequence):
+def _all_steps(lstm, sequence, other):
     """The sequence lengths of a sequence that runs all its steps. (Only their form tells that to other passes.)"""
     lengths = lstm.input_value(_LENGTHS)
-    if lengths.get_node().get_type_name() == "Constant":
+    if lengths.get_node().get_type_name() == "Constant" and lengths != other:
         return lengths
     return opset.broadcast(_size(sequence, 1), _size(sequence, 0))
 

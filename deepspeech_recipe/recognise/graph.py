@@ -1,12 +1,14 @@
 """What a graph holds: a DeepSpeech model, other fused LSTMs, or nothing for us to do."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.view import GraphView, Node
 from deepspeech_recipe.recognise.deepspeech import LSTM_OPS, DeepSpeech, looks_like_deepspeech, recognise_deepspeech
+from deepspeech_recipe.recognise.dynamic_rnn import Rnn, recognise_dynamic_rnn
 from deepspeech_recipe.recognise.lstm import CS_PREV, H_PREV, FusedLstm, recognise_lstm
 from deepspeech_recipe.recognise.state import VARIABLE_OPS, State, recognise_state
+from deepspeech_recipe.recognise.while_loop import find_loops
 
 
 @dataclass(frozen=True)
@@ -20,13 +22,15 @@ class StatefulLstm:
 
 @dataclass(frozen=True)
 class Recognition:
-    """deepspeech: the acoustic model, or None and `why_not`. lstms: every fused LSTM that can be converted.
+    """deepspeech: the acoustic model, or None and `why_not`. lstms: every fused LSTM that can be converted;
+    rnns: every loop of LSTM cells that can.
     refused: the reasons for those that cannot."""
 
     deepspeech: DeepSpeech | None
     why_not: str | None
     lstms: tuple[StatefulLstm, ...]
     refused: tuple[Refusal, ...]
+    rnns: tuple[Rnn, ...] = field(default=(), kw_only=True)
 
 
 def recognise(view: GraphView) -> Recognition:
@@ -44,7 +48,19 @@ def recognise(view: GraphView) -> Recognition:
             refused.append(refusal)
         else:
             lstms.append(_with_states(view, lstm))
-    return Recognition(None, why_not, tuple(lstms), tuple(refused))
+    rnns = _rnns(view, refused)
+    return Recognition(None, why_not, tuple(lstms), tuple(refused), rnns=rnns)
+
+
+def _rnns(view: GraphView, refused: list[Refusal]) -> tuple[Rnn, ...]:
+    """The loops of LSTM cells; adds to `refused` the reasons why others are none."""
+    found = []
+    for loop in find_loops(view):
+        try:
+            found.append(recognise_dynamic_rnn(view, loop))
+        except Refusal as refusal:
+            refused.append(refusal)
+    return tuple(found)
 
 
 def _with_states(view: GraphView, lstm: FusedLstm) -> StatefulLstm:

@@ -142,7 +142,7 @@ def _flat_index(view: GraphView, indices: Tensor) -> Tensor | None:
         if multiply is not None and multiply.op == "Mul" and is_range(view, counting):
             # B is a scalar, constant or computed; the lengths are what is left.
             for lengths, batch in (multiply.inputs, multiply.inputs[::-1]):
-                limit = _range_limit(view, counting)
+                limit = range_limit(view, counting)
                 if _same_number(view, batch, limit):
                     return root(view, lengths)
     return None
@@ -162,7 +162,7 @@ def is_range(view: GraphView, tensor: Tensor) -> bool:
     return value is not None and np.array_equal(value, np.arange(value.size))
 
 
-def _range_limit(view: GraphView, tensor: Tensor):
+def range_limit(view: GraphView, tensor: Tensor):
     """B of range(B): a tensor, or a number where the range is a constant."""
     node = _range_node(view, tensor)
     return node.inputs[1] if node is not None else view.value(root(view, tensor)).size

@@ -153,7 +153,7 @@ def _lengths(view: GraphView, node: Node) -> tuple[Tensor | None, int | None]:
         return None, int(steps)
     if producer is not None and producer.op == "Max":
         return root(view, producer.inputs[0]), None
-    if producer is not None and _is_time_length(view, producer, node.inputs[X]):
+    if producer is not None and is_time_length(view, producer, node.inputs[X]):
         return None, None
     raise Refusal(
         "The number of steps is neither the largest length, nor a constant, nor the length of the sequence",
@@ -162,8 +162,8 @@ def _lengths(view: GraphView, node: Node) -> tuple[Tensor | None, int | None]:
     )
 
 
-def _is_time_length(view: GraphView, node: Node, x: Tensor) -> bool:
-    """Shape(x)[0]"""
+def is_time_length(view: GraphView, node: Node, x: Tensor) -> bool:
+    """Whether the node is Shape(x)[0]."""
     if node.op != "StridedSlice" or node.attribute("shrink_axis_mask", 0) != 1:
         return False
     shape = view.source_node(node.inputs[0])

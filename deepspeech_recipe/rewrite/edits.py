@@ -6,9 +6,12 @@ from deepspeech_recipe.graphdef.view import Tensor
 
 # Operations of our own, lowered later by each converter to what OpenVINO has.
 #
-# RecipeLSTM    inputs: x [T, B, I], initial hidden state [B, H], initial cell state [B, H]
-#               outputs: 0: hidden states [T, B, H], 1: last hidden state [B, H], 2: last cell state [B, H]
-#               attributes: weights (see lstm_weights), hidden_size, steps (T must be this; None: any)
+# RecipeLSTM    inputs: x [T, B, I], initial hidden state [B, H], initial cell state [B, H], and, where rows stop
+#                       earlier than others, their lengths [B]
+#               outputs: 0: hidden states [T, B, H] (zeros past the length), 1: last hidden state [B, H],
+#                        2: last cell state [B, H]
+#               attributes: weights (see lstm_weights), hidden_size, steps (T must be this; None: any), direction
+#                           ('forward' or 'reverse': from the last step to the first; forward without it)
 # SplitTime     inputs: data [T·B, F], reference [T, B, …]
 #               outputs: data as [T, B, F]
 #               attributes: features (F)

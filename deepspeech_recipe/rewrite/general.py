@@ -11,6 +11,7 @@ from deepspeech_recipe.recognise.graph import Recognition, StatefulLstm
 from deepspeech_recipe.rewrite.edits import Edits
 from deepspeech_recipe.rewrite.lstm import free_variable, new_state_name, replace_lstm, states_of
 from deepspeech_recipe.rewrite.reach import remove_unused
+from deepspeech_recipe.rewrite.rnn import replace_rnn
 
 
 @dataclass
@@ -46,6 +47,12 @@ def rewrite_general(view: GraphView, recognition: Recognition, frozen: Mapping, 
                 free_variable(view, state, general.edits, output=new_state_name(state))
                 general.states[state.name] = new_state_name(state)
         general.lines.append(f"BlockLSTM '{stateful.lstm.node}' becomes an LSTMSequence")
+    for rnn in recognition.rnns:
+        direction = replace_rnn(view, rnn, general.edits)
+        count = len(rnn.layers)
+        made = "an LSTMSequence" if count == 1 else f"{count} LSTMSequences"
+        backwards = " that runs backwards" if direction == "reverse" else ""
+        general.lines.append(f"loop '{rnn.node}' becomes {made}{backwards}")
     _follow_redirects(general.edits)
     remove_unused(view, general.edits)
     general.lines += [f"left as it is: {refusal}" for refusal in recognition.refused]

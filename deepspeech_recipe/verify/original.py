@@ -74,7 +74,7 @@ class Original:
 
 def find_original(source: Source) -> Original:
     """Reads a source's graph. Raises RecipeError where it is no DeepSpeech model."""
-    view = GraphView(source.graph.node)
+    view = GraphView.of(source.graph)
     roles = _by_name(view) or _by_recogniser(view, source)
     windows = view.producer(roles["windows"])
     batch, steps, window_frames, n_input = (None if size < 0 else size for size in windows.attribute("shape"))

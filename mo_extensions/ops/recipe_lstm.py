@@ -12,21 +12,24 @@ class RecipeLSTM(Op):
         0: the sequence, [T, B, I]
         1: initial hidden state, [B, H]
         2: initial cell state, [B, H]
+        3: where rows stop earlier than others, their lengths, [B]
     Outputs:
-        0: hidden states, [T, B, H]
+        0: hidden states, [T, B, H], zeros past the length
         1: last hidden state, [B, H]
         2: last cell state, [B, H]
     Attributes:
         weights: W [1, 4H, I], R [1, 4H, H], B [1, 4H], gates f, i, c, o
         hidden_size: H
         steps: the number of steps the framework runs, None for all of the sequence
+        direction: 'forward', or 'reverse' for one that runs from the last step to the first
     """
 
     op = "RecipeLSTM"
     enabled = False
 
     def __init__(self, graph: Graph, attrs: dict):
-        super().__init__(graph, {"op": self.op, "type": None, "in_ports_count": 3, "out_ports_count": 3}, attrs)
+        defaults = {"op": self.op, "type": None, "direction": "forward", "in_ports_count": 4, "out_ports_count": 3}
+        super().__init__(graph, defaults, attrs)
 
 
 class RecipeSplitTime(Op):

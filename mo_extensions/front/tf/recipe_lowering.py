@@ -1,8 +1,12 @@
+from functools import partial
+
+import numpy as np
 from openvino.tools.mo.front.common.partial_infer.utils import int64_array
 from openvino.tools.mo.front.common.replacement import FrontReplacementPattern
 from openvino.tools.mo.front.tf.graph_utils import create_op_with_const_inputs
 from openvino.tools.mo.graph.graph import Graph, Node, rename_nodes
 from openvino.tools.mo.ops.broadcast import Broadcast
+from openvino.tools.mo.ops.Cast import Cast
 from openvino.tools.mo.ops.const import Const
 from openvino.tools.mo.ops.reshape import Reshape
 from openvino.tools.mo.ops.result import Result
@@ -13,6 +17,7 @@ from openvino.tools.mo.ops.unsqueeze import Unsqueeze
 from openvino.tools.mo.utils.shape import new_shape_node_from_shape_nodes, node_to_get_shape_value_of_indices
 
 from deepspeech_recipe.converters.mo_hook import on_finished
+from deepspeech_recipe.passes.gate import gate_sequence
 from deepspeech_recipe.passes.unused import drop_unused_outputs
 
 from ...ops.recipe_lstm import RecipeLSTMSequence
@@ -24,7 +29,8 @@ class RecipeLSTMLowering(FrontReplacementPattern):
     """
     Replaces RecipeLSTM with Transpose → LSTMSequence → Squeeze → Transpose.
 
-    Every step counts, so the sequence lengths are T for each row, taken from the input's shape: T and B stay free.
+    The sequence lengths are T for each row, taken from the input's shape: T and B stay free. Where rows stop earlier,
+    their own lengths stand there until the model is finished; then `passes.gate` makes them exact.
     """
 
     enabled = True
@@ -50,23 +56,41 @@ class RecipeLSTMLowering(FrontReplacementPattern):
             )
             state.in_port(0).connect(node.in_port(port).get_source())
             states.append(state)
-        shape = Shape(graph, {"name": f"{name}/shape"}).create_node()
-        shape.in_port(0).connect(sequence.out_port(0))
-        lengths = Broadcast(graph, {"name": f"{name}/lengths"}).create_node()
-        lengths.in_port(0).connect(node_to_get_shape_value_of_indices(shape, [1]).out_port(0))
-        lengths.in_port(1).connect(node_to_get_shape_value_of_indices(shape, [0]).out_port(0))
+        lengths = _own_lengths(graph, node, name) if node.is_in_port_connected(3) else _all_steps(graph, sequence, name)
         weights = [
             Const(graph, {"name": f"{name}/{letter}", "value": value}).create_node()
             for letter, value in zip("WRB", node.weights, strict=True)
         ]
         lstm = RecipeLSTMSequence(
-            graph, {"name": f"{name}/lstm", "hidden_size": node.hidden_size, "steps": node.steps}
+            graph,
+            {
+                "name": f"{name}/lstm",
+                "hidden_size": node.hidden_size,
+                "steps": node.steps,
+                "direction": node.soft_get("direction", "forward"),
+            },
         ).create_node()
         for port, source in enumerate((sequence, *states, lengths, *weights)):
             lstm.in_port(port).connect(source.out_port(0))
         _replace_outputs(graph, node, lstm, name)
         rename_nodes([(node, f"{name}/replaced"), (lstm, name)])
         graph.remove_node(node.id)
+
+
+def _all_steps(graph: Graph, sequence: Node, name: str) -> Node:
+    shape = Shape(graph, {"name": f"{name}/shape"}).create_node()
+    shape.in_port(0).connect(sequence.out_port(0))
+    lengths = Broadcast(graph, {"name": f"{name}/lengths"}).create_node()
+    lengths.in_port(0).connect(node_to_get_shape_value_of_indices(shape, [1]).out_port(0))
+    lengths.in_port(1).connect(node_to_get_shape_value_of_indices(shape, [0]).out_port(0))
+    return lengths
+
+
+def _own_lengths(graph: Graph, node: Node, name: str) -> Node:
+    lengths = Cast(graph, {"name": f"{name}/lengths", "dst_type": np.int64}).create_node()
+    lengths.in_port(0).connect(node.in_port(3).get_source())
+    on_finished(graph, f"lengths of {name}", partial(gate_sequence, name=name))
+    return lengths
 
 
 def _replace_outputs(graph: Graph, node: Node, lstm: Node, name: str):

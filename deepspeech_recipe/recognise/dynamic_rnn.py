@@ -1,0 +1,297 @@
+"""LSTM layers that run in a loop: what `dynamic_rnn` writes (tensorflow/python/ops/rnn.py), in either kind of loop.
+
+time = 0; while time < min(T, max(1, max(lengths))):
+    x_t = sequence[time]                          TensorArrayRead of a Scatter, or TensorListGetItem
+    for each layer: c', h' = cell(x_t, c, h); x_t = h'
+    output[time] = where(time >= lengths, 0, h')   TensorArrayWrite, gathered behind the loop, or TensorListSetItem
+    c, h = where(time >= lengths, (c, h), (c', h'))
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from deepspeech_recipe.errors import Refusal
+from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
+from deepspeech_recipe.recognise.last_state import is_range, range_limit, root
+from deepspeech_recipe.recognise.lstm import is_time_length
+from deepspeech_recipe.recognise.lstm_cell import ADDITIONS, NOT_PLAIN, Cell, looks_like_cell, recognise_cell
+from deepspeech_recipe.recognise.while_loop import Loop, Variable
+
+_READS = {"TensorArrayReadV3": (1, 2), "TensorListGetItem": (1, 0)}  # op → inputs: index, what is read
+_WRITES = {"TensorArrayWriteV3": (1, 2), "TensorListSetItem": (1, 2)}  # op → inputs: index, value
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One cell over the whole sequence. initial_c, initial_h `[B, H]`; last_c, last_h: the tensors `[B, H]` after the
+    last step, as far as the graph reads them; sequence: those of all steps `[T, B, H]`."""
+
+    cell: Cell
+    initial_c: Tensor
+    initial_h: Tensor
+    last_c: tuple[Tensor, ...]
+    last_h: tuple[Tensor, ...]
+    sequence: tuple[Tensor, ...]
+
+
+@dataclass(frozen=True)
+class Rnn:
+    """Layers one after the other: the first reads x `[T, B, I]`, each other one the sequence of the one before.
+
+    lengths: the tensor `[B]` of lengths, past which a row keeps its state and gives zeros; None where every step
+    counts. steps: a constant number of steps, None where it follows the sequence. dead: nodes that nobody reads.
+    """
+
+    node: str
+    x: Tensor
+    layers: tuple[Layer, ...]
+    lengths: Tensor | None
+    steps: int | None
+    dead: tuple[str, ...] = ()
+
+
+def recognise_dynamic_rnn(view: GraphView, loop: Loop) -> Rnn:
+    """Describes a loop whose body is LSTM cells. Raises Refusal, with the nearest miss, for any other loop."""
+    return _Reader(view, loop).rnn()
+
+
+class _Reader:
+    """view: the graph outside of the loop, whose tensors have readers; loop.view: all of it."""
+
+    def __init__(self, view: GraphView, loop: Loop):
+        self.outside, self.loop, self.view = view, loop, loop.view
+        self.lengths: set[Tensor] = set()
+        self.stops: set[Tensor] = set()  # new values that only rows within their length get
+
+    def rnn(self) -> Rnn:
+        found = self._cells()
+        x, chain = self._chain(found)
+        written = {tensor: variable for variable in self.loop.variables if (tensor := self._written(variable))}
+        self._check_others(chain, written)
+        self._check_lengths(chain, written)
+        steps = self._steps(x)
+        layers = []
+        for cell, c, h in chain:
+            arrays = [variable for tensor, variable in written.items() if tensor == cell.new_h]
+            stacked = tuple(tensor for variable in arrays for tensor in self._stacked(variable, x, steps))
+            layers.append(Layer(cell, c.initial, h.initial, self._final(c), self._final(h), stacked))
+        lengths = next(iter(self.lengths), None)
+        dead = [v.final.node for v in self.loop.variables if v.final and not self.outside.consumers(v.final)]
+        return Rnn(self.loop.node, x, tuple(layers), lengths, steps, tuple(dead))
+
+    def _refuse(self, reason: str, node: str = "") -> Refusal:
+        return Refusal(f"The loop '{self.loop.node}' is no plain LSTM: {reason}", node=node, remedy=NOT_PLAIN)
+
+    def _cells(self) -> list[tuple[Cell, Variable, Variable]]:
+        """Each cell with its cell state's and its hidden state's variable."""
+        after = {v: self._kept(v.next, v) for v in self.loop.variables}
+        hidden = [v for v, new in after.items() if looks_like_cell(self.view, new)]
+        if not hidden:
+            raise self._no_cell(after)
+        found = []
+        for h in hidden:
+            cell = recognise_cell(self.view, after[h], lambda tensor: self.loop.variable(tensor) is not None)
+            c = self.loop.variable(cell.c)
+            if self.loop.variable(cell.h) is not h or c is None or c is h or after[c] != cell.new_c:
+                raise self._refuse("its cell does not read the states that it writes", cell.new_h.node)
+            found.append((cell, c, h))
+        return found
+
+    def _no_cell(self, after: dict[Variable, Tensor]) -> Refusal:
+        ends = [self.view.producer(new) for v, new in after.items() if not self._counts(v) and not self._written(v)]
+        ends = [node for node in ends if node is not None]
+        found = " and ".join(sorted({node.op for node in ends})) or "nothing"
+        return self._refuse(
+            f"a hidden state σ(o) · tanh(c) was looked for, its states end in {found}", ends[0].name if ends else ""
+        )
+
+    def _kept(self, tensor: Tensor, old: Variable | None) -> Tensor:
+        """The new value of where(time >= lengths, old, new), or the tensor itself. old None: zeros."""
+        source = self.view.source(tensor)
+        node = self.view.producer(source)
+        if node is None or node.op not in ("Select", "SelectV2"):
+            return source
+        lengths = self._past(node)
+        if lengths is None:
+            return source
+        before = self.view.source(node.inputs[1])
+        if old is not None and self.loop.variable(before) is not old:
+            return source
+        if old is None and not is_zero(self.view, before):
+            return source
+        self.lengths.add(lengths)
+        self.stops.add(source)
+        return self.view.source(node.inputs[2])
+
+    def _past(self, select: Node) -> Tensor | None:
+        """L of time >= L"""
+        condition = self.view.source_node(select.inputs[0])
+        if condition is None or condition.op not in ("GreaterEqual", "LessEqual"):
+            return None
+        time, lengths = condition.inputs[:: 1 if condition.op == "GreaterEqual" else -1]
+        variable = self.loop.variable(time)
+        if variable is None or not self._counts(variable) or self.loop.variable(lengths) is not None:
+            return None
+        return root(self.view, lengths)
+
+    def _counts(self, variable: Variable) -> bool:
+        """Whether the variable is 0, 1, 2, …"""
+        node = self.view.source_node(variable.next)
+        if self.view.scalar(variable.initial) != 0 or node is None or node.op not in ADDITIONS:
+            return False
+        return any(
+            self.loop.variable(old) is variable and self.view.scalar(one) == 1
+            for old, one in (node.inputs, node.inputs[::-1])
+        )
+
+    def _is_time(self, tensor: Tensor) -> bool:
+        variable = self.loop.variable(tensor)
+        return variable is not None and self._counts(variable)
+
+    def _chain(self, found: list) -> tuple[Tensor, list]:
+        """(the sequence outside of the loop, the cells in the order in which they read each other)."""
+        outputs = {cell.new_h: entry for entry in found for cell in entry[:1]}
+        first = [entry for entry in found if entry[0].x not in outputs]
+        if len(first) != 1:
+            raise self._refuse(f"{len(first)} of its cells read the sequence", first[1][0].new_h.node if first else "")
+        chain = [first[0]]
+        while len(chain) < len(found):
+            following = [entry for entry in found if entry[0].x == chain[-1][0].new_h]
+            if len(following) != 1:
+                raise self._refuse("its cells are no chain", chain[-1][0].new_h.node)
+            chain += following
+        return self._sequence(chain[0][0].x), chain
+
+    def _sequence(self, x: Tensor) -> Tensor:
+        """The tensor `[T, B, I]` whose step the tensor x is."""
+        node = self.view.producer(x)
+        if node is None or node.op not in _READS:
+            raise self._refuse(f"its cell reads a {node.op if node else 'value'}, not a step of a sequence", x.node)
+        index, read = (node.inputs[port] for port in _READS[node.op])
+        source = self.view.source_node(read)
+        if self._is_time(index) and source is not None:
+            if source.op == "TensorListFromTensor":
+                return source.inputs[0]
+            if source.op == "TensorArrayScatterV3" and is_range(self.view, source.inputs[1]):
+                return source.inputs[2]
+        raise self._refuse("its cell does not read one step of a sequence after the other", node.name)
+
+    def _written(self, variable: Variable) -> Tensor | None:
+        """What a step writes at its time, where the variable is an array of outputs."""
+        node = self.view.source_node(variable.next)
+        if node is None or node.op not in _WRITES:
+            return None
+        index, value = (node.inputs[port] for port in _WRITES[node.op])
+        return self._kept(value, None) if self._is_time(index) else None
+
+    def _stacked(self, variable: Variable, x: Tensor, steps: int | None) -> list[Tensor]:
+        """The tensors `[T, B, H]` that the array is made into behind the loop."""
+        found = []
+        if variable.final is None:
+            return found
+        array = self.outside.source_node(variable.initial)
+        size = {"TensorArrayV3": 0, "TensorListReserve": 1}.get(array.op if array else "")
+        if size is None or not self._is_length(array.inputs[size], x, steps):
+            raise self._refuse("its output array has another size than its sequence", array.name if array else "")
+        for reader, read in self.outside.readers(variable.final):
+            gathers = reader.op == "TensorArrayGatherV3" and reader.inputs[2] == read
+            if reader.op == "TensorListStack" or (gathers and self._is_all(reader, x, steps)):
+                found.append(Tensor(reader.name))
+            elif reader.op not in ("TensorArraySizeV3", "TensorArrayCloseV3", "TensorListLength"):
+                raise self._refuse(f"its output array is read by a {reader.op}", reader.name)
+        return found
+
+    def _is_all(self, gather: Node, x: Tensor, steps: int | None) -> bool:
+        """Whether the indices are range(T)."""
+        indices = gather.inputs[1]
+        if not is_range(self.outside, indices):
+            return False
+        limit = range_limit(self.outside, indices)
+        if isinstance(limit, int):
+            return limit == steps
+        node = self.outside.producer(root(self.outside, limit))
+        return (node is not None and node.op == "TensorArraySizeV3") or self._is_length(limit, x, steps)
+
+    def _is_length(self, tensor: Tensor, x: Tensor, steps: int | None) -> bool:
+        """Whether the tensor is T."""
+        number = self.outside.scalar(root(self.outside, tensor))
+        if number is not None:
+            return number == steps
+        node = self.outside.producer(root(self.outside, tensor))
+        return node is not None and is_time_length(self.outside, node, x)
+
+    def _final(self, variable: Variable) -> tuple[Tensor, ...]:
+        return (variable.final,) if variable.final is not None and self.outside.consumers(variable.final) else ()
+
+    def _check_others(self, chain: list, written: dict) -> None:
+        known = {id(variable) for _, *states in chain for variable in states}
+        known |= {id(variable) for tensor, variable in written.items() if tensor in {c.new_h for c, *_ in chain}}
+        for variable in self.loop.variables:
+            if id(variable) in known or (self._counts(variable) and not self._final(variable)):
+                continue
+            if self._counts(variable):
+                raise self._refuse("its number of steps is read behind it", variable.final.node)
+            raise self._refuse(
+                "it has a variable that is neither a state of its cells nor their output", variable.next.node
+            )
+
+    def _check_lengths(self, chain: list, written: dict) -> None:
+        """Lengths hold for all states and outputs, or for none."""
+        if not self.lengths:
+            return
+        values = [self.view.source(variable.next) for _, *states in chain for variable in states]
+        for variable in written.values():
+            node = self.view.source_node(variable.next)
+            values.append(self.view.source(node.inputs[_WRITES[node.op][1]]))
+        unstopped = [value for value in values if value not in self.stops]
+        if unstopped or len(self.lengths) > 1:
+            raise self._refuse(
+                "its lengths do not hold for every state and output, which they are to keep and to set to zero",
+                (unstopped or list(self.stops))[0].node,
+            )
+
+    def _steps(self, x: Tensor) -> int | None:
+        """A constant number of steps, None for all of the sequence. Raises Refusal for any other condition."""
+        constants, pending = set(), [self.loop.condition]
+        while pending:
+            node = self.view.source_node(pending.pop())
+            if node is not None and node.op == "LogicalAnd":
+                pending += node.inputs
+            elif node is not None and node.op == "Less" and self._is_time(node.inputs[0]):
+                constants |= self._limit(node.inputs[1], x)
+            else:
+                raise self._refuse(
+                    "a condition time < number of steps was looked for", node.name if node is not None else ""
+                )
+        if len(constants) > 1:
+            raise self._refuse(f"it runs for {' and for '.join(map(str, sorted(constants)))} steps")
+        return constants.pop() if constants else None
+
+    def _limit(self, tensor: Tensor, x: Tensor) -> set[int]:
+        """The constants that bound the steps besides the sequence's length and the longest of the lengths."""
+        source = root(self.view, tensor)
+        node, number = self.view.producer(source), self.view.scalar(source)
+        if number is not None:
+            return {int(number)}
+        if node is not None and node.op == "Minimum":
+            return set().union(*(self._limit(part, x) for part in node.inputs))
+        if node is not None and node.op == "Maximum":
+            parts = [part for part in node.inputs if self.view.scalar(part) != 1]
+            return set().union(*(self._limit(part, x) for part in parts))
+        if node is not None and node.op == "Max" and {root(self.view, node.inputs[0])} == self.lengths:
+            return set()
+        if node is not None and is_time_length(self.view, node, x):
+            return set()
+        raise self._refuse("it runs for another number of steps than its sequence has", source.node)
+
+
+def is_zero(view: GraphView, tensor: Tensor) -> bool:
+    """Whether the tensor is nothing but zeros: a constant, a Fill of 0, or ZerosLike."""
+    node = view.source_node(tensor)
+    if node is None:
+        return False
+    if node.op == "Fill":
+        return view.scalar(node.inputs[1]) == 0
+    value = view.value(tensor)
+    return node.op == "ZerosLike" or (value is not None and not np.any(value))

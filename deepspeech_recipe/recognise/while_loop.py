@@ -1,0 +1,162 @@
+"""Loops of a TensorFlow graph in one form, whichever way they are written.
+
+TensorFlow 1 writes a loop as a circle of nodes, for each loop variable
+
+    Enter → Merge ⟵ NextIteration ⟵ body          Merge → Switch(LoopCond) → body, or → Exit
+
+and reads what does not change through an Enter with is_constant. TensorFlow 2 writes one While (or StatelessWhile)
+node whose inputs are the first values, whose outputs are the last ones, and whose body and condition are functions
+of the graph's library; what does not change is handed on from step to step.
+"""
+
+from dataclasses import dataclass
+
+from deepspeech_recipe.graphdef.proto import NodeDef
+from deepspeech_recipe.graphdef.view import Function, GraphView, Node, Tensor
+
+WHILE_OPS = ("While", "StatelessWhile")
+_ARGUMENT = "LoopVariable"
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A loop variable: its first value (outside of the loop), its value within a step, as the body and as the
+    condition read it, its value after the step, and its last value (outside; None where nobody reads it)."""
+
+    initial: Tensor
+    inside: Tensor
+    tested: Tensor
+    next: Tensor
+    final: Tensor | None
+
+
+@dataclass(frozen=True, eq=False)
+class Loop:
+    """node: a name for messages and new nodes. view: the graph with the inside of the loop written out; sources of
+    what does not change lie outside of the loop."""
+
+    node: str
+    view: GraphView
+    variables: tuple[Variable, ...]
+    condition: Tensor
+
+    def variable(self, tensor: Tensor) -> Variable | None:
+        """The loop variable whose value within a step the tensor is."""
+        source = self.view.source(tensor)
+        return next((v for v in self.variables if source in (v.inside, v.tested)), None)
+
+
+class _LoopView(GraphView):
+    """A view in which what does not change is seen through to its source outside of the loop."""
+
+    TRANSPARENT = GraphView.TRANSPARENT | {"Enter"}
+
+    def __init__(self, nodes: dict[str, Node]):
+        super().__init__(())
+        self.nodes = nodes
+
+
+def find_loops(view: GraphView) -> list[Loop]:
+    """Every loop of the graph that has the form its TensorFlow gives it. Loops inside functions are not looked for."""
+    frames: dict[bytes, list[Node]] = {}
+    for node in view.of_op("Enter"):
+        frames.setdefault(node.attribute("frame_name"), []).append(node)
+    inside = _LoopView(view.nodes) if frames else view
+    loops = [_circle(view, inside, name.decode("utf-8", "replace"), enters) for name, enters in frames.items()]
+    loops += [_while(view, node) for node in view.of_op(*WHILE_OPS)]
+    return [loop for loop in loops if loop is not None]
+
+
+def _circle(view: GraphView, inside: GraphView, frame: str, enters: list[Node]) -> Loop | None:
+    variables, conditions = [], set()
+    for enter in enters:
+        for merge in (node for node in view.consumers(Tensor(enter.name)) if node.op == "Merge"):
+            back = [view.producer(tensor) for tensor in merge.inputs if tensor.node != enter.name]
+            switch = next((n for n in view.consumers(Tensor(merge.name)) if n.op == "Switch"), None)
+            if len(back) != 1 or back[0] is None or back[0].op != "NextIteration":
+                return None
+            if switch is None:  # only the condition reads it
+                variables.append(
+                    Variable(enter.inputs[0], Tensor(merge.name), Tensor(merge.name), back[0].inputs[0], None)
+                )
+                continue
+            conditions.add(switch.inputs[1])
+            exits = [node for node in view.consumers(Tensor(switch.name)) if node.op == "Exit"]
+            final = Tensor(exits[0].name) if exits else None
+            variables.append(
+                Variable(
+                    enter.inputs[0], Tensor(switch.name, 1), Tensor(merge.name), view.source(back[0].inputs[0]), final
+                )
+            )
+    if len(conditions) != 1:
+        return None
+    condition = view.producer(conditions.pop())
+    if condition is None or condition.op != "LoopCond":
+        return None
+    return Loop(frame.removesuffix("/while_context"), inside, tuple(variables), condition.inputs[0])
+
+
+def _while(view: GraphView, node: Node) -> Loop | None:
+    body, condition = (view.functions.get(node.function(name)) for name in ("body", "cond"))
+    if body is None or condition is None:
+        return None
+    if not len(body.arguments) == len(body.results) == len(condition.arguments) == len(node.inputs):
+        return None
+    nodes = dict(view.nodes)
+    body_name, condition_name = f"{node.name}:body/", f"{node.name}:cond/"
+    results = [_reference(result, body_name) for result in body.results]
+    passed = [_passed_on(body, number) for number in range(len(node.inputs))]
+    for number, argument in enumerate(body.arguments):
+        sources = [str(node.inputs[number])] if passed[number] else []
+        _add(nodes, f"{body_name}{argument}", "Identity" if sources else _ARGUMENT, sources)
+        _add(nodes, f"{condition_name}{condition.arguments[number]}", "Identity", [f"{body_name}{argument}"])
+    _write(nodes, body, body_name)
+    _write(nodes, condition, condition_name)
+    inside = _LoopView(nodes)
+    variables = []
+    for number, initial in enumerate(node.inputs):
+        if not passed[number]:
+            own = Tensor(f"{body_name}{body.arguments[number]}")
+            last = Tensor(node.name, number)
+            final = last if view.consumers(last) else None
+            variables.append(Variable(initial, own, own, inside.source(results[number]), final))
+    if len(condition.results) != 1:
+        return None
+    return Loop(node.name, inside, tuple(variables), _reference(condition.results[0], condition_name))
+
+
+def _passed_on(body: Function, number: int) -> bool:
+    """Whether the body returns the argument as it got it."""
+    by_name = {node.name: node for node in body.nodes}
+    reference = body.results[number]
+    for _ in range(len(by_name) + 1):
+        if reference == body.arguments[number]:
+            return True
+        node = by_name.get(reference.partition(":")[0])
+        if node is None or node.op != "Identity":
+            return False
+        reference = node.input[0]
+    return False
+
+
+def _write(nodes: dict[str, Node], function: Function, prefix: str) -> None:
+    for pb in function.nodes:
+        copy = NodeDef()
+        # Model Optimizer's NodeDefs are TensorFlow's own messages.
+        copy.ParseFromString(pb.SerializeToString())
+        copy.name = f"{prefix}{pb.name}"
+        copy.input[:] = [str(_reference(reference, prefix)) for reference in pb.input if not reference.startswith("^")]
+        nodes[copy.name] = Node(copy)
+
+
+def _add(nodes: dict[str, Node], name: str, op: str, inputs: list[str]) -> None:
+    nodes[name] = Node(NodeDef(name=name, op=op, input=inputs))
+
+
+def _reference(reference: str, prefix: str) -> Tensor:
+    """'node:output:2' of a function → a tensor of the view. Operations with several named outputs are no part of an
+    LSTM, whose Split has one named list."""
+    name, _, output = reference.partition(":")
+    number = output.partition(":")[2]
+    port = int(number) if number.isdigit() else 0
+    return Tensor(f"{prefix}{name}", port)
