@@ -80,6 +80,20 @@ def test_any_blocks(kind, sizes, wait):
     same(probabilities(recognizer(kind).session(wait), blocks), expected(samples, int8=rounded(kind)))
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_frames_come_at_the_same_time_from_every_kind(kind):
+    wait, audio = 80, np.resize(speech(), 4 * 16000)  # a multiple of every number of steps
+    session, found = recognizer(kind).session(wait), []
+    first = AUDIO.window_size + (wait + runtime_models.CONTEXT - 1) * AUDIO.stride
+    for size in (first - 1, 1, wait * AUDIO.stride - 1, 1):
+        found.append(sum(map(len, session.feed(audio[:size]))))
+        audio = audio[size:]
+    assert found == [0, wait, 0, wait]
+    assert list(session.settled()) == []
+    session.close()
+    assert sum(map(len, session.finish())) == 1
+
+
 def test_the_block_may_be_written_to_after_feeding():
     stream, block = recognizer("windows, open").session(16), np.zeros(100, np.float32)
     found = []
@@ -164,14 +178,14 @@ def test_long_audio_goes_through_in_chunks(monkeypatch):
     for kind in ("windows, open", "attached", "attached, int8", "attached, lengths, loop"):
         calls.clear()
         recognizer(kind).transcribe(minute)
-        # The first call waits for the context to come, the last one brings the context of the end.
         assert sum(calls) == client_frame_count(len(minute), AUDIO)
-        assert max(calls) <= mfcc_frames.LARGEST_CALL + 1
+        # The first call waits for the context to come, the last one brings the context of the end.
+        assert max(calls) <= mfcc_frames.LARGEST_CALL + runtime_models.CONTEXT + 1
     session = recognizer("windows, open").session(16)
     for at in range(0, len(minute), 320):
         list(session.feed(minute[at : at + 320]))
-        assert len(session._source._pending._joined()) < AUDIO.window_size + 16 * AUDIO.stride
-        assert len(session._mfccs) <= 2 * runtime_models.CONTEXT
+        assert len(session._source._pending._joined()) < AUDIO.window_size + 19 * AUDIO.stride
+        assert len(session._windows._mfccs) <= 2 * runtime_models.CONTEXT
 
 
 def test_the_network_runs_once_for_sixteen_frames(monkeypatch):
@@ -181,7 +195,9 @@ def test_the_network_runs_once_for_sixteen_frames(monkeypatch):
     stream = recognizer("windows, open").stream()
     for at in range(0, 16000, 320):  # blocks of 20 ms
         stream.feed(speech()[at : at + 320])
-    assert calls == [13, 16, 16]
+    assert calls == [16, 16]
+    stream.finish()
+    assert calls == [16, 16, client_frame_count(16000, AUDIO) - 32]
 
 
 @pytest.mark.parametrize("kind", ["attached", "attached, batch 2", "attached, lengths", "attached, lengths, batch 3"])

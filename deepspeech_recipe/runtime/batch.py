@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from deepspeech_recipe.runtime.chain import scores
+from deepspeech_recipe.runtime.chain import scores, whole_calls
 from deepspeech_recipe.runtime.ir import IR
-from deepspeech_recipe.runtime.sessions import context_windows
+from deepspeech_recipe.runtime.windows import context_windows
 
 _MOST_ROWS = 32
 _CALL_FRAMES = 64
@@ -37,7 +37,7 @@ def through_samples(ir: IR, compiled, utterances: Sequence[np.ndarray], rows: in
             yield number, [found[: ir.audio.frame_count(lengths[row]) + 1, row]]
 
 
-def through_windows(recognizer, utterances: Sequence[np.ndarray], rows: int) -> Iterator:
+def through_windows(recognizer, ir: IR, utterances: Sequence[np.ndarray], rows: int) -> Iterator:
     """The same for an IR that takes windows. The LSTM runs forward, so what pads a short row changes nothing before."""
     n_context = recognizer.metadata["n_context"]
     source = recognizer.mfcc_frames(1)
@@ -45,12 +45,12 @@ def through_windows(recognizer, utterances: Sequence[np.ndarray], rows: int) -> 
         mfccs = []
         for number in numbers:
             source.reset()
-            mfccs.append(np.concatenate([*source.feed(utterances[number]), *source.finish()]))
+            mfccs.append(np.concatenate([*source.feed(utterances[number]), source.finish()]))
         longest = max(map(len, mfccs))
         beside = [(n_context, n_context + longest - len(each)) for each in mfccs]
         padded = [np.pad(each, [pad, (0, 0)]) for each, pad in zip(mfccs, beside, strict=True)]
         chain = recognizer.chain(len(numbers))
-        found, step = [], chain.steps(_CALL_FRAMES)
+        found, step = [], whole_calls(ir, _CALL_FRAMES)
         for at in range(0, longest, step):
             parts = [context_windows(each[at : at + step + 2 * n_context], n_context) for each in padded]
             found.append(chain.run(np.stack(parts)))

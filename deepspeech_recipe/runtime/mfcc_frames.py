@@ -12,35 +12,35 @@ LARGEST_CALL = 512
 
 
 class MfccFrames:
-    """wait: frames to collect before a call."""
+    """Frames come in portions that complete `wait` context windows, or a multiple of that."""
 
     def __init__(self, compiled, settings: AudioSettings, n_context: int, wait: int):
         """compiled: `samples` → windows with n_context frames on each side."""
         self._request = compiled.create_infer_request()
         self._settings, self._context, self._wait = settings, n_context, wait
         self._pending = Pending(settings)
+        self.reset()
 
-    def reset(self) -> int:
-        """Begins an utterance. Returns how many features a frame has."""
+    def reset(self) -> None:
+        """Begins an utterance."""
         self._pending.clear()
-        return self._settings.dct_coefficient_count
+        # A window is complete when the frames behind it have come.
+        self._next = self._wait + self._context
 
     def feed(self, samples: np.ndarray) -> Iterator[np.ndarray]:
-        """Samples `[N]` → MFCCs `[n, features]` of whole windows."""
+        """Samples `[N]` → MFCCs `[n, features]`."""
         self._pending.add(samples)
-        yield from self._taken(self._wait)
+        while (frames := min(self._pending.frames, max(LARGEST_CALL, self._next))) >= self._next:
+            frames -= (frames - self._next) % self._wait
+            yield self._mfccs(self._pending.take(frames))[:frames]
+            self._next = self._wait
 
-    def finish(self) -> Iterator[np.ndarray]:
-        """What is left, zero-padded to one more window, whatever it is, as DeepSpeech's client does."""
-        yield from self._taken(1)
-        rest = self._pending.rest()
-        yield self._mfccs(np.pad(rest, (0, self._settings.window_size - len(rest))), 1)
+    def finish(self) -> np.ndarray:
+        """`[n, features]` of what is left, and one frame more: the client zero-pads the rest, whatever it is."""
+        return self._mfccs(self._pending.rest())
 
-    def _taken(self, least: int) -> Iterator[np.ndarray]:
-        while (frames := min(self._pending.frames, LARGEST_CALL)) >= least:
-            yield self._mfccs(self._pending.take(frames), frames)
-
-    def _mfccs(self, samples: np.ndarray, frames: int) -> np.ndarray:
+    def _mfccs(self, samples: np.ndarray) -> np.ndarray:
+        """The last frame is the one that the model adds for the end of an utterance."""
         self._request.infer([samples[None]])
-        # The middle of a window is the frame itself. The model adds a flushed frame, which is left out.
-        return self._request.get_output_tensor(0).data[0, :frames, self._context].copy()
+        # The middle of a window is the frame itself.
+        return self._request.get_output_tensor(0).data[0, :, self._context].copy()

@@ -11,7 +11,7 @@ from deepspeech_recipe.errors import RecipeError, Refusal
 from deepspeech_recipe.ir_file import read_ir
 from deepspeech_recipe.ir_form import compile_model
 from deepspeech_recipe.runtime import batch, frame_features
-from deepspeech_recipe.runtime.chain import Chain
+from deepspeech_recipe.runtime.chain import Chain, whole_calls
 from deepspeech_recipe.runtime.detach import chunked_form
 from deepspeech_recipe.runtime.greedy import Greedy
 from deepspeech_recipe.runtime.ir import IR
@@ -85,7 +85,7 @@ class Recognizer:
         if self._whole.takes == "utterance" and self._whole.lengths:
             found = batch.through_samples(self._whole, self.compiled("utterance"), utterances, rows)
         else:
-            found = batch.through_windows(self, utterances, rows)
+            found = batch.through_windows(self, self._ir, utterances, rows)
         results = [None] * len(utterances)
         for number, frames in found:
             utterance = self._decoder.start()
@@ -124,7 +124,8 @@ class Recognizer:
             return StreamSession(self._ir, compiled, chunk_frames, extra)
         if self._ir.takes == "utterance":
             return UtteranceSession(self._ir, compiled, extra)
-        return WindowSession(self.chain(1, tensor), self.mfcc_frames(chunk_frames), self.metadata["n_context"])
+        frames = self.mfcc_frames(whole_calls(self._ir, chunk_frames))
+        return WindowSession(self.chain(1, tensor), frames, self.metadata["n_context"], self.metadata["n_input"])
 
     def chain(self, rows: int, tensor: str = "logits") -> Chain:
         return Chain(self._ir, self.compiled(tensor), rows, tensor != "logits")

@@ -1,6 +1,7 @@
-"""One utterance from samples to probabilities, whatever the IR takes: `feed`, `finish`, `reset`.
+"""One utterance from samples to probabilities, whatever the IR takes.
 
-Frames and the flush at the end are those of DeepSpeech's client: see `audio.framing`.
+Frames and the flush at the end are those of DeepSpeech's client: see `audio.framing`. As there, the network runs when
+the windows of a call are complete; that is at the same samples for every kind of IR.
 """
 
 from collections.abc import Iterator
@@ -10,49 +11,65 @@ import numpy as np
 from deepspeech_recipe.runtime.chain import Chain, scores
 from deepspeech_recipe.runtime.ir import IR
 from deepspeech_recipe.runtime.mfcc_frames import LARGEST_CALL, MfccFrames
+from deepspeech_recipe.runtime.windows import Windows
 
 
-class WindowSession:
+class Session:
+    """What all sessions do. `reset` begins an utterance."""
+
+    def reset(self) -> None:
+        raise NotImplementedError
+
+    def feed(self, samples: np.ndarray) -> Iterator[np.ndarray]:
+        """Samples `[N]`, which may be written to again afterwards → arrays `[n, classes]` of what is ready."""
+        raise NotImplementedError
+
+    def finish(self) -> Iterator[np.ndarray]:
+        """Ends the utterance → the rest. All arrays together have at least one frame."""
+        raise NotImplementedError
+
+    def settled(self) -> Iterator[np.ndarray]:
+        """What can be computed of the samples so far and has not been given out: waits for it."""
+        return iter(())
+
+    def close(self) -> None:
+        """Gives up the utterance and what it holds; `reset` may follow."""
+        self.reset()
+
+
+class WindowSession(Session):
     """MFCC frames, context windows, and an acoustic model that takes windows."""
 
-    def __init__(self, chain: Chain, mfccs: MfccFrames, n_context: int):
-        self._chain, self._source, self._context = chain, mfccs, n_context
+    def __init__(self, chain: Chain, mfccs: MfccFrames, n_context: int, n_features: int):
+        self._chain, self._source, self._sizes = chain, mfccs, (n_context, n_features)
         self.reset()
 
     def reset(self) -> None:
         self._chain.reset()
-        self._mfccs = np.zeros((self._context, self._source.reset()), np.float32)
+        self._source.reset()
+        self._windows = Windows(*self._sizes)
 
     def feed(self, samples: np.ndarray) -> Iterator[np.ndarray]:
-        """Samples `[N]` → arrays `[n, classes]` of what is complete."""
         for mfccs in self._source.feed(samples):
-            yield from self._push(mfccs)
+            yield self._run(mfccs)
 
     def finish(self) -> Iterator[np.ndarray]:
-        """Ends the utterance → the rest, at least one frame."""
-        for mfccs in self._source.finish():
-            yield from self._push(mfccs)
-        yield from self._push(self._mfccs[:0], end=True)
+        yield self._run(self._source.finish(), end=True)
 
-    def _push(self, mfccs: np.ndarray, end: bool = False) -> Iterator[np.ndarray]:
-        beyond = np.zeros((self._context if end else 0, mfccs.shape[1]), np.float32)
-        self._mfccs = np.concatenate([self._mfccs, mfccs, beyond])
-        count = max(0, len(self._mfccs) - 2 * self._context)
-        if not end:
-            count = self._chain.whole(count)
-        windows = context_windows(self._mfccs, self._context)[:count]
-        self._mfccs = self._mfccs[count:]
-        if count:
-            yield self._chain.run(windows[None])[:, 0]
+    def _run(self, mfccs: np.ndarray, end: bool = False) -> np.ndarray:
+        self._windows.add(mfccs, end)
+        return self._chain.run(self._windows.take(self._windows.count)[None])[:, 0]
 
 
-class StreamSession:
+class StreamSession(Session):
     """An IR that takes samples in blocks and keeps all state inside."""
 
     def __init__(self, ir: IR, compiled, wait: int, extra: bool = False):
+        """wait: frames to collect before a call."""
         self._ir, self._extra = ir, extra
-        self._wait = wait * ir.audio.stride if ir.audio else wait * 320
-        self._largest = self._wait * -(-LARGEST_CALL // wait)
+        self._step = wait * ir.audio.stride
+        self._first = ir.audio.window_size + (wait - 1 + ir.metadata["n_context"]) * ir.audio.stride
+        self._largest = self._step * -(-LARGEST_CALL // wait)
         self._request = compiled.create_infer_request()
         self._names = {name: ir.input(name).get_any_name() for name in ("samples", "end_of_stream")}
         self._logits = ir.output("logits").get_any_name()
@@ -61,20 +78,24 @@ class StreamSession:
     def reset(self) -> None:
         self._request.reset_state()
         self._blocks: list[np.ndarray] = []
-        self._count = 0
+        self._count, self._next = 0, self._first
 
     def feed(self, samples: np.ndarray) -> Iterator[np.ndarray]:
         self._blocks.append(np.array(samples))
         self._count += len(samples)
-        if self._count >= self._wait:
-            yield from self._run(end=False)
+        if self._count >= self._next:
+            used = self._count - (self._count - self._next) % self._step
+            samples = self._joined()
+            self._blocks, self._count, self._next = [samples[used:]], self._count - used, self._step
+            yield from self._run(samples[:used], end=False)
 
     def finish(self) -> Iterator[np.ndarray]:
-        yield from self._run(end=True)
+        yield from self._run(self._joined(), end=True)
 
-    def _run(self, end: bool) -> Iterator[np.ndarray]:
-        samples = np.concatenate([np.zeros(0, np.float32), *self._blocks])
-        self._blocks, self._count = [], 0
+    def _joined(self) -> np.ndarray:
+        return np.concatenate([np.zeros(0, np.float32), *self._blocks])
+
+    def _run(self, samples: np.ndarray, end: bool) -> Iterator[np.ndarray]:
         for at in range(0, max(len(samples), 1), self._largest):
             last = end and at + self._largest >= len(samples)
             yield self._call(samples[at : at + self._largest], last)
@@ -89,7 +110,7 @@ class StreamSession:
         return values.reshape(-1, values.shape[-1])[: len(logits)].copy()
 
 
-class UtteranceSession:
+class UtteranceSession(Session):
     """An IR that takes whole utterances only: the audio is kept until the end."""
 
     def __init__(self, ir: IR, compiled, extra: bool = False):
@@ -112,11 +133,3 @@ class UtteranceSession:
             feeds[self._ir.input(self._ir.lengths).get_any_name()] = np.full(batch, len(samples), np.int64)
         self._request.infer(feeds)
         yield scores(self._request.get_tensor(self._ir.output("logits").get_any_name()).data, self._ir)[:, 0]
-
-
-def context_windows(mfccs: np.ndarray, n_context: int) -> np.ndarray:
-    """`[n + 2·n_context, features]` → a view `[n, 2·n_context + 1, features]`."""
-    size = 2 * n_context + 1
-    if len(mfccs) < size:
-        return np.zeros((0, size, mfccs.shape[1]), np.float32)
-    return np.lib.stride_tricks.sliding_window_view(mfccs, size, axis=0).swapaxes(1, 2)
