@@ -169,7 +169,7 @@ def _name(model) -> str:
 
 def _found(job: _Job) -> str:
     if job.model is None:
-        return f"no DeepSpeech model ({job.recognition.why_not}); its fused LSTMs are converted"
+        return f"no DeepSpeech model ({job.recognition.why_not}); its LSTMs are converted, its states carried"
     sizes = {name: job.options.request.size_of(name, job.model) for name in ("time_steps", "batch")}
     return one_line(job.model, steps=sizes["time_steps"], batch=sizes["batch"])
 
@@ -185,7 +185,7 @@ def _converted(job: _Job, converter: str, *, keep: bool) -> Iterator[tuple[Any, 
 
         job.say(f"converting with OpenVINO {openvino.version()}'s TensorFlow frontend")
         if job.model is None:
-            ov_model, line = openvino.convert_general(job.source.graph, job.view, job.recognition)
+            ov_model, line = openvino.convert_general(job.source.graph, job.view, job.recognition, request)
             job.notes.append(line)
         else:
             prepared = openvino.prepare(job.source.graph, job.view, job.model)

@@ -72,14 +72,15 @@ class Options:
     def _check_general(self, recognition: Recognition) -> None:
         """A graph without a DeepSpeech model gets the general passes, and none of the contract's options."""
         request = self.request
-        if not recognition.lstms and not recognition.rnns:
+        if not recognition.lstms and not recognition.rnns and not recognition.states:
             refused = "".join(f" {refusal}" for refusal in recognition.refused)
             raise RecipeError(
-                f"No DeepSpeech model was found ({recognition.why_not}), and no LSTM that could be converted."
+                f"No DeepSpeech model was found ({recognition.why_not}), and no LSTM that could be converted, "
+                "nor any other state to carry."
                 f"{refused} Use OpenVINO's own `ovc` for other models."
             )
         asked = {
-            "--state internal": request.state != "external",
+            "--state internal": request.state != "external" and not recognition.has_state,
             "--head": request.head is not None,
             "--time-steps": request.time_steps is not None,
             "--batch": request.batch is not None,

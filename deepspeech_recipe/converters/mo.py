@@ -44,17 +44,17 @@ def usable() -> tuple[bool, str]:
 def convert(graph: Path, output: Path, model: DeepSpeech | None, request: Request) -> tuple[Path, list[str]]:
     """Runs mo on a .pb file and returns (the IR's .xml in the directory `output`, the plugin's lines).
 
-    model: what the graph was recognised as; None for a graph that gets the general passes, and no option.
+    model: what the graph was recognised as; None for a graph that gets the general passes, and of the options the
+    state only.
     Weights stay FP32. Raises RecipeError, with mo's own words, where it fails.
     """
     works, reason = usable()
     if not works:
         raise RecipeError(f"The converter mo cannot be used: {reason}. Install it with {INSTALL}, or use openvino.")
-    arguments = []
+    request.check()
     if model is not None:
-        request.check()
         request.check_model(model)
-        arguments = options(model, request, output)
+    arguments = options(model, request, output)
     with tempfile.TemporaryDirectory(prefix="deepspeech-recipe-") as empty:
         # mo takes what it finds in the current directory for extensions, so that one is empty.
         printed = run(
@@ -89,10 +89,10 @@ def run(arguments: list[str], directory: str | os.PathLike) -> str:
     return done.stdout
 
 
-def options(model: DeepSpeech, request: Request, folder: Path) -> list[str]:
+def options(model: DeepSpeech | None, request: Request, folder: Path) -> list[str]:
     """What to type for a request; the plugin's own options go to a file in `folder`."""
     arguments = ["--compress_to_fp16=False"]
-    if request.time_steps is not None or request.batch is not None:
+    if model is not None and (request.time_steps is not None or request.batch is not None):
         sizes = (request.size_of("batch", model), request.size_of("time_steps", model))
         shape = [*("?" if size is None else size for size in sizes), model.window_frames, model.n_input]
         arguments += ["--input", f"{model.windows.node}[{' '.join(map(str, shape))}]"]

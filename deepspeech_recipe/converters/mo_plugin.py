@@ -5,8 +5,9 @@ from deepspeech_recipe.converters.mo_hook import on_finished
 from deepspeech_recipe.converters.mo_options import read_options
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.view import GraphView
+from deepspeech_recipe.passes.carry import carry_states
 from deepspeech_recipe.passes.contract import Conversion, finish
-from deepspeech_recipe.passes.names import name_tensors
+from deepspeech_recipe.recognise.cells import links_of, projected
 from deepspeech_recipe.recognise.deepspeech import DeepSpeech
 from deepspeech_recipe.recognise.graph import Recognition, recognise
 from deepspeech_recipe.recognise.text import one_line
@@ -43,20 +44,24 @@ def _prepare_deepspeech(graph, argv, view: GraphView, model: DeepSpeech, options
 
 
 def _prepare_general(graph, argv, view: GraphView, recognition: Recognition, options, operations) -> None:
-    _refuse_options(options)
+    _refuse_options(recognition, options)
     frozen = argv.freeze_placeholder_with_value or {}
     general = rewrite_general(view, recognition, frozen, freeze="--freeze_placeholder_with_value")
     mo_request.complete_general(argv, list(general.states), list(general.states.values()))
     mo_graph.apply_edits(graph, general.edits, operations)
-    on_finished(graph, "names", lambda ov_model: name_tensors(ov_model, general.names, general.names))
+    # MO's BasicLSTMCell takes a cell with a projection for one without, and fails.
+    for name in projected(view, links_of(view), recognition.states):
+        mo_graph.exchange_terms(graph, name)
+    conversion = Conversion(converter=f"mo, plugin {__version__}", **options)
+    on_finished(graph, "states", lambda ov_model: carry_states(ov_model, general.carried, conversion))
     _say(describe(recognition, general))
 
 
-def _refuse_options(options: dict) -> None:
-    if options.get("state", "external") != "external":
+def _refuse_options(recognition: Recognition, options: dict) -> None:
+    if options.get("state", "external") != "external" and not recognition.has_state:
         raise RecipeError(
-            "Internal state was asked for, but no DeepSpeech model was found in the graph. "
-            "Convert without --transformations_config"
+            "Internal state was asked for, but neither a DeepSpeech model nor another recurrent cell whose state goes "
+            f"from call to call was found ({recognition.why_not}). Convert without --transformations_config"
         )
 
 

@@ -20,8 +20,9 @@ from deepspeech_recipe.converters.request import Request
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.view import GraphView
 from deepspeech_recipe.ov_api import ov
+from deepspeech_recipe.passes.carry import carry_states
 from deepspeech_recipe.passes.contract import Conversion, finish
-from deepspeech_recipe.passes.names import both_forms, find, name_tensors
+from deepspeech_recipe.passes.names import both_forms, find
 from deepspeech_recipe.recognise.deepspeech import DeepSpeech
 from deepspeech_recipe.recognise.graph import Recognition
 from deepspeech_recipe.rewrite.deepspeech import inputs as contract_inputs
@@ -71,7 +72,7 @@ def convert_deepspeech(prepared: Prepared, request: Request):
     return _optimise(finish(ov_model, prepared.names, model, conversion))
 
 
-def convert_general(graph, view: GraphView, recognition: Recognition):
+def convert_general(graph, view: GraphView, recognition: Recognition, request: Request):
     """Converts a graph without a DeepSpeech model: (ov.Model, one line on what was done).
 
     Its fused LSTMs become LSTMSequences, their state variables inputs and outputs. Raises RecipeError.
@@ -79,8 +80,8 @@ def convert_general(graph, view: GraphView, recognition: Recognition):
     freeze = "mo's --freeze_placeholder_with_value"
     general = rewrite_general(view, recognition, {}, freeze=freeze)
     edited = apply_edits(graph, view, general.edits, _outputs(view, general))
-    ov_model = _optimise(_translate(edited))
-    name_tensors(ov_model, general.names, general.names)
+    conversion = Conversion(converter=f"{NAME} {version()}", state=request.state)
+    ov_model = carry_states(_optimise(_translate(edited)), general.carried, conversion)
     return ov_model, describe(recognition, general)
 
 

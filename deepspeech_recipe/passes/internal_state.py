@@ -33,7 +33,15 @@ def internal_state(model, pairs: dict[str, str]):
         read.set_friendly_name(input_name)
         for reader in port.get_target_inputs():
             reader.replace_source_output(read.output(0))
-        sinks.append(opset.assign(result.input_value(0).get_node(), input_name))
+        sinks.append(opset.assign(_as_node(result.input_value(0)), input_name))
         parameters = [each for each in parameters if each.get_friendly_name() != parameter.get_friendly_name()]
         results = [each for each in results if each.get_friendly_name() != result.get_friendly_name()]
     return rebuild(model, results=results, sinks=sinks, parameters=parameters)
+
+
+def _as_node(output):
+    """A node with this value as its only output: `assign` takes the first output of the node it is given."""
+    node = output.get_node()
+    if node.get_output_size() == 1:
+        return node
+    return opset.reshape(output, np.int64(list(output.get_shape())), False)

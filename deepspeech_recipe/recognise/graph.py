@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.view import GraphView, Node
+from deepspeech_recipe.recognise.carried import carried_states
+from deepspeech_recipe.recognise.cells import links_of
 from deepspeech_recipe.recognise.deepspeech import LSTM_OPS, DeepSpeech, looks_like_deepspeech, recognise_deepspeech
 from deepspeech_recipe.recognise.dynamic_rnn import Rnn, recognise_dynamic_rnn
 from deepspeech_recipe.recognise.lstm import CS_PREV, H_PREV, FusedLstm, recognise_lstm
@@ -24,13 +26,21 @@ class StatefulLstm:
 class Recognition:
     """deepspeech: the acoustic model, or None and `why_not`. lstms: every fused LSTM that can be converted;
     rnns: every loop of LSTM cells that can.
-    refused: the reasons for those that cannot."""
+    refused: the reasons for those that cannot. states: what the graph carries from call to call besides the variables
+    of `lstms`."""
 
     deepspeech: DeepSpeech | None
     why_not: str | None
     lstms: tuple[StatefulLstm, ...]
     refused: tuple[Refusal, ...]
     rnns: tuple[Rnn, ...] = field(default=(), kw_only=True)
+    states: tuple[State, ...] = ()
+
+    @property
+    def has_state(self) -> bool:
+        """Whether anything goes from call to call."""
+        own = [state for each in self.lstms for state in (each.state_c, each.state_h) if state is not None]
+        return any(state.kind != "constant" for state in (*own, *self.states))
 
 
 def recognise(view: GraphView) -> Recognition:
@@ -49,7 +59,9 @@ def recognise(view: GraphView) -> Recognition:
         else:
             lstms.append(_with_states(view, lstm))
     rnns = _rnns(view, refused)
-    return Recognition(None, why_not, tuple(lstms), tuple(refused), rnns=rnns)
+    own = [state.name for each in lstms for state in (each.state_c, each.state_h) if state and state.kind == "variable"]
+    states = carried_states(view, links_of(view, tuple(each.lstm for each in lstms)), own)
+    return Recognition(None, why_not, tuple(lstms), tuple(refused), states, rnns=rnns)
 
 
 def _rnns(view: GraphView, refused: list[Refusal]) -> tuple[Rnn, ...]:

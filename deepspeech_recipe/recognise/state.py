@@ -3,14 +3,18 @@
 Works for any recurrent cell: it is told which tensor is the initial state and which tensors hold the last one.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
 
-VARIABLE_OPS = ("VariableV2", "Variable")
-_ASSIGN_OPS = ("Assign",)
-_UPDATE_OPS = ("AssignAdd", "AssignSub", "ScatterUpdate", "ScatterNdUpdate", "ScatterAdd", "CountUpTo")
+VARIABLE_OPS = ("VariableV2", "Variable", "VarHandleOp")
+_ASSIGN_OPS = ("Assign", "AssignVariableOp")
+_UPDATE_OPS = (
+    *("AssignAdd", "AssignSub", "ScatterUpdate", "ScatterNdUpdate", "ScatterAdd", "CountUpTo"),
+    *("AssignAddVariableOp", "AssignSubVariableOp", "ResourceScatterUpdate", "ResourceScatterNdUpdate"),
+)
 
 
 @dataclass(frozen=True)
@@ -50,14 +54,19 @@ def recognise_state(view: GraphView, initial: Tensor, new: tuple[Tensor, ...], *
         value = view.value(source)
         return State("constant", source, value.shape if value is not None else None, new)
     if node.op in VARIABLE_OPS:
-        update, reset = _assignments(view, node, new, what)
+        sources = {view.source(tensor) for tensor in new}
+        update, reset, _ = assignments(view, node, lambda tensor: view.source(tensor) in sources, what)
         return State("variable", source, node.attribute("shape"), new, update, reset)
     return None
 
 
-def _assignments(view: GraphView, variable: Node, new: tuple[Tensor, ...], what: str):
-    new_sources = {view.source(tensor) for tensor in new}
-    update, reset = [], []
+def assignments(view: GraphView, variable: Node, is_new: Callable[[Tensor], bool], what: str):
+    """(the nodes that assign a variable its new value, those that begin anew, the new value).
+
+    is_new: whether a tensor holds the last state. Raises Refusal where the state would be lost or come out wrong.
+    what: as for `recognise_state`.
+    """
+    update, reset, value = [], [], None
     for writer in view.consumers(Tensor(variable.name)):
         if writer.op in _UPDATE_OPS:
             raise Refusal(
@@ -67,8 +76,9 @@ def _assignments(view: GraphView, variable: Node, new: tuple[Tensor, ...], what:
             )
         if writer.op not in _ASSIGN_OPS:
             continue
-        if view.source(writer.inputs[1]) in new_sources:
+        if is_new(writer.inputs[1]):
             update.append(writer.name)
+            value = writer.inputs[1]
         elif _is_constant(view, writer.inputs[1]):
             reset.append(writer.name)
         else:
@@ -85,7 +95,7 @@ def _assignments(view: GraphView, variable: Node, new: tuple[Tensor, ...], what:
             node=variable.name,
             remedy="Export the graph with its state update, or with placeholders in place of the variables",
         )
-    return tuple(update), tuple(reset)
+    return tuple(update), tuple(reset), value
 
 
 def _is_constant(view: GraphView, tensor: Tensor) -> bool:

@@ -8,6 +8,7 @@ import numpy as np
 from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.view import GraphView
 from deepspeech_recipe.recognise.graph import Recognition, StatefulLstm
+from deepspeech_recipe.recognise.state import State
 from deepspeech_recipe.rewrite.edits import Edits
 from deepspeech_recipe.rewrite.lstm import free_variable, new_state_name, replace_lstm, states_of
 from deepspeech_recipe.rewrite.reach import remove_unused
@@ -16,16 +17,18 @@ from deepspeech_recipe.rewrite.rnn import replace_rnn
 
 @dataclass
 class General:
-    """edits: what to change. states: variable that becomes an input → its new output. lines: for a person to read."""
+    """edits: what to change. states: variable that becomes an input → its new output. pairs: input that is fed a
+    state → the outputs that can be its new value, the likeliest first. lines: for a person to read."""
 
     edits: Edits = field(default_factory=Edits)
     states: dict[str, str] = field(default_factory=dict)
+    pairs: dict[str, tuple[str, ...]] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
 
     @property
-    def names(self) -> dict[str, set[str]]:
-        """The tensors of freed states, inputs and outputs, as `passes.names` wants them."""
-        return {name: {name} for name in (*self.states, *self.states.values())}
+    def carried(self) -> dict[str, tuple[str, ...]]:
+        """All states, as `passes.carry` wants them."""
+        return {name: (output,) for name, output in self.states.items()} | self.pairs
 
 
 def rewrite_general(view: GraphView, recognition: Recognition, frozen: Mapping, *, freeze: str) -> General:
@@ -43,10 +46,13 @@ def rewrite_general(view: GraphView, recognition: Recognition, frozen: Mapping, 
             continue
         replace_lstm(view, stateful.lstm, general.edits, steps=steps)
         for state in states_of(stateful):
-            if state.kind == "variable":
-                free_variable(view, state, general.edits, output=new_state_name(state))
-                general.states[state.name] = new_state_name(state)
+            _carry(view, state, general)
         general.lines.append(f"BlockLSTM '{stateful.lstm.node}' becomes an LSTMSequence")
+    for state in recognition.states:
+        if state.kind == "variable":
+            _carry(view, state, general)
+        else:
+            general.pairs[state.name] = tuple(map(str, state.new))
     for rnn in recognition.rnns:
         direction = replace_rnn(view, rnn, general.edits)
         count = len(rnn.layers)
@@ -61,7 +67,16 @@ def rewrite_general(view: GraphView, recognition: Recognition, frozen: Mapping, 
             f"state variables become inputs ({', '.join(general.states)}) "
             f"and outputs ({', '.join(general.states.values())})"
         )
+    if general.pairs:
+        general.lines.append(f"inputs that are fed their new state: {', '.join(general.pairs)}")
     return general
+
+
+def _carry(view: GraphView, state: State, general: General) -> None:
+    """A state variable becomes an input and an output; what is no variable is one already."""
+    if state.kind == "variable":
+        free_variable(view, state, general.edits, output=new_state_name(state))
+        general.states[state.name] = new_state_name(state)
 
 
 def describe(recognition: Recognition, general: General) -> str:

@@ -33,6 +33,11 @@ def free_variable(view: GraphView, state: State, edits: Edits, *, output: str) -
     """Turns a state variable into an input of its name; what it was assigned becomes the output `output`."""
     edits.remove += [*state.update, *state.reset]
     edits.replace.append(NewNode(state.name, "Placeholder", (), {"shape": state.shape}))
+    for reader in view.consumers(state.source):
+        if reader.op == "ReadVariableOp":
+            edits.replace.append(NewNode(reader.name, "Identity", (state.source,)))
+        elif reader.op == "VarIsInitializedOp":
+            edits.remove.append(reader.name)
     if output not in view.nodes:
         edits.add.append(NewNode(output, "Identity", (state.new[0],)))
 

@@ -1,0 +1,77 @@
+"""Models in the manner of others that carry a state, small: LSTM cells in plain operations, all sizes different."""
+
+from tests.graphs.foreign import _assign, _foreign, _variable
+
+
+def _cell(tf, weights, x, c, h, *, projection=None, name):
+    """One step as TensorFlow 1's LSTMCell writes it; weights: (kernel, bias)."""
+    kernel, bias = weights
+    with tf.name_scope(name):
+        i, j, f, o = tf.split(tf.nn.bias_add(tf.matmul(tf.concat([x, h], 1), kernel), bias), 4, 1)
+        c = tf.sigmoid(f + 1.0) * c + tf.sigmoid(i) * tf.tanh(j)
+        h = tf.sigmoid(o) * tf.tanh(c)
+        return c, h if projection is None else tf.matmul(h, projection)
+
+
+@_foreign
+def packed_language_model(tf, weights, placeholder, steps=2):
+    """Two layers with a projection, c and h of each side by side in one variable `[B, C + P]` (lm_1b is like that)."""
+    x = placeholder("tokens/embedded", [2, steps, 5])
+    inputs = [x[:, step] for step in range(steps)]
+    cells, projected = (9, 7), (4, 3)
+    updates, resets, names = [], [], []
+    for layer, (units, size) in enumerate(zip(cells, projected, strict=True)):
+        name = f"lstm/lstm_{layer}"
+        variable = _variable(tf, f"{name}/state", [2, units + size])
+        read = tf.raw_ops.Identity(input=variable, name=f"{name}/state/read")
+        c, h = tf.slice(read, [0, 0], [-1, units]), tf.slice(read, [0, units], [-1, size])
+        matrices = weights(int(inputs[0].shape[1]) + size, 4 * units), weights(4 * units)
+        projection = weights(units, size)
+        outputs = []
+        for step, frame in enumerate(inputs):
+            c, h = _cell(tf, matrices, frame, c, h, projection=projection, name=f"{name}/step_{step}")
+            outputs.append(h)
+        updates.append(_assign(tf, variable, tf.concat([c, h], 1)))
+        resets.append(_assign(tf, variable, tf.zeros([2, units + size])))
+        names.append(variable.op.name)
+        inputs = outputs
+    scores = tf.matmul(tf.concat(inputs, 0), weights(projected[-1], 6))
+    tf.group(*resets, name="reset")
+    with tf.control_dependencies(updates):
+        tf.nn.softmax(scores, name="softmax_out")
+    return ["softmax_out"], "reset", names
+
+
+@_foreign
+def keyword_spotter(tf, weights, placeholder, same=False):
+    """One frame a call, the LSTM's state is fed by the caller. same: the frame is as wide as the state."""
+    units = 8
+    x = placeholder("input_audio", [1, units if same else 5])
+    c, h = placeholder("lstm/input_state1", [1, units]), placeholder("lstm/input_state2", [1, units])
+    matrices = weights(int(x.shape[1]) + units, 4 * units), weights(4 * units)
+    new_c, new_h = _cell(tf, matrices, x, c, h, name="lstm/cell")
+    tf.identity(new_c, name="output_state1")
+    tf.identity(new_h, name="output_state2")
+    tf.nn.softmax(tf.matmul(new_h, weights(units, 3)) + weights(3), name="scores")
+    return ["scores", "output_state1", "output_state2"]
+
+
+@_foreign
+def stacked_states(tf, weights, placeholder):
+    """All layers' states in one input `[1, layers, units, 2]`, as DTLN has them (h before c)."""
+    units, layers = 7, 3
+    x, states = placeholder("frames", [1, 5]), placeholder("in_states", [1, layers, units, 2])
+    new_h, new_c = [], []
+    for layer in range(layers):
+        h, c = states[:, layer, :, 0], states[:, layer, :, 1]
+        kernel, recurrent, bias = weights(int(x.shape[1]), 4 * units), weights(units, 4 * units), weights(4 * units)
+        z = tf.nn.bias_add(tf.matmul(x, kernel) + tf.matmul(h, recurrent), bias)
+        i, f, g, o = tf.split(z, 4, 1)
+        c = tf.sigmoid(f) * c + tf.sigmoid(i) * tf.tanh(g)
+        x = h = tf.sigmoid(o) * tf.tanh(c)
+        new_h.append(h)
+        new_c.append(c)
+    tf.sigmoid(tf.matmul(x, weights(units, 4)), name="mask")
+    parts = [tf.reshape(tf.stack(part, 0), [1, layers, units]) for part in (new_h, new_c)]
+    tf.stack(parts, -1, name="out_states")
+    return ["mask", "out_states"]

@@ -1,0 +1,134 @@
+"""Models of other families that carry a state: in variables, packed or not, or fed by the caller."""
+
+import numpy as np
+import pytest
+
+from deepspeech_recipe.convert import convert
+from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.ov_api import ov
+from deepspeech_recipe.passes.metadata import read_metadata
+from tests.graphs import foreign, stateful
+from tests.ir import compiled, op_counts
+from tests.mo_run import EXTENSIONS, MOError, mo
+from tests.reference import session
+
+pytestmark = [pytest.mark.requires_mo, pytest.mark.requires_tf]
+
+# Graph, its main output, and which input is fed which output.
+PACKED = {f"lstm/lstm_{layer}/state": f"new_lstm/lstm_{layer}/state" for layer in (0, 1)}
+FAMILIES = {
+    "packed": (stateful.packed_language_model, {}, "softmax_out", PACKED),
+    "keyword": (
+        stateful.keyword_spotter, {}, "scores",
+        {"lstm/input_state1": "output_state1", "lstm/input_state2": "output_state2"},
+    ),
+    "keyword, x as wide as h": (
+        stateful.keyword_spotter, {"same": True}, "scores",
+        {"lstm/input_state1": "output_state1", "lstm/input_state2": "output_state2"},
+    ),
+    "stacked": (stateful.stacked_states, {}, "mask", {"in_states": "out_states"}),
+}  # fmt: skip
+
+
+@pytest.fixture(params=FAMILIES)
+def family(request):
+    make, options, main, pairs = FAMILIES[request.param]
+    return make(**options), main, pairs
+
+
+@pytest.fixture(params=["mo", "openvino"])
+def to_ir(request, tmp_path):
+    """`to_ir(graph, state)` → (ov.Model, what was said)."""
+
+    def by_mo(graph, state="external"):
+        arguments = ["--transformations_config", str(EXTENSIONS / "internal_state.json")] if state == "internal" else []
+        return mo(graph.save(tmp_path / "model.pb"), *arguments)
+
+    def by_openvino(graph, state="external"):
+        result = convert(
+            graph.save(tmp_path / "model.pb"), tmp_path, name="ir", converter="openvino", state=state, verify=False
+        )
+        return ov.Core().read_model(result.files[0]), "\n".join(result.notes)
+
+    return by_mo if request.param == "mo" else by_openvino
+
+
+def expected_calls(graph, main: str, pairs: dict, count: int = 4):
+    """(main output, {input: new state}) of chained calls in TensorFlow, from zero state."""
+    found = []
+    with session(graph.graph_def) as run:
+        if graph.reset:
+            run(graph.reset)
+        fed = {f"{name}:0": np.zeros(graph.inputs[f"{name}:0"][1], np.float32) for name in pairs if not graph.reset}
+        for seed in range(count):
+            feeds = graph.feeds(seed) | fed
+            if graph.reset:
+                value = run(f"{main}:0", feeds)
+                found.append((value, {name: run(f"{name}:0") for name in pairs}))
+            else:
+                value, *new = run([f"{main}:0", *(f"{output}:0" for output in pairs.values())], feeds)
+                fed = dict(zip(fed, new, strict=True))
+                found.append((value, dict(zip(pairs, new, strict=True))))
+    return found
+
+
+def frames(graph, pairs: dict, seed: int) -> dict:
+    return {name: value for name, value in graph.feeds(seed).items() if name.removesuffix(":0") not in pairs}
+
+
+def test_state_is_carried_outside(family, to_ir):
+    graph, main, pairs = family
+    model, said = to_ir(graph)
+    assert read_metadata(model)["states"] == pairs
+    assert all(name in said for name in pairs)
+    expected = expected_calls(graph, main, pairs)
+    request = compiled(model).create_infer_request()
+    states = {name: np.zeros(model.input(name).get_shape(), np.float32) for name in pairs}
+    for seed, (value, new) in enumerate(expected):
+        request.infer({**frames(graph, pairs, seed), **states})
+        states = {name: request.get_tensor(output).data.copy() for name, output in pairs.items()}
+        np.testing.assert_allclose(request.get_tensor(main).data, value, rtol=0, atol=1e-5)
+        for name in pairs:
+            np.testing.assert_allclose(states[name], new[name], rtol=0, atol=1e-5)
+            assert np.abs(new[name]).max() > 0.1
+
+
+def test_state_is_carried_inside(family, to_ir):
+    graph, main, pairs = family
+    model, _ = to_ir(graph, state="internal")
+    counts = op_counts(model)
+    assert counts["ReadValue"] == counts["Assign"] == len(pairs)
+    assert not set(pairs) & set().union(*(port.get_names() for port in model.inputs))
+    assert [output.get_any_name().removesuffix(":0") for output in model.outputs] == [main]
+    assert read_metadata(model)["state"] == "internal"
+    expected = expected_calls(graph, main, pairs)
+    request = compiled(model).create_infer_request()
+    for _ in range(2):  # the second time after a reset
+        request.reset_state()
+        for seed, (value, _) in enumerate(expected):
+            request.infer(frames(graph, pairs, seed))
+            np.testing.assert_allclose(request.get_tensor(main).data, value, rtol=0, atol=1e-5)
+            inside = {state.name: state.state.data for state in request.query_state()}
+            for name in pairs:
+                np.testing.assert_allclose(inside[name], expected[seed][1][name], rtol=0, atol=1e-5)
+
+
+def test_a_second_call_needs_the_state_of_the_first(family):
+    """What the tests above compare would differ without the state."""
+    graph, main, pairs = family
+    (first, _), (second, _) = expected_calls(graph, main, pairs)[:2]
+    with session(graph.graph_def) as run:
+        if graph.reset:
+            run(graph.reset)
+        zeros = {f"{name}:0": np.zeros_like(graph.feeds()[f"{name}:0"]) for name in pairs if not graph.reset}
+        anew = run(f"{main}:0", graph.feeds(1) | zeros)
+    assert first.shape == second.shape
+    assert np.abs(anew - second).max() > 0.01
+
+
+def test_internal_state_needs_a_state(tmp_path):
+    path = foreign.gru().save(tmp_path / "model.pb")
+    with pytest.raises(MOError, match="nor another recurrent cell whose state goes from call to call"):
+        mo(path, "--transformations_config", str(EXTENSIONS / "internal_state.json"))
+    with pytest.raises(RecipeError, match="nor any other state to carry"):
+        convert(path, tmp_path / "out", converter="openvino", state="internal")
