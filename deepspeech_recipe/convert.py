@@ -3,7 +3,7 @@
 import importlib.util
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -87,6 +87,8 @@ def convert(
     lengths: str = "enforce",
     audio: str = "none",
     weights: str = "fp32",
+    keep_fp16: Collection[str] = (),
+    device: str = "CPU",
     head: str | None = None,
     verify: bool | None = None,
     alphabet: str | os.PathLike | bytes | None = None,
@@ -104,18 +106,21 @@ def convert(
     lengths: 'enforce' (one call consumes all its windows) or 'input' (`passes.lengths`).
     audio: 'none', 'separate' (also writes `<name>.audio.xml`: samples → windows) or 'attached' (samples → logits;
     with state 'internal' in blocks of any size, `passes.streaming`).
-    weights: 'fp32' or 'fp16'. head: 'probabilities', 'raw', or None for the graph's own.
+    weights: 'fp32', 'fp16', or 'int8' (`passes.compress`); keep_fp16: the layers that int8 leaves in FP16; device:
+    'CPU', 'GPU' or 'NPU', what an int8 IR is for. head: 'probabilities', 'raw', or None for the graph's own.
     verify: compare the IR with the original; None: where TensorFlow is installed.
     alphabet, sample_rate, window_ms, step_ms, n_steps and `known` (further keywords of `open_model`): what the file
     itself does not know. progress: gets a line for each stage.
     Nothing is written unless everything succeeds. Raises RecipeError or Refusal.
     """
     say = progress or (lambda line: None)
-    options = Options(Request(state, head, time_steps, batch), converter, lengths, audio, weights)
+    request = Request(state, head, time_steps, batch)
+    options = Options(request, converter, lengths, audio, weights, tuple(keep_fp16), device)
     options.check()
     chosen, why = _choose(converter)
     name = _name(model) if name is None else name
     from deepspeech_recipe import save
+    from deepspeech_recipe.passes.compress import compress_weights
 
     irs = [name, f"{name}.audio"] if audio == "separate" else [name]
     save.check_output(output, irs)
@@ -137,6 +142,9 @@ def convert(
         say(_found(job))
         with _converted(job, chosen, keep=compare) as (ov_model, converter_name):
             models = _passes(job, ov_model, name)
+            if weights == "int8":
+                say("storing the weights in 8 bits")
+                compress_weights(models[name], fp16=keep_fp16, device=device)
             say(f"writing {', '.join(f'{ir}.xml' for ir in models)} in {output}")
             result = ConvertResult(
                 files=tuple(save.save_irs(models, output, fp16=weights == "fp16")),

@@ -11,7 +11,8 @@ from deepspeech_recipe.sources import Source
 CONVERTERS = ("auto", "mo", "openvino")
 LENGTHS = ("enforce", "input")
 AUDIO = ("none", "separate", "attached")
-WEIGHTS = ("fp32", "fp16")
+WEIGHTS = ("fp32", "fp16", "int8")
+DEVICES = ("CPU", "GPU", "NPU")
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,8 @@ class Options:
     lengths: str
     audio: str
     weights: str
+    keep_fp16: tuple[str, ...] = ()
+    device: str = "CPU"
 
     @property
     def streaming(self) -> bool:
@@ -36,8 +39,14 @@ class Options:
             ("lengths", self.lengths, LENGTHS),
             ("audio", self.audio, AUDIO),
             ("weights", self.weights, WEIGHTS),
+            ("device", self.device, DEVICES),
         ):
             check_choice(what, value, choices)
+        if self.keep_fp16 and self.weights != "int8":
+            raise RecipeError(
+                f"--keep-fp16 names layers that weights of 8 bits leave wider; these are {self.weights}. "
+                "Give --weights int8 with it."
+            )
         if self.audio == "attached" and self.request.time_steps not in (None, DYNAMIC):
             raise RecipeError(
                 f"With audio attached a call takes any number of samples, so the time steps cannot be fixed to "

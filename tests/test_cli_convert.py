@@ -64,7 +64,9 @@ EVERY_OPTION = {
     "batch": 2,
     "lengths": "input",
     "audio": "separate",
-    "weights": "fp16",
+    "weights": "int8",
+    "keep_fp16": ("layer_1", "lstm_input"),
+    "device": "GPU",
     "head": "raw",
     "verify": False,
     "alphabet": "a.txt",
@@ -95,7 +97,8 @@ def test_every_option_reaches_the_function_and_nothing_else_does(monkeypatch):
     command = []
     for name, value in EVERY_OPTION.items():
         flag = "--" + name.replace("_", "-")
-        command += ["--no-verify"] if value is False else [flag, str(value)]
+        text = ",".join(value) if isinstance(value, tuple) else str(value)
+        command += ["--no-verify"] if value is False else [flag, text]
     assert passed_on(monkeypatch, *command) == {"progress": None, **EVERY_OPTION}
     assert passed_on(monkeypatch) == {"progress": None}
 

@@ -6,7 +6,7 @@ import pytest
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.ov_api import Parameter, opset, ov
 from deepspeech_recipe.passes.fast_recurrence import fast_recurrence
-from deepspeech_recipe.passes.int8 import quantize_rows
+from deepspeech_recipe.passes.weight_matrix import quantize_rows
 from tests.ir import compiled, op_counts
 
 INPUT, HIDDEN = 5, 12
@@ -82,5 +82,5 @@ def test_refusals():
     assert "TensorIterator" in op_counts(fast_recurrence(model))
     with pytest.raises(RecipeError, match="no LSTMSequence"):
         fast_recurrence(model)
-    with pytest.raises(RecipeError, match="one of fp32, int8"):
+    with pytest.raises(RecipeError, match="one of int8, fp16, fp32"):
         fast_recurrence(lstm_model()[0], weights="int4")

@@ -22,6 +22,10 @@ def _size(text: str) -> int | str:
         raise argparse.ArgumentTypeError(f"{text!r} is neither a number nor 'dynamic'") from None
 
 
+def _layers(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, text.split(",")))
+
+
 def add_arguments(parser) -> None:
     # What is not typed is not passed on, so that the function's defaults are the only ones.
     quiet = {"default": argparse.SUPPRESS}
@@ -35,7 +39,16 @@ def add_arguments(parser) -> None:
     how.add_argument("--batch", type=_size, metavar="N|dynamic", **quiet, help="default: as in the graph")
     how.add_argument("--lengths", choices=("enforce", "input"), **quiet, help="default: enforce (time_len == seq_len)")
     how.add_argument("--audio", choices=("none", "separate", "attached"), **quiet, help="default: none")
-    how.add_argument("--weights", choices=("fp32", "fp16"), **quiet, help="default: fp32")
+    how.add_argument("--weights", choices=("fp32", "fp16", "int8"), **quiet, help="default: fp32")
+    how.add_argument(
+        "--keep-fp16", type=_layers, metavar="LAYER,…", **quiet,
+        help="layers that --weights int8 leaves in FP16: layer_1, layer_2, layer_3, lstm_input, lstm_recurrent, "
+        "layer_5, layer_6 (default: none)",
+    )  # fmt: skip
+    how.add_argument(
+        "--device", choices=("CPU", "GPU", "NPU"), **quiet,
+        help="what --weights int8 is for: only the CPU gets a loop in place of LSTMSequence (default: CPU)",
+    )  # fmt: skip
     how.add_argument("--head", choices=("probabilities", "raw"), **quiet, help="what logits are; default: the graph's")
     how.add_argument(
         "--verify", action=argparse.BooleanOptionalAction, **quiet,

@@ -8,30 +8,33 @@ import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.ov_api import Parameter, opset, ov
-from deepspeech_recipe.passes.int8 import constant_of, int8_matrix
+from deepspeech_recipe.passes.gate import without_pad_feature
+from deepspeech_recipe.passes.shape_values import numbers, sizes
+from deepspeech_recipe.passes.weight_matrix import FORMATS, constant_of, weight_matrix
 
-WEIGHTS = ("fp32", "int8")
 _X, _HIDDEN, _CELL, _LENGTHS, _W, _R, _B = range(7)
 _PLAIN = {"activations": ["sigmoid", "tanh", "tanh"], "clip": 0.0}
 
 
-def fast_recurrence(model, *, weights: str = "int8"):
+def fast_recurrence(model, *, weights: str = "int8", input_weights: str = "fp32"):
     """Replaces every LSTMSequence of the model, in place, and returns the model.
 
-    weights: how the recurrent matrix is kept, 'int8' or 'fp32' (then the result is the same but for rounding).
-    Any batch and number of steps, fixed or open; forward, reverse and bidirectional sequences.
+    weights: how the recurrent matrix is kept, 'int8', 'fp16' or 'fp32' (then the result is the same but for
+    rounding). input_weights: how the matrix of the input product is kept. Any batch and number of steps, fixed or
+    open; forward, reverse and bidirectional sequences.
     Raises RecipeError where a sequence has other activations, clips, has weights that are no constants, or runs
     for lengths that are not all its steps.
     """
-    if weights not in WEIGHTS:
-        raise RecipeError(f"The recurrent weights must be one of {', '.join(WEIGHTS)}, not {weights!r}.")
+    for what, chosen in (("recurrent", weights), ("input", input_weights)):
+        if chosen not in FORMATS:
+            raise RecipeError(f"The {what} weights must be one of {', '.join(FORMATS)}, not {chosen!r}.")
     sequences = [node for node in model.get_ordered_ops() if node.get_type_name() == "LSTMSequence"]
     if not sequences:
         raise RecipeError("The model has no LSTMSequence that could be made faster.")
     for node in sequences:
         _check(node)
     for node in sequences:
-        _replace(node, weights)
+        _replace(node, weights, input_weights)
     model.validate_nodes_and_infer_types()
     return model
 
@@ -51,52 +54,26 @@ def _check(node) -> None:
 
 
 def _runs_all_steps(node) -> bool:
-    """Lengths that are the number of steps for each row: a constant, or Broadcast of ShapeOf(X)[1]."""
-    lengths, x = node.input_value(_LENGTHS), node.input_value(_X)
-    source = lengths.get_node()
-    if source.get_type_name() == "Constant":
-        steps = x.get_partial_shape()[1]
-        return steps.is_static and bool(np.all(source.get_data() == steps.get_length()))
-    if source.get_type_name() != "Broadcast":
-        return False
-    gather = source.input_value(0).get_node()
-    while gather.get_type_name() in ("Convert", "Reshape", "Unsqueeze", "Squeeze"):
-        gather = gather.input_value(0).get_node()
-    if gather.get_type_name() not in ("Gather", "StridedSlice"):
-        return False
-    index, shape = constant_of(gather.input_value(1)), gather.input_value(0).get_node()
-    if shape.get_type_name() == "Convert":
-        shape = shape.input_value(0).get_node()
-    return (
-        index is not None
-        and index.reshape(-1).tolist() == [1]
-        and shape.get_type_name() == "ShapeOf"
-        and _same(shape.input_value(0), x)
-    )
+    """Lengths that are the number of steps for each row."""
+    lengths, shape = numbers(node.input_value(_LENGTHS)), sizes(node.input_value(_X))
+    return bool(lengths and shape) and all(length == shape[1] for length in lengths)
 
 
-def _same(one, other) -> bool:
-    def place(output):
-        return output.get_node().get_friendly_name(), output.get_index()
-
-    return place(one) == place(other)
-
-
-def _replace(node, weights: str) -> None:
+def _replace(node, weights: str, input_weights: str) -> None:
     direction = str(node.get_attributes()["direction"]).lower()
     backwards = {"forward": [False], "reverse": [True], "bidirectional": [False, True]}[direction]
-    parts = [_direction(node, index, backward, weights) for index, backward in enumerate(backwards)]
+    parts = [_direction(node, index, backward, weights, input_weights) for index, backward in enumerate(backwards)]
     for port, outputs in enumerate(zip(*parts, strict=True)):
         new = outputs[0] if len(outputs) == 1 else opset.concat(outputs, 1).output(0)
         for reader in node.output(port).get_target_inputs():
             reader.replace_source_output(new)
 
 
-def _direction(node, index: int, backward: bool, weights: str):
+def _direction(node, index: int, backward: bool, weights: str, input_weights: str):
     """(hidden states [B, 1, T, H], last hidden and cell state [B, 1, H]) of one direction."""
     w, r, b = (constant_of(node.input_value(port))[index] for port in (_W, _R, _B))
     size, name = r.shape[1], node.get_friendly_name()
-    gates = opset.add(opset.matmul(node.input_value(_X), opset.constant(w), False, True), opset.constant(b[None, None]))
+    gates = _input_product(node.input_value(_X), w, b, input_weights)
     gates.set_friendly_name(f"{name}/input_product")
     first = [
         opset.squeeze(opset.gather(node.input_value(port), np.int64([index]), np.int64(1)), np.int64([1]))
@@ -113,11 +90,24 @@ def _direction(node, index: int, backward: bool, weights: str):
     return tuple(opset.unsqueeze(output, one).output(0) for output in (states, *last))
 
 
+def _input_product(x, w: np.ndarray, b: np.ndarray, weights: str):
+    """The gates [B, T, 4H] before the hidden state is added."""
+    matrix, pad = without_pad_feature(w)
+    if pad is None:
+        return opset.add(opset.matmul(x, weight_matrix(matrix, weights), False, True), opset.constant(b[None, None]))
+    # Its weights are so large that they would spoil the 8 bits of all the others in their rows.
+    features, past = opset.variadic_split(x, np.int64(2), np.int64([matrix.shape[1], 1])).outputs()
+    product = opset.add(
+        opset.matmul(features, weight_matrix(matrix, weights), False, True), opset.constant(b[None, None])
+    )
+    return opset.add(product, opset.multiply(past, opset.constant(pad[None, None])))
+
+
 def _loop(gates, first_hidden, first_cell, recurrent: np.ndarray, size: int, weights: str):
     row = Parameter(ov.Type.f32, ov.PartialShape([-1, 1, 4 * size]))
     hidden, cell = (Parameter(ov.Type.f32, ov.PartialShape([-1, size])) for _ in range(2))
-    matrix = int8_matrix(recurrent) if weights == "int8" else opset.constant(recurrent)
-    total = opset.add(opset.squeeze(row, np.int64([1])), opset.matmul(hidden, matrix, False, True))
+    product = opset.matmul(hidden, weight_matrix(recurrent, weights), False, True)
+    total = opset.add(opset.squeeze(row, np.int64([1])), product)
     forget, update, candidate, output = opset.split(total, np.int64(1), 4).outputs()
     kept = opset.multiply(opset.sigmoid(forget), cell)
     new_cell = opset.add(kept, opset.multiply(opset.sigmoid(update), opset.tanh(candidate)))

@@ -99,8 +99,21 @@ def _with_pad_feature(weights):
     if node.get_type_name() != "Constant":
         raise RecipeError("The LSTM's weights are compressed. Apply this pass before compressing the model.")
     values = node.get_data()
-    column = np.zeros((*values.shape[:2], 1), values.dtype)
-    hidden_size = values.shape[1] // 4
+    column = _pad_feature(values.shape[1]).astype(values.dtype)
+    return opset.constant(np.concatenate([values, column[None, :, None]], 2))
+
+
+def _pad_feature(gates: int) -> np.ndarray:
+    """Its weights, [4H]."""
+    column = np.zeros(gates, np.float32)
     for gate, value in ((_FORGET, _LARGE), (_INPUT, -_LARGE)):
-        column[:, gate * hidden_size : (gate + 1) * hidden_size] = value
-    return opset.constant(np.concatenate([values, column], 2))
+        column[gate * gates // 4 : (gate + 1) * gates // 4] = value
+    return column
+
+
+def without_pad_feature(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """W [4H, I] → (W without the feature that `stop_at_lengths` appended, that feature's weights [4H] or None)."""
+    last = weights[:, -1].astype(np.float32)
+    if np.array_equal(last, _pad_feature(len(last))):
+        return weights[:, :-1], last
+    return weights, None

@@ -1,9 +1,10 @@
-"""Weight matrices in 8 bits, a scale for each output channel, kept so by the CPU plugin."""
+"""Weight matrices in 8 bits with a scale for each output channel, as the CPU plugin keeps them; or in more."""
 
 import numpy as np
 
 from deepspeech_recipe.ov_api import opset
 
+FORMATS = ("int8", "fp16", "fp32")
 _LARGEST = 127
 
 
@@ -14,11 +15,17 @@ def quantize_rows(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.round(matrix / scales).astype(np.int8), scales.astype(np.float32)
 
 
-def int8_matrix(matrix: np.ndarray):
-    """The node that stands for a weight matrix [outputs, inputs]: Constant i8 → Convert → Multiply.
+def weight_matrix(matrix: np.ndarray, weights: str):
+    """The node that stands for a weight matrix [outputs, inputs] in one of FORMATS.
 
-    OpenVINO fuses this form into its matrix products and reads the 8 bits from memory at each of them.
+    int8: Constant i8 → Convert → Multiply. OpenVINO fuses this form into its matrix products and reads the 8 bits
+    from memory at each of them.
     """
+    if weights == "fp32":
+        return opset.constant(np.asarray(matrix, np.float32))
+    if weights == "fp16":
+        largest = np.finfo(np.float16).max
+        return opset.convert(opset.constant(np.clip(matrix, -largest, largest).astype(np.float16)), "f32")
     values, scales = quantize_rows(np.asarray(matrix, np.float32))
     return opset.multiply(opset.convert(opset.constant(values), "f32"), opset.constant(scales))
 

@@ -1,0 +1,76 @@
+"""Weights in 8 bits, layer by layer, and the recurrence that reads them so."""
+
+from collections.abc import Collection
+
+import numpy as np
+
+from deepspeech_recipe.audio.precision import is_audio_constant
+from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.ov_api import opset
+from deepspeech_recipe.passes.fast_recurrence import fast_recurrence
+from deepspeech_recipe.passes.weight_matrix import constant_of, weight_matrix
+
+LSTM_INPUT, LSTM_RECURRENT = "lstm_input", "lstm_recurrent"
+# Where the loop was measured to be faster than the plugin's own LSTMSequence: docs/speed.md.
+FAST_ON = ("CPU",)
+DENSE = ("layer_1", "layer_2", "layer_3", "layer_5", "layer_6")
+LAYERS = (*DENSE[:3], LSTM_INPUT, LSTM_RECURRENT, *DENSE[3:])
+
+
+def compress_weights(model, *, fp16: Collection[str] = (), device: str = "CPU"):
+    """Stores the weight matrices in 8 bits, one scale for each output channel; biases and audio parts stay FP32.
+
+    In place; returns the model. fp16: the layers to store in half precision instead, of LAYERS in a DeepSpeech model;
+    in others a dense layer goes by the friendly name of its MatMul. Every LSTMSequence becomes the loop of
+    `fast_recurrence`, so this comes after the passes that need the sequence. device: other plugins than the CPU's have
+    kernels of their own for LSTMSequence, which stays for them, with its weights as they are.
+    Raises RecipeError for an unknown layer, and as fast_recurrence does.
+    """
+    layers = dense_layers(model)
+    unknown = sorted(set(fp16) - set(layers) - {LSTM_INPUT, LSTM_RECURRENT})
+    if unknown:
+        raise RecipeError(
+            f"The model has no layer {', '.join(map(repr, unknown))} to keep in FP16. "
+            f"It has {', '.join([*layers, LSTM_INPUT, LSTM_RECURRENT])}."
+        )
+
+    def chosen(name: str) -> str:
+        return "fp16" if name in fp16 else "int8"
+
+    if device in FAST_ON and any(node.get_type_name() == "LSTMSequence" for node in model.get_ops()):
+        fast_recurrence(model, weights=chosen(LSTM_RECURRENT), input_weights=chosen(LSTM_INPUT))
+    for name, node in layers.items():
+        _store(node, chosen(name))
+    model.validate_nodes_and_infer_types()
+    return model
+
+
+def dense_layers(model) -> dict:
+    """Name → MatMul with a constant matrix, in the order of computation; the loops' own are not among them."""
+    ordered = model.get_ordered_ops()
+    dense = {node.get_friendly_name(): node for node in ordered if node.get_type_name() == "MatMul" and _is_dense(node)}
+    # Three dense layers, one LSTM, two more: DeepSpeech's.
+    steps = [
+        "dense" if node.get_friendly_name() in dense else "lstm"
+        for node in ordered
+        if node.get_friendly_name() in dense or node.get_type_name() == "LSTMSequence"
+    ]
+    if steps == ["dense"] * 3 + ["lstm"] + ["dense"] * 2:
+        return dict(zip(DENSE, dense.values(), strict=True))
+    return dense
+
+
+def _is_dense(node) -> bool:
+    matrix = node.input_value(1)
+    return constant_of(matrix) is not None and len(matrix.get_shape()) == 2 and not is_audio_constant(matrix.get_node())
+
+
+def _store(node, weights: str) -> None:
+    attributes = node.get_attributes()
+    matrix = constant_of(node.input_value(1))
+    rows = matrix if attributes["transpose_b"] else np.ascontiguousarray(matrix.T)
+    new = opset.matmul(node.input_value(0), weight_matrix(rows, weights), attributes["transpose_a"], True)
+    new.set_friendly_name(node.get_friendly_name())
+    new.output(0).get_tensor().set_names(node.output(0).get_names())
+    for reader in node.output(0).get_target_inputs():
+        reader.replace_source_output(new.output(0))
