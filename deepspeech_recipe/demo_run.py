@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from deepspeech_recipe.decode import greedy
 from deepspeech_recipe.ov_api import ov
 from deepspeech_recipe.passes.metadata import alphabet_labels, read_metadata
+from deepspeech_recipe.runtime.greedy import greedy_text
 
 
 class Model:
@@ -64,7 +64,7 @@ class Model:
         checks = []
         for name, samples, text in recordings:
             started = time.perf_counter()
-            found = greedy(self.run(self.windows(samples)), self.labels)
+            found = greedy_text(self.run(self.windows(samples)), self.labels)
             seconds, audio = time.perf_counter() - started, samples.size / self.sample_rate
             checks.append(found == text)
             say(f"   {tick(checks[-1])} {name}: {audio:.1f} s of audio in {1000 * seconds:.0f} ms")

@@ -52,7 +52,7 @@ FAMILIES = (
     (
         "An alphabet does not fit",
         "The alphabet must have one label for every class but the last, which is the CTC blank.",
-        ("alphabet.py", "model_settings.py", "decode.py"),
+        ("alphabet.py", "model_settings.py", "runtime/greedy.py"),
     ),
     (
         "A DeepSpeech model that cannot be converted exactly",
@@ -80,7 +80,7 @@ FAMILIES = (
     (
         "A request that contradicts the model: convert",
         "Options that exclude one another, or that this model does not allow.",
-        ("convert.py", "converters/"),
+        ("convert.py", "convert_options.py", "converters/"),
     ),
     (
         "An IR does not fit a pass",
@@ -91,6 +91,37 @@ FAMILIES = (
         "Nothing to compare with",
         "`verify` runs the original and the IR over the same audio, and needs both.",
         ("verify/",),
+    ),
+    (
+        "A benchmark that cannot begin",
+        "What one contender cannot do is a line of the report instead, and the others go on.",
+        ("benchmark/",),
+    ),
+    (
+        "An IR that cannot be read or run",
+        "What runs an IR needs the `.xml` of an acoustic model that this project converted, with its `.bin` beside it.",
+        ("ir_file.py", "ir_form.py", "runtime/"),
+    ),
+    (
+        "Audio that cannot be heard",
+        "Files are read by soundfile, other rates converted by soxr. A file that is cut off is refused, for its text would "
+        "end early without a word.",
+        ("runtime/audio_files.py", "runtime/cut_off.py", "runtime/samples.py", "runtime/live.py"),
+    ),
+    (
+        "A language model that cannot be used",
+        "A scorer belongs to an alphabet: it must be made for the letters of the model, in their order.",
+        ("runtime/lm.py", "runtime/scorer_file.py", "runtime/beam.py", "cli/recognition.py"),
+    ),
+    (
+        "Features that cannot be given",
+        "`features` gives the output of a layer for each frame.",
+        ("runtime/frame_features.py", "features.py", "cli/features.py"),
+    ),
+    (
+        "A test set that cannot be counted",
+        "`evaluate` takes a CSV manifest, or a folder of LibriSpeech.",
+        ("evaluate.py", "clips.py"),
     ),
     (
         "Damaged messages in a file",

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies
 
-from deepspeech_recipe.decode import greedy
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.runtime import Greedy
+from deepspeech_recipe.runtime.greedy import greedy_text
 from deepspeech_recipe.runtime.result import Hypothesis, Texts, Token
 
 LABELS = [b"a", b"b", b" "]
@@ -56,7 +56,7 @@ def test_greedy_is_the_best_path_whatever_the_blocks(matrix, cuts):
     for token in found.tokens:
         assert best[token.start : token.end] == (token.label,) * (token.end - token.start)
         assert token.probability == matrix[token.start : token.end, token.label].max()
-    assert greedy(matrix, LABELS) == Texts(LABELS, 0.02).text(found)
+    assert greedy_text(matrix, LABELS) == "".join("ab "[label] for label in collapse(best, 3))
 
 
 def test_a_run_over_a_boundary_is_one_letter():

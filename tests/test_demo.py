@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from deepspeech_recipe import cli
-from deepspeech_recipe.decode import greedy
 from deepspeech_recipe.demo_run import chunks, flushed, windows
 from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.runtime.greedy import greedy_text
 
 demo_module = importlib.import_module("deepspeech_recipe.demo")
 
@@ -113,12 +113,12 @@ def scores(*classes: int) -> np.ndarray:
 
 def test_greedy_merges_repeats_and_drops_blanks():
     labels = [b"a", b"b", "é".encode()]
-    assert greedy(scores(3, 0, 0, 3, 0, 1, 1, 2, 3), labels) == "aabé"
-    assert greedy(scores(), labels) == ""
+    assert greedy_text(scores(3, 0, 0, 3, 0, 1, 1, 2, 3), labels) == "aabé"
+    assert greedy_text(scores(), labels) == ""
     # Labels that are pieces of one character become text together.
-    assert greedy(scores(0, 1), [b"\xc3", b"\xa9", b"x"]) == "é"
+    assert greedy_text(scores(0, 1), [b"\xc3", b"\xa9", b"x"]) == "é"
 
 
 def test_greedy_wants_scores_that_fit_the_alphabet():
     with pytest.raises(RecipeError, match=r"\[T, 3\] is needed"):
-        greedy(scores(0), [b"a", b"b"])
+        greedy_text(scores(0), [b"a", b"b"])

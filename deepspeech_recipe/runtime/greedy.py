@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.runtime.result import Hypothesis, Token
+from deepspeech_recipe.runtime.result import Hypothesis, Texts, Token
 
 _SMALLEST = 1e-30
 
@@ -71,6 +71,21 @@ class GreedyUtterance:
     def finish(self, count: int = 1) -> list[Hypothesis]:
         """count: how many are wanted; there is one."""
         return [self.partial()]
+
+
+def greedy_text(scores, labels: Sequence[bytes]) -> str:
+    """Of a whole utterance. scores: `[T, classes]`, probabilities or raw scores, the blank being the last class;
+    labels: the text of the other classes, as UTF-8 or as pieces of it. Raises RecipeError where the two do not fit.
+    """
+    scores = np.asarray(scores)
+    if scores.ndim != 2 or scores.shape[1] != len(labels) + 1:
+        raise RecipeError(
+            f"Scores of shape {list(scores.shape)} do not fit an alphabet of {len(labels)} labels: "
+            f"[T, {len(labels) + 1}] is needed, the blank being the last class."
+        )
+    utterance = GreedyUtterance()
+    utterance.feed(scores)
+    return Texts(labels, 0.0).text(utterance.partial())
 
 
 def check_frames(probabilities) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from deepspeech_recipe.decode import greedy
+from deepspeech_recipe.runtime.greedy import greedy_text
 from deepspeech_recipe.verify.chain import Run
 from deepspeech_recipe.verify.report import Check, Heard
 from deepspeech_recipe.verify.weights import Limits
@@ -133,6 +133,6 @@ def _rows(each: Comparison, row: int):
 def text_of(probabilities: np.ndarray, labels) -> str:
     """Greedy text; the numbers of the classes where there is no alphabet."""
     if labels is not None and len(labels) + 1 == probabilities.shape[-1]:
-        return greedy(probabilities, labels)
+        return greedy_text(probabilities, labels)
     numbers = [f"{number} ".encode() for number in range(probabilities.shape[-1] - 1)]
-    return greedy(probabilities, numbers).strip()
+    return greedy_text(probabilities, numbers).strip()

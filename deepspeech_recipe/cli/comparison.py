@@ -1,0 +1,20 @@
+"""What the commands that compare an IR with its model share."""
+
+import json
+
+
+def add_arguments(parser) -> None:
+    parser.add_argument("model", metavar="MODEL", help="the model file the IR was made of")
+    parser.add_argument("ir", metavar="IR.xml")
+    parser.add_argument(
+        "--audio", nargs="+", default=[], metavar="WAV",
+        help="recordings to compare on (default: built-in ones, and random features)",
+    )  # fmt: skip
+    parser.add_argument("--device", default="CPU", help="OpenVINO device that runs the IR (default: CPU)")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+
+
+def print_report(report, as_json: bool) -> int:
+    """Of verify or diagnose → the exit code."""
+    print(json.dumps(report.as_dict(), indent=2, ensure_ascii=False) if as_json else "\n".join(report.lines()))
+    return report.exit_code
