@@ -11,15 +11,18 @@ from deepspeech_recipe.errors import RecipeError, Refusal
 from deepspeech_recipe.ir_file import read_ir
 from deepspeech_recipe.ir_form import compile_model
 from deepspeech_recipe.runtime import batch, frame_features
-from deepspeech_recipe.runtime.chain import Chain, whole_calls
+from deepspeech_recipe.runtime.chain import Chain, Network, whole_calls
 from deepspeech_recipe.runtime.detach import chunked_form
+from deepspeech_recipe.runtime.gathering import Gathering
 from deepspeech_recipe.runtime.greedy import Greedy
 from deepspeech_recipe.runtime.ir import IR
 from deepspeech_recipe.runtime.mfcc_frames import LARGEST_CALL, MfccFrames
 from deepspeech_recipe.runtime.result import Result, Texts
 from deepspeech_recipe.runtime.samples import as_samples
 from deepspeech_recipe.runtime.sessions import StreamSession, UtteranceSession, WindowSession
+from deepspeech_recipe.runtime.shared import SharedSession
 from deepspeech_recipe.runtime.stream import Stream
+from deepspeech_recipe.runtime.worker import Batcher
 
 # As DeepSpeech's exported graphs: the weights are read once for so many frames.
 CHUNK_FRAMES = 16
@@ -30,6 +33,8 @@ class Recognizer:
 
     ir: path of an .xml, or an ov.Model. decoder: `Greedy()` (default), or one of `deepspeech_recipe.runtime.lm`.
     alphabet: an alphabet.txt, for an IR that has none in its metadata. config: OpenVINO's, for compiling.
+    max_batch: up to so many streams share one call of the network, which waits for further streams for max_delay
+    seconds at most; None: each stream has calls of its own. The results are the same.
     Usable from several threads at once. Raises RecipeError where the IR or the decoder do not fit.
     """
 
@@ -41,10 +46,16 @@ class Recognizer:
         *,
         alphabet: str | os.PathLike | None = None,
         config: dict | None = None,
+        max_batch: int | None = None,
+        max_delay: float = 0.02,
     ):
         self._whole = IR(ir)
         self._device, self._config = device, config
         self._ir = self._for_chunks(self._whole)
+        self._max_batch, self._max_delay = max_batch, max_delay
+        self._batcher: Batcher | None = None
+        if max_batch is not None:
+            self._check_batches()
         self._lock = threading.Lock()
         self._compiled: dict[str, object] = {}
         labels = self._whole.labels if alphabet is None else read_alphabet(alphabet)
@@ -68,7 +79,8 @@ class Recognizer:
 
     def transcribe_blocks(self, blocks: Iterable) -> Result:
         """The same for audio in blocks, of a long file for one: memory for one block, not for all of them."""
-        stream = self.stream(LARGEST_CALL)
+        # A call that other streams share must not keep them waiting.
+        stream = self.stream(LARGEST_CALL if self._max_batch is None else CHUNK_FRAMES)
         for block in blocks:
             samples = as_samples(block)
             size = LARGEST_CALL * self._whole.audio.stride
@@ -124,8 +136,11 @@ class Recognizer:
             return StreamSession(self._ir, compiled, chunk_frames, extra)
         if self._ir.takes == "utterance":
             return UtteranceSession(self._ir, compiled, extra)
-        frames = self.mfcc_frames(whole_calls(self._ir, chunk_frames))
-        return WindowSession(self.chain(1, tensor), frames, self.metadata["n_context"], self.metadata["n_input"])
+        size = whole_calls(self._ir, chunk_frames)
+        frames, sizes = self.mfcc_frames(size), (self.metadata["n_context"], self.metadata["n_input"])
+        if self._max_batch is None or extra:
+            return WindowSession(self.chain(1, tensor), frames, *sizes)
+        return SharedSession(self._batches(), frames, self._ir.steps or size, *sizes)
 
     def chain(self, rows: int, tensor: str = "logits") -> Chain:
         return Chain(self._ir, self.compiled(tensor), rows, tensor != "logits")
@@ -140,6 +155,14 @@ class Recognizer:
                 model = self._model(tensor)
                 self._compiled[tensor] = compile_model(model, self._device, self._whole.name, self._config)
             return self._compiled[tensor]
+
+    def _batches(self) -> Batcher:
+        compiled = self.compiled()
+        with self._lock:
+            if self._batcher is None:
+                gathering = Gathering(self._max_batch, self._max_delay)
+                self._batcher = Batcher(Network(self._ir, compiled), gathering)
+            return self._batcher
 
     def _model(self, tensor: str):
         if tensor == "logits":
@@ -169,6 +192,23 @@ class Recognizer:
                 "in it. Convert a graph that has a state, with all its outputs."
             )
         return ir
+
+    def _check_batches(self) -> None:
+        ir, rows = self._ir, self._max_batch
+        if rows < 1 or not self._max_delay >= 0:
+            raise RecipeError(
+                f"max_batch is {rows} and max_delay {self._max_delay}: at least 1 row and 0 seconds are needed."
+            )
+        if ir.takes != "windows" or ir.state != "external":
+            raise RecipeError(
+                f"{ir.name}: keeps its state inside or takes whole utterances, so streams cannot share its calls. "
+                "Convert with --state external and --batch dynamic."
+            )
+        if ir.batch is not None and rows > ir.batch:
+            raise RecipeError(
+                f"{ir.name}: takes a batch of {ir.batch}, so {rows} streams cannot share its calls. "
+                "Convert with --batch dynamic."
+            )
 
     def _check(self, labels) -> None:
         ir = self._whole

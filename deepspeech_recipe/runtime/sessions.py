@@ -58,7 +58,9 @@ class WindowSession(Session):
 
     def _run(self, mfccs: np.ndarray, end: bool = False) -> np.ndarray:
         self._windows.add(mfccs, end)
-        return self._chain.run(self._windows.take(self._windows.count)[None])[:, 0]
+        windows = self._windows.first(self._windows.count)
+        self._windows.drop(len(windows))
+        return self._chain.run(windows[None])[:, 0]
 
 
 class StreamSession(Session):

@@ -34,12 +34,12 @@ class Stream:
             self._decoder.feed(probabilities)
 
     def partial(self) -> str:
-        """The text of what was computed so far: up to a chunk less than was fed. (intermediateDecode)"""
-        return self._texts.text(self._decoder.partial())
+        """The text so far, up to a chunk less than was fed. (intermediateDecode)"""
+        return self._texts.text(self._partial())
 
     def partial_with_metadata(self) -> Result:
         """`partial` with confidence and times. (intermediateDecodeWithMetadata)"""
-        return self._result(self._decoder.partial())
+        return self._result(self._partial())
 
     def finish(self) -> str:
         """Ends the utterance → its text. (finishStream)"""
@@ -52,6 +52,23 @@ class Stream:
     def finish_with_alternatives(self, count: int) -> list[Result]:
         """Ends the utterance → up to `count` results, the best first. (finishStreamWithMetadata(count))"""
         return [self._result(hypothesis) for hypothesis in self._finish(count)]
+
+    def close(self) -> None:
+        """Gives the utterance up and frees what it holds. `reset` may follow. (freeStream)"""
+        self._ended = True
+        self._session.close()
+
+    def __enter__(self) -> "Stream":
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self.close()
+
+    def _partial(self):
+        if not self._ended:
+            for probabilities in self._session.settled():
+                self._decoder.feed(probabilities)
+        return self._decoder.partial()
 
     def _finish(self, count: int):
         self._check_open()

@@ -20,12 +20,13 @@ class Windows:
         beyond = np.zeros((self._context if end else 0, self._mfccs.shape[1]), np.float32)
         self._mfccs = np.concatenate([self._mfccs, mfccs, beyond])
 
-    def take(self, count: int) -> np.ndarray:
-        """The first windows, at most as many as are complete: `[n, 2·n_context + 1, features]`."""
-        count = min(count, self.count)
-        windows = context_windows(self._mfccs, self._context)[:count]
+    def first(self, count: int) -> np.ndarray:
+        """The first windows, at most as many as are complete: a view `[n, 2·n_context + 1, features]`."""
+        return context_windows(self._mfccs, self._context)[: min(count, self.count)]
+
+    def drop(self, count: int) -> None:
+        """Forgets the first windows."""
         self._mfccs = self._mfccs[count:]
-        return windows
 
 
 def context_windows(mfccs: np.ndarray, n_context: int) -> np.ndarray:
