@@ -13,7 +13,7 @@ from deepspeech_recipe.version import __version__
 
 # Each lies in the module of its own name.
 _FUNCTIONS = (
-    *("convert", "demo", "diagnose", "doctor", "evaluate", "extensions", "features", "inspect"),
+    *("benchmark", "convert", "demo", "diagnose", "doctor", "evaluate", "extensions", "features", "inspect"),
     *("transcribe", "unpack", "verify"),
 )
 __all__ = ["RecipeError", "Refusal", "__version__", *_FUNCTIONS]

@@ -25,7 +25,7 @@ _WHAT_FOR = {
     "openvino-dev": "Model Optimizer is in it, which the converter mo needs",
     "tensorflow": "mo, checkpoints, and verify's first choice of a reference need it",
     "soundfile": "recordings other than 16-bit WAV files need it",
-    "matplotlib": "verify --plot needs it",
+    "matplotlib": "verify --plot and benchmark -o need it",
     "tflite": ".tflite files need it",
 }
 # What Model Optimizer imports from a directory of extensions, and from the current directory.

@@ -104,8 +104,8 @@ FAMILIES = (
     ),
     (
         "Audio that cannot be heard",
-        "Files are read by soundfile, other rates converted by soxr. A file that is cut off is refused, for its text would "
-        "end early without a word.",
+        "Files are read by soundfile, other rates converted by soxr. A file that is cut off is refused, for its text "
+        "would end early without a word.",
         ("runtime/audio_files.py", "runtime/cut_off.py", "runtime/samples.py", "runtime/live.py"),
     ),
     (

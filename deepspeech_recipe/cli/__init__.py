@@ -20,6 +20,7 @@ COMMANDS = (
     "verify",
     "diagnose",
     "doctor",
+    "benchmark",
     "transcribe",
     "evaluate",
     "features",

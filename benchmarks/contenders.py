@@ -1,0 +1,113 @@
+"""Who takes part: a name, how its file is made, what runs it. Another contender is another line."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import models
+from models import CannotMake
+
+from deepspeech_recipe.benchmark.contenders import PACKAGE, Contender
+
+DOCUMENTED, LOOP, PLUGIN = "documented IR", "default-frontend IR", "mo --extensions"
+FP32, FP32_LOOP, INT8 = "convert fp32", "convert fp32, own loop", "convert int8"
+INT8_OPEN = "convert int8, steps open"
+TENSORFLOW, DEEPSPEECH, STT = "TensorFlow", "deepspeech 0.9.3", "stt 1.4.0, int8"
+NEWEST = " on the newest OpenVINO"
+
+
+@dataclass(frozen=True)
+class Pythons:
+    """Interpreters of the environments; None where there is none. main: has this project's needs."""
+
+    main: Path
+    mo: Path | None = None
+    current: Path | None = None
+    deepspeech: Path | None = None
+    stt: Path | None = None
+    exporter: Path | None = None
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """make: (pythons, pb, path, hidden) writes the file. python: the environment that runs it; needs: others that
+    make it. made: the report's words for it."""
+
+    name: str
+    suffix: str
+    make: Callable
+    made: str
+    python: str = "main"
+    needs: tuple[str, ...] = ()
+    worker: str = "openvino"
+    arguments: tuple[str, ...] = ()
+    options: dict = field(default_factory=dict)
+    file: str = ""  # whose file it is, of several recipes with the same one
+
+    def contender(self, pythons: Pythons, folder: Path, hidden: int) -> Contender:
+        """Makes the file if it is not there yet. Raises CannotMake."""
+        for name in (self.python, *self.needs):
+            if getattr(pythons, name) is None:
+                raise CannotMake(f"there is no Python for it (--{name})")
+        pb = models.made(folder / f"h{hidden}" / "graph.pb", lambda path: models.frozen_graph(path, hidden))
+        name = (self.file or self.name).replace(" ", "_").replace(",", "") + self.suffix
+        path = models.made(pb.parent / name, lambda path: self.make(pythons, pb, path, hidden))
+        options = dict(self.options)
+        if self.worker == "openvino":
+            options = {"package": str(PACKAGE), "metadata": _metadata(), **options}
+        python = getattr(pythons, self.python)
+        return Contender(self.name, path, self.worker, python, self.arguments, options, self.made)
+
+
+def _metadata() -> str:
+    """For IRs that somebody else's converter made: what the runtime has to know."""
+    return json.dumps(models.metadata())
+
+
+def _mo(form: str) -> Callable:
+    return lambda pythons, pb, path, hidden: models.mo(pythons.mo, pb, path, hidden, form)
+
+
+def _convert(*options: str) -> Callable:
+    return lambda pythons, pb, path, hidden: models.convert(pythons.main, pb, path, "--converter", "openvino", *options)
+
+
+def _newest(recipe: Recipe) -> Recipe:
+    values = {**vars(recipe), "name": recipe.name + NEWEST, "python": "current"}
+    values |= {"file": recipe.name, "needs": (*recipe.needs, recipe.python)}
+    return Recipe(**values)
+
+
+ALL = [
+    Recipe(
+        TENSORFLOW, ".pb", lambda pythons, pb, path, hidden: path.write_bytes(pb.read_bytes()), "the graph itself",
+        python="mo", worker="tensorflow", options={"labels": models.LABELS},
+    ),
+    Recipe(DOCUMENTED, ".xml", _mo("legacy"), "`mo --use_legacy_frontend`, every name typed", "mo"),
+    Recipe(LOOP, ".xml", _mo("default"), "`mo`, every name typed", "mo"),
+    Recipe(PLUGIN, ".xml", _mo("plugin"), "`mo --extensions`", "mo"),
+    Recipe(FP32, ".xml", _convert("--weights", "fp32"), "`convert --weights fp32`"),
+    Recipe(
+        FP32_LOOP, ".xml", lambda pythons, pb, path, hidden: models.fp32_loop(pythons.main, pb, path),
+        "the same, `passes.fast_recurrence(weights=\"fp32\")`",
+    ),
+    Recipe(INT8, ".xml", _convert("--weights", "int8"), "`convert --weights int8`"),
+    Recipe(
+        INT8_OPEN, ".xml", _convert("--weights", "int8", "--time-steps", "dynamic"),
+        "`convert --weights int8 --time-steps dynamic`",
+    ),
+    Recipe(DEEPSPEECH, ".pbmm", lambda pythons, pb, path, hidden: models.memory_mapped(path, pb),
+           "Mozilla's client, `.pbmm`", "deepspeech", worker="client", arguments=("deepspeech",)),
+    Recipe(STT, ".tflite", lambda pythons, pb, path, hidden: models.tensorflow_lite(pythons.exporter, path, hidden),
+           "Coqui's client, `.tflite` of its exporter", "stt", ("exporter",), "client", ("stt",)),
+]  # fmt: skip
+ALL += [_newest(recipe) for recipe in ALL if recipe.name in (DOCUMENTED, FP32, INT8)]
+
+# Who takes part where. The slowest are left out where a minute of audio takes half a minute of each round.
+UTTERANCE = (DOCUMENTED, FP32, INT8, INT8_OPEN, DEEPSPEECH, STT, INT8 + NEWEST)
+STREAMS = (DOCUMENTED, FP32, INT8, INT8 + NEWEST)
+LENGTH = (DOCUMENTED, INT8, INT8_OPEN)
+LONGEST = (INT8, INT8_OPEN)
+SIZE = (DOCUMENTED, FP32, INT8)
+NO_CHUNK = (DEEPSPEECH, STT)

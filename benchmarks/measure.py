@@ -1,0 +1,173 @@
+"""Every table and picture of docs/speed.md: `measure.py --help`. Called by `benchmarks/run`.
+
+All contenders take turns within one run, so only ratios inside of one page are to be compared.
+"""
+
+import argparse
+import os
+import sys
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+from contenders import (
+    ALL,
+    DOCUMENTED,
+    LENGTH,
+    LONGEST,
+    NO_CHUNK,
+    SIZE,
+    STREAMS,
+    UTTERANCE,
+    Pythons,
+)  # fmt: skip
+from goals import goals
+from models import FRAMES, ROOT, CannotMake
+
+from deepspeech_recipe.benchmark import scenarios as make
+from deepspeech_recipe.benchmark.contenders import Contender
+from deepspeech_recipe.benchmark.machine import usable_processors
+from deepspeech_recipe.benchmark.markdown import markdown
+from deepspeech_recipe.benchmark.plot import plot
+from deepspeech_recipe.benchmark.recordings import write_speech
+from deepspeech_recipe.benchmark.report import Report
+from deepspeech_recipe.benchmark.rounds import take_turns
+from deepspeech_recipe.benchmark.write import json_text
+from deepspeech_recipe.files import atomic_path
+
+BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+FULL = {
+    "hidden": 2048, "sizes": (512, 1024, 4096), "rows": (1, 2, 4, 8, 16, 32, 64), "lengths": (1, 10, 60),
+    "longest": 600, "utterance": 60, "rounds": {"chunk": 15, "utterance": 3, "streams": 5, "length": 2, "size": 5,
+    "start": 3},
+}  # fmt: skip
+# A test of this program: seconds, and no figure worth keeping.
+QUICK = {
+    "hidden": 40, "sizes": (24,), "rows": (1, 2), "lengths": (1,), "longest": 2, "utterance": 1,
+    "rounds": dict.fromkeys(FULL["rounds"], 1),
+}  # fmt: skip
+REPEAT = 10
+
+
+def main() -> int:
+    arguments = _arguments()
+    plan = QUICK if arguments.quick else FULL
+    environments = ("mo", "current", "deepspeech", "stt", "exporter")
+    pythons = Pythons(Path(sys.executable), **{name: getattr(arguments, name) for name in environments})
+    threads = arguments.threads or usable_processors()
+    report = Report(DOCUMENTED, threads, FRAMES * 0.02)
+    with ExitStack() as stack:
+        contenders, failures = _made(ALL, pythons, arguments.work, plan["hidden"])
+        team = stack.enter_context(make.Team(contenders, threads))
+        report.add_team(team)
+        report.contenders += failures
+        for scenario in plan["rounds"]:
+            _say(scenario)
+            _measure(report, scenario, team, plan, pythons, arguments.work)
+    report.goals = goals(report)
+    _write(report, arguments.page, arguments.results)
+    print("\n".join(f"{goal.verdict:12}  {goal.what}: {goal.reached} ({goal.goal})" for goal in report.goals))
+    return 0
+
+
+def _measure(report: Report, scenario: str, team, plan: dict, pythons: Pythons, work: Path) -> None:
+    rounds = plan["rounds"][scenario]
+    chunked = team.only([each.name for each in team.contenders if each.name not in NO_CHUNK])
+    if scenario == "chunk":
+        _turns(report, make.chunk(chunked, REPEAT), rounds)
+        report.differences = make.differences(chunked)
+    elif scenario == "streams":
+        one = make.streams(team.only([DOCUMENTED]), [1], REPEAT)
+        several = team.only([name for name in STREAMS if name != DOCUMENTED])
+        _turns(report, [*one, *make.streams(several, plan["rows"], REPEAT)], rounds)
+    elif scenario == "utterance":
+        recordings, some = write_speech(work, [plan["utterance"]]), team.only(UTTERANCE)
+        ours = team.only([name for name in UTTERANCE if name not in NO_CHUNK])
+        _turns(report, [*make.utterance(some, recordings), *make.features(ours, recordings)], rounds)
+    elif scenario == "length":
+        _turns(report, make.utterance(team.only(LENGTH), write_speech(work, plan["lengths"]), "length"), rounds)
+        longest = write_speech(work, [plan["longest"]])
+        _turns(report, make.utterance(team.only(LONGEST), longest, "length"), 1)
+    elif scenario == "start":
+        _turns(report, make.start(team, write_speech(work, [plan["utterance"]])[plan["utterance"]]), rounds)
+    else:
+        _sizes(report, team, plan, pythons, work)
+
+
+def _sizes(report: Report, team, plan: dict, pythons: Pythons, work: Path) -> None:
+    """The same contenders with networks of other sizes; all sizes take turns."""
+    with ExitStack() as stack:
+        entries = _sized(make.chunk(team.only(SIZE), REPEAT), plan["hidden"])
+        for hidden in plan["sizes"]:
+            contenders, _ = _made([each for each in ALL if each.name in SIZE], pythons, work, hidden)
+            others = stack.enter_context(make.Team(contenders, report.threads))
+            entries += _sized(make.chunk(others, REPEAT), hidden)
+        _turns(report, entries, plan["rounds"]["size"])
+
+
+def _sized(entries: list, hidden: int) -> list:
+    for entry in entries:
+        for measurement in entry.measurements:
+            measurement.scenario, measurement.point = "size", hidden
+    return entries
+
+
+def _turns(report: Report, entries: list, rounds: int) -> None:
+    take_turns(entries, rounds, _say)
+    report.add(measurement for entry in entries for measurement in entry.measurements)
+
+
+def _made(recipes: list, pythons: Pythons, work: Path, hidden: int) -> tuple[list[Contender], list[dict]]:
+    """The contenders whose files can be made, and rows of the report for the others."""
+    found, failures = [], []
+    for recipe in recipes:
+        _say(f"H = {hidden}: {recipe.name}")
+        try:
+            found.append(recipe.contender(pythons, work, hidden))
+        except CannotMake as reason:
+            row = {"name": recipe.name, "worker": recipe.worker, "made": recipe.made, "disk_bytes": 0, "versions": {}}
+            failures.append({**row, "failure": str(reason)})
+    return found, failures
+
+
+def _write(report: Report, page: Path, results: Path) -> None:
+    """The page last: it shows the others."""
+    results.mkdir(parents=True, exist_ok=True)
+    with atomic_path(results / "speed.json") as temporary:
+        temporary.write_text(json_text(report), encoding="utf-8")
+    plot(report, results / "speed.png")
+    place = os.path.relpath(results, page.parent)
+    more = f"All samples: [speed.json]({place}/speed.json).\n\n![The same as a picture]({place}/speed.png)\n"
+    before, rest = page.read_text(encoding="utf-8").split(BEGIN)
+    after = rest.split(END)[1]
+    with atomic_path(page) as temporary:
+        temporary.write_text(f"{before}{BEGIN}\n\n{markdown(report)}\n{more}\n{END}{after}", encoding="utf-8")
+
+
+def _arguments():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a small network and one round: a test of the program")
+    parser.add_argument("--work", type=Path, default=ROOT / ".cache" / "benchmarks", help="where models are kept")
+    parser.add_argument("--page", type=Path, default=ROOT / "docs" / "speed.md", help="the page that gets the tables")
+    parser.add_argument("--results", type=Path, default=ROOT / "docs" / "benchmarks", help="for speed.json and .png")
+    parser.add_argument("--threads", type=int, help="of each contender (default: all processors)")
+    for name in ("mo", "current", "deepspeech", "stt", "exporter"):
+        parser.add_argument(f"--{name}", type=Path, metavar="PYTHON", help=f"the Python of the environment '{name}'")
+    arguments = parser.parse_args()
+    arguments.work = arguments.work.resolve()
+    arguments.work.mkdir(parents=True, exist_ok=True)
+    page = arguments.page.read_text(encoding="utf-8") if arguments.page.is_file() else ""
+    if page.count(BEGIN) != 1 or page.count(END) != 1:
+        parser.error(f"{arguments.page} has no place for the tables: {BEGIN} … {END}")
+    return arguments
+
+
+_START = time.monotonic()
+
+
+def _say(line: str) -> None:
+    print(f"[{time.monotonic() - _START:5.0f} s] {line}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

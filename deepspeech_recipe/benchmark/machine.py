@@ -1,0 +1,57 @@
+"""What a benchmark ran on."""
+
+import os
+import platform
+import re
+from pathlib import Path
+
+# What decides which kernels a library has.
+_FLAGS = (
+    "f16c",
+    "fma",
+    "avx2",
+    "avx_vnni",
+    "avx512f",
+    "avx512_vnni",
+    "avx512_bf16",
+    "avx512_fp16",
+    "amx_int8",
+    "amx_bf16",
+)
+
+
+def machine() -> dict:
+    """Processor, processors this process may use, instruction sets, third-level cache, memory, system."""
+    cpu = _read("/proc/cpuinfo")
+    name = re.search(r"^model name\s*: (.+)$", cpu, re.MULTILINE)
+    family = [re.search(rf"^{key}\s*: (\d+)$", cpu, re.MULTILINE) for key in ("cpu family", "model")]
+    flags = set((re.search(r"^flags\s*: (.+)$", cpu, re.MULTILINE) or re.match("()", "")).group(1).split())
+    memory = re.search(r"^MemTotal:\s+(\d+) kB$", _read("/proc/meminfo"), re.MULTILINE)
+    return {
+        "processor": name.group(1) if name else platform.processor() or platform.machine(),
+        "family_model": "/".join(match.group(1) for match in family) if all(family) else None,
+        "processors": usable_processors(),
+        "instructions": [flag for flag in _FLAGS if flag in flags],
+        "l3_cache": _read("/sys/devices/system/cpu/cpu0/cache/index3/size").strip() or None,
+        "memory_bytes": 1024 * int(memory.group(1)) if memory else None,
+        "virtual": "hypervisor" in flags,
+        "system": platform.platform(),
+    }
+
+
+def usable_processors() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def load_average() -> float | None:
+    """Of the last minute: how much else was running before the benchmark began."""
+    return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""

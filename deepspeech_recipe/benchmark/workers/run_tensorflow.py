@@ -1,0 +1,138 @@
+"""Runs a frozen graph in TensorFlow: `run_tensorflow.py THREADS`."""
+
+import os
+import time
+
+from loop import Commands, limit_threads, serve, timed
+
+THREADS = limit_threads()
+os.environ.update(TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="")
+
+import numpy as np  # noqa: E402
+import tensorflow as tf  # noqa: E402
+from signals import greedy_text, int16_samples, windows  # noqa: E402
+
+tf1 = tf.compat.v1
+STATES = ("c", "h")
+
+
+class Worker(Commands):
+    packages = ("tensorflow-cpu", "numpy")
+
+    def about(self) -> dict:
+        self.packages = ()
+        return {**super().about(), "tensorflow": tf.__version__, "numpy": np.__version__}
+
+    def load(self, model: str, labels: list = (), **others) -> None:
+        self.model, self.labels, self.session = model, list(labels), None
+
+    def compile(self, cache: str = "") -> dict:
+        """From the file to a first result, as a session makes its plan only then."""
+        if cache:
+            raise ValueError("TensorFlow has no model cache")
+        start = time.perf_counter()
+        self._open()
+        self._step()
+        return {"ms": [1000 * (time.perf_counter() - start)]}
+
+    def chunk(self, frames: int, rows: int, repeat: int) -> dict:
+        self._prepare(frames, rows)
+        return {"ms": timed(self._step, repeat)}
+
+    def probabilities(self, frames: int, chunks: int) -> list:
+        self._prepare(frames, 1)
+        self._reset()
+        return [self._step().tolist() for _ in range(chunks)]
+
+    def utterance(self, audio: str) -> dict:
+        """As DeepSpeech's client does: the graph's feature part window by window, then chunks."""
+        self._prepare(None, 1)
+        samples = int16_samples(audio)
+        start = time.perf_counter()
+        self._reset()
+        mfccs = self._features(samples)
+        context = self.width // 2
+        mfccs = np.pad(mfccs, [(context, context), (0, 0)])
+        count, found = len(mfccs) - 2 * context, []
+        for at in range(0, count, self.steps):
+            used = min(self.steps, count - at)
+            block = np.zeros((1, self.steps, self.width, mfccs.shape[1]), np.float32)
+            for row in range(used):
+                block[0, row] = mfccs[at + row : at + row + self.width]
+            found.append(self._run(block)[:used, 0])
+        text = greedy_text(np.concatenate(found), self.labels)
+        return {"ms": [1000 * (time.perf_counter() - start)], "text": text}
+
+    def features(self, audio: str) -> dict:
+        self._prepare(None, 1)
+        samples = int16_samples(audio)
+        start = time.perf_counter()
+        self._features(samples)
+        return {"ms": [1000 * (time.perf_counter() - start)]}
+
+    def _features(self, samples) -> np.ndarray:
+        names = {node.name: node for node in self.graph.get_operations()}
+        if "input_samples" not in names:
+            raise ValueError("the graph has no feature part")
+        size = names["input_samples"].outputs[0].shape[0]
+        stride = next(node for node in names.values() if node.type == "AudioSpectrogram").get_attr("stride")
+        samples = samples.astype(np.float32) / 32768
+        count = max(0, (len(samples) - size) // stride + 1) + 1
+        samples = np.pad(samples, (0, max(0, (count - 1) * stride + size - len(samples))))
+        run = self.session.make_callable("mfccs:0", ["input_samples:0"])
+        return np.concatenate([run(samples[at * stride : at * stride + size]).reshape(1, -1) for at in range(count)])
+
+    def _open(self) -> None:
+        definition = tf1.GraphDef()
+        with open(self.model, "rb") as file:
+            definition.ParseFromString(file.read())
+        with tf1.Graph().as_default() as graph:
+            tf1.import_graph_def(definition, name="")
+        self.graph = graph
+        config = tf1.ConfigProto(intra_op_parallelism_threads=THREADS, inter_op_parallelism_threads=1)
+        self.session = tf1.Session(graph=graph, config=config)
+        names = {node.name for node in graph.get_operations()}
+        inputs = ["input_node:0"]
+        outputs = ["logits:0"]
+        self.fed = [kind for kind in STATES if "new_state_" + kind in names]
+        inputs += ["previous_state_" + kind + ":0" for kind in self.fed]
+        outputs += ["new_state_" + kind + ":0" for kind in self.fed]
+        self.lengths = "input_lengths" in names
+        inputs += ["input_lengths:0"] * self.lengths
+        self.initialize = "initialize_state" in names
+        self.network = self.session.make_callable(outputs, inputs)
+        shape = graph.get_tensor_by_name("input_node:0").shape.as_list()
+        self.rows, self.steps, self.width, features = shape[0] or 1, shape[1] or 16, shape[2], shape[3]
+        self.values = [windows(8, self.rows, self.steps, self.width, features)]
+        if self.fed:
+            size = graph.get_tensor_by_name("previous_state_c:0").shape.as_list()[1]
+            self.size = size
+        self._reset()
+
+    def _prepare(self, frames, rows: int) -> None:
+        if self.session is None:
+            self._open()
+        if frames is not None and frames != self.steps:
+            raise ValueError(f"the graph takes {self.steps} windows a call, a chunk has {frames}")
+        if rows != self.rows:
+            raise ValueError(f"the graph has a batch of {self.rows}")
+
+    def _reset(self) -> None:
+        self.number = 0
+        self.state = [np.zeros((self.rows, self.size), np.float32) for _ in self.fed]
+        if self.initialize:
+            self.session.run("initialize_state")
+
+    def _step(self):
+        values = self.values[0]
+        self.number += 1
+        return self._run(values[(self.number - 1) % len(values)])
+
+    def _run(self, block):
+        lengths = [np.full(self.rows, self.steps, np.int32)] * self.lengths
+        logits, *self.state = self.network(block, *self.state, *lengths)
+        return logits
+
+
+if __name__ == "__main__":
+    serve(Worker())

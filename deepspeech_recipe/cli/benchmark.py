@@ -1,0 +1,50 @@
+"""Measures IRs and models side by side: each in a process of its own, one at a time, in turns. A model file is
+converted to FP32 and 8 bits, and runs in TensorFlow too if that is installed.
+"""
+
+import argparse
+import sys
+
+HELP = "how fast are IRs and models on this machine?"
+
+
+def add_arguments(parser) -> None:
+    quiet = {"default": argparse.SUPPRESS}
+    parser.add_argument("models", nargs="+", metavar="MODEL_OR_IR", help="IRs (.xml) and model files of any kind")
+    parser.add_argument(
+        "--against", metavar="MODEL_OR_IR", **quiet,
+        help="what to compare with (default: TensorFlow if it takes part, else the first)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--scenario", dest="scenarios", action="append", metavar="NAME",
+        help="chunk, utterance, streams, length, start, or all (default: chunk, utterance, start); may be repeated",
+    )  # fmt: skip
+    parser.add_argument("--rounds", type=int, metavar="N", **quiet, help="turns of each contender (default: 5)")
+    parser.add_argument("--seconds", type=float, metavar="N", **quiet, help="of an utterance (default: 20)")
+    parser.add_argument("--threads", type=int, metavar="N", **quiet, help="of each contender (default: all processors)")
+    parser.add_argument("--device", **quiet, help="OpenVINO device that runs the IRs (default: CPU)")
+    parser.add_argument(
+        "--python", action="append", metavar="PYTHON", **quiet,
+        help="run the IRs also with this interpreter, which has another OpenVINO; may be repeated",
+    )  # fmt: skip
+    parser.add_argument("-o", "--output", metavar="DIR", **quiet, help="write benchmark.json, .md and .png there")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+
+
+def run(arguments) -> int:
+    from deepspeech_recipe.benchmark.markdown import markdown
+    from deepspeech_recipe.benchmark.run import DEFAULT_SCENARIOS, SCENARIOS, benchmark
+    from deepspeech_recipe.benchmark.write import json_text
+
+    options = dict(vars(arguments))
+    for name in ("command", "run", "json"):
+        del options[name]
+    asked = options["scenarios"] or DEFAULT_SCENARIOS
+    options["scenarios"] = SCENARIOS if "all" in asked else tuple(dict.fromkeys(asked))
+    report = benchmark(progress=_progress if sys.stderr.isatty() else None, **options)
+    print(json_text(report) if arguments.json else markdown(report), end="")
+    return 0
+
+
+def _progress(line: str) -> None:
+    print(f"… {line}", file=sys.stderr, flush=True)

@@ -1,0 +1,262 @@
+"""`deepspeech-recipe benchmark` and the workers that run real models, on small ones."""
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from deepspeech_recipe import cli, convert
+from deepspeech_recipe.benchmark.contenders import PACKAGE, PROGRAMS, ir_contender
+from deepspeech_recipe.benchmark.process import WORKERS, Failed, Worker
+from deepspeech_recipe.benchmark.recordings import write_speech
+from deepspeech_recipe.ov_api import ov
+from tests import runtime_models
+from tests.bundled import MODEL
+from tests.skips import has_tensorflow
+from tests.test_cli import one_error
+
+ROOT = PACKAGE
+FRAMES, CHUNKS = 16, 3
+
+
+@pytest.fixture(scope="module")
+def irs(tmp_path_factory) -> Path:
+    """A directory with fp32.xml and int8.xml of the bundled model."""
+    folder = tmp_path_factory.mktemp("irs")
+    for weights in ("fp32", "int8"):
+        convert(MODEL, folder, name=weights, weights=weights, converter="openvino", verify=False)
+    return folder
+
+
+@pytest.fixture
+def worker(tmp_path):
+    """`worker(kind)`: one with such an IR of tests/runtime_models.py; ends with the test."""
+    with ExitStack() as stack:
+
+        def start(kind: str, **options) -> Worker:
+            path = tmp_path / "model.xml"
+            ov.save_model(runtime_models.model(kind), path, compress_to_fp16=False)
+            contender = ir_contender(path)
+            found = stack.enter_context(Worker(sys.executable, PROGRAMS["openvino"], 1))
+            found.ask("load", model=str(path), **contender.options | options)
+            return found
+
+        yield start
+
+
+def one_call(windows: np.ndarray) -> np.ndarray:
+    """Chunks `[K, 1, T, window, features]` as one call → `[K·T, classes]`."""
+    whole = np.concatenate(list(windows), axis=1)
+    zero = np.zeros((1, runtime_models.HIDDEN), np.float32)
+    feeds = {"input_node": whole, "previous_state_c": zero, "previous_state_h": zero}
+    return runtime_models._acoustic("16 kHz", False)(feeds)["logits"][:, 0]
+
+
+def windows(monkeypatch, *sizes: int) -> np.ndarray:
+    monkeypatch.syspath_prepend(WORKERS)
+    from signals import windows
+
+    return windows(8, *sizes)[:CHUNKS]
+
+
+@pytest.mark.parametrize("kind", ["windows, open", "windows, 16 steps", "windows, lengths", "internal state"])
+def test_a_worker_s_chunks_are_chained(worker, monkeypatch, kind):
+    width, features = 2 * runtime_models.CONTEXT + 1, runtime_models.AUDIO.dct_coefficient_count
+    expected = one_call(windows(monkeypatch, 1, FRAMES, width, features))
+    found = worker(kind)
+    for _ in range(2):  # from zero state each time
+        values = np.array(found.ask("probabilities", frames=FRAMES, chunks=CHUNKS))
+        np.testing.assert_allclose(values.reshape(expected.shape), expected, rtol=0, atol=1e-5)
+
+
+def test_small_steps_make_a_chunk_together(worker, monkeypatch):
+    width, features = 2 * runtime_models.CONTEXT + 1, runtime_models.AUDIO.dct_coefficient_count
+    found = worker("windows, 5 steps, batch 3")
+    with pytest.raises(Failed, match="the IR takes 5 windows a call, a chunk has 16"):
+        found.ask("chunk", frames=16, rows=3, repeat=1)
+    with pytest.raises(Failed, match="the IR has a batch of 3"):
+        found.ask("chunk", frames=15, rows=1, repeat=1)
+    assert len(windows(monkeypatch, 3, 15, width, features)) == CHUNKS
+
+
+@pytest.mark.parametrize("kind", ["windows, open", "windows, 16 steps", "windows, int8", "internal state, int8"])
+def test_rows_of_a_batch(worker, kind):
+    found = worker(kind)
+    for rows in (1, 2, 3, 1):
+        if rows > 1 and kind.startswith("internal"):
+            continue  # its state has one row
+        assert len(found.ask("chunk", frames=FRAMES, rows=rows, repeat=4)["ms"]) == 4
+
+
+@pytest.mark.parametrize("kind", ["streaming", "streaming, int8"])
+def test_a_streaming_ir_gets_a_chunk_of_samples(worker, kind):
+    found = worker(kind)
+    assert len(found.ask("chunk", frames=FRAMES, rows=1, repeat=2)["ms"]) == 2
+    frames = [len(chunk) for chunk in found.ask("probabilities", frames=FRAMES, chunks=CHUNKS)]
+    # The last frames wait for the context after them.
+    assert frames[1:] == [FRAMES] * (CHUNKS - 1)
+
+
+def test_an_ir_of_whole_utterances_has_no_chunks(worker):
+    with pytest.raises(Failed, match="the IR takes whole utterances, so it has no chunks"):
+        worker("attached").ask("chunk", frames=FRAMES, rows=1, repeat=1)
+
+
+def test_an_ir_of_somebody_else_is_given_what_the_runtime_asks_for(tmp_path):
+    from deepspeech_recipe.passes.metadata import read_metadata
+
+    model = runtime_models.model("windows, 16 steps")
+    metadata = json.dumps(read_metadata(model))
+    recording = str(write_speech(tmp_path, [1])[1])
+    texts = []
+    for name in ("ours", "documented"):
+        if name == "documented":
+            model = documented(model)
+        path = tmp_path / f"{name}.xml"
+        ov.save_model(model, path, compress_to_fp16=False)
+        with Worker(sys.executable, PROGRAMS["openvino"], 1) as found:
+            found.ask("load", model=str(path), package=str(PACKAGE), metadata=metadata)
+            texts.append(found.ask("utterance", audio=recording)["text"])
+    assert texts[0] == texts[1] != ""
+
+
+def documented(model):
+    """The same with the names that the documented command leaves, and without metadata."""
+    names = {"new_state_c": "cell/GatherNd:0", "new_state_h": "cell/GatherNd_1:0"}
+    for port in model.outputs:
+        for name, other in names.items():
+            if name in port.get_names():
+                port.get_tensor().set_names({other})
+    return ov.Model(model.get_results(), model.get_parameters(), "documented")
+
+
+def test_compile_and_memory(worker, tmp_path):
+    found = worker("windows, 16 steps")
+    before = found.ask("memory")
+    assert len(found.ask("compile", cache=str(tmp_path / "cache"))["ms"]) == 1
+    assert list((tmp_path / "cache").iterdir())
+    assert found.ask("memory")["peak"] >= before["peak"] > 10**7
+
+
+# The command
+
+
+def run(capsys, *arguments) -> tuple[int, str]:
+    code = cli.main(["benchmark", *map(str, arguments)])
+    captured = capsys.readouterr()
+    return code, captured.out
+
+
+def test_a_model_is_converted_and_compared(capsys, tmp_path):
+    code, out = run(capsys, MODEL, "--rounds", 1, "--seconds", 2, "--threads", 1, "--json", "-o", tmp_path / "out")
+    assert code == 0
+    found = json.loads(out)
+    names = [each["name"] for each in found["contenders"]]
+    graph = [f"TensorFlow, {MODEL.name}"] if has_tensorflow() else []
+    assert names == [*graph, "output_graph, fp32", "output_graph, int8"]
+    assert found["baseline"] == names[0]
+    assert [each["failure"] for each in found["contenders"]] == [""] * len(names)
+    scenarios = {(each["scenario"], each["contender"]) for each in found["measurements"] if each["rounds"]}
+    wanted = ("chunk", "utterance", "features", "compile", "compile, cached", "memory")
+    assert {(scenario, name) for scenario in wanted for name in names} - scenarios <= {("compile, cached", *graph)}
+    texts = {each["facts"]["text"] for each in found["measurements"] if each["scenario"] == "utterance"}
+    assert len(texts) == 1
+    assert len(texts.pop()) > 10
+    assert found["differences"]["output_graph, fp32"] < 1e-5
+    assert 0 < found["differences"]["output_graph, int8"] < 0.5
+    assert (tmp_path / "out" / "benchmark.md").read_text().startswith("# Benchmark\n")
+    assert json.loads((tmp_path / "out" / "benchmark.json").read_text()) == found
+
+
+def test_irs_against_one_of_them_and_in_another_python(capsys, irs):
+    arguments = ("--scenario", "chunk", "--rounds", 1, "--threads", 1, "--python", sys.executable)
+    code, out = run(capsys, irs / "int8.xml", "--against", irs / "fp32.xml", *arguments)
+    assert code == 0
+    version = ov.__version__.split("-")[0]
+    rows = [line.split(" | ")[0] for line in out.split("## One chunk")[1].splitlines() if line.startswith("| ")]
+    assert rows[2:] == ["| fp32", "| int8", f"| fp32, OpenVINO {version}", f"| int8, OpenVINO {version}"]
+    assert "as fast as fp32" in out
+
+
+def test_irs_of_the_same_name_are_told_apart(capsys, irs, tmp_path):
+    for suffix in (".xml", ".bin"):
+        (tmp_path / f"fp32{suffix}").write_bytes((irs / f"fp32{suffix}").read_bytes())
+    code, out = run(capsys, irs / "fp32.xml", tmp_path / "fp32.xml", "--scenario", "chunk", "--rounds", 1)
+    assert code == 0
+    assert f"| {tmp_path / 'fp32.xml'} |" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--rounds", "0"], "0 rounds measure nothing"),
+        (["--threads", "9999"], "9999 threads: this machine has"),
+        (["--threads", "0"], "0 threads: this machine has"),
+        (["--seconds", "0"], "An utterance of 0 seconds cannot be measured"),
+        (["--seconds", "nan"], "An utterance of nan seconds cannot be measured"),
+        (["--scenario", "sprint"], "There is no scenario 'sprint', only chunk, utterance"),
+        (["--python", "/absent/python"], "--python /absent/python: cannot run IRs (/absent/python cannot be run"),
+        (["--against", "absent.xml"], "absent.xml: no such file"),
+        (["-o", "OUTPUT"], "is a file; give a directory for the results"),
+    ],
+)
+def test_bad_input_is_one_line(capsys, irs, tmp_path, arguments, text):
+    (tmp_path / "file").touch()
+    arguments = [str(tmp_path / "file") if each == "OUTPUT" else each for each in arguments]
+    assert cli.main(["benchmark", str(irs / "fp32.xml"), *arguments]) == 2
+    assert text in one_error(capsys.readouterr())
+
+
+def test_what_is_no_ir_is_one_line(capsys, tmp_path):
+    path = tmp_path / "model.xml"
+    path.write_text("<xml/>")
+    assert cli.main(["benchmark", str(path)]) == 2
+    assert "is no IR" in one_error(capsys.readouterr())
+    (tmp_path / "model.pb").write_text("hello")
+    assert cli.main(["benchmark", str(tmp_path / "model.pb")]) == 2
+    assert f"{tmp_path / 'model.pb'}" in one_error(capsys.readouterr())
+
+
+def test_where_nothing_runs_it_is_an_error(capsys, tmp_path):
+    path = tmp_path / "model.xml"
+    ov.save_model(runtime_models.model("attached"), path, compress_to_fp16=False)
+    assert cli.main(["benchmark", str(path), "--scenario", "chunk"]) == 2
+    assert "Nothing could be measured: the IR takes whole utterances" in one_error(capsys.readouterr())
+
+
+def test_a_model_to_compare_with_needs_tensorflow(capsys, monkeypatch, irs):
+    module = importlib.import_module("deepspeech_recipe.benchmark.run")
+    monkeypatch.setattr(module, "_has_tensorflow", lambda: False)
+    assert cli.main(["benchmark", str(irs / "fp32.xml"), "--against", str(MODEL)]) == 2
+    assert "a model file runs in TensorFlow, which is not installed" in one_error(capsys.readouterr())
+
+
+def test_every_table_of_the_documents_can_be_made(tmp_path):
+    """benchmarks/measure.py with a tiny network; without mo and the clients, whose rows say so."""
+    page = tmp_path / "speed.md"
+    page.write_text("# Before\n\n<!-- measured: begin -->\nold\n<!-- measured: end -->\nafter\n")
+    command = [sys.executable, ROOT / "benchmarks" / "measure.py", "--quick", "--threads", "1"]
+    command += ["--work", tmp_path / "work", "--page", page, "--results", tmp_path / "results"]
+    command += ["--current", sys.executable]
+    done = subprocess.run(
+        [*map(str, command)], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    text = page.read_text()
+    assert text.startswith("# Before\n")
+    assert text.endswith("<!-- measured: end -->\nafter\n")
+    assert "old" not in text
+    for title in ("Goals", "One chunk", "A whole utterance", "Many streams", "Milliseconds per", "Start, memory"):
+        assert f"\n## {title}" in text
+    assert "- documented IR: there is no Python for it (--mo)" in text
+    assert sorted(path.name for path in (tmp_path / "results").iterdir()) == ["speed.json", "speed.png"]
+    found = json.loads((tmp_path / "results" / "speed.json").read_text())
+    assert {each["point"] for each in found["measurements"] if each["scenario"] == "size"} == {24, 40}
+    assert {goal["verdict"] for goal in found["goals"]} <= {"yes", "no", "stretch", "not measured"}
