@@ -73,6 +73,11 @@ class Recognizer:
         """In Hz, of the samples it takes."""
         return self._whole.audio.sample_rate
 
+    @property
+    def frame_samples(self) -> int:
+        """Samples from a frame to the next."""
+        return self._whole.audio.stride
+
     def transcribe(self, samples) -> Result:
         """Samples `[N]` of a whole utterance, at `sample_rate`: float from −1 to 1, or int16."""
         return self.transcribe_blocks([samples])
@@ -83,7 +88,7 @@ class Recognizer:
         stream = self.stream(LARGEST_CALL if self._max_batch is None else CHUNK_FRAMES)
         for block in blocks:
             samples = as_samples(block)
-            size = LARGEST_CALL * self._whole.audio.stride
+            size = LARGEST_CALL * self.frame_samples
             for at in range(0, len(samples), size):
                 stream.feed(samples[at : at + size])
         return stream.finish_with_metadata()
