@@ -1,27 +1,14 @@
 """Error rates of an IR on a test set."""
 
-import csv
 import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
+from deepspeech_recipe.clips import read_clips
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.files import naming, reading
 from deepspeech_recipe.runtime import Recognizer
 from deepspeech_recipe.runtime.audio_files import audio_blocks
-
-_COLUMNS = ("wav_filename", "transcript")
-
-
-@dataclass(frozen=True)
-class Clip:
-    """A row of a manifest. group: '' without such a column."""
-
-    path: Path
-    transcript: str
-    group: str
 
 
 @dataclass(frozen=True)
@@ -59,20 +46,26 @@ def evaluate(
     alphabet: str | os.PathLike | None = None,
     group: str | None = None,
     note: Callable[[str], None] | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
-    """Recognises every clip of a manifest and counts errors, by jiwer.
+    """Recognises every clip of a test set and counts errors, by jiwer.
 
     manifest: a CSV file as DeepSpeech's training takes it: wav_filename (beside the manifest, or absolute),
-    wav_filesize (unread), transcript. group: a column by which to count apart; by default `group`, where there is
-    one. Texts are compared as they are, but for white space. Raises RecipeError, for a manifest without any word too.
+    wav_filesize (unread), transcript; or a folder of LibriSpeech: see `clips.read_clips`. group: a column by which to
+    count apart; by default `group`, where there is one. Texts are compared as they are, but for white space.
+    progress: gets the number of clips that are done, and of all. Raises RecipeError, for a test set without any word
+    too.
     """
-    clips = read_manifest(manifest, group)
+    clips = read_clips(manifest, group)
+    _jiwer()  # what is missing should be said before an hour of work
     recognizer = Recognizer(model, decoder, device, alphabet=alphabet)
     found = []
     for clip in clips:
         begin = time.perf_counter()
         result = recognizer.transcribe_blocks(audio_blocks(clip.path, recognizer.sample_rate, note))
         found.append((clip, result.text, result.seconds, time.perf_counter() - begin))
+        if progress:
+            progress(len(found), len(clips))
     names = sorted({clip.group for clip in clips} - {""})
     groups = {name: _score([each for each in found if each[0].group == name]) for name in names}
     texts = [
@@ -82,39 +75,16 @@ def evaluate(
     return Evaluation(_score(found), groups, tuple(texts))
 
 
-def read_manifest(path: str | os.PathLike, group: str | None = None) -> list[Clip]:
-    """Clips of a CSV file. Raises RecipeError where it is no such file, or not one word is in it."""
-    path = Path(path)
-    with naming(path), reading(path), path.open(newline="", encoding="utf-8-sig") as file:
-        try:
-            rows = csv.DictReader(file, strict=True)
-            columns = rows.fieldnames or []
-            for name in (*_COLUMNS, *([group] if group else [])):
-                if name not in columns:
-                    raise RecipeError(f"{path}: has no column '{name}'. Its columns: {', '.join(columns) or 'none'}.")
-            clips = [_clip(path, rows.line_num, row, group or "group") for row in rows]
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise RecipeError(f"{path}: is no CSV file in UTF-8 ({error}).") from None
-    if not any(clip.transcript for clip in clips):
-        raise RecipeError(f"{path}: {len(clips)} clips without a single word prove nothing.")
-    return clips
-
-
-def _clip(manifest: Path, line: int, row: dict, group: str) -> Clip:
-    name, transcript = (row[column] for column in _COLUMNS)
-    if None in row or not name or transcript is None:
-        raise RecipeError(f"{manifest}: line {line} does not have the columns of the first line.")
-    path = manifest.parent / name
-    if not path.is_file():
-        raise RecipeError(f"{manifest}: line {line}: no such file: {path}.")
-    return Clip(path, " ".join(transcript.split()), row.get(group) or "")
-
-
-def _score(found: Sequence) -> Score:
+def _jiwer():
     try:
         import jiwer
     except ImportError:
         raise RecipeError("Error rates need jiwer: pip install jiwer.") from None
+    return jiwer
+
+
+def _score(found: Sequence) -> Score:
+    jiwer = _jiwer()
     said = [clip.transcript for clip, *_ in found]
     heard = [" ".join(text.split()) for _, text, *_ in found]
     words, letters = sum(len(text.split()) for text in said), sum(map(len, said))

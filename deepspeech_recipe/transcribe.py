@@ -1,7 +1,7 @@
 """Text of recordings."""
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from deepspeech_recipe.runtime import Recognizer
 from deepspeech_recipe.runtime.audio_files import audio_blocks
@@ -28,7 +28,19 @@ def transcribe(
     return list(transcribed(recognizer, paths, note))
 
 
-def transcribed(recognizer: Recognizer, paths: Iterable, note: Callable[[str], None] | None = None):
-    """Yields a Result for each file."""
+def transcribed(
+    recognizer: Recognizer,
+    paths: Iterable,
+    note: Callable[[str], None] | None = None,
+    heard: Callable[[float], None] | None = None,
+) -> Iterator[Result]:
+    """Yields a Result for each file. heard: gets the seconds of audio since its last call."""
     for path in paths:
-        yield recognizer.transcribe_blocks(audio_blocks(path, recognizer.sample_rate, note))
+        blocks = audio_blocks(path, recognizer.sample_rate, note)
+        yield recognizer.transcribe_blocks(_counted(blocks, recognizer.sample_rate, heard) if heard else blocks)
+
+
+def _counted(blocks: Iterable, sample_rate: int, heard: Callable[[float], None]) -> Iterator:
+    for block in blocks:
+        yield block
+        heard(len(block) / sample_rate)

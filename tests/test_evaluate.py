@@ -2,13 +2,14 @@
 
 import csv
 import json
+import sys
 
 import pytest
 
 import deepspeech_recipe
 from deepspeech_recipe.cli import main
+from deepspeech_recipe.clips import read_clips
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.evaluate import read_manifest
 from deepspeech_recipe.runtime import Recognizer
 from tests.bundled import bundled_ir, samples_of, transcripts
 
@@ -67,7 +68,7 @@ def test_the_command(capsys, manifest):
 
 def test_a_column_named_group_is_used(tmp_path):
     rows = [[FIRST, 1, "a", "x"], [SECOND, 1, "b", ""]]
-    clips = read_manifest(write(tmp_path / "m.csv", rows, ("wav_filename", "wav_filesize", "transcript", "group")))
+    clips = read_clips(write(tmp_path / "m.csv", rows, ("wav_filename", "wav_filesize", "transcript", "group")))
     assert [clip.group for clip in clips] == ["x", ""]
 
 
@@ -88,16 +89,92 @@ def test_a_column_named_group_is_used(tmp_path):
 def test_bad_manifests(tmp_path, capsys, reason, content):
     (tmp_path / "m.csv").write_bytes(content)
     with pytest.raises(RecipeError, match=reason):
-        read_manifest(tmp_path / "m.csv")
+        read_clips(tmp_path / "m.csv")
     assert main(["evaluate", str(tmp_path / "m.csv"), "--model", "none.xml"]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
 def test_what_is_missing(tmp_path):
     with pytest.raises(RecipeError, match=r"none\.csv: cannot be read"):
-        read_manifest(tmp_path / "none.csv")
+        read_clips(tmp_path / "none.csv")
     with pytest.raises(RecipeError, match="has no column 'speaker'"):
-        read_manifest(write(tmp_path / "m.csv", [[FIRST, 1, "a", "x"]]), "speaker")
+        read_clips(write(tmp_path / "m.csv", [[FIRST, 1, "a", "x"]]), "speaker")
     (tmp_path / "bad.wav").write_text("no audio")
     with pytest.raises(RecipeError, match=r"bad\.wav: cannot be read as audio"):
         deepspeech_recipe.evaluate(write(tmp_path / "m.csv", [["bad.wav", 1, "a", "x"]]), bundled_ir())
+
+
+@pytest.fixture
+def librispeech(tmp_path):
+    """Two speakers, three recordings, as the archive unpacks."""
+    soundfile = pytest.importorskip("soundfile")
+    root = tmp_path / "LibriSpeech" / "test-clean"
+    for speaker, chapter, recordings in ((1089, 134686, [FIRST, SECOND]), (61, 70968, [THIRD])):
+        folder = root / str(speaker) / str(chapter)
+        folder.mkdir(parents=True)
+        lines = []
+        for number, path in enumerate(recordings):
+            name = f"{speaker}-{chapter}-{number:04}"
+            soundfile.write(folder / f"{name}.flac", samples_of(path), 16000)
+            lines.append(f"{name} {transcripts()[path].upper()}\n")
+        (folder / f"{speaker}-{chapter}.trans.txt").write_text("".join(lines))
+    return root
+
+
+@pytest.mark.parametrize("level", [0, 1, 3])
+def test_a_folder_of_librispeech(librispeech, level):
+    folder = [librispeech, librispeech.parent, None, librispeech / "1089" / "134686"][level]
+    clips = read_clips(folder)
+    said = [transcripts()[path] for path in ([FIRST, SECOND] if level == 3 else [FIRST, SECOND, THIRD])]
+    assert [clip.transcript for clip in clips] == said
+    assert [clip.path.name for clip in clips][:2] == ["1089-134686-0000.flac", "1089-134686-0001.flac"]
+    assert {clip.group for clip in clips} == {""}
+    assert read_clips(folder, "speaker")[-1].group == ("1089" if level == 3 else "61")
+    assert read_clips(folder, "chapter")[0].group == "1089-134686"
+
+
+def test_librispeech_in_one_command(capsys, librispeech):
+    arguments = ["evaluate", str(librispeech), "--model", str(bundled_ir()), "--group", "speaker", "--json"]
+    assert main(arguments) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["total"]["clips"] == 3
+    assert document["total"]["words"] == sum(len(transcripts()[path].split()) for path in (FIRST, SECOND, THIRD))
+    assert document["total"]["wer"] == document["groups"]["61"]["cer"] == 0
+    assert document["total"]["seconds"] == pytest.approx(sum(len(samples_of(p)) for p in (FIRST, SECOND, THIRD)) / 16e3)
+
+
+@pytest.mark.parametrize(
+    ("reason", "content"),
+    [
+        (r"line 1 is not of the form SPEAKER-CHAPTER-NUMBER TEXT", b"1-2-3\n"),
+        (r"line 2 is not of the form", b"61-70968-0000 A\n\n"),
+        (r"line 1 is not of the form", b"some text\n"),
+        (r"line 1 is not of the form", b"../1-2-3 A\n"),
+        (r"line 1: no such file: .*1-2-3\.flac", b"1-2-3 A\n"),
+        ("is no text in UTF-8", b"1-2-3 \xff\n"),
+    ],
+)
+def test_damaged_transcripts_of_librispeech(librispeech, reason, content):
+    path = librispeech / "61" / "70968" / "61-70968.trans.txt"
+    path.write_bytes(content)
+    with pytest.raises(RecipeError, match=reason) as caught:
+        read_clips(librispeech)
+    assert str(path) in str(caught.value)
+
+
+def test_folders_that_are_no_librispeech(librispeech, tmp_path):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(RecipeError, match=r"holds no \*\.trans\.txt. Give a folder of LibriSpeech, or a CSV manifest"):
+        read_clips(empty)
+    with pytest.raises(RecipeError, match="are grouped by speaker or chapter"):
+        read_clips(librispeech, "voice")
+    with pytest.raises(RecipeError, match="cannot be read"):
+        read_clips(tmp_path / "missing")
+
+
+def test_without_jiwer_nothing_is_begun(manifest, monkeypatch):
+    monkeypatch.setitem(sys.modules, "jiwer", None)
+    monkeypatch.setattr(Recognizer, "transcribe_blocks", lambda *arguments: pytest.fail("begun"))
+    with pytest.raises(RecipeError, match="Error rates need jiwer: pip install jiwer"):
+        deepspeech_recipe.evaluate(manifest, bundled_ir())

@@ -1,20 +1,22 @@
 """Counts the errors of an IR on a test set: WER and CER by jiwer, and the real-time factor.
 
-MANIFEST.csv has the columns of DeepSpeech's own: wav_filename, wav_filesize, transcript. A column `group`, or
-another that --group names, gives a line for each of its values.
+TESTSET is a CSV file with the columns of DeepSpeech's own: wav_filename, wav_filesize, transcript. A column `group`,
+or another that --group names, gives a line for each of its values. Or it is a folder of LibriSpeech as it is unpacked,
+whose groups are `speaker` and `chapter`.
 """
 
 import json
 from collections.abc import Iterator
 
 from deepspeech_recipe.cli import recognition
+from deepspeech_recipe.cli.progress import Progress
 from deepspeech_recipe.cli.text import rows
 
 HELP = "error rates on a test set"
 
 
 def add_arguments(parser) -> None:
-    parser.add_argument("manifest", metavar="MANIFEST.csv")
+    parser.add_argument("manifest", metavar="TESTSET", help="MANIFEST.csv, or a folder such as LibriSpeech/test-clean")
     recognition.add_arguments(parser)
     parser.add_argument(
         "--group", metavar="COLUMN", help="count apart by this column (default: group, if there is one)"
@@ -26,10 +28,11 @@ def add_arguments(parser) -> None:
 def run(arguments) -> int:
     from deepspeech_recipe.evaluate import evaluate
 
-    found = evaluate(
-        arguments.manifest, arguments.model, device=arguments.device, alphabet=arguments.alphabet,
-        group=arguments.group, decoder=recognition.decoder(arguments), note=recognition.note,
-    )  # fmt: skip
+    with Progress("clips") as progress:
+        found = evaluate(
+            arguments.manifest, arguments.model, device=arguments.device, alphabet=arguments.alphabet,
+            group=arguments.group, decoder=recognition.decoder(arguments), note=progress.say, progress=progress,
+        )  # fmt: skip
     if arguments.json:
         print(json.dumps(found.as_dict(), indent=2, ensure_ascii=False))
     else:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 
 from deepspeech_recipe.cli import recognition
+from deepspeech_recipe.cli.progress import Progress
 from deepspeech_recipe.errors import RecipeError
 
 HELP = "recordings → text"
@@ -27,21 +28,18 @@ def add_arguments(parser) -> None:
 
 
 def run(arguments) -> int:
-    from deepspeech_recipe.transcribe import transcribed
-
     _check(arguments)
     recognizer = recognition.recognizer(arguments)
     names = ["microphone"] if arguments.mic else arguments.audio
-    if arguments.mic or arguments.stream:
-        found = _live(recognizer, arguments)
-    else:
-        found = transcribed(recognizer, names, recognition.note)
     results = []
-    for name, result in zip(names, found, strict=True):
-        if arguments.json:
-            results.append({"file": name, **result.as_dict()})
-        else:
-            print(_text(result, arguments, name if len(names) > 1 else None), flush=True)
+    with Progress("s of audio") as progress:
+        live = arguments.mic or arguments.stream
+        found = _live(recognizer, arguments) if live else _at_once(recognizer, names, progress)
+        for name, result in zip(names, found, strict=True):
+            if arguments.json:
+                results.append({"file": name, **result.as_dict()})
+            else:
+                progress.say(_text(result, arguments, name if len(names) > 1 else None), sys.stdout)
     if arguments.json:
         document = {"model": arguments.model, "results": results}
         print(json.dumps(document, indent=2, ensure_ascii=False))
@@ -63,6 +61,20 @@ def _text(result, arguments, name: str | None) -> str:
     if arguments.srt or arguments.vtt:
         return (subtitles.srt if arguments.srt else subtitles.vtt)(result.words).rstrip("\n")
     return result.text if name is None else f"{name}: {result.text}"
+
+
+def _at_once(recognizer, names, progress: Progress) -> Iterator:
+    from deepspeech_recipe.runtime.audio_files import seconds_of
+    from deepspeech_recipe.transcribe import transcribed
+
+    total, done = sum(map(seconds_of, names)), 0.0
+
+    def heard(seconds: float) -> None:
+        nonlocal done
+        done += seconds
+        progress(done, max(done, total))
+
+    return transcribed(recognizer, names, progress.say, heard)
 
 
 def _live(recognizer, arguments) -> Iterator:

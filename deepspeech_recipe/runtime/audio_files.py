@@ -56,6 +56,24 @@ def audio_blocks(
             yield convert(np.zeros(0, np.float32), True)
 
 
+def seconds_of(path: str | os.PathLike) -> float:
+    """How long a file is by its header; 0 where that cannot be read, for `audio_blocks` says why."""
+    try:
+        import soundfile
+
+        with open(path, "rb") as stream, soundfile.SoundFile(stream) as file:
+            return file.frames / file.samplerate
+    except ImportError:
+        pass
+    except (OSError, RuntimeError):
+        return 0.0
+    try:
+        with wave.open(str(path)) as file:
+            return file.getnframes() / file.getframerate()
+    except (wave.Error, EOFError, OSError):
+        return 0.0
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[Iterator[np.ndarray], int, int]]:
     """Blocks `[n, channels]`, sample rate, channels."""

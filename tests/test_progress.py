@@ -1,0 +1,95 @@
+"""Progress of long work: a bar on a terminal, lines without tqdm, nothing elsewhere, and never across the results."""
+
+import sys
+
+import pytest
+
+from deepspeech_recipe.cli import main, progress
+from deepspeech_recipe.cli.progress import Progress
+from deepspeech_recipe.runtime import Recognizer
+from deepspeech_recipe.runtime.audio_files import seconds_of
+from deepspeech_recipe.transcribe import transcribed
+from tests.bundled import bundled_ir, samples_of, transcripts
+
+FIRST, SECOND = list(transcripts())[:2]
+
+
+def on_a_terminal(monkeypatch) -> None:
+    """To be called by the test itself: stderr is another object before."""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setattr(progress, "_QUIET", 0.0)
+
+
+def work() -> None:
+    with Progress("clips") as shown:
+        for number in range(1, 5):
+            shown(number, 4)
+            shown.say(f"text {number}", sys.stdout)
+
+
+def test_nothing_but_the_results_where_there_is_no_terminal(capsys):
+    work()
+    assert capsys.readouterr() == ("text 1\ntext 2\ntext 3\ntext 4\n", "")
+
+
+def test_a_bar_on_a_terminal(capsys, monkeypatch):
+    on_a_terminal(monkeypatch)
+    work()
+    out, err = capsys.readouterr()
+    assert out == "text 1\ntext 2\ntext 3\ntext 4\n"
+    assert "50%|" in err
+    assert "2/4 clips" in err
+    assert err.split("\r")[-1].strip() == ""  # it is gone in the end
+
+
+def test_short_work_has_no_bar(capsys, monkeypatch):
+    on_a_terminal(monkeypatch)
+    monkeypatch.setattr(progress, "_QUIET", 100.0)
+    with Progress("clips") as shown:
+        shown(1, 2)
+        shown(2, 2)
+    assert capsys.readouterr().err.strip() == ""
+
+
+def test_lines_without_tqdm(capsys, monkeypatch):
+    on_a_terminal(monkeypatch)
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    now = iter([0.0, 4.0, 10.0, 19.0, 21.0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(now))
+    work()
+    out, err = capsys.readouterr()
+    assert out == "text 1\ntext 2\ntext 3\ntext 4\n"
+    assert err == "2 of 4 clips\n4 of 4 clips\n"
+
+
+def test_the_commands_show_it(capsys, monkeypatch, tmp_path):
+    on_a_terminal(monkeypatch)
+    assert main(["transcribe", str(FIRST), str(SECOND), "--model", str(bundled_ir())]) == 0
+    out, err = capsys.readouterr()
+    assert out.splitlines()[0] == f"{FIRST}: {transcripts()[FIRST]}"
+    total = sum(map(seconds_of, (FIRST, SECOND)))
+    assert "100%|" in err.replace("\r", "")
+    assert f"/{total:.0f} s of audio" in err
+    (tmp_path / "m.csv").write_text(f"wav_filename,transcript\n{FIRST},a\n{SECOND},b\n")
+    pytest.importorskip("jiwer")
+    assert main(["evaluate", str(tmp_path / "m.csv"), "--model", str(bundled_ir())]) == 0
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 2
+    assert "2/2 clips" in err
+
+
+def test_all_audio_is_counted():
+    heard = []
+    recognizer = Recognizer(bundled_ir(), config={"INFERENCE_NUM_THREADS": 1})
+    results = transcribed(recognizer, [FIRST, SECOND], heard=heard.append)
+    assert [result.seconds for result in results] == [seconds_of(FIRST), seconds_of(SECOND)]
+    assert sum(heard) == pytest.approx((len(samples_of(FIRST)) + len(samples_of(SECOND))) / 16000)
+
+
+def test_the_length_of_a_file_by_its_header(tmp_path, monkeypatch):
+    (tmp_path / "text.wav").write_text("no audio")
+    for module in (None, "soundfile"):
+        if module:
+            monkeypatch.setitem(sys.modules, module, None)
+        assert seconds_of(FIRST) == len(samples_of(FIRST)) / 16000
+        assert seconds_of(tmp_path / "text.wav") == seconds_of(tmp_path / "missing.wav") == 0
