@@ -66,7 +66,7 @@ def _tensors(view, model) -> dict:
 
     state = [model.batch or -1, model.lstm.hidden_size]
     shapes = {
-        "input_node": [model.batch or -1, model.time_steps or -1, model.window_frames, model.n_input],
+        "input_node": list(model.windows_shape(model.batch or -1, model.time_steps or -1)),
         "logits": [model.time_steps or -1, model.batch or -1, model.classes],
     }
     tensors = {

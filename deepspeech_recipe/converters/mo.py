@@ -93,8 +93,8 @@ def options(model: DeepSpeech | None, request: Request, folder: Path) -> list[st
     """What to type for a request; the plugin's own options go to a file in `folder`."""
     arguments = ["--compress_to_fp16=False"]
     if model is not None and (request.time_steps is not None or request.batch is not None):
-        sizes = (request.size_of("batch", model), request.size_of("time_steps", model))
-        shape = [*("?" if size is None else size for size in sizes), model.window_frames, model.n_input]
+        sizes = (request.size_of(name, model) or -1 for name in ("batch", "time_steps"))
+        shape = ["?" if size < 0 else size for size in model.windows_shape(*sizes)]
         arguments += ["--input", f"{model.windows.node}[{' '.join(map(str, shape))}]"]
     plugin = {name: value for name, value in (("state", request.state), ("head", request.head)) if value is not None}
     path = Path(folder).resolve() / "transformations_config.json"

@@ -60,7 +60,7 @@ def complete_general(argv, variables: list[str], new_states: list[str]) -> None:
 
 def _windows_shape(model: DeepSpeech, batch: int) -> PartialShape:
     steps = -1 if model.time_steps is None else model.time_steps
-    return PartialShape([batch, steps, model.window_frames, model.n_input])
+    return PartialShape(list(model.windows_shape(batch, steps)))
 
 
 def _named_shapes(argv, view: GraphView, model: DeepSpeech) -> dict:

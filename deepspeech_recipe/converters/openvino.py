@@ -52,7 +52,7 @@ def prepare(graph, view: GraphView, model: DeepSpeech) -> Prepared:
     """Edits the acoustic model of `graph`, a GraphDef, and leaves the rest of it out."""
     edits = rewrite_deepspeech(view, model)
     inputs = {tensor.node: (-1, model.lstm.hidden_size) for tensor in contract_inputs(model).values()}
-    inputs[model.windows.node] = (-1, -1, model.window_frames, model.n_input)
+    inputs[model.windows.node] = model.windows_shape(-1, -1)
     outputs = [model.logits.node, *_new_states(view, model, edits)]
     return Prepared(apply_edits(graph, view, edits, outputs, inputs), names_only(graph), model)
 
@@ -66,7 +66,7 @@ def convert_deepspeech(prepared: Prepared, request: Request):
     # All sizes are open until here, so that none of the graph's own can be built into anything.
     batch, steps = (request.size_of(name, model) or -1 for name in ("batch", "time_steps"))
     shapes = {tensor.node: [batch, model.lstm.hidden_size] for tensor in contract_inputs(model).values()}
-    shapes[model.windows.node] = [batch, steps, model.window_frames, model.n_input]
+    shapes[model.windows.node] = list(model.windows_shape(batch, steps))
     ov_model.reshape({find(ov_model.inputs, both_forms(name)): shape for name, shape in shapes.items()})
     conversion = Conversion(converter=f"{NAME} {version()}", state=request.state, head=request.head)
     return _optimise(finish(ov_model, prepared.names, model, conversion))

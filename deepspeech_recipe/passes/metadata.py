@@ -38,6 +38,7 @@ def model_metadata(model: "DeepSpeech") -> dict:
         "dense_sizes": list(model.dense_sizes),
         "classes": model.classes,
         "layer_norm": model.layer_norm,
+        "bidirectional": bool(model.rnns),
     }
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
 from deepspeech_recipe.recognise.audio import AudioPart, recognise_audio
+from deepspeech_recipe.recognise.dynamic_rnn import Rnn
 from deepspeech_recipe.recognise.lstm import HIDDEN_STATES, FusedLstm, X, recognise_lstm
 from deepspeech_recipe.recognise.metadata import Metadata, read_metadata
 from deepspeech_recipe.recognise.state import State, recognise_state
@@ -23,6 +24,7 @@ class DeepSpeech:
     batch, time_steps: None where the graph leaves them open. time_major: the tensor `[T, B, …]` made of it.
     to_sequence, to_logits: Reshapes from `[T·B, …]` to `[T, B, …]`. lengths: the graph's input of lengths, if any.
     state_c, state_h: the LSTM's state. head: 'probabilities' or 'raw', what `logits` is.
+    rnns: the loops of v0.1, forward and backward, of which `lstm` describes the first; its windows are flat.
     """
 
     generation: str
@@ -46,6 +48,17 @@ class DeepSpeech:
     head: str
     audio: AudioPart | None
     metadata: Metadata
+    rnns: tuple[Rnn, ...] = ()
+
+    @property
+    def flat(self) -> bool:
+        """Whether the input is `[B, T, (2·context+1) · n_input]`."""
+        return bool(self.rnns)
+
+    def windows_shape(self, batch: int, steps: int) -> tuple[int, ...]:
+        """The shape of `windows`; -1 where open."""
+        window = (self.window_frames * self.n_input,) if self.flat else (self.window_frames, self.n_input)
+        return (batch, steps, *window)
 
     @property
     def n_context(self) -> int:
@@ -61,7 +74,7 @@ def looks_like_deepspeech(view: GraphView) -> str | None:
     cell = cells[0]
     if len(cell.inputs) <= X or _windows(view, cell) is None:
         return "no placeholder of rank 4 (batch, time, window, features) leads to the BlockLSTM"
-    before = len(_matmuls(view, view.ancestors(cell.inputs[X])))
+    before = len(matmuls(view, view.ancestors(cell.inputs[X])))
     if before != 3:
         return f"three dense layers before the BlockLSTM were looked for, {before} found"
     if not _layers_after(view, cell):
@@ -80,8 +93,8 @@ def recognise_deepspeech(view: GraphView) -> DeepSpeech:
     batch, steps, window_frames, n_input = (None if size < 0 else size for size in windows.attribute("shape"))
     _check_window(windows, window_frames, n_input)
     state_c, state_h = _states(view, lstm)
-    to_logits, raw_logits, logits, head = _head(view, cell)
-    before = _matmuls(view, view.ancestors(lstm.x))[::-1]
+    to_logits, raw_logits, logits, head = head_behind(view, _layers_after(view, cell)[-1])
+    before = matmuls(view, view.ancestors(lstm.x))[::-1]
     after = _layers_after(view, cell)
     metadata = read_metadata(view)
     audio = recognise_audio(view)
@@ -99,8 +112,8 @@ def recognise_deepspeech(view: GraphView) -> DeepSpeech:
         lstm=lstm,
         state_c=state_c,
         state_h=state_h,
-        dense_sizes=tuple(_width(view, node) for node in before + after),
-        classes=_width(view, after[-1]),
+        dense_sizes=tuple(width(view, node) for node in before + after),
+        classes=width(view, after[-1]),
         layer_norm=any(node.op == "Rsqrt" for node in view.ancestors(lstm.x)),
         raw_logits=raw_logits,
         logits=logits,
@@ -131,17 +144,19 @@ def _is_weight_product(view: GraphView, node: Node) -> bool:
     return node.op == "MatMul" and view.value(node.inputs[1]) is not None
 
 
-def _matmuls(view: GraphView, nodes) -> list[Node]:
+def matmuls(view: GraphView, nodes) -> list[Node]:
+    """Those of the nodes that multiply with weights."""
     return [node for node in nodes if _is_weight_product(view, node)]
 
 
 def _layers_after(view: GraphView, cell: Node) -> list[Node]:
     """The two dense layers behind the LSTM, in order; empty if there are not two."""
-    found = _matmuls(view, view.descendants(Tensor(cell.name, HIDDEN_STATES)))
+    found = matmuls(view, view.descendants(Tensor(cell.name, HIDDEN_STATES)))
     return found if len(found) == 2 else []
 
 
-def _width(view: GraphView, matmul: Node) -> int:
+def width(view: GraphView, matmul: Node) -> int:
+    """The number of outputs of a product with weights."""
     return view.value(matmul.inputs[1]).shape[0 if matmul.attribute("transpose_b", False) else 1]
 
 
@@ -237,9 +252,9 @@ def _check_names(view: GraphView, role: str, tensors: tuple[Tensor, ...], what: 
             )
 
 
-def _head(view: GraphView, cell: Node) -> tuple[str, Tensor, Tensor, str]:
+def head_behind(view: GraphView, last: Node) -> tuple[str, Tensor, Tensor, str]:
     """(Reshape to `[T, B, classes]`, raw logits, logits, head), from the last dense layer on."""
-    tensor = Tensor(_layers_after(view, cell)[-1].name)
+    tensor = Tensor(last.name)
     reshape, softmax = "", ""
     while True:
         step = next((n for n in view.consumers(tensor) if _continues_head(n, tensor, reshape, softmax)), None)

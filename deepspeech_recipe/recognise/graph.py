@@ -8,6 +8,7 @@ from deepspeech_recipe.recognise.carried import carried_states
 from deepspeech_recipe.recognise.cells import links_of
 from deepspeech_recipe.recognise.deepspeech import LSTM_OPS, DeepSpeech, looks_like_deepspeech, recognise_deepspeech
 from deepspeech_recipe.recognise.dynamic_rnn import Rnn, recognise_dynamic_rnn
+from deepspeech_recipe.recognise.first_release import recognise_first_release
 from deepspeech_recipe.recognise.lstm import CS_PREV, H_PREV, FusedLstm, recognise_lstm
 from deepspeech_recipe.recognise.state import VARIABLE_OPS, State, recognise_state
 from deepspeech_recipe.recognise.while_loop import find_loops
@@ -59,6 +60,9 @@ def recognise(view: GraphView) -> Recognition:
         else:
             lstms.append(_with_states(view, lstm))
     rnns = _rnns(view, refused)
+    first = recognise_first_release(view, rnns)
+    if first is not None:
+        return Recognition(first, None, (), ())
     own = [state.name for each in lstms for state in (each.state_c, each.state_h) if state and state.kind == "variable"]
     states = carried_states(view, links_of(view, tuple(each.lstm for each in lstms)), own)
     return Recognition(None, why_not, tuple(lstms), tuple(refused), states, rnns=rnns)

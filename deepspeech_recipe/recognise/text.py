@@ -10,7 +10,8 @@ def one_line(model: DeepSpeech, *, steps, batch) -> str:
     dense = "-".join(map(str, model.dense_sizes[:3]))
     return (
         f"DeepSpeech {model.generation}: {model.window_frames}×{model.n_input} features, dense {dense}, "
-        f"LSTM {model.lstm.hidden_size}, dense {model.dense_sizes[3]}, {model.classes} classes; "
+        f"{'bidirectional ' if model.rnns else ''}LSTM {model.lstm.hidden_size}, dense {model.dense_sizes[3]}, "
+        f"{model.classes} classes; "
         f"T = {steps or 'dynamic'}, batch {batch or 'dynamic'}, state in {STATE_KINDS[model.state_c.kind]}"
         f"{' → inputs' if model.state_c.kind == 'variable' else ''}; time_len == seq_len enforced"
     )

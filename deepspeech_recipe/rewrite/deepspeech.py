@@ -2,8 +2,10 @@
 
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
 from deepspeech_recipe.recognise.deepspeech import DeepSpeech
-from deepspeech_recipe.rewrite.edits import SPLIT_TIME, Edits, NewNode
+from deepspeech_recipe.rewrite.edits import SPLIT_TIME, Edits, NewNode, follow_redirects
 from deepspeech_recipe.rewrite.lstm import free_variable, replace_lstm
+from deepspeech_recipe.rewrite.reach import edited_inputs, needed
+from deepspeech_recipe.rewrite.rnn import replace_rnn
 
 NEW_STATES = ("new_state_c", "new_state_h")
 
@@ -15,15 +17,29 @@ def rewrite_deepspeech(view: GraphView, model: DeepSpeech) -> Edits:
     the input.
     """
     edits = Edits()
-    replace_lstm(view, model.lstm, edits, steps=None)
+    if model.rnns:
+        for rnn in model.rnns:
+            replace_rnn(view, rnn, edits, lengths=False)
+    else:
+        replace_lstm(view, model.lstm, edits, steps=None)
     for name, features in ((model.to_sequence, model.lstm.input_size), (model.to_logits, model.classes)):
         data = view.nodes[name].inputs[0]
-        edits.replace.append(NewNode(name, SPLIT_TIME, (data, model.time_major), {"features": features}))
+        inputs, attributes = (data, model.time_major), {"features": features}
+        if name == model.logits.node:  # an output of the model keeps its name as a node of TensorFlow's
+            edits.add.append(NewNode(f"{name}/split", SPLIT_TIME, inputs, attributes))
+            edits.replace.append(NewNode(name, "Identity", (Tensor(f"{name}/split"),)))
+        else:
+            edits.replace.append(NewNode(name, SPLIT_TIME, inputs, attributes))
     for state, output in zip((model.state_c, model.state_h), NEW_STATES, strict=True):
         if state.kind == "variable":
             free_variable(view, state, edits, output=output)
         elif state.new and output not in view.nodes:
             edits.add.append(NewNode(output, "Identity", (state.new[0],)))
+    if model.rnns:
+        # Loops, and the decoder behind the scores, which Model Optimizer would stumble over.
+        follow_redirects(edits)
+        inputs = edited_inputs(view, edits)
+        edits.remove += [name for name in inputs if name not in needed(inputs, [model.logits.node])]
     return edits
 
 

@@ -1,6 +1,6 @@
 """Changes to a TensorFlow graph as data. Model Optimizer's graph and a GraphDef each have their own applier."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from deepspeech_recipe.graphdef.view import Tensor
 
@@ -39,3 +39,11 @@ class Edits:
     replace: list[NewNode] = field(default_factory=list)
     add: list[NewNode] = field(default_factory=list)
     redirect: dict[Tensor, Tensor] = field(default_factory=dict)
+
+
+def follow_redirects(edits: Edits) -> None:
+    """A new node that reads another replaced LSTM, as the next cell of a stack does, reads what replaced it."""
+    for nodes in (edits.add, edits.replace):
+        nodes[:] = [
+            replace(node, inputs=tuple(edits.redirect.get(tensor, tensor) for tensor in node.inputs)) for node in nodes
+        ]

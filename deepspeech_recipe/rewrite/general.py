@@ -1,7 +1,7 @@
 """What a graph that holds no DeepSpeech model gets: decided once, for both converters."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.view import GraphView
 from deepspeech_recipe.recognise.graph import Recognition, StatefulLstm
 from deepspeech_recipe.recognise.state import State
-from deepspeech_recipe.rewrite.edits import Edits
+from deepspeech_recipe.rewrite.edits import Edits, follow_redirects
 from deepspeech_recipe.rewrite.lstm import free_variable, new_state_name, replace_lstm, states_of
 from deepspeech_recipe.rewrite.reach import remove_unused
 from deepspeech_recipe.rewrite.rnn import replace_rnn
@@ -59,7 +59,7 @@ def rewrite_general(view: GraphView, recognition: Recognition, frozen: Mapping, 
         made = "an LSTMSequence" if count == 1 else f"{count} LSTMSequences"
         backwards = " that runs backwards" if direction == "reverse" else ""
         general.lines.append(f"loop '{rnn.node}' becomes {made}{backwards}")
-    _follow_redirects(general.edits)
+    follow_redirects(general.edits)
     remove_unused(view, general.edits)
     general.lines += [f"left as it is: {refusal}" for refusal in recognition.refused]
     if general.states:
@@ -83,14 +83,6 @@ def describe(recognition: Recognition, general: General) -> str:
     """One line: what was found and done."""
     done = "; ".join(general.lines) or "the graph is left as it is"
     return f"no DeepSpeech model ({recognition.why_not}); {done}"
-
-
-def _follow_redirects(edits: Edits) -> None:
-    """A new node that reads another replaced LSTM, as the next cell of a stack does, reads what replaced it."""
-    for nodes in (edits.add, edits.replace):
-        nodes[:] = [
-            replace(node, inputs=tuple(edits.redirect.get(tensor, tensor) for tensor in node.inputs)) for node in nodes
-        ]
 
 
 def _steps(view: GraphView, stateful: StatefulLstm, frozen: Mapping) -> tuple[str, int | None]:

@@ -27,8 +27,11 @@ class Converted(IRForm):
         pairs = [("classes", self.classes, _classes(original))]
         if self.takes == "windows":
             shape = self.input("input_node").get_partial_shape()
-            pairs += [("window frames", size_of(shape[2]), original.window_frames)]
-            pairs += [("features", size_of(shape[3]), original.n_input)]
+            if shape.rank.get_length() == 3:
+                pairs += [("features of a window", size_of(shape[2]), original.window_frames * original.n_input)]
+            else:
+                pairs += [("window frames", size_of(shape[2]), original.window_frames)]
+                pairs += [("features", size_of(shape[3]), original.n_input)]
         if self.state == "external":
             shape = self.input("previous_state_c").get_partial_shape()
             pairs += [("state", size_of(shape[1]), original.hidden_size if original.has_state else None)]
@@ -138,6 +141,8 @@ class Converted(IRForm):
         tensors = {}
         for name, value in feeds.items():
             port = self.input(name)
+            if name == "input_node" and port.get_partial_shape().rank.get_length() == 3:
+                value = value.reshape(*value.shape[:2], -1)
             tensors[port.get_any_name()] = np.asarray(value, dtype=port.get_element_type().to_dtype(), order="C")
         request.infer(tensors)
         # Copies: the tensors are views on memory that the next call writes to.

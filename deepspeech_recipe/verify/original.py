@@ -9,6 +9,7 @@ import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
+from deepspeech_recipe.recognise.first_release import split_window
 from deepspeech_recipe.recognise.graph import recognise
 from deepspeech_recipe.sources import Source
 
@@ -77,7 +78,10 @@ def find_original(source: Source) -> Original:
     view = GraphView.of(source.graph)
     roles = _by_name(view) or _by_recogniser(view, source)
     windows = view.producer(roles["windows"])
-    batch, steps, window_frames, n_input = (None if size < 0 else size for size in windows.attribute("shape"))
+    shape = windows.attribute("shape")
+    if len(shape) == 3:  # v0.1's windows are flat
+        shape = (*shape[:2], *split_window(shape[2]))
+    batch, steps, window_frames, n_input = (None if size < 0 else size for size in shape)
     audio = _audio(view)
     return Original(
         source=source, view=view, batch=batch, steps=steps, window_frames=window_frames, n_input=n_input,

@@ -53,6 +53,8 @@ def _zeros(original: Original):
 
 
 def _feeds(original: Original, windows, lengths, state) -> dict:
+    if len(original.view.producer(original.windows).attribute("shape")) == 3:
+        windows = windows.reshape(*windows.shape[:2], -1)
     feeds = {original.windows: windows}
     if original.lengths is not None:
         feeds[original.lengths] = np.asarray(lengths, np.int32)

@@ -1,0 +1,188 @@
+"""LSTM loops as `dynamic_rnn`, `bidirectional_dynamic_rnn` and `static_rnn` write them, and near misses of them.
+
+Frozen graphs with random weights, biases included, and with sizes that all differ.
+"""
+
+import contextlib
+import functools
+from dataclasses import dataclass, field
+
+import numpy as np
+
+INPUT, HIDDEN = 5, (4, 7)
+
+
+@dataclass(frozen=True)
+class RnnGraph:
+    """time_major: the layout of `x`. states: names of the tensors of last states. lengths: whether `lengths` is one of
+    the inputs; initial: names of state inputs and their sizes."""
+
+    graph_def: bytes
+    time_major: bool
+    lengths: bool
+    states: tuple[str, ...]
+    initial: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        return ("out:0", *self.states)
+
+    def feeds(self, steps: int, lengths: list[int], seed: int = 3) -> dict[str, np.ndarray]:
+        """len(lengths) rows of noise."""
+        rng = np.random.default_rng(seed)
+        shape = (steps, len(lengths), INPUT) if self.time_major else (len(lengths), steps, INPUT)
+        feeds = {"x:0": rng.standard_normal(shape).astype(np.float32)}
+        if self.lengths:
+            feeds["lengths:0"] = np.array(lengths, np.int32)
+        for name, size in self.initial.items():
+            feeds[f"{name}:0"] = rng.standard_normal((len(lengths), size)).astype(np.float32)
+        return feeds
+
+
+@functools.lru_cache(maxsize=32)
+def dynamic(
+    *,
+    cell: str = "basic",
+    layers: int = 1,
+    lengths: bool = False,
+    time_major: bool = False,
+    both: bool = False,
+    given: bool = False,
+    control_flow: str = "v1",
+    static: int = 0,
+) -> RnnGraph:
+    """cell: 'basic' (BasicLSTMCell), 'lstm' (LSTMCell), or a near miss of `_cell`. both: bidirectional. given: the
+    initial state is an input. control_flow: 'v1' (Enter, Merge, Switch…) or 'v2' (While). static: static_rnn over so
+    many steps instead of a loop."""
+    from tests.reference import tensorflow
+
+    tf = tensorflow()
+    tf1 = tf.compat.v1
+    initial = {}
+    with _control_flow(control_flow), tf.Graph().as_default() as graph:
+        tf1.set_random_seed(4)
+        x = tf1.placeholder(
+            tf.float32, [static or None, None, INPUT] if time_major or static else [None, None, INPUT], "x"
+        )
+        rows = tf1.placeholder(tf.int32, [None], name="lengths") if lengths else None
+        state = None
+        if given:
+            size = HIDDEN[1] if both else HIDDEN[0]
+            initial = {f"initial_{part}": size for part in "ch"}
+            parts = [tf1.placeholder(tf.float32, [None, size], name=name) for name in initial]
+            state = _cells().LSTMStateTuple(*parts)
+        with tf1.variable_scope("net", initializer=tf1.random_normal_initializer(stddev=0.5)):
+            cells = [_cell(tf, cell, HIDDEN[number]) for number in range(layers)]
+            stack = cells[0] if layers == 1 else _cells().MultiRNNCell(cells)
+            options = {"sequence_length": rows, "dtype": tf.float32}
+            if both:
+                other = _cell(tf, cell, HIDDEN[1])
+                if given:
+                    options["initial_state_bw"] = state
+                out, last = tf1.nn.bidirectional_dynamic_rnn(stack, other, x, time_major=time_major, **options)
+                out = tf.concat(out, 2)
+            elif static:
+                out, last = tf1.nn.static_rnn(stack, tf.unstack(x, static), initial_state=state, **options)
+                out = tf.stack(out)
+            else:
+                out, last = tf1.nn.dynamic_rnn(stack, x, initial_state=state, time_major=time_major, **options)
+        tf.identity(out, name="out")
+        states = tf.nest.flatten(last)
+        for number, each in enumerate(states):
+            tf.identity(each, name=f"state_{number}")
+        names = tuple(f"state_{number}" for number in range(len(states)))
+        frozen = _frozen(tf1, graph, ["out", *names])
+    return RnnGraph(frozen, time_major or bool(static), lengths, tuple(f"{name}:0" for name in names), initial)
+
+
+@functools.lru_cache(maxsize=4)
+def first_release(
+    *, prefix: str = "", decoder: bool = True, context: int = 9, n_input: int = 3, relu_clip=20.0
+) -> bytes:
+    """DeepSpeech v0.1's inference graph: `input_node` `[B, T, (2·context+1)·n_input]`, `input_lengths` → `logits`.
+
+    Node for node what `BiRNN` and the export of mozilla/DeepSpeech v0.1 make, with narrow layers.
+    """
+    from tests.reference import tensorflow
+
+    tf = tensorflow()
+    tf1 = tf.compat.v1
+    rng = np.random.default_rng(11)
+    size = (2 * context + 1) * n_input
+    with _control_flow("v1"), tf.Graph().as_default() as graph:
+        tf1.set_random_seed(5)
+        scope = tf1.name_scope(prefix) if prefix else contextlib.nullcontext()
+        with scope:
+            batch_x = tf1.placeholder(tf.float32, [None, None, size], name="input_node")
+            lengths = tf1.placeholder(tf.int32, [None], name="input_lengths")
+            batch = tf.shape(batch_x)
+            x = tf.reshape(tf.transpose(batch_x, [1, 0, 2]), [-1, size])
+
+            def dense(x, rows, columns, clipped=True):
+                weights = tf.identity(tf.constant(rng.standard_normal((rows, columns)).astype(np.float32) / rows**0.5))
+                bias = tf.identity(tf.constant(rng.standard_normal(columns).astype(np.float32)))
+                x = tf.add(tf.matmul(x, weights), bias)
+                return tf.minimum(tf.nn.relu(x), relu_clip) if clipped else x
+
+            x = dense(dense(dense(x, size, 14), 14, 13), 13, 12)
+            x = tf.reshape(x, [-1, batch[0], 12])
+            with tf1.variable_scope("net", initializer=tf1.random_normal_initializer(stddev=0.5)):
+                cells = [_cells().BasicLSTMCell(8, forget_bias=1.0, state_is_tuple=True) for _ in range(2)]
+                out, _ = tf1.nn.bidirectional_dynamic_rnn(
+                    *cells, inputs=x, dtype=tf.float32, time_major=True, sequence_length=lengths
+                )
+            x = tf.reshape(tf.concat(out, 2), [-1, 16])
+            x = dense(dense(x, 16, 11), 11, 10, clipped=False)
+            logits = tf.reshape(x, [-1, batch[0], 10], name="logits")
+            if decoder:
+                decoded, _ = tf1.nn.ctc_beam_search_decoder(logits, lengths, merge_repeated=False)
+                tf.convert_to_tensor([tf1.sparse_tensor_to_dense(each) for each in decoded], name="output_node")
+        name = "output_node" if decoder else "logits"
+        return _frozen(tf1, graph, [f"{prefix}/{name}" if prefix else name])
+
+
+def _cells():
+    from tensorflow.python.keras.layers.legacy_rnn import rnn_cell_impl
+
+    return rnn_cell_impl
+
+
+def _cell(tf, kind: str, units: int):
+    make = _cells()
+    if kind == "gru":
+        return make.GRUCell(units)
+    if kind == "basic":
+        return make.BasicLSTMCell(units, forget_bias=0.75)
+    options = {
+        "lstm": {},
+        "peephole": {"use_peepholes": True},
+        "projection": {"num_proj": 3},
+        "clip": {"cell_clip": 1.5},
+        "relu": {"activation": tf.nn.relu},
+    }[kind]
+    return make.LSTMCell(units, **options)
+
+
+@contextlib.contextmanager
+def _control_flow(kind: str):
+    """TensorFlow 1's circles of nodes, or While with functions."""
+    from tensorflow.python.ops import control_flow_util
+
+    before = control_flow_util.ENABLE_CONTROL_FLOW_V2
+    control_flow_util.ENABLE_CONTROL_FLOW_V2 = kind == "v2"
+    try:
+        yield
+    finally:
+        control_flow_util.ENABLE_CONTROL_FLOW_V2 = before
+
+
+def _frozen(tf1, graph, outputs: list[str]) -> bytes:
+    config = tf1.ConfigProto(intra_op_parallelism_threads=1, inter_op_parallelism_threads=1)
+    with tf1.Session(graph=graph, config=config) as session:
+        session.run(tf1.global_variables_initializer())
+        rng = np.random.default_rng(6)
+        for each in tf1.global_variables():  # zeros would hide the order of the gates
+            if "bias" in each.name:
+                each.load(rng.standard_normal(each.shape).astype(np.float32), session)
+        frozen = tf1.graph_util.convert_variables_to_constants(session, graph.as_graph_def(), outputs)
+    return frozen.SerializeToString(deterministic=True)

@@ -1,0 +1,38 @@
+"""Runs an IR made of an LSTM loop and compares it with the framework's numbers."""
+
+import numpy as np
+
+from deepspeech_recipe.converters import openvino
+from deepspeech_recipe.converters.request import Request
+from deepspeech_recipe.graphdef.proto import GraphDef, parse
+from deepspeech_recipe.graphdef.view import GraphView
+from deepspeech_recipe.recognise.graph import recognise
+from tests.ir import compiled, op_counts
+
+# Measured: 3e-7.
+TOLERANCE = 1e-6
+LOOPS = {"Loop", "TensorIterator", "If", "ReverseSequence", "Reverse"}
+
+
+def convert(graph_def: bytes):
+    """(ov.Model, the line about it), by OpenVINO's own frontend."""
+    graph = parse(GraphDef, graph_def, what="a test")
+    view = GraphView.of(graph)
+    return openvino.convert_general(graph, view, recognise(view), Request())
+
+
+def assert_sequences(model, count: int, backwards: int = 0) -> None:
+    """So many LSTMSequences, so many of which run backwards, and nothing left of loops and reversals."""
+    assert not op_counts(model).keys() & LOOPS
+    directions = [
+        str(node.get_attributes()["direction"]) for node in model.get_ops() if node.get_type_name() == "LSTMSequence"
+    ]
+    assert sorted(directions) == ["forward"] * (count - backwards) + ["reverse"] * backwards
+
+
+def assert_same(model, feeds: dict, expected: dict) -> None:
+    """feeds, expected: tensor name ('x:0') → value."""
+    network = compiled(model)
+    found = network({port: value for port in network.inputs for name, value in feeds.items() if name in port.names})
+    for name, want in expected.items():
+        np.testing.assert_allclose(found[name], want, rtol=0, atol=TOLERANCE, err_msg=name)

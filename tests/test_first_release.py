@@ -1,0 +1,131 @@
+"""DeepSpeech v0.1: bidirectional, without state, flat windows, a decoder behind the scores."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import deepspeech_recipe
+from deepspeech_recipe.converters import openvino
+from deepspeech_recipe.converters.request import Request
+from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.graphdef.proto import GraphDef, parse
+from deepspeech_recipe.graphdef.view import GraphView
+from deepspeech_recipe.passes.lengths import lengths_input
+from deepspeech_recipe.passes.metadata import read_metadata
+from deepspeech_recipe.recognise.graph import recognise
+from tests.ir import compiled
+from tests.rnn_check import TOLERANCE, assert_sequences
+
+GRAPH = Path(__file__).with_name("fixtures") / "old_tensorflow" / "v0.1.pb"
+
+
+@pytest.fixture(scope="module")
+def expected():
+    """chunks [B, T, 57], lengths [B], logits at these lengths and (whole) at T: TensorFlow 1.6's."""
+    with np.load(GRAPH.with_suffix(".npz")) as arrays:
+        values = dict(arrays)
+    return {**values, "chunks": values["chunks"] / np.float32(16)}
+
+
+def convert(graph_def: bytes, **options):
+    graph = parse(GraphDef, graph_def, what="a test")
+    view = GraphView.of(graph)
+    model = recognise(view).deepspeech
+    return openvino.convert_deepspeech(openvino.prepare(graph, view, model), Request(**options))
+
+
+def run(model, **feeds):
+    return compiled(model)(feeds)["logits"]
+
+
+def test_a_graph_of_its_time_is_recognised():
+    model = recognise(GraphView.of(parse(GraphDef, GRAPH.read_bytes(), what="a test"))).deepspeech
+    assert model.generation == "v0.1"
+    assert (model.batch, model.time_steps, model.n_context, model.n_input) == (None, None, 9, 3)
+    assert (model.dense_sizes, model.lstm.hidden_size, model.classes) == ((14, 13, 12, 11, 10), 8, 10)
+    assert (model.head, model.lstm.forget_bias, str(model.lengths)) == ("raw", 1.0, "input_lengths:0")
+
+
+def test_both_directions_become_sequences(expected):
+    model = convert(GRAPH.read_bytes())
+    assert_sequences(model, 2, backwards=1)
+    assert [port.get_any_name() for port in model.inputs] == ["input_node"]
+    assert {"logits", "logits:0"} <= model.output(0).get_names()
+    metadata = read_metadata(model)
+    assert (metadata["generation"], metadata["bidirectional"], metadata["head"]) == ("v0.1", True, "raw")
+    found = run(model, input_node=expected["chunks"])
+    np.testing.assert_allclose(found, expected["whole"], rtol=0, atol=TOLERANCE)
+
+
+def test_rows_shorter_than_the_sequence(expected):
+    model = lengths_input(convert(GRAPH.read_bytes()))
+    assert_sequences(model, 2, backwards=1)
+    found = run(model, input_node=expected["chunks"], lengths=expected["lengths"].astype(np.int64))
+    np.testing.assert_allclose(found, expected["logits"], rtol=0, atol=TOLERANCE)
+    assert np.abs(expected["logits"] - expected["whole"]).max() > 0.1
+
+
+def test_fixed_sizes(expected):
+    model = convert(GRAPH.read_bytes(), time_steps=9, batch=4)
+    assert list(model.input(0).shape) == [4, 9, 57]
+    np.testing.assert_allclose(run(model, input_node=expected["chunks"]), expected["whole"], rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"state": "internal"}, "begins every call with the same constant state"),
+        ({"audio": "attached"}, "v0.1 has no feature part"),
+    ],
+)
+def test_what_it_has_not(tmp_path, options, reason):
+    with pytest.raises(RecipeError, match=reason):
+        deepspeech_recipe.convert(GRAPH, tmp_path / "out", converter="openvino", verify=False, **options)
+
+
+def test_inspect_names_it():
+    found = deepspeech_recipe.inspect(GRAPH)["deepspeech"]
+    assert (found["generation"], found["state"]) == ("v0.1", "none")
+    assert found["tensors"]["input_node"]["shape"] == [-1, -1, 57]
+    assert found["tensors"]["lengths"]["direction"] == "dropped"
+
+
+@pytest.mark.requires_tf
+@pytest.mark.parametrize("lengths", ["enforce", "input"])
+def test_convert_and_verify(tmp_path, lengths):
+    result = deepspeech_recipe.convert(GRAPH, tmp_path, converter="openvino", lengths=lengths, verify=True)
+    assert result.verification.passed, result.verification.as_dict()
+    assert [port["name"] for port in result.inputs] == ["input_node", "lengths"][: 1 if lengths == "enforce" else 2]
+
+
+@pytest.mark.requires_tf
+@pytest.mark.requires_mo
+@pytest.mark.parametrize("prefix", ["", "deepspeech"])
+def test_plain_mo(tmp_path, prefix):
+    from tests.graphs.rnn import first_release
+    from tests.mo_run import mo
+    from tests.reference import run_graph
+
+    graph = first_release(prefix=prefix)
+    path = tmp_path / "model.pb"
+    path.write_bytes(graph)
+    model, printed = mo(path)
+    assert "DeepSpeech v0.1: 19×3 features" in printed
+    assert_sequences(model, 2, backwards=1)
+    scope = f"{prefix}/" if prefix else ""
+    for rows, steps in ((2, 7), (3, 1)):
+        x = np.random.default_rng(rows).standard_normal((rows, steps, 57)).astype(np.float32)
+        feeds = {f"{scope}input_node:0": x, f"{scope}input_lengths:0": [steps] * rows}
+        (want,) = run_graph(graph, feeds, [f"{scope}logits:0"])
+        np.testing.assert_allclose(run(model, input_node=x), want, rtol=0, atol=TOLERANCE)
+        assert f"{scope}logits:0" in model.output(0).get_names()
+
+
+@pytest.mark.requires_tf
+@pytest.mark.requires_mo
+def test_mo_refuses_lengths_that_contradict(tmp_path):
+    from tests.mo_run import MOError, mo
+
+    with pytest.raises(MOError, match=r"'input_lengths' is frozen to \[5\], but the input has 7 time steps"):
+        mo(GRAPH, "--input", "input_node[2 7 57]", "--freeze_placeholder_with_value", "input_lengths->[5]")
