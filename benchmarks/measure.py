@@ -14,9 +14,11 @@ from contenders import (
     ALL,
     DOCUMENTED,
     LENGTH,
+    LIVE,
     LONGEST,
     NO_CHUNK,
     SIZE,
+    START,
     STREAMS,
     UTTERANCE,
     Pythons,
@@ -38,13 +40,13 @@ from deepspeech_recipe.files import atomic_path
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 FULL = {
     "hidden": 2048, "sizes": (512, 1024, 4096), "rows": (1, 2, 4, 8, 16, 32, 64), "lengths": (1, 10, 60),
-    "longest": 600, "utterance": 60, "rounds": {"chunk": 15, "utterance": 3, "streams": 5, "length": 2, "size": 5,
-    "start": 3},
+    "longest": 600, "utterance": 60, "working": 20, "live": (1, 4, 8, 16, 32), "live_seconds": 4,
+    "rounds": {"chunk": 11, "utterance": 3, "streams": 5, "live": 2, "length": 2, "size": 5, "start": 2},
 }  # fmt: skip
 # A test of this program: seconds, and no figure worth keeping.
 QUICK = {
-    "hidden": 40, "sizes": (24,), "rows": (1, 2), "lengths": (1,), "longest": 2, "utterance": 1,
-    "rounds": dict.fromkeys(FULL["rounds"], 1),
+    "hidden": 40, "sizes": (24,), "rows": (1, 2), "lengths": (1,), "longest": 2, "utterance": 1, "working": 1,
+    "live": (1, 2), "live_seconds": 1, "rounds": dict.fromkeys(FULL["rounds"], 1),
 }  # fmt: skip
 REPEAT = 10
 
@@ -55,23 +57,30 @@ def main() -> int:
     environments = ("mo", "current", "deepspeech", "stt", "exporter")
     pythons = Pythons(Path(sys.executable), **{name: getattr(arguments, name) for name in environments})
     threads = arguments.threads or usable_processors()
+    recipes = [recipe for recipe in ALL if not arguments.only or recipe.name in arguments.only]
+    if arguments.prepare:
+        for hidden in (plan["hidden"], *plan["sizes"]):
+            some = recipes if hidden == plan["hidden"] else [each for each in recipes if each.name in SIZE]
+            for row in _made(some, pythons, arguments.work, hidden)[1]:
+                _say(f"{row['name']}: {row['failure']}")
+        return 0
     report = Report(DOCUMENTED, threads, FRAMES * 0.02)
     with ExitStack() as stack:
-        contenders, failures = _made(ALL, pythons, arguments.work, plan["hidden"])
+        contenders, failures = _made(recipes, pythons, arguments.work, plan["hidden"])
         team = stack.enter_context(make.Team(contenders, threads))
         report.add_team(team)
         report.contenders += failures
         for scenario in plan["rounds"]:
             _say(scenario)
-            _measure(report, scenario, team, plan, pythons, arguments.work)
+            _measure(report, scenario, team, plan, recipes, pythons, arguments.work)
     report.goals = goals(report)
     _write(report, arguments.page, arguments.results)
     print("\n".join(f"{goal.verdict:12}  {goal.what}: {goal.reached} ({goal.goal})" for goal in report.goals))
     return 0
 
 
-def _measure(report: Report, scenario: str, team, plan: dict, pythons: Pythons, work: Path) -> None:
-    rounds = plan["rounds"][scenario]
+def _measure(report: Report, scenario: str, team, plan: dict, recipes: list, pythons: Pythons, work: Path) -> None:
+    rounds, short = plan["rounds"][scenario], write_speech(work, [1])[1]
     chunked = team.only([each.name for each in team.contenders if each.name not in NO_CHUNK])
     if scenario == "chunk":
         _turns(report, make.chunk(chunked, REPEAT), rounds)
@@ -80,26 +89,30 @@ def _measure(report: Report, scenario: str, team, plan: dict, pythons: Pythons, 
         one = make.streams(team.only([DOCUMENTED]), [1], REPEAT)
         several = team.only([name for name in STREAMS if name != DOCUMENTED])
         _turns(report, [*one, *make.streams(several, plan["rows"], REPEAT)], rounds)
+    elif scenario == "live":
+        audio = write_speech(work, [plan["live_seconds"]])[plan["live_seconds"]]
+        _turns(report, make.live(team.only(LIVE), plan["live"], audio), rounds)
     elif scenario == "utterance":
         recordings, some = write_speech(work, [plan["utterance"]]), team.only(UTTERANCE)
         ours = team.only([name for name in UTTERANCE if name not in NO_CHUNK])
-        _turns(report, [*make.utterance(some, recordings), *make.features(ours, recordings)], rounds)
+        _turns(report, [*make.utterance(some, recordings, short), *make.features(ours, recordings, short)], rounds)
     elif scenario == "length":
-        _turns(report, make.utterance(team.only(LENGTH), write_speech(work, plan["lengths"]), "length"), rounds)
+        _turns(report, make.utterance(team.only(LENGTH), write_speech(work, plan["lengths"]), short, "length"), rounds)
         longest = write_speech(work, [plan["longest"]])
-        _turns(report, make.utterance(team.only(LONGEST), longest, "length"), 1)
+        _turns(report, make.utterance(team.only(LONGEST), longest, short, "length"), 1)
     elif scenario == "start":
-        _turns(report, make.start(team, write_speech(work, [plan["utterance"]])[plan["utterance"]]), rounds)
+        some, seconds = team.only(START), plan["working"]
+        _turns(report, make.start(some, write_speech(work, [seconds])[seconds]), rounds)
     else:
-        _sizes(report, team, plan, pythons, work)
+        _sizes(report, team, plan, [each for each in recipes if each.name in SIZE], pythons, work)
 
 
-def _sizes(report: Report, team, plan: dict, pythons: Pythons, work: Path) -> None:
+def _sizes(report: Report, team, plan: dict, recipes: list, pythons: Pythons, work: Path) -> None:
     """The same contenders with networks of other sizes; all sizes take turns."""
     with ExitStack() as stack:
         entries = _sized(make.chunk(team.only(SIZE), REPEAT), plan["hidden"])
         for hidden in plan["sizes"]:
-            contenders, _ = _made([each for each in ALL if each.name in SIZE], pythons, work, hidden)
+            contenders, _ = _made(recipes, pythons, work, hidden)
             others = stack.enter_context(make.Team(contenders, report.threads))
             entries += _sized(make.chunk(others, REPEAT), hidden)
         _turns(report, entries, plan["rounds"]["size"])
@@ -147,6 +160,8 @@ def _write(report: Report, page: Path, results: Path) -> None:
 def _arguments():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a small network and one round: a test of the program")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="only these contenders")
+    parser.add_argument("--prepare", action="store_true", help="make the models, and measure nothing")
     parser.add_argument("--work", type=Path, default=ROOT / ".cache" / "benchmarks", help="where models are kept")
     parser.add_argument("--page", type=Path, default=ROOT / "docs" / "speed.md", help="the page that gets the tables")
     parser.add_argument("--results", type=Path, default=ROOT / "docs" / "benchmarks", help="for speed.json and .png")
@@ -154,6 +169,10 @@ def _arguments():
     for name in ("mo", "current", "deepspeech", "stt", "exporter"):
         parser.add_argument(f"--{name}", type=Path, metavar="PYTHON", help=f"the Python of the environment '{name}'")
     arguments = parser.parse_args()
+    names = [recipe.name for recipe in ALL]
+    for name in arguments.only or ():
+        if name not in names:
+            parser.error(f"there is no contender {name!r}, only {', '.join(names)}")
     arguments.work = arguments.work.resolve()
     arguments.work.mkdir(parents=True, exist_ok=True)
     page = arguments.page.read_text(encoding="utf-8") if arguments.page.is_file() else ""

@@ -129,9 +129,10 @@ def tensorflow_lite(python: Path, path: Path, hidden: int) -> None:
     _run([python, script, path.parent, str(hidden), path], cwd=path.parent, **environment)
 
 
-def made(path: Path, make: Callable[[Path], None]) -> Path:
-    """`path`, after `make` has written it to another directory if it is not there yet; files beside it come along."""
-    if path.exists():
+def made(path: Path, make: Callable[[Path], None], *, again: bool = False) -> Path:
+    """`path`, after `make` has written it to another directory, if it is not there yet or is to be made again; weights
+    beside an IR come along."""
+    if path.exists() and not again:
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".making-", dir=path.parent) as folder:

@@ -45,6 +45,9 @@ class Stub(Commands):
     def utterance(self, audio: str) -> dict:
         return {**self._turn("utterance"), "text": Path(audio).stem}
 
+    def live(self, audio: str, rows: int) -> dict:
+        return self._turn("live", rows)
+
     def features(self, audio: str) -> dict:
         return self._turn("features", scale=0.25)
 

@@ -106,11 +106,18 @@ def test_streams_have_a_measurement_for_each_number_of_rows(stub):
     assert entries[2].measurements[0].rounds == [[24, 48]]
 
 
+def test_live_streams_have_a_sample_for_each_chunk_of_each(stub):
+    with make.Team([stub("a", milliseconds=3)], 1) as team:
+        entries = make.live(team, (1, 3), Path("x.wav"))
+        take_turns(entries, 1)
+    assert values(entries) == [[[3]], [[3, 6, 9]]]
+
+
 def test_one_that_dies_leaves_a_line_and_the_others_go_on(stub):
     with make.Team([stub("a", dies="chunk"), stub("b")], 1) as team:
         entries = make.chunk(team, 1)
         take_turns(entries, 3)
-        more = make.utterance(team, {1: Path("x.wav")})
+        more = make.utterance(team, {1: Path("x.wav")}, Path("short.wav"))
         take_turns(more, 1)
     assert values(entries) == [[[1]], [[1], [1], [1]]]
     line = "the worker ended with exit code 3: the last words"
@@ -120,7 +127,7 @@ def test_one_that_dies_leaves_a_line_and_the_others_go_on(stub):
 
 def test_what_one_refuses_is_a_line_and_the_rest_of_it_goes_on(stub):
     with make.Team([stub("a", refuses="chunk")], 1) as team:
-        entries = [*make.chunk(team, 1), *make.utterance(team, {1: Path("x.wav")})]
+        entries = [*make.chunk(team, 1), *make.utterance(team, {1: Path("x.wav")}, Path("short.wav"))]
         take_turns(entries, 2)
     assert [entry.measurements[0].failure for entry in entries] == ["a has no chunk", ""]
     assert values(entries) == [[], [[1], [1]]]
@@ -159,9 +166,9 @@ def test_start_takes_fresh_processes_each_time(stub):
     with make.Team([contender], 1) as team:
         (entry,) = make.start(team, Path("x.wav"))
         take_turns([entry], 2)
-    # Compiled 2 × 5 ms, 5 with a cache; an utterance adds one megabyte.
+    # Compiled 2 × 5 ms, 5 with a cache, which is filled first; an utterance adds one megabyte.
     assert values([entry]) == [[[10], [10]], [[5], [5]], [[10**6], [10**6]]]
-    assert lines(stub).count("begin a compile") == 2 * (1 + 2)
+    assert lines(stub).count("begin a compile") == 2 * (1 + 1) + 1
 
 
 def test_a_cache_that_there_is_not_costs_one_row_only(stub):
@@ -197,7 +204,14 @@ def report() -> Report:
             {"name": name, "worker": "w", "made": "`m`", "disk_bytes": 2 * 10**6, "versions": {"openvino": "1.2.3-x"}}
             | {"failure": ""}
         )
-        for scenario, point in (("chunk", None), ("streams", 1), ("streams", 8), ("length", 1), ("utterance", 10)):
+        for scenario, point in (
+            ("chunk", None),
+            ("streams", 1),
+            ("streams", 8),
+            ("live", 4),
+            ("length", 1),
+            ("utterance", 10),
+        ):
             rounds = [[16.0 * scale, 16.0 * scale], [32.0 * scale]]
             found.add([Measurement(scenario, name, "ms", point, rounds)])
         found.add([Measurement("features", name, "ms", 10, [[1.0 * scale]])])
@@ -242,6 +256,8 @@ def test_the_tables(report):
         "| a | 10 s | 0.02 s | 0.02–0.02 s | 0.002 | 4.00 × (4.00–4.00) | 6.2 % |",
         "| contender | 1 at once | 8 at once |",
         "| b | 15.6 | 125 |",
+        "| contender | 4 streams |",
+        "| a | 16.0, 30.4 |",
         "| contender | H = 512 |",
         "| b | 1.50 | | 90.0 | 2.00 |",
         "- c: has no legs",

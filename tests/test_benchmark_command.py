@@ -103,6 +103,12 @@ def test_a_streaming_ir_gets_a_chunk_of_samples(worker, kind):
     assert frames[1:] == [FRAMES] * (CHUNKS - 1)
 
 
+@pytest.mark.parametrize("options", [{}, {"recognizer": {"max_batch": 2}}])
+def test_live_streams_give_a_time_for_each_chunk(worker, tmp_path, options):
+    audio = write_speech(tmp_path, [1])[1]  # 16000 samples are 4 chunks of 16 frames, the last one not full
+    assert len(worker("windows, open", **options).ask("live", audio=str(audio), rows=3)["ms"]) == 3 * 4
+
+
 def test_an_ir_of_whole_utterances_has_no_chunks(worker):
     with pytest.raises(Failed, match="the IR takes whole utterances, so it has no chunks"):
         worker("attached").ask("chunk", frames=FRAMES, rows=1, repeat=1)
@@ -243,7 +249,7 @@ def test_every_table_of_the_documents_can_be_made(tmp_path):
     page.write_text("# Before\n\n<!-- measured: begin -->\nold\n<!-- measured: end -->\nafter\n")
     command = [sys.executable, ROOT / "benchmarks" / "measure.py", "--quick", "--threads", "1"]
     command += ["--work", tmp_path / "work", "--page", page, "--results", tmp_path / "results"]
-    command += ["--current", sys.executable]
+    command += ["--only", "documented IR", "convert fp32", "convert int8", "convert int8, streams gathered"]
     done = subprocess.run(
         [*map(str, command)], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
         check=False,
@@ -253,7 +259,15 @@ def test_every_table_of_the_documents_can_be_made(tmp_path):
     assert text.startswith("# Before\n")
     assert text.endswith("<!-- measured: end -->\nafter\n")
     assert "old" not in text
-    for title in ("Goals", "One chunk", "A whole utterance", "Many streams", "Milliseconds per", "Start, memory"):
+    for title in (
+        "Goals",
+        "One chunk",
+        "A whole utterance",
+        "Many streams",
+        "Live streams",
+        "Milliseconds per",
+        "Start, memory",
+    ):
         assert f"\n## {title}" in text
     assert "- documented IR: there is no Python for it (--mo)" in text
     assert sorted(path.name for path in (tmp_path / "results").iterdir()) == ["speed.json", "speed.png"]

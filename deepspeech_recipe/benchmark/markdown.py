@@ -16,6 +16,7 @@ def markdown(report: Report) -> str:
         ("One chunk after the other", _chunk),
         ("A whole utterance, audio to text", _utterance),
         ("Many streams in one call: chunks per second", _streams),
+        ("Live streams: how late a chunk's text is, ms, p50 and p95", _live),
         ("Milliseconds per second of audio, as the utterance grows", _length),
         ("Milliseconds per chunk, as the network grows", _size),
         ("Start, memory, disk", _start),
@@ -146,6 +147,13 @@ def _streams(report: Report) -> list[str]:
         return number(1000 * each.point / each.summary.median)
 
     return _grid(report.of("streams"), cell, lambda point: f"{point:g} at once")
+
+
+def _live(report: Report) -> list[str]:
+    def cell(each: Measurement) -> str:
+        return f"{number(each.summary.median)}, {number(each.summary.p95)}"
+
+    return _grid(report.of("live"), cell, lambda point: f"{point:g} streams")
 
 
 def _length(report: Report) -> list[str]:

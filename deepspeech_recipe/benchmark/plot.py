@@ -9,8 +9,11 @@ from deepspeech_recipe.files import atomic_path
 _GROWTH = (
     ("length", "seconds of audio", "ms per second of audio", lambda each: each.summary.median / each.point),
     ("size", "hidden size", "ms per chunk", lambda each: each.summary.median),
+    ("live", "live streams", "ms until a chunk's text, p95", lambda each: each.summary.p95),
     ("streams", "streams in one call", "chunks per second", lambda each: 1000 * each.point / each.summary.median),
 )
+# Dark and light of ten colours: more contenders than that are nobody's to tell apart.
+_PALETTE = [f"C{number}" for number in range(10)] + ["0.2", "0.5", "gold", "navy", "lime"]
 
 
 def has_matplotlib() -> bool:
@@ -60,8 +63,9 @@ def _bars(axis, report: Report, scenario: str, label: str) -> None:
     axis.barh(names, middle, xerr=errors, color=_colours(report, names), ecolor="0.3", capsize=2)
     axis.invert_yaxis()
     axis.set_xlabel(f"{label} (median, quartiles)")
-    for row, value in enumerate(middle):
-        axis.annotate(f"{value:.3g}", (value, row), xytext=(14, 0), textcoords="offset points", va="center", fontsize=8)
+    for row, (value, above) in enumerate(zip(middle, errors[1], strict=True)):
+        high = value + above
+        axis.annotate(f"{value:.3g}", (high, row), xytext=(6, 0), textcoords="offset points", va="center", fontsize=8)
     axis.margins(x=0.12)
 
 
@@ -85,4 +89,4 @@ def _lines(axis, report: Report, scenario: str, across: str, up: str, value) -> 
 def _colours(report: Report, names: list[str]) -> list[str]:
     """The same contender has the same colour everywhere."""
     order = list(dict.fromkeys(each.contender for each in report.measurements))
-    return [f"C{order.index(name) % 10}" for name in names]
+    return [_PALETTE[order.index(name) % len(_PALETTE)] for name in names]

@@ -18,9 +18,10 @@ from deepspeech_recipe.benchmark.rounds import Entry, take_turns
 from deepspeech_recipe.benchmark.write import check_output, write
 from deepspeech_recipe.errors import RecipeError
 
-SCENARIOS = ("chunk", "utterance", "streams", "length", "start")
+SCENARIOS = ("chunk", "utterance", "streams", "live", "length", "start")
 DEFAULT_SCENARIOS = ("chunk", "utterance", "start")
 ROWS = (1, 2, 4, 8, 16, 32, 64)
+LIVE = (1, 2, 4, 8, 16)
 LENGTHS = (1, 10, 60)
 REPEAT = 10  # chunks of a turn
 _SHORT = 1  # seconds: warms up
@@ -84,12 +85,15 @@ def _entries(team, scenario: str, folder: Path, frames: int, seconds: float, rat
         return make.chunk(team, REPEAT, frames)
     if scenario == "streams":
         return make.streams(team, ROWS, REPEAT, frames)
-    recordings = write_speech(folder, {"length": LENGTHS, "start": [_SHORT]}.get(scenario, [seconds]), rate)
+    recordings = write_speech(folder, LENGTHS if scenario == "length" else [seconds], rate)
+    if scenario == "live":
+        return make.live(team, LIVE, recordings[seconds])
     if scenario == "start":
-        return make.start(team, recordings[_SHORT])
+        return make.start(team, recordings[seconds])
+    short = write_speech(folder, [_SHORT], rate)[_SHORT]
     if scenario == "length":
-        return make.utterance(team, recordings, "length")
-    return [*make.utterance(team, recordings), *make.features(team, recordings)]
+        return make.utterance(team, recordings, short, "length")
+    return [*make.utterance(team, recordings, short), *make.features(team, recordings, short)]
 
 
 def _check(models, scenarios, rounds: int, seconds: float, threads: int | None) -> int:

@@ -42,6 +42,10 @@ class Team:
     def __exit__(self, *error) -> None:
         self._stack.close()
 
+    def folder(self) -> str:
+        """An empty directory that goes with the workers."""
+        return self._stack.enter_context(tempfile.TemporaryDirectory(prefix="deepspeech-recipe-"))
+
     def only(self, names: Sequence[str]) -> "Team":
         """Some of the contenders, with the same workers."""
         return replace(self, contenders=[each for each in self.contenders if each.name in names])
@@ -99,12 +103,11 @@ def streams(team: Team, rows: Sequence[int], repeat: int, frames: int = FRAMES) 
     ]  # fmt: skip
 
 
-def utterance(team: Team, recordings: dict[float, Path], scenario: str = "utterance") -> list[Entry]:
-    """Audio to text. recordings: seconds → file."""
-    shortest = str(recordings[min(recordings)])
+def utterance(team: Team, recordings: dict[float, Path], short: Path, scenario: str = "utterance") -> list[Entry]:
+    """Audio to text. recordings: seconds → file; short: one to warm up with."""
     return [
         team.entry(
-            contender, team.measurement(scenario, contender, "ms", seconds), "utterance", {"audio": shortest},
+            contender, team.measurement(scenario, contender, "ms", seconds), "utterance", {"audio": str(short)},
             audio=str(path),
         )
         for seconds, path in recordings.items()
@@ -112,15 +115,26 @@ def utterance(team: Team, recordings: dict[float, Path], scenario: str = "uttera
     ]  # fmt: skip
 
 
-def features(team: Team, recordings: dict[float, Path]) -> list[Entry]:
+def features(team: Team, recordings: dict[float, Path], short: Path) -> list[Entry]:
     """The part of an utterance that ends with the MFCCs."""
-    shortest = str(recordings[min(recordings)])
     return [
         team.entry(
-            contender, team.measurement("features", contender, "ms", seconds), "features", {"audio": shortest},
+            contender, team.measurement("features", contender, "ms", seconds), "features", {"audio": str(short)},
             audio=str(path),
         )
         for seconds, path in recordings.items()
+        for contender in team.contenders
+    ]  # fmt: skip
+
+
+def live(team: Team, rows: Sequence[int], audio: Path) -> list[Entry]:
+    """So many streams that hear the audio at real-time pace: how late the text of each chunk is."""
+    return [
+        team.entry(
+            contender, team.measurement("live", contender, "ms", count), "live", {"rows": 1},
+            audio=str(audio), rows=count,
+        )
+        for count in rows
         for contender in team.contenders
     ]  # fmt: skip
 
@@ -138,12 +152,15 @@ def _start(team: Team, contender: Contender, audio: Path) -> Entry:
         with team.fresh(contender) as worker:
             return worker.ask("compile")["ms"]
 
+    caches: list[str] = []
+
     def cached_times():
-        with tempfile.TemporaryDirectory(prefix="deepspeech-recipe-") as cache:
-            for _ in range(2):
-                with team.fresh(contender) as worker:
-                    result = worker.ask("compile", cache=cache)["ms"]
-            return result
+        if not caches:
+            caches.append(team.folder())
+            with team.fresh(contender) as worker:
+                worker.ask("compile", cache=caches[0])
+        with team.fresh(contender) as worker:
+            return worker.ask("compile", cache=caches[0])["ms"]
 
     def memory():
         with team.fresh(contender) as worker:

@@ -28,7 +28,7 @@ class Worker(Commands):
     def chunk(self, **arguments) -> dict:
         raise ValueError("the client takes audio, not windows")
 
-    probabilities = features = chunk
+    probabilities = features = live = chunk
 
     def utterance(self, audio: str) -> dict:
         if self.model is None:

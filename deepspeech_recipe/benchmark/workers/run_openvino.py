@@ -2,6 +2,7 @@
 
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from loop import Commands, limit_threads, serve, timed
 
@@ -19,9 +20,13 @@ METADATA = ["deepspeech_recipe", "json"]
 class Worker(Commands):
     packages = ("openvino", "numpy")
 
-    def load(self, model: str, device: str = "CPU", package: str = "", metadata: str = "", chunk_samples: int = 0):
+    def load(
+        self, model: str, device: str = "CPU", package: str = "", metadata: str = "", chunk_samples: int = 0,
+        recognizer=None,
+    ):  # fmt: skip
         """package: where this project lies. metadata: given to an IR that has none. chunk_samples: of one chunk, for
-        an IR that takes audio in blocks."""
+        an IR that takes audio in blocks. recognizer: further options of the runtime's Recognizer."""
+        self.options = recognizer or {}
         self.model, self.device, self.metadata, self.chunk_samples = model, device, metadata, chunk_samples
         self.config = {"INFERENCE_NUM_THREADS": THREADS} if device == "CPU" else {}
         self.calls, self.recognizer = {}, None
@@ -53,6 +58,27 @@ class Worker(Commands):
         start = time.perf_counter()
         text = recognizer.transcribe(samples).text
         return {"ms": [1000 * (time.perf_counter() - start)], "text": text}
+
+    def live(self, audio: str, rows: int) -> dict:
+        """So many streams that hear the audio at real-time pace: how late each chunk's text is."""
+        recognizer, samples = self._recognizer(), int16_samples(audio)
+        block = 16 * recognizer.metadata["features"]["stride"]
+        pace, start = block / recognizer.sample_rate, time.perf_counter() + 0.1
+
+        def hear(number: int) -> list:
+            found, stream = [], recognizer.stream()
+            begin = start + pace * number / rows  # not all at the same moment
+            for at in range(0, len(samples), block):
+                due = begin + (at + block) / recognizer.sample_rate
+                time.sleep(max(0, due - time.perf_counter()))
+                stream.feed(samples[at : at + block])
+                stream.partial()
+                found.append(1000 * (time.perf_counter() - due))
+            stream.finish()
+            return found
+
+        with ThreadPoolExecutor(rows) as threads:
+            return {"ms": [spent for found in threads.map(hear, range(rows)) for spent in found]}
 
     def features(self, audio: str) -> dict:
         """The part of it that ends with the MFCCs."""
@@ -103,7 +129,7 @@ class Worker(Commands):
             model = ov.Core().read_model(self.model) if self.metadata else self.model
             if self.metadata and not model.has_rt_info(METADATA):
                 self._dress(model)
-            self.recognizer = Recognizer(model, device=self.device, config=self.config)
+            self.recognizer = Recognizer(model, device=self.device, config=self.config, **self.options)
         return self.recognizer
 
     def _dress(self, model) -> None:

@@ -63,6 +63,9 @@ class Worker(Commands):
         text = greedy_text(np.concatenate(found), self.labels)
         return {"ms": [1000 * (time.perf_counter() - start)], "text": text}
 
+    def live(self, **arguments) -> dict:
+        raise ValueError("TensorFlow has no streams")
+
     def features(self, audio: str) -> dict:
         self._prepare(None, 1)
         samples = int16_samples(audio)
