@@ -93,14 +93,12 @@ def _direction(node, index: int, backward: bool, weights: str, input_weights: st
 def _input_product(x, w: np.ndarray, b: np.ndarray, weights: str):
     """The gates [B, T, 4H] before the hidden state is added."""
     matrix, pad = without_pad_feature(w)
-    if pad is None:
-        return opset.add(opset.matmul(x, weight_matrix(matrix, weights), False, True), opset.constant(b[None, None]))
-    # Its weights are so large that they would spoil the 8 bits of all the others in their rows.
-    features, past = opset.variadic_split(x, np.int64(2), np.int64([matrix.shape[1], 1])).outputs()
-    product = opset.add(
-        opset.matmul(features, weight_matrix(matrix, weights), False, True), opset.constant(b[None, None])
-    )
-    return opset.add(product, opset.multiply(past, opset.constant(pad[None, None])))
+    if pad is not None:
+        # Its weights are so large that they would spoil the 8 bits of all the others in their rows.
+        x, past = opset.variadic_split(x, np.int64(2), np.int64([matrix.shape[1], 1])).outputs()
+    product = opset.matmul(x, weight_matrix(matrix, weights), False, True)
+    gates = opset.add(product, opset.constant(b[None, None]))
+    return gates if pad is None else opset.add(gates, opset.multiply(past, opset.constant(pad[None, None])))
 
 
 def _loop(gates, first_hidden, first_cell, recurrent: np.ndarray, size: int, weights: str):
