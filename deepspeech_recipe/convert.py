@@ -15,6 +15,7 @@ from deepspeech_recipe.converters.request import DYNAMIC, Request
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import naming
 from deepspeech_recipe.graphdef.view import GraphView
+from deepspeech_recipe.recipes.registry import load
 from deepspeech_recipe.recognise.deepspeech import DeepSpeech
 from deepspeech_recipe.recognise.graph import Recognition, recognise
 from deepspeech_recipe.recognise.text import one_line
@@ -71,6 +72,11 @@ class _Job:
     def model(self) -> DeepSpeech | None:
         return self.recognition.deepspeech
 
+    @property
+    def has_metadata(self) -> bool:
+        """Whether the IR will say what it was made of."""
+        return self.model is not None or self.recognition.model is not None or self.recognition.has_state
+
     def forget_graph(self) -> None:
         self.source, self.view = replace(self.source, graph=None), None
 
@@ -80,6 +86,7 @@ def convert(
     output: str | os.PathLike,
     *,
     name: str | None = None,
+    recipe: str | os.PathLike | None = None,
     converter: str = "auto",
     state: str = "external",
     time_steps: int | str | None = None,
@@ -101,7 +108,8 @@ def convert(
 ) -> ConvertResult:
     """Converts a model file of any kind (`sources.open_model`) to `<output>/<name>.xml` and `.bin`.
 
-    name: by default the file's own. converter: 'mo', 'openvino', or 'auto': mo where it is usable.
+    name: by default the file's own. recipe: a Python file that says what the model is (`recipes`).
+    converter: 'mo', 'openvino', or 'auto': mo where it is usable.
     state: 'external' or 'internal'. time_steps, batch: a number, 'dynamic', or None for what the graph has.
     lengths: 'enforce' (one call consumes all its windows) or 'input' (`passes.lengths`).
     audio: 'none', 'separate' (also writes `<name>.audio.xml`: samples → windows) or 'attached' (samples → logits;
@@ -114,7 +122,8 @@ def convert(
     Nothing is written unless everything succeeds. Raises RecipeError or Refusal.
     """
     say = progress or (lambda line: None)
-    request = Request(state, head, time_steps, batch)
+    named = [] if recipe is None else [load(recipe)]
+    request = Request(state, head, time_steps, batch, recipe=None if recipe is None else str(Path(recipe).resolve()))
     options = Options(request, converter, lengths, audio, weights, tuple(keep_fp16), device)
     options.check()
     chosen, why = _choose(converter)
@@ -136,9 +145,9 @@ def convert(
     )
     with naming(model):
         view = GraphView.of(source.graph)
-        job = _Job(source, view, recognise(view), options, say, [*source.notes, *why])
+        job = _Job(source, view, recognise(view, named), options, say, [*source.notes, *why])
         options.check_model(source, job.recognition)
-        compare = job.model is not None and (_has_tensorflow() if verify is None else verify)
+        compare = job.has_metadata and (_has_tensorflow() if verify is None else verify)
         say(_found(job))
         with _converted(job, chosen, keep=compare) as (ov_model, converter_name):
             models = _passes(job, ov_model, name)
@@ -149,13 +158,13 @@ def convert(
             result = ConvertResult(
                 files=tuple(save.save_irs(models, output, fp16=weights == "fp16")),
                 converter=converter_name,
-                inputs=tuple(map(_tensor, models[name].inputs)),
-                outputs=tuple(map(_tensor, models[name].outputs)),
+                inputs=_tensors(models[name], models[name].inputs),
+                outputs=_tensors(models[name], models[name].outputs),
                 metadata=_metadata(models[name]),
                 notes=tuple(job.notes),
             )
         del ov_model, models
-        return replace(result, verification=_verify(job, result)) if compare else result
+        return replace(result, verification=_verify(job, result)) if compare and result.metadata else result
 
 
 def _choose(converter: str) -> tuple[str, list[str]]:
@@ -176,6 +185,8 @@ def _name(model) -> str:
 
 
 def _found(job: _Job) -> str:
+    if job.recognition.model is not None:
+        return f"{job.recognition.model.recipe}: {job.recognition.model.summary}"
     if job.model is None:
         return f"no DeepSpeech model ({job.recognition.why_not}); its LSTMs are converted, its states carried"
     sizes = {name: job.options.request.size_of(name, job.model) for name in ("time_steps", "batch")}
@@ -263,9 +274,16 @@ def _metadata(ov_model) -> dict:
     return read_metadata(ov_model) if ov_model.has_rt_info(PATH) else {}
 
 
-def _tensor(port) -> dict:
-    """The contract's name goes before the framework's."""
-    names = sorted(port.get_names(), key=lambda name: (name not in _NAMES, len(name), name))
+def _tensors(ov_model, ports) -> tuple[dict, ...]:
+    metadata = _metadata(ov_model)
+    states = metadata.get("states", {})
+    known = {*_NAMES, *metadata.get("inputs", ()), *metadata.get("outputs", ()), *states, *states.values()}
+    return tuple(_tensor(port, known) for port in ports)
+
+
+def _tensor(port, known: set[str]) -> dict:
+    """The contract's name, or the recipe's, goes before the framework's."""
+    names = sorted(port.get_names(), key=lambda name: (name not in known, len(name), name))
     shape = [size.get_length() if size.is_static else -1 for size in port.get_partial_shape()]
     kind = port.get_element_type().get_type_name()
     return {

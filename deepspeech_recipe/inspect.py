@@ -6,7 +6,7 @@ from pathlib import Path
 from deepspeech_recipe.files import naming
 
 
-def inspect(model: str | os.PathLike) -> dict:
+def inspect(model: str | os.PathLike, *, recipe: str | os.PathLike | None = None) -> dict:
     """Reads and recognises a model file. Needs neither TensorFlow nor OpenVINO.
 
     Returns one document of JSON values:
@@ -15,17 +15,21 @@ def inspect(model: str | os.PathLike) -> dict:
     deepspeech: None, or sizes, state, head, audio settings, metadata, and `tensors`: for every tensor of the IR
     contract its name and other names in the graph, and its shape (-1: open);
     why_not: what a DeepSpeech model would have had, where deepspeech is None;
+    recipe: None, or what another recipe than DeepSpeech's made of the graph (recipe: a Python file with one, see
+    `recipes`): its name, summary, inputs, outputs and states; misses: the recipes that do not fit → why not;
+    states: what goes from call to call, and where it is kept;
     lstms: the fused LSTMs that can be converted; refused: reasons for those that cannot.
     Raises RecipeError for a file that is no model, Refusal for a DeepSpeech model that cannot be converted exactly.
     """
     from deepspeech_recipe.graphdef.view import GraphView
+    from deepspeech_recipe.recipes.registry import load
     from deepspeech_recipe.recognise.graph import recognise
     from deepspeech_recipe.sources import open_model
 
     source = open_model(model)
     with naming(model):
         view = GraphView.of(source.graph)
-        found = recognise(view)
+        found = recognise(view, [] if recipe is None else [load(recipe)])
     return {
         "file": {
             "path": str(model),
@@ -36,8 +40,31 @@ def inspect(model: str | os.PathLike) -> dict:
         "notes": list(source.notes),
         "deepspeech": None if found.deepspeech is None else _deepspeech(view, found.deepspeech, source),
         "why_not": found.why_not,
+        "recipe": None if found.model is None else _model(found.model),
+        "misses": found.misses,
+        "states": [_state(state) for state in found.states],
         "lstms": [_lstm(stateful) for stateful in found.lstms],
         "refused": [str(refusal) for refusal in found.refused],
+    }
+
+
+def _model(model) -> dict:
+    return {
+        "name": model.recipe,
+        "summary": model.summary,
+        "inputs": {name: str(tensor) for name, tensor in model.inputs.items()},
+        "outputs": {name: str(tensor) for name, tensor in model.outputs.items()},
+        "states": dict(model.states),
+        "metadata": model.metadata,
+    }
+
+
+def _state(state) -> dict:
+    return {
+        "kind": state.kind,
+        "name": state.name,
+        "shape": None if state.shape is None else list(state.shape),
+        "new": [str(tensor) for tensor in state.new],
     }
 
 

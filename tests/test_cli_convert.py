@@ -74,6 +74,7 @@ EVERY_OPTION = {
     "window_ms": 30,
     "step_ms": 10,
     "beam_width": 100,
+    "recipe": "mine.py",
     "language": "de",
     "n_steps": -1,
     "n_context": 5,

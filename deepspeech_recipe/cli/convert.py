@@ -33,6 +33,7 @@ def add_arguments(parser) -> None:
     parser.add_argument("-o", "--output", metavar="DIR", required=True, help="directory of the IR")
     parser.add_argument("--name", **quiet, help="name of the IR (default: the model's)")
     how = parser.add_argument_group("how")
+    how.add_argument("--recipe", metavar="FILE.py", **quiet, help="what the model is, where it is no DeepSpeech model")
     how.add_argument("--converter", choices=("auto", "mo", "openvino"), **quiet, help="default: auto, mo if it works")
     how.add_argument("--state", choices=("external", "internal"), **quiet, help="default: external")
     how.add_argument("--time-steps", type=_size, metavar="N|dynamic", **quiet, help="default: as in the graph")

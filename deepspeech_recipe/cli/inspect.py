@@ -14,13 +14,14 @@ HELP = "what a model file holds"
 
 def add_arguments(parser) -> None:
     parser.add_argument("model", metavar="MODEL", help="a model file or directory")
+    parser.add_argument("--recipe", metavar="FILE.py", help="a recipe to ask first")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
 
 
 def run(arguments) -> int:
     from deepspeech_recipe.inspect import inspect
 
-    found = inspect(arguments.model)
+    found = inspect(arguments.model, recipe=arguments.recipe)
     print(json.dumps(found, indent=2, ensure_ascii=False) if arguments.json else "\n".join(_lines(found)))
     return 0
 
@@ -42,7 +43,16 @@ def _lines(found: dict) -> Iterator[str]:
 
 
 def _no_deepspeech(found: dict) -> Iterator[str]:
-    yield f"no DeepSpeech model: {found['why_not']}"
+    if found["recipe"] is None:
+        yield f"no DeepSpeech model: {found['why_not']}"
+    else:
+        yield from _recipe(found["recipe"])
+    for name, reason in found["misses"].items():
+        if name != "deepspeech":
+            yield f"  not '{name}': {reason}"
+    for state in found["states"]:
+        new = f"; new: {state['new'][0]}" if state["new"] else ""
+        yield f"  state in {state['kind']} '{state['name']}' {shape(state['shape'] or [])}{new}"
     for lstm in found["lstms"]:
         kinds = {f"{role} in {state['kind']} '{state['name']}'" for role, state in lstm["states"].items() if state}
         yield (
@@ -50,6 +60,15 @@ def _no_deepspeech(found: dict) -> Iterator[str]:
             f"{'; state: ' + ', '.join(sorted(kinds)) if kinds else ''}"
         )
     yield from (f"  left as it is: {reason}" for reason in found["refused"])
+
+
+def _recipe(model: dict) -> Iterator[str]:
+    yield f"{model['name']}: {model['summary']}" if model["summary"] else model["name"]
+    yield from rows(
+        (direction, name, tensor, f"new value: {model['states'][name]}" if name in model["states"] else "")
+        for direction, tensors in (("input", model["inputs"]), ("output", model["outputs"]))
+        for name, tensor in tensors.items()
+    )
 
 
 def _sizes(model: dict) -> Iterator[tuple[str, ...]]:

@@ -97,6 +97,8 @@ def options(model: DeepSpeech | None, request: Request, folder: Path) -> list[st
         shape = ["?" if size < 0 else size for size in model.windows_shape(*sizes)]
         arguments += ["--input", f"{model.windows.node}[{' '.join(map(str, shape))}]"]
     plugin = {name: value for name, value in (("state", request.state), ("head", request.head)) if value is not None}
+    if request.recipe is not None:
+        plugin["recipe"] = request.recipe
     path = Path(folder).resolve() / "transformations_config.json"
     path.write_text(json.dumps([{"id": ID, "match_kind": "general", "custom_attributes": plugin}]))
     return [*arguments, "--transformations_config", str(path)]

@@ -7,6 +7,7 @@ from deepspeech_recipe.passes.head import HEADS
 
 ID = "deepspeech_recipe"
 _CHOICES = {"state": ("external", "internal"), "head": HEADS}
+_FILES = ("recipe",)  # paths
 
 
 def read_options(argv) -> dict[str, str]:
@@ -25,9 +26,11 @@ def read_options(argv) -> dict[str, str]:
         if isinstance(entry, dict) and entry.get("id") == ID:
             options |= entry.get("custom_attributes", {})
     for name, value in options.items():
+        if name in _FILES:
+            continue
         if name not in _CHOICES:
             raise RecipeError(
-                f"{path}: '{name}' is no option of the plugin. It knows {' and '.join(_CHOICES)}; "
+                f"{path}: '{name}' is no option of the plugin. It knows {', '.join((*_CHOICES, *_FILES))}; "
                 "the rest is set by mo's own options, or by `deepspeech-recipe convert`"
             )
         if value not in _CHOICES[name]:

@@ -4,15 +4,17 @@ from deepspeech_recipe.converters import mo_graph, mo_request
 from deepspeech_recipe.converters.mo_hook import on_finished
 from deepspeech_recipe.converters.mo_options import read_options
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.graphdef.view import GraphView
-from deepspeech_recipe.passes.carry import carry_states
+from deepspeech_recipe.graphdef.view import GraphView, Tensor
+from deepspeech_recipe.passes.carry import finish_general
 from deepspeech_recipe.passes.contract import Conversion, finish
+from deepspeech_recipe.recipes.registry import load
 from deepspeech_recipe.recognise.cells import links_of, projected
 from deepspeech_recipe.recognise.deepspeech import DeepSpeech
 from deepspeech_recipe.recognise.graph import Recognition, recognise
 from deepspeech_recipe.recognise.text import one_line
 from deepspeech_recipe.rewrite.deepspeech import rewrite_deepspeech
 from deepspeech_recipe.rewrite.general import describe, rewrite_general
+from deepspeech_recipe.rewrite.reach import ends
 from deepspeech_recipe.version import __version__
 
 
@@ -24,7 +26,8 @@ def prepare(graph, operations: dict) -> None:
     argv = graph.graph["cmd_params"]
     options = read_options(argv)
     view = mo_graph.view_of(graph)
-    recognition = recognise(view)
+    file = options.pop("recipe", None)
+    recognition = recognise(view, [load(file)] if file else [])
     if recognition.deepspeech is not None:
         _prepare_deepspeech(graph, argv, view, recognition.deepspeech, options, operations)
     else:
@@ -47,13 +50,17 @@ def _prepare_general(graph, argv, view: GraphView, recognition: Recognition, opt
     _refuse_options(recognition, options)
     frozen = argv.freeze_placeholder_with_value or {}
     general = rewrite_general(view, recognition, frozen, freeze="--freeze_placeholder_with_value")
-    mo_request.complete_general(argv, list(general.states), list(general.states.values()))
+    if argv.output is None and general.ends is not None:
+        argv.output = list(general.ends)
+    freed = general.roles.claimed | general.states
+    mo_request.complete_general(argv, list(freed), list(freed.values()))
     mo_graph.apply_edits(graph, general.edits, operations)
     # MO's BasicLSTMCell takes a cell with a projection for one without, and fails.
     for name in projected(view, links_of(view), recognition.states):
         mo_graph.exchange_terms(graph, name)
     conversion = Conversion(converter=f"mo, plugin {__version__}", **options)
-    on_finished(graph, "states", lambda ov_model: carry_states(ov_model, general.carried, conversion))
+    named = [Tensor.parse(name).node for name in argv.output or ends(view, general.edits)]
+    on_finished(graph, "states", lambda ov_model: finish_general(ov_model, recognition, general, conversion, named))
     _say(describe(recognition, general))
 
 

@@ -20,7 +20,7 @@ from deepspeech_recipe.converters.request import Request
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.view import GraphView
 from deepspeech_recipe.ov_api import ov
-from deepspeech_recipe.passes.carry import carry_states
+from deepspeech_recipe.passes.carry import finish_general
 from deepspeech_recipe.passes.contract import Conversion, finish
 from deepspeech_recipe.passes.names import both_forms, find
 from deepspeech_recipe.recognise.deepspeech import DeepSpeech
@@ -79,9 +79,10 @@ def convert_general(graph, view: GraphView, recognition: Recognition, request: R
     """
     freeze = "mo's --freeze_placeholder_with_value"
     general = rewrite_general(view, recognition, {}, freeze=freeze)
-    edited = apply_edits(graph, view, general.edits, _outputs(view, general))
+    outputs = general.ends or _outputs(view, general)
+    edited = apply_edits(graph, view, general.edits, outputs)
     conversion = Conversion(converter=f"{NAME} {version()}", state=request.state)
-    ov_model = carry_states(_optimise(_translate(edited)), general.carried, conversion)
+    ov_model = finish_general(_optimise(_translate(edited)), recognition, general, conversion, outputs)
     return ov_model, describe(recognition, general)
 
 

@@ -12,12 +12,14 @@ DYNAMIC = "dynamic"
 
 @dataclass(frozen=True)
 class Request:
-    """time_steps, batch: a number, 'dynamic', or None for what the graph has. head None: the graph's."""
+    """time_steps, batch: a number, 'dynamic', or None for what the graph has. head None: the graph's.
+    recipe: the path of one that the user named."""
 
     state: str = "external"
     head: str | None = None
     time_steps: int | str | None = None
     batch: int | str | None = None
+    recipe: str | None = None
 
     def check(self) -> None:
         """Raises RecipeError for values that no model allows."""

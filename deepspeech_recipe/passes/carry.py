@@ -1,22 +1,42 @@
 """States of any model: which input is fed which output, written into the IR, or made internal."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.ov_api import rebuild
 from deepspeech_recipe.passes.contract import Conversion
 from deepspeech_recipe.passes.internal_state import internal_state
 from deepspeech_recipe.passes.metadata import write_metadata
 from deepspeech_recipe.passes.names import both_forms, find, name_tensors
 from deepspeech_recipe.version import __version__
 
+if TYPE_CHECKING:
+    from deepspeech_recipe.recognise.graph import Recognition
+    from deepspeech_recipe.rewrite.general import General
 
-def carry_states(ov_model, states: Mapping[str, tuple[str, ...]], conversion: Conversion, known: Mapping = {}):
-    """Names the states' tensors, writes the metadata, makes states internal if asked. Returns the ov.Model.
+
+def carry_states(
+    ov_model,
+    states: Mapping[str, tuple[str, ...]],
+    conversion: Conversion,
+    *,
+    inputs: Mapping[str, set[str]] = MappingProxyType({}),
+    outputs: Mapping[str, set[str]] = MappingProxyType({}),
+    ends: Iterable[str] = (),
+    known: Mapping | None = None,
+):
+    """Names tensors, writes the metadata, makes states internal if asked. Returns the ov.Model.
 
     states: input → the outputs that can be its new value, the likeliest first; an input or output that the user cut
-    off is passed over. known: further metadata. The metadata's `states` are the pairs, input → output.
+    off is passed over. inputs, outputs: names that a recipe gives → names the tensor may be found by. ends: nodes
+    whose names go before other names of outputs. known: the recipe's metadata; None: no recipe fitted.
+    The IR's metadata has in `states` the pairs, input → output, in `inputs` and `outputs` the names of the other
+    tensors, in `graph` the framework's names of the states.
     Raises RecipeError where no state is left that could become internal.
     """
+    name_tensors(ov_model, dict(inputs), dict(outputs))
     pairs: dict[str, str] = {}
     for name, candidates in states.items():
         output = _output(ov_model, name, [each for each in candidates if each not in pairs.values()])
@@ -27,26 +47,54 @@ def carry_states(ov_model, states: Mapping[str, tuple[str, ...]], conversion: Co
             "Internal state was asked for, but no input of the IR is a state whose new value is an output. "
             "Convert it with external state"
         )
-    if not pairs:
+    if not pairs and known is None:
         return ov_model
-    name_tensors(ov_model, _names(ov_model.inputs), _names(ov_model.outputs))
-    if conversion.state == "internal":
-        ov_model = internal_state(ov_model, pairs)
+    named = _names(ov_model.inputs, {*inputs, *pairs}), _names(ov_model.outputs, {*outputs, *pairs.values(), *ends})
+    name_tensors(ov_model, *named)
+    ov_model = rebuild(
+        ov_model,
+        parameters=_in_order(ov_model.inputs, ov_model.get_parameters(), list(inputs)),
+        results=_in_order(ov_model.outputs, ov_model.get_results(), list(outputs)),
+    )
     metadata = {
         "recipe": "general",
+        **(known or {}),
         "recipe_version": __version__,
         "converter": conversion.converter,
         "state": conversion.state,
         "states": pairs,
+        "inputs": [name for name in named[0] if name not in pairs],
+        "outputs": [name for name in named[1] if name not in pairs.values()],
+        "graph": _graph_names(ov_model, pairs),
     }
-    write_metadata(ov_model, metadata | dict(known))
+    if conversion.state == "internal":
+        ov_model = internal_state(ov_model, pairs)
+    write_metadata(ov_model, metadata)
     return ov_model
 
 
-def _names(ports) -> dict[str, set[str]]:
-    """Every tensor under all of its names, with and without ':0'."""
-    named = (sorted(port.get_names(), key=lambda name: (len(name), name)) for port in ports)
-    return {names[0].removesuffix(":0"): set(names) for names in named if names}
+def _names(ports, preferred: set[str]) -> dict[str, set[str]]:
+    """Every tensor under all of its names, with and without ':0', the recipe's first."""
+    found = {}
+    for port in ports:
+        names = sorted({name.removesuffix(":0") for name in port.get_names()}, key=lambda name: (len(name), name))
+        if names:
+            found[next((name for name in names if name in preferred), names[0])] = port.get_names()
+    return found
+
+
+def _in_order(ports, nodes, names: list[str]) -> list:
+    """The nodes as the recipe has them; the others after them."""
+    found = [[names.index(name) for name in port.get_names() if name in names] for port in ports]
+    places = [min(each, default=len(names)) for each in found]
+    return [nodes[index] for index in sorted(range(len(nodes)), key=places.__getitem__)]
+
+
+def _graph_names(ov_model, pairs: Mapping[str, str]) -> dict[str, list[str]]:
+    """The framework's names of the states' tensors, which internal states no longer have."""
+    ports = [(name, find(ov_model.inputs, both_forms(name))) for name in pairs]
+    ports += [(name, find(ov_model.outputs, both_forms(name))) for name in pairs.values()]
+    return {name: sorted({each.removesuffix(":0") for each in port.get_names()}) for name, port in ports}
 
 
 def _output(ov_model, name: str, candidates) -> str | None:
@@ -59,3 +107,12 @@ def _output(ov_model, name: str, candidates) -> str | None:
         if output is not None and output.get_partial_shape().compatible(state.get_partial_shape()):
             return candidate
     return None
+
+
+def finish_general(ov_model, recognition: "Recognition", general: "General", conversion: Conversion, ends=()):
+    """`carry_states` with what was recognised and rewritten. ends: the graph's output nodes."""
+    model, roles = recognition.model, general.roles
+    known = None if model is None else {**model.metadata, "recipe": model.recipe}
+    return carry_states(
+        ov_model, general.carried, conversion, inputs=roles.inputs, outputs=roles.outputs, ends=ends, known=known
+    )

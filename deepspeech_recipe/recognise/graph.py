@@ -1,12 +1,15 @@
 """What a graph holds: a DeepSpeech model, other fused LSTMs, or nothing for us to do."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.view import GraphView, Node
+from deepspeech_recipe.recipes import Model, deepspeech, registry
+from deepspeech_recipe.recipes.registry import Recipe
 from deepspeech_recipe.recognise.carried import carried_states
 from deepspeech_recipe.recognise.cells import links_of
-from deepspeech_recipe.recognise.deepspeech import LSTM_OPS, DeepSpeech, looks_like_deepspeech, recognise_deepspeech
+from deepspeech_recipe.recognise.deepspeech import LSTM_OPS, DeepSpeech
 from deepspeech_recipe.recognise.dynamic_rnn import Rnn, recognise_dynamic_rnn
 from deepspeech_recipe.recognise.first_release import recognise_first_release
 from deepspeech_recipe.recognise.lstm import CS_PREV, H_PREV, FusedLstm, recognise_lstm
@@ -25,8 +28,9 @@ class StatefulLstm:
 
 @dataclass(frozen=True)
 class Recognition:
-    """deepspeech: the acoustic model, or None and `why_not`. lstms: every fused LSTM that can be converted;
-    rnns: every loop of LSTM cells that can.
+    """deepspeech: the acoustic model, or None and `why_not`. model: what another recipe made of the graph, or None;
+    misses: the recipes that were asked in vain → what they looked for and did not find.
+    lstms: every fused LSTM that can be converted; rnns: every loop of LSTM cells that can.
     refused: the reasons for those that cannot. states: what the graph carries from call to call besides the variables
     of `lstms`."""
 
@@ -36,20 +40,27 @@ class Recognition:
     refused: tuple[Refusal, ...]
     rnns: tuple[Rnn, ...] = field(default=(), kw_only=True)
     states: tuple[State, ...] = ()
+    model: Model | None = field(default=None, kw_only=True)
+    misses: dict[str, str] = field(default_factory=dict, kw_only=True)
 
     @property
     def has_state(self) -> bool:
         """Whether anything goes from call to call."""
         own = [state for each in self.lstms for state in (each.state_c, each.state_h) if state is not None]
-        return any(state.kind != "constant" for state in (*own, *self.states))
+        carried = any(state.kind != "constant" for state in (*own, *self.states))
+        return carried or (self.model is not None and bool(self.model.states))
 
 
-def recognise(view: GraphView) -> Recognition:
-    """Describes a graph. Raises Refusal where a DeepSpeech model, or the state of any LSTM, would come out wrong."""
-    why_not = looks_like_deepspeech(view)
-    if why_not is None:
-        model = recognise_deepspeech(view)
+def recognise(view: GraphView, recipes: Iterable[Recipe] = ()) -> Recognition:
+    """Describes a graph. Raises Refusal where a model of a recipe, or the state of any LSTM, would come out wrong.
+
+    recipes: asked before DeepSpeech's and those that are installed.
+    """
+    misses: dict[str, str] = {}
+    model = _ask(view, registry.recipes(recipes), misses)
+    if isinstance(model, DeepSpeech):
         return Recognition(model, None, (StatefulLstm(model.lstm, model.state_c, model.state_h),), ())
+    why_not = misses.get(deepspeech.NAME) or f"the recipe '{model.recipe}' fits"
     lstms, refused = [], []
     for cell in view.of_op(*LSTM_OPS):
         try:
@@ -61,11 +72,21 @@ def recognise(view: GraphView) -> Recognition:
             lstms.append(_with_states(view, lstm))
     rnns = _rnns(view, refused)
     first = recognise_first_release(view, rnns)
-    if first is not None:
+    if model is None and first is not None:
         return Recognition(first, None, (), ())
     own = [state.name for each in lstms for state in (each.state_c, each.state_h) if state and state.kind == "variable"]
     states = carried_states(view, links_of(view, tuple(each.lstm for each in lstms)), own)
-    return Recognition(None, why_not, tuple(lstms), tuple(refused), states, rnns=rnns)
+    return Recognition(None, why_not, tuple(lstms), tuple(refused), states, rnns=rnns, model=model, misses=misses)
+
+
+def _ask(view: GraphView, recipes: Iterable[Recipe], misses: dict[str, str]) -> DeepSpeech | Model | None:
+    """The model of the first recipe whose pattern fits; what the others before it missed goes to `misses`."""
+    for recipe in recipes:
+        reason = recipe.pattern(view)
+        if reason is None:
+            return recipe.model(view)
+        misses[recipe.name] = reason
+    return None
 
 
 def _rnns(view: GraphView, refused: list[Refusal]) -> tuple[Rnn, ...]:

@@ -13,22 +13,31 @@ from deepspeech_recipe.rewrite.edits import Edits, follow_redirects
 from deepspeech_recipe.rewrite.lstm import free_variable, new_state_name, replace_lstm, states_of
 from deepspeech_recipe.rewrite.reach import remove_unused
 from deepspeech_recipe.rewrite.rnn import replace_rnn
+from deepspeech_recipe.rewrite.roles import Roles, apply_roles
 
 
 @dataclass
 class General:
     """edits: what to change. states: variable that becomes an input → its new output. pairs: input that is fed a
-    state → the outputs that can be its new value, the likeliest first. lines: for a person to read."""
+    state → the outputs that can be its new value, the likeliest first. lines: for a person to read. roles: what a
+    recipe says besides."""
 
     edits: Edits = field(default_factory=Edits)
     states: dict[str, str] = field(default_factory=dict)
     pairs: dict[str, tuple[str, ...]] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
+    roles: Roles = field(default_factory=Roles)
 
     @property
     def carried(self) -> dict[str, tuple[str, ...]]:
         """All states, as `passes.carry` wants them."""
-        return {name: (output,) for name, output in self.states.items()} | self.pairs
+        found = {name: (output,) for name, output in self.states.items()} | self.pairs
+        return found | {name: (output,) for name, output in self.roles.states.items()}
+
+    @property
+    def ends(self) -> list[str] | None:
+        """The nodes that shall be the outputs; None: all that nobody reads."""
+        return [*self.roles.ends, *self.states.values()] if self.roles.ends else None
 
 
 def rewrite_general(view: GraphView, recognition: Recognition, frozen: Mapping, *, freeze: str) -> General:
@@ -38,6 +47,8 @@ def rewrite_general(view: GraphView, recognition: Recognition, frozen: Mapping, 
     Raises Refusal where a state would be lost.
     """
     general = General()
+    if recognition.model is not None:
+        general.roles = apply_roles(view, recognition.model, general.edits)
     for stateful in recognition.lstms:
         reason, steps = _steps(view, stateful, frozen)
         if reason:
@@ -51,7 +62,7 @@ def rewrite_general(view: GraphView, recognition: Recognition, frozen: Mapping, 
     for state in recognition.states:
         if state.kind == "variable":
             _carry(view, state, general)
-        else:
+        elif recognition.model is None:
             general.pairs[state.name] = tuple(map(str, state.new))
     for rnn in recognition.rnns:
         direction = replace_rnn(view, rnn, general.edits)
@@ -60,12 +71,12 @@ def rewrite_general(view: GraphView, recognition: Recognition, frozen: Mapping, 
         backwards = " that runs backwards" if direction == "reverse" else ""
         general.lines.append(f"loop '{rnn.node}' becomes {made}{backwards}")
     follow_redirects(general.edits)
-    remove_unused(view, general.edits)
+    remove_unused(view, general.edits, general.roles.ends)
     general.lines += [f"left as it is: {refusal}" for refusal in recognition.refused]
-    if general.states:
+    freed = general.roles.claimed | general.states
+    if freed:
         general.lines.append(
-            f"state variables become inputs ({', '.join(general.states)}) "
-            f"and outputs ({', '.join(general.states.values())})"
+            f"state variables become inputs ({', '.join(freed)}) and outputs ({', '.join(freed.values())})"
         )
     if general.pairs:
         general.lines.append(f"inputs that are fed their new state: {', '.join(general.pairs)}")
@@ -74,7 +85,7 @@ def rewrite_general(view: GraphView, recognition: Recognition, frozen: Mapping, 
 
 def _carry(view: GraphView, state: State, general: General) -> None:
     """A state variable becomes an input and an output; what is no variable is one already."""
-    if state.kind == "variable":
+    if state.kind == "variable" and state.name not in general.roles.claimed:
         free_variable(view, state, general.edits, output=new_state_name(state))
         general.states[state.name] = new_state_name(state)
 
@@ -82,6 +93,9 @@ def _carry(view: GraphView, state: State, general: General) -> None:
 def describe(recognition: Recognition, general: General) -> str:
     """One line: what was found and done."""
     done = "; ".join(general.lines) or "the graph is left as it is"
+    model = recognition.model
+    if model is not None:
+        return f"{model.recipe}{': ' + model.summary if model.summary else ''}; {done}"
     return f"no DeepSpeech model ({recognition.why_not}); {done}"
 
 

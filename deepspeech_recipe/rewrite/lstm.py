@@ -29,8 +29,8 @@ def replace_lstm(view: GraphView, lstm: FusedLstm, edits: Edits, *, steps: int |
     edits.replace += [NewNode(name, "Identity", (Tensor(new, port),)) for name, port in carriers]
 
 
-def free_variable(view: GraphView, state: State, edits: Edits, *, output: str) -> None:
-    """Turns a state variable into an input of its name; what it was assigned becomes the output `output`."""
+def free_variable(view: GraphView, state: State, edits: Edits, *, output: str | None) -> None:
+    """Turns a state variable into an input of its name; what it was assigned becomes the output `output`, if named."""
     edits.remove += [*state.update, *state.reset]
     edits.replace.append(NewNode(state.name, "Placeholder", (), {"shape": state.shape}))
     for reader in view.consumers(state.source):
@@ -38,7 +38,7 @@ def free_variable(view: GraphView, state: State, edits: Edits, *, output: str) -
             edits.replace.append(NewNode(reader.name, "Identity", (state.source,)))
         elif reader.op == "VarIsInitializedOp":
             edits.remove.append(reader.name)
-    if output not in view.nodes:
+    if output is not None and output not in view.nodes:
         edits.add.append(NewNode(output, "Identity", (state.new[0],)))
 
 

@@ -36,8 +36,10 @@ def ends(view: GraphView, edits: Edits) -> list[str]:
     return [name for name in (*view.nodes, *added) if name not in read and name not in edits.remove]
 
 
-def remove_unused(view: GraphView, edits: Edits) -> None:
-    """Removes what the edits left without a reader: a replaced LSTM, its mask, the states in a row."""
+def remove_unused(view: GraphView, edits: Edits, outputs: Iterable[str] = ()) -> None:
+    """Removes what the edits left without a reader: a replaced LSTM, its mask, the states in a row.
+
+    outputs: nodes that stay, read or not."""
     inputs = edited_inputs(view, edits)
-    kept = needed(inputs, ends(view, edits))
+    kept = needed(inputs, [*ends(view, edits), *outputs])
     edits.remove += [name for name in inputs if name not in kept]

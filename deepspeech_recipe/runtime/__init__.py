@@ -14,6 +14,7 @@ print(stream.finish())
 from deepspeech_recipe.runtime.greedy import Greedy
 from deepspeech_recipe.runtime.recognizer import Recognizer
 from deepspeech_recipe.runtime.result import Letter, Result, Word
+from deepspeech_recipe.runtime.stateful import StatefulModel
 from deepspeech_recipe.runtime.stream import Stream
 
-__all__ = ["Greedy", "Letter", "Recognizer", "Result", "Stream", "Word"]
+__all__ = ["Greedy", "Letter", "Recognizer", "Result", "StatefulModel", "Stream", "Word"]

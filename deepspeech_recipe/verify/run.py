@@ -6,6 +6,7 @@ from deepspeech_recipe.files import check_writable
 from deepspeech_recipe.passes.metadata import alphabet_labels
 from deepspeech_recipe.sources import Source, open_model
 from deepspeech_recipe.verify import hearing
+from deepspeech_recipe.verify.carried import other_recipe, verify_carried
 from deepspeech_recipe.verify.comparison import checks_of, heard_of
 from deepspeech_recipe.verify.converted import Converted
 from deepspeech_recipe.verify.features import compare_features
@@ -28,10 +29,13 @@ def verify(
 
     model: a model file of any kind, or an opened one. ir: an IR's .xml, or an ov.Model with this project's metadata.
     audio: WAV files at the model's sample rate; by default the built-in ones and random features.
+    Models of other recipes get random inputs in chained calls instead, in TensorFlow.
     plot: a PNG file to draw. reference: what runs the original: tensorflow, openvino, numpy, or auto.
     Raises RecipeError where the two cannot be compared: files that cannot be read, sizes that do not fit.
     """
     draw = _plotter(plot) if plot else None
+    if other_recipe(ir):
+        return verify_carried(model if isinstance(model, Source) else open_model(model), ir, device=device)
     original = find_original(model if isinstance(model, Source) else open_model(model))
     converted = Converted(ir, device)
     converted.check_against(original)

@@ -1,0 +1,47 @@
+"""Recipes: what a kind of model looks like, and what its tensors are to be called in the IR.
+
+A recipe is a module (or any object) with
+
+    NAME                 a word
+    pattern(view)        None where the graph is of this kind, else what was looked for and not found, in words
+    model(view)          a `Model`; raises `Refusal` where the graph is of this kind, but an exact conversion is not
+                         possible
+
+Both get a `GraphView`. A recipe is found by its path (`--recipe FILE.py`, or `recipe` in mo's
+--transformations_config), or as an entry point of the group `deepspeech_recipe.recipes` of an installed package.
+The first whose pattern fits is used: the one that was named, then DeepSpeech's own, then those that are installed.
+"""
+
+from dataclasses import dataclass, field
+
+from deepspeech_recipe.errors import Refusal
+from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
+from deepspeech_recipe.recognise.carried import carried_states
+from deepspeech_recipe.recognise.cells import links_of
+from deepspeech_recipe.recognise.state import State
+
+__all__ = ["GraphView", "Model", "Node", "Refusal", "State", "Tensor", "states_of"]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model that a recipe recognised: roles and names.
+
+    inputs, outputs: name in the IR → tensor of the graph; a state that is kept in a variable is an input too, named
+    by the variable's own tensor. The IR has these outputs only.
+    states: name of an input → name of the output that is its new value.
+    summary: one line for a person. metadata: JSON values for the IR.
+    """
+
+    inputs: dict[str, Tensor]
+    outputs: dict[str, Tensor]
+    states: dict[str, str] = field(default_factory=dict)
+    summary: str = ""
+    metadata: dict = field(default_factory=dict)
+    recipe: str = ""
+
+
+def states_of(view: GraphView) -> tuple[State, ...]:
+    """The states of plain LSTM cells and of loops, wherever they are kept: `source`, the variable or the input, and
+    `new`, the tensors that can be its new value, the likeliest first. Raises Refusal where one would be lost."""
+    return carried_states(view, links_of(view))

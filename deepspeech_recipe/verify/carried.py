@@ -1,0 +1,178 @@
+"""IRs of other recipes than DeepSpeech's against their originals: random inputs, call after call, states included."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+
+from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.graphdef.view import GraphView, Tensor
+from deepspeech_recipe.ir_file import last_line, read_ir
+from deepspeech_recipe.ov_api import ov
+from deepspeech_recipe.passes.metadata import PATH, read_metadata
+from deepspeech_recipe.recognise.state import VARIABLE_OPS
+from deepspeech_recipe.runtime.stateful import StatefulModel
+from deepspeech_recipe.sources import Source
+from deepspeech_recipe.sources.checkpoint import import_tensorflow
+from deepspeech_recipe.verify.report import Check, Report
+from deepspeech_recipe.verify.weights import weights_format
+
+CALLS = 4
+# Of the largest value, where that is above 1; of what layers make of FP16 weights.
+_LIMITS = {"fp32": 1e-5, "fp16": 2e-2}
+
+
+@dataclass(frozen=True)
+class Carried:
+    """A state: its name in the IR, the graph's input or variable, and the graph's new value."""
+
+    name: str
+    source: Tensor
+    new: Tensor
+    in_variable: bool
+
+
+def other_recipe(ir) -> bool:
+    """Whether an IR (a path or an ov.Model) says that it is of another recipe than DeepSpeech's."""
+    model = ir if isinstance(ir, ov.Model) else read_ir(ir)
+    return model.has_rt_info(PATH) and read_metadata(model).get("recipe") != "deepspeech"
+
+
+def verify_carried(source: Source, ir, *, device: str = "CPU") -> Report:
+    """Compares such an IR with its original in TensorFlow: the same random inputs in several chained calls, twice.
+
+    Raises RecipeError where TensorFlow is not installed, or the IR was made of another graph.
+    """
+    model = ir if isinstance(ir, ov.Model) else read_ir(ir)
+    converted = StatefulModel(model, device=device)
+    weights = weights_format(model)
+    limit = _LIMITS.get(weights, _LIMITS["fp16"])
+    pair = Pair(source, model, converted, str(ir))
+    errors: dict[str, float] = {}
+    with pair.original() as call:
+        for number in range(CALLS):
+            feeds = pair.random_feeds(number)
+            expected = call(feeds)
+            found = converted(feeds) | converted.states
+            for name, value in expected.items():
+                scale = max(1.0, float(np.abs(value).max(initial=0)))
+                error = float(np.abs(found[name] - value).max(initial=0)) / scale
+                errors[name] = max(errors.get(name, 0.0), error if np.isfinite(error) else np.inf)
+    checks = tuple(
+        Check(f"{'state' if name in pair.states else 'output'} '{name}'", bool(error <= limit), error, limit, "")
+        for name, error in errors.items()
+    )
+    kept = converted.metadata.get("state") if pair.states else "none"
+    return Report(
+        model=str(source.path),
+        ir=str(ir) if not isinstance(ir, ov.Model) else "the model",
+        reference="tensorflow",
+        device=device,
+        weights=weights,
+        form=f"recipe {converted.metadata.get('recipe')}, state {kept}, {CALLS} chained calls of random inputs",
+        checks=checks,
+        heard=(),
+        notes=(),
+    )
+
+
+class Pair:
+    """An IR and its graph: which tensor of the one is which of the other, told by names that the IR kept."""
+
+    def __init__(self, source: Source, model, converted: StatefulModel, name: str):
+        self._source, self._name = source, name
+        self._view = GraphView.of(source.graph)
+        self._metadata, self._model = converted.metadata, model
+        ports = {each: port for port in (*model.inputs, *model.outputs) for each in port.get_names()}
+        self.inputs = {each: self._tensor(ports[each].get_names(), each) for each in converted.inputs}
+        self.outputs = {each: self._tensor(ports[each].get_names(), each) for each in converted.outputs}
+        self._ports = ports
+        self.states = {each.name: each for each in self._carried()}
+
+    def _carried(self) -> Iterator[Carried]:
+        for before, after in self._metadata.get("states", {}).items():
+            names = self._metadata.get("graph", {})
+            source = self._tensor(names.get(before, [before]), before)
+            node = self._view.producer(source)
+            in_variable = node.op in VARIABLE_OPS
+            writers = [each for each in self._view.consumers(Tensor(node.name)) if each.op.startswith("Assign")]
+            if in_variable:
+                new = next(each.inputs[1] for each in writers if not self._is_constant(each.inputs[1]))
+            else:
+                new = self._tensor(names.get(after, [after]), after)
+            yield Carried(before, source, new, in_variable)
+
+    def _is_constant(self, tensor: Tensor) -> bool:
+        return self._view.source_node(tensor).op in ("Const", "Fill", "ZerosLike")
+
+    def _tensor(self, names, role: str) -> Tensor:
+        found = [Tensor.parse(name) for name in sorted(names) if Tensor.parse(name).node in self._view.nodes]
+        if not found:
+            raise RecipeError(
+                f"{self._name}: is not made of {self._source.path}: its tensor '{role}' is not in the graph."
+            )
+        return found[0]
+
+    def random_feeds(self, seed: int) -> dict[str, np.ndarray]:
+        """Normal numbers, small integers; 2 where a size is open."""
+        rng = np.random.default_rng(seed)
+        feeds = {}
+        for name in self.inputs:
+            port = self._ports[name]
+            shape = [size.get_length() if size.is_static else 2 for size in port.get_partial_shape()]
+            kind = port.get_element_type().to_dtype()
+            whole = not np.issubdtype(kind, np.floating)
+            feeds[name] = (rng.integers(0, 2, shape) if whole else rng.standard_normal(shape)).astype(kind)
+        return feeds
+
+    @contextmanager
+    def original(self, extra: dict[str, Tensor] | None = None):
+        """call(feeds) → outputs and new states by the IR's names, in TensorFlow, from zero state on.
+
+        extra: further tensors of the graph to fetch, by any name.
+        """
+        tf = import_tensorflow(self._source.path, "the original")
+        tf1 = tf.compat.v1
+        graph = tf1.Graph()
+        with graph.as_default():
+            tf1.import_graph_def(tf1.GraphDef.FromString(self._source.graph.SerializeToString()), name="")
+            updates, starts = [], []
+            for state in self.states.values():
+                if state.in_variable:
+                    variable = graph.get_tensor_by_name(str(state.source))
+                    zeros = np.zeros(self._view.producer(state.source).attribute("shape"), np.float32)
+                    starts.append(
+                        tf.raw_ops.AssignVariableOp(resource=variable, value=zeros)
+                        if variable.dtype == tf.resource
+                        else tf.raw_ops.Assign(ref=variable, value=zeros)
+                    )
+                    updates += self._updates(graph, state)
+        fetches = {name: str(tensor) for name, tensor in (*self.outputs.items(), *(extra or {}).items())}
+        fetches |= {state.name: str(state.new) for state in self.states.values()}
+        outside = {state.name: state for state in self.states.values() if not state.in_variable}
+        with tf1.Session(graph=graph) as session:
+            session.run(starts)
+            fed: dict[str, np.ndarray] = {}
+
+            def call(feeds):
+                given = {str(self.inputs[name]): value for name, value in feeds.items()}
+                for name, state in outside.items():
+                    shape = [size if size > 0 else 1 for size in self._view.producer(state.source).attribute("shape")]
+                    given[str(state.source)] = fed.get(name, np.zeros(shape, np.float32))
+                try:
+                    found = session.run([fetches, updates], given)[0]
+                except (tf1.errors.OpError, ValueError, TypeError) as error:
+                    raise RecipeError(f"{self._source.path}: TensorFlow cannot run it ({last_line(error)}).") from None
+                fed.update({name: found[name] for name in outside})
+                return found
+
+            yield call
+
+    def _updates(self, graph, state: Carried) -> list:
+        writers = self._view.consumers(Tensor(state.source.node))
+        return [
+            graph.get_operation_by_name(node.name)
+            for node in writers
+            if node.op.startswith("Assign") and self._view.source(node.inputs[1]) == self._view.source(state.new)
+        ]

@@ -1,0 +1,228 @@
+"""Recipes of one's own: found, asked, used by every command; and what is said where they do not fit."""
+
+import importlib.metadata
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from deepspeech_recipe.cli import main
+from deepspeech_recipe.convert import convert
+from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.graphdef.build import FLOAT, DType, GraphBuilder
+from deepspeech_recipe.graphdef.nodes import F32
+from deepspeech_recipe.graphdef.view import GraphView
+from deepspeech_recipe.inspect import inspect
+from deepspeech_recipe.ov_api import ov
+from deepspeech_recipe.passes.metadata import read_metadata
+from deepspeech_recipe.recipes import Model, registry
+from deepspeech_recipe.recognise.graph import recognise
+from deepspeech_recipe.runtime import StatefulModel
+from tests.ir import op_counts
+
+RECIPE = Path(__file__).parent / "recipes.py"
+HEADER = "from deepspeech_recipe.recipes import *\nNAME = 'mine'\n"
+
+
+def filter_graph() -> GraphBuilder:
+    """y = 0.9 y' + x, with y kept in a variable: a state that is no LSTM's. Needs no TensorFlow."""
+    graph = GraphBuilder()
+    graph.placeholder("signal", FLOAT, (2, 3))
+    graph.node("memory", "VariableV2", shape=(2, 3), dtype=DType(FLOAT))
+    graph.node("memory/read", "Identity", ["memory"], **F32)
+    graph.node("decay", "Mul", ["memory/read", graph.const("factor", 0.9, np.float32)], **F32)
+    graph.node("smooth", "AddV2", ["decay", "signal"], **F32)
+    graph.node("update", "Assign", ["memory", "smooth"], **F32)
+    graph.node("out", "Neg", ["smooth"], **F32)
+    return graph
+
+
+FILTER = HEADER + (
+    "def pattern(view):\n"
+    "    return None if 'memory' in view.nodes else 'a memory was looked for'\n"
+    "def model(view):\n"
+    "    return Model(inputs={'x': Tensor('signal'), 'y': Tensor('memory')},\n"
+    "                 outputs={'negative': Tensor('out'), 'next_y': Tensor('smooth')}, states={'y': 'next_y'})\n"
+)
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(text: str, name: str = "mine.py") -> Path:
+        path = tmp_path / name
+        path.write_text(text)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def filter_pb(tmp_path):
+    path = tmp_path / "filter.pb"
+    path.write_bytes(filter_graph().graph.SerializeToString())
+    return path
+
+
+@pytest.mark.parametrize("state", ["external", "internal"])
+def test_a_recipe_carries_a_state_that_topology_alone_would_not(write, filter_pb, tmp_path, state):
+    result = convert(
+        filter_pb, tmp_path, name="ir", recipe=write(FILTER), converter="openvino", state=state, verify=False
+    )
+    assert [each["name"] for each in result.inputs] == (["x", "y"] if state == "external" else ["x"])
+    assert [each["name"] for each in result.outputs] == ["negative", *(["next_y"] if state == "external" else [])]
+    assert result.metadata["recipe"] == "mine"
+    counts = op_counts(ov.Core().read_model(result.files[0]))
+    assert ("Assign" in counts) == ("ReadValue" in counts) == (state == "internal")
+    run, value = StatefulModel(result.files[0]), np.zeros((2, 3))
+    for reset in (False, False, True):
+        if reset:
+            run.reset()
+            value[:] = 0
+        x = np.random.default_rng(1).standard_normal((2, 3)).astype(np.float32)
+        value = 0.9 * value + x
+        np.testing.assert_allclose(run({"x": x})["negative"], -value, rtol=0, atol=1e-6)
+        np.testing.assert_allclose(run.states["y"], value, rtol=0, atol=1e-6)
+
+
+def test_the_runner_names_its_inputs(write, filter_pb, tmp_path):
+    result = convert(filter_pb, tmp_path, recipe=write(FILTER), converter="openvino", verify=False)
+    run = StatefulModel(result.files[0])
+    assert (run.inputs, run.outputs) == (("x",), ("negative",))
+    with pytest.raises(RecipeError, match="takes x; it was given signal"):
+        run({"signal": np.zeros((2, 3))})
+
+
+def test_without_the_recipe_the_same_graph_is_refused(filter_pb, tmp_path):
+    with pytest.raises(RecipeError, match="nor any other state to carry"):
+        convert(filter_pb, tmp_path, converter="openvino")
+
+
+def test_inspect_shows_roles_and_the_nearest_miss(write, filter_pb, capsys):
+    assert main(["inspect", str(filter_pb), "--recipe", str(write(FILTER))]) == 0
+    printed = capsys.readouterr().out
+    assert "mine\n" in printed
+    assert "new value: next_y" in printed
+    missing = HEADER + "def pattern(view):\n    return 'a teapot was looked for'\ndef model(view): ...\n"
+    found = inspect(filter_pb, recipe=write(missing))
+    assert found["recipe"] is None
+    assert found["misses"]["mine"] == "a teapot was looked for"
+    assert "BlockLSTM" in found["misses"]["deepspeech"]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("NAME = 'x'\n", "has no pattern and no model"),
+        ("import teapot\n", "cannot be loaded as a recipe .ModuleNotFoundError"),
+        ("def pattern(:\n", "cannot be loaded as a recipe .SyntaxError"),
+        (HEADER + "def pattern(view):\n    return view.teapot\ndef model(view): ...\n", "AttributeError.*line 4"),
+        (HEADER + "def pattern(view): ...\ndef model(view): return 7\n", "gave int, not a Model"),
+        (
+            HEADER + "def pattern(view): ...\ndef model(view): return Model({'x': Tensor('teapot')}, {})\n",
+            "the input 'x' is 'teapot:0', which the graph does not have",
+        ),
+        (
+            HEADER + "def pattern(view): ...\ndef model(view): return Model({}, {}, {'a': 'b'})\n",
+            "the state 'a' → 'b' is not both an input and an output",
+        ),
+        (FILTER.replace("Tensor('smooth')", "Tensor('out')"), "is assigned 'smooth:0', which is not its last state"),
+    ],
+)
+def test_recipes_that_are_wrong(write, filter_pb, tmp_path, text, reason):
+    with pytest.raises(RecipeError, match=reason):
+        convert(filter_pb, tmp_path / "out", recipe=write(text), converter="openvino")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_recipe_that_is_not_there(filter_pb, tmp_path):
+    with pytest.raises(RecipeError, match=r"no such file\. Give a recipe"):
+        convert(filter_pb, tmp_path, recipe=tmp_path / "teapot.py")
+
+
+def test_a_recipe_refuses_in_its_own_words(write, filter_pb, tmp_path, capsys):
+    text = HEADER + "def pattern(view): ...\ndef model(view): raise Refusal('Too hot', node='out', remedy='Wait')\n"
+    assert main(["convert", str(filter_pb), "-o", str(tmp_path), "--recipe", str(write(text))]) == 2
+    assert "Too hot. Node at fault: 'out'. Wait." in capsys.readouterr().err
+
+
+def test_installed_recipes_are_asked_after_deepspeech(monkeypatch):
+    asked = []
+    module = SimpleNamespace(
+        NAME="installed", pattern=lambda view: asked.append(view), model=lambda view: Model({}, {})
+    )
+    point = SimpleNamespace(name="installed", value="package.module", load=lambda: module)
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [point] if group == registry.GROUP else [])
+    registry._installed.cache_clear()
+    try:
+        assert [recipe.name for recipe in registry.recipes()] == ["deepspeech", "installed"]
+        found = recognise(GraphView(filter_graph().graph.node))
+    finally:
+        registry._installed.cache_clear()
+    assert found.model.recipe == "installed"
+    assert asked
+    assert list(found.misses) == ["deepspeech"]
+
+
+def test_an_installed_recipe_that_is_broken_is_named(monkeypatch):
+    def load():
+        raise ImportError("no teapot")
+
+    point = SimpleNamespace(name="broken", value="package.module", load=load)
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [point])
+    registry._installed.cache_clear()
+    try:
+        with pytest.raises(RecipeError, match=r"the installed recipe 'broken' \(package\.module\) cannot be loaded"):
+            registry.recipes()
+    finally:
+        registry._installed.cache_clear()
+
+
+@pytest.mark.requires_mo
+@pytest.mark.requires_tf
+@pytest.mark.parametrize("state", ["external", "internal"])
+def test_plain_mo_finds_the_file_in_its_configuration(tmp_path, state):
+    from tests.graphs import stateful
+    from tests.mo_run import mo
+
+    graph = stateful.keyword_spotter()
+    options = tmp_path / "options.json"
+    attributes = {"recipe": str(RECIPE), "state": state}
+    options.write_text(
+        json.dumps([{"id": "deepspeech_recipe", "match_kind": "general", "custom_attributes": attributes}])
+    )
+    model, printed = mo(graph.save(tmp_path / "model.pb"), "--transformations_config", str(options))
+    assert "keyword: one frame → scores of keywords" in printed
+    metadata = read_metadata(model)
+    assert (metadata["recipe"], metadata["classes"]) == ("keyword", ["yes", "no", "silence"])
+    run = StatefulModel(model)
+    assert (run.inputs, run.outputs) == (("frame",), ("scores",))
+    assert set(run.states) == {"state_c", "state_h"}
+
+
+@pytest.mark.requires_tf
+def test_verify_finds_the_right_and_the_wrong(tmp_path, capsys):
+    from tests.graphs import stateful
+
+    path = stateful.keyword_spotter().save(tmp_path / "model.pb")
+    arguments = ["convert", str(path), "-o", str(tmp_path), "--name", "ir", "--recipe", str(RECIPE)]
+    assert main([*arguments, "--converter", "openvino", "--verify"]) == 0
+    assert "✓ state 'state_h'" in capsys.readouterr().out
+    ir = tmp_path / "ir.xml"
+    values = np.fromfile(ir.with_suffix(".bin"), np.float32)
+    (values * np.float32(1.01)).tofile(ir.with_suffix(".bin"))
+    assert main(["verify", str(path), str(ir)]) == 1
+    assert "✗" in capsys.readouterr().out
+
+
+@pytest.mark.requires_tf
+def test_verify_refuses_another_graph(tmp_path):
+    from deepspeech_recipe.verify import verify
+    from tests.graphs import stateful
+
+    path = stateful.keyword_spotter().save(tmp_path / "model.pb")
+    other = stateful.stacked_states().save(tmp_path / "other.pb")
+    result = convert(path, tmp_path, recipe=RECIPE, converter="openvino", verify=False)
+    with pytest.raises(RecipeError, match=r"is not made of .*other\.pb"):
+        verify(other, result.files[0])
