@@ -5,8 +5,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from deepspeech_recipe.runtime import Recognizer
 from deepspeech_recipe.runtime.audio_files import read_audio
+from deepspeech_recipe.runtime.first_release import extractor
+from deepspeech_recipe.runtime.frame_features import check_stride
 
 
 def features(
@@ -16,13 +17,16 @@ def features(
     tensor: str = "logits",
     rate: float | None = None,
     windows: int | None = None,
+    stride: int = 1,
     device: str = "CPU",
     note: Callable[[str], None] | None = None,
 ) -> np.ndarray:
     """A recording → `[frames, width]`, float32, or `[frames, windows, width]`: see `Recognizer.features`.
 
-    model: path of an IR, or an ov.Model. note: gets a line where the audio was converted. Raises RecipeError.
+    model: path of an IR, or an ov.Model; one of v0.1 too, see `runtime.first_release`. stride: take every n-th frame
+    of these. note: gets a line where the audio was converted. Raises RecipeError.
     """
-    recognizer = Recognizer(model, device=device)
-    samples = read_audio(audio, recognizer.sample_rate, note)
-    return recognizer.features(samples, tensor, rate, windows)
+    check_stride(stride)
+    network = extractor(model, device)
+    samples = read_audio(audio, network.sample_rate, note)
+    return network.features(samples, tensor, rate, windows)[::stride]

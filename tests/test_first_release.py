@@ -129,3 +129,75 @@ def test_mo_refuses_lengths_that_contradict(tmp_path):
 
     with pytest.raises(MOError, match=r"'input_lengths' is frozen to \[5\], but the input has 7 time steps"):
         mo(GRAPH, "--input", "input_node[2 7 57]", "--freeze_placeholder_with_value", "input_lengths->[5]")
+
+
+# What `python_speech_features` 0.6 and v0.1's client make of some noise.
+CLASSIC = Path(__file__).with_name("fixtures") / "classic_mfcc" / "expected.npz"
+
+
+def test_features_are_those_of_its_client():
+    from deepspeech_recipe.runtime.classic_mfcc import input_vectors, mfcc
+
+    with np.load(CLASSIC) as arrays:
+        samples, coefficients, vectors = (arrays[name] for name in ("samples", "mfcc", "vectors"))
+    np.testing.assert_allclose(mfcc(samples, 16000)[::2], coefficients, rtol=0, atol=1e-5)
+    found = input_vectors(samples, 16000, 26, 9)
+    np.testing.assert_allclose(found[::7], vectors, rtol=0, atol=1e-6)
+    assert abs(found.mean()) < 1e-5
+    assert found.std() == pytest.approx(1, abs=1e-5)
+
+
+def test_silence_and_a_few_samples_have_features():
+    from deepspeech_recipe.runtime.classic_mfcc import input_vectors
+
+    assert input_vectors(np.zeros(100), 16000, 26, 9).shape == (1, 494)
+    assert np.isfinite(input_vectors(np.zeros(2000), 16000, 26, 9)).all()
+
+
+@pytest.fixture(scope="module")
+def ir(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ir")
+    return deepspeech_recipe.convert(GRAPH, folder, converter="openvino", verify=False).files[0]
+
+
+def test_windows_for_talking_heads(ir):
+    from deepspeech_recipe.runtime.classic_mfcc import input_vectors
+    from deepspeech_recipe.runtime.first_release import FirstRelease
+
+    samples = (np.random.default_rng(5).standard_normal(16000) * 3000).astype(np.int16)
+    network = FirstRelease(ir)
+    frames = network.features(samples)
+    want = run(convert(GRAPH.read_bytes()), input_node=input_vectors(samples, 16000, 3, 9)[None])[:, 0]
+    np.testing.assert_allclose(frames, want, rtol=0, atol=TOLERANCE)
+    windows = network.features(samples, rate=50, windows=16)
+    assert windows.shape == (50, 16, 10)  # one second
+    np.testing.assert_array_equal(windows[20], frames[12:28])
+    assert not windows[0, :8].any()
+
+
+def test_the_command_takes_every_second_window(ir, tmp_path, capsys):
+    import wave
+
+    from deepspeech_recipe.cli import main
+
+    recording = tmp_path / "noise.wav"
+    samples = (np.random.default_rng(6).standard_normal(8000) * 3000).astype("<i2")
+    with wave.open(str(recording), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(16000)
+        file.writeframes(samples.tobytes())
+    out = tmp_path / "noise.npy"
+    options = ["--model", str(ir), "-o", str(out), "--rate", "50", "--windows", "16", "--stride", "2"]
+    assert main(["features", str(recording), *options]) == 0
+    whole = deepspeech_recipe.features(recording, ir, rate=50, windows=16)
+    np.testing.assert_array_equal(np.load(out), whole[::2])
+    assert len(np.load(out)) == 13
+    assert main(["features", str(recording), *options, "--stride", "0"]) == 2
+    assert main(["features", str(recording), *options, "--tensor", "lstm"]) == 2
+    assert "gives 'logits' only" in capsys.readouterr().err
+
+
+def test_diagnose_says_that_it_does_not_know_it(ir):
+    with pytest.raises(RecipeError, match="is compared by verify alone"):
+        deepspeech_recipe.diagnose(GRAPH, ir)

@@ -1,7 +1,8 @@
 """Writes an array for each frame of recordings: probabilities, or the output of a layer, as .npy files.
 
 One recording: OUT.npy. Several: OUT is a directory, with a file for each of them, named as it is. Rows are frames:
-50 a second with the usual step of 20 ms. --rate gives another number of them by linear interpolation.
+50 a second with the usual step of 20 ms. --rate gives another number of them by linear interpolation. With an IR of
+DeepSpeech v0.1, `--rate 50 --windows 16 --stride 2` gives what talking-head projects train on: 25 windows a second.
 """
 
 import argparse
@@ -23,6 +24,7 @@ def add_arguments(parser) -> None:
         help="logits (default), dense_1, dense_2, dense_3, lstm, dense_5 or dense_6 (the scores before the softmax)",
     )  # fmt: skip
     parser.add_argument("--windows", type=int, metavar="N", help="give each frame with those around it: N at a time")
+    parser.add_argument("--stride", type=int, metavar="N", default=1, help="take every N-th of them (default: 1)")
 
 
 def _positive(text: str) -> float:
@@ -40,14 +42,17 @@ def run(arguments) -> int:
 
     from deepspeech_recipe.files import atomic_path, check_writable
     from deepspeech_recipe.runtime.audio_files import read_audio
+    from deepspeech_recipe.runtime.first_release import extractor
+    from deepspeech_recipe.runtime.frame_features import check_stride
 
     outputs = _outputs(arguments)
     for path in outputs:
         check_writable(path)
-    recognizer = recognition.recognizer(arguments)
+    check_stride(arguments.stride)
+    network = extractor(arguments.model, arguments.device, alphabet=arguments.alphabet)
     for audio, path in zip(arguments.audio, outputs, strict=True):
-        samples = read_audio(audio, recognizer.sample_rate, recognition.note)
-        found = recognizer.features(samples, arguments.tensor, arguments.rate, arguments.windows)
+        samples = read_audio(audio, network.sample_rate, recognition.note)
+        found = network.features(samples, arguments.tensor, arguments.rate, arguments.windows)[:: arguments.stride]
         with atomic_path(path) as temporary:
             np.save(temporary, found)
         print(f"{path}: {list(found.shape)}")

@@ -21,6 +21,11 @@ def check_tensor(tensor: str) -> None:
         raise RecipeError(f"There is no tensor '{tensor}' to extract. Choose one of {', '.join(TENSORS)}.")
 
 
+def check_stride(stride: int) -> None:
+    if stride < 1:
+        raise RecipeError(f"A stride of {stride} frames is not possible.")
+
+
 def with_tensor(ir, tensor: str):
     """The IR's model with one more output, at the end."""
     from deepspeech_recipe.verify.stages import stages_of_ir

@@ -20,7 +20,10 @@ _MOVING = {"Transpose": 0, "Reshape": 0, "Squeeze": 0, "Unsqueeze": 0, "Concat":
 def stages_of_graph(original: Original) -> dict[str, Tensor]:
     """Stage → tensor of the original graph, `[T·B, …]` or `[T, B, …]`, time-major."""
     view = original.view
-    cell = view.of_op("BlockLSTM", "BlockLSTMV2")[0]
+    cells = view.of_op("BlockLSTM", "BlockLSTMV2")
+    if not cells:
+        raise RecipeError(f"{original.source.path}: is bidirectional (v0.1): verify compares it, diagnose cannot.")
+    cell = cells[0]
     before = _weight_products(view, view.ancestors(cell.inputs[1]))[::-1]
     after = _weight_products(view, view.descendants(Tensor(cell.name, 6)))
     if len(before) != 3 or len(after) != 2:
@@ -40,7 +43,10 @@ def stages_of_ir(model, logits) -> dict:
     order = {node.get_friendly_name(): place for place, node in enumerate(model.get_ordered_ops())}
     recurrent = [node for node in model.get_ops() if node.get_type_name() in _RECURRENT]
     if len(recurrent) != 1:
-        raise RecipeError(f"The IR has {len(recurrent)} recurrent operations where one was looked for.")
+        raise RecipeError(
+            f"The IR has {len(recurrent)} recurrent operations where one was looked for. A bidirectional network (v0.1) "
+            "is compared by verify alone."
+        )
     behind = _ancestors(recurrent[0])
     everything = _ancestors(logits.get_node())
     products = sorted(filter(_is_weight_product, everything.values()), key=lambda node: order[node.get_friendly_name()])
