@@ -47,14 +47,14 @@ class Recipe:
     file: str = ""  # whose file it is, of several recipes with the same one
     ours: bool = False  # made anew in each run, for the code that makes it changes
 
-    def contender(self, pythons: Pythons, folder: Path, hidden: int) -> Contender:
-        """Makes the file if it is not there yet. Raises CannotMake."""
+    def contender(self, pythons: Pythons, folder: Path, hidden: int, *, again: bool = True) -> Contender:
+        """Makes the file if it is not there yet; again: or if it is `ours`. Raises CannotMake."""
         for name in (self.python, *self.needs):
             if getattr(pythons, name) is None:
                 raise CannotMake(f"there is no Python for it (--{name})")
         pb = models.made(folder / f"h{hidden}" / "graph.pb", lambda path: models.frozen_graph(path, hidden))
         name = (self.file or self.name).replace(" ", "_").replace(",", "") + self.suffix
-        again = self.ours and not self.file
+        again = again and self.ours and not self.file
         path = models.made(pb.parent / name, lambda path: self.make(pythons, pb, path, hidden), again=again)
         options = dict(self.options)
         if self.worker == "openvino":

@@ -27,7 +27,6 @@ from goals import goals
 from models import FRAMES, ROOT, CannotMake
 
 from deepspeech_recipe.benchmark import scenarios as make
-from deepspeech_recipe.benchmark.contenders import Contender
 from deepspeech_recipe.benchmark.machine import usable_processors
 from deepspeech_recipe.benchmark.markdown import markdown
 from deepspeech_recipe.benchmark.plot import plot
@@ -41,12 +40,13 @@ BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 FULL = {
     "hidden": 2048, "sizes": (512, 1024, 4096), "rows": (1, 2, 4, 8, 16, 32, 64), "lengths": (1, 10, 60),
     "longest": 600, "utterance": 60, "working": 20, "live": (1, 4, 8, 16, 32), "live_seconds": 4,
-    "rounds": {"chunk": 11, "utterance": 3, "streams": 5, "live": 2, "length": 2, "size": 5, "start": 2},
+    "rounds": {"chunk": 11, "utterance": 3, "streams": 5, "live": 2, "length": 2, "start": 2},
+    "size_rounds": 5,
 }  # fmt: skip
 # A test of this program: seconds, and no figure worth keeping.
 QUICK = {
     "hidden": 40, "sizes": (24,), "rows": (1, 2), "lengths": (1,), "longest": 2, "utterance": 1, "working": 1,
-    "live": (1, 2), "live_seconds": 1, "rounds": dict.fromkeys(FULL["rounds"], 1),
+    "live": (1, 2), "live_seconds": 1, "rounds": dict.fromkeys(FULL["rounds"], 1), "size_rounds": 1,
 }  # fmt: skip
 REPEAT = 10
 
@@ -70,17 +70,18 @@ def main() -> int:
         team = stack.enter_context(make.Team(contenders, threads))
         report.add_team(team)
         report.contenders += failures
-        for scenario in plan["rounds"]:
+        for scenario, rounds in plan["rounds"].items():
             _say(scenario)
-            _measure(report, scenario, team, plan, recipes, pythons, arguments.work)
+            _measure(report, scenario, team, plan, rounds, arguments.work)
+    _sizes(report, plan, [recipe for recipe in recipes if recipe.name in SIZE], pythons, arguments.work)
     report.goals = goals(report)
     _write(report, arguments.page, arguments.results)
     print("\n".join(f"{goal.verdict:12}  {goal.what}: {goal.reached} ({goal.goal})" for goal in report.goals))
     return 0
 
 
-def _measure(report: Report, scenario: str, team, plan: dict, recipes: list, pythons: Pythons, work: Path) -> None:
-    rounds, short = plan["rounds"][scenario], write_speech(work, [1])[1]
+def _measure(report: Report, scenario: str, team, plan: dict, rounds: int, work: Path) -> None:
+    short = write_speech(work, [1])[1]
     chunked = team.only([each.name for each in team.contenders if each.name not in NO_CHUNK])
     if scenario == "chunk":
         _turns(report, make.chunk(chunked, REPEAT), rounds)
@@ -100,22 +101,21 @@ def _measure(report: Report, scenario: str, team, plan: dict, recipes: list, pyt
         _turns(report, make.utterance(team.only(LENGTH), write_speech(work, plan["lengths"]), short, "length"), rounds)
         longest = write_speech(work, [plan["longest"]])
         _turns(report, make.utterance(team.only(LONGEST), longest, short, "length"), 1)
-    elif scenario == "start":
+    else:
         some, seconds = team.only(START), plan["working"]
         _turns(report, make.start(some, write_speech(work, [seconds])[seconds]), rounds)
-    else:
-        _sizes(report, team, plan, [each for each in recipes if each.name in SIZE], pythons, work)
 
 
-def _sizes(report: Report, team, plan: dict, recipes: list, pythons: Pythons, work: Path) -> None:
-    """The same contenders with networks of other sizes; all sizes take turns."""
+def _sizes(report: Report, plan: dict, recipes: list, pythons: Pythons, work: Path) -> None:
+    """Some contenders with networks of other sizes; all sizes take turns. After the others, for the memory's sake."""
+    _say("size")
     with ExitStack() as stack:
-        entries = _sized(make.chunk(team.only(SIZE), REPEAT), plan["hidden"])
-        for hidden in plan["sizes"]:
-            contenders, _ = _made(recipes, pythons, work, hidden)
+        entries = []
+        for hidden in sorted((plan["hidden"], *plan["sizes"])):
+            contenders, _ = _made(recipes, pythons, work, hidden, again=hidden != plan["hidden"])
             others = stack.enter_context(make.Team(contenders, report.threads))
             entries += _sized(make.chunk(others, REPEAT), hidden)
-        _turns(report, entries, plan["rounds"]["size"])
+        _turns(report, entries, plan["size_rounds"])
 
 
 def _sized(entries: list, hidden: int) -> list:
@@ -130,13 +130,13 @@ def _turns(report: Report, entries: list, rounds: int) -> None:
     report.add(measurement for entry in entries for measurement in entry.measurements)
 
 
-def _made(recipes: list, pythons: Pythons, work: Path, hidden: int) -> tuple[list[Contender], list[dict]]:
+def _made(recipes: list, pythons: Pythons, work: Path, hidden: int, *, again: bool = True) -> tuple[list, list]:
     """The contenders whose files can be made, and rows of the report for the others."""
     found, failures = [], []
     for recipe in recipes:
         _say(f"H = {hidden}: {recipe.name}")
         try:
-            found.append(recipe.contender(pythons, work, hidden))
+            found.append(recipe.contender(pythons, work, hidden, again=again))
         except CannotMake as reason:
             row = {"name": recipe.name, "worker": recipe.worker, "made": recipe.made, "disk_bytes": 0, "versions": {}}
             failures.append({**row, "failure": str(reason)})
