@@ -81,7 +81,8 @@ class Options:
     def _check_general(self, recognition: Recognition) -> None:
         """A graph without a DeepSpeech model gets the general passes, and none of the contract's options."""
         request = self.request
-        if not recognition.lstms and not recognition.rnns and not recognition.states and not recognition.model:
+        lstms = (*recognition.lstms, *recognition.rnns, *recognition.static_rnns)
+        if not lstms and not recognition.states and not recognition.model:
             refused = "".join(f" {refusal}" for refusal in recognition.refused)
             raise RecipeError(
                 f"No DeepSpeech model was found ({recognition.why_not}), and no LSTM that could be converted, "

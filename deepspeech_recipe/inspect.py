@@ -18,7 +18,8 @@ def inspect(model: str | os.PathLike, *, recipe: str | os.PathLike | None = None
     recipe: None, or what another recipe than DeepSpeech's made of the graph (recipe: a Python file with one, see
     `recipes`): its name, summary, inputs, outputs and states; misses: the recipes that do not fit → why not;
     states: what goes from call to call, and where it is kept;
-    lstms: the fused LSTMs that can be converted; refused: reasons for those that cannot.
+    lstms: the fused LSTMs that can be converted; rnns: those that are loops or stand step by step;
+    refused: reasons for those that cannot.
     Raises RecipeError for a file that is no model, Refusal for a DeepSpeech model that cannot be converted exactly.
     """
     from deepspeech_recipe.graphdef.view import GraphView
@@ -44,6 +45,7 @@ def inspect(model: str | os.PathLike, *, recipe: str | os.PathLike | None = None
         "misses": found.misses,
         "states": [_state(state) for state in found.states],
         "lstms": [_lstm(stateful) for stateful in found.lstms],
+        "rnns": [_rnn(rnn) for rnn in found.rnns] + [_static_rnn(rnn) for rnn in found.static_rnns],
         "refused": [str(refusal) for refusal in found.refused],
     }
 
@@ -126,6 +128,27 @@ def _lstm(stateful) -> dict:
             for role, state in (("c", stateful.state_c), ("h", stateful.state_h))
         },
     }
+
+
+def _rnn(rnn) -> dict:
+    return {
+        "node": rnn.node,
+        "kind": "loop",
+        "sizes": _layer_sizes(layer.cell for layer in rnn.layers),
+        "lengths": None if rnn.lengths is None else str(rnn.lengths),
+        "steps": rnn.steps,
+    }
+
+
+def _static_rnn(rnn) -> dict:
+    sizes = _layer_sizes(cells[0] for cells in rnn.layers)
+    return {"node": rnn.node, "kind": "steps", "sizes": sizes, "lengths": None, "steps": rnn.steps}
+
+
+def _layer_sizes(cells) -> list[int]:
+    """What the first layer reads, and the cells of each."""
+    cells = list(cells)
+    return [cells[0].input_size, *(cell.hidden_size for cell in cells)]
 
 
 def _size(path: Path) -> int | None:

@@ -21,6 +21,9 @@ CASES = {
     "layers": ({"layers": 2, "lengths": True}, 2, 0),
     "both": ({"both": True}, 2, 1),
     "both_lengths": ({"both": True, "lengths": True, "time_major": True}, 2, 1),
+    "static": ({"static": 6}, 1, 0),
+    "static_layers": ({"static": 6, "layers": 2, "cell": "lstm"}, 2, 0),
+    "static_time_major": ({"static": 6, "time_major": True, "given": True}, 1, 0),
     "while": ({"control_flow": "v2", "given": True}, 1, 0),
     "while_layers": ({"control_flow": "v2", "layers": 2, "lengths": True, "cell": "lstm"}, 2, 0),
     "while_both": ({"control_flow": "v2", "both": True, "lengths": True}, 2, 1),
@@ -35,6 +38,8 @@ def make(**options):
 
 def references(graph, calls=((9, [9, 4, 0]), (6, [6, 6]), (1, [1, 0, 1, 1]))):
     """Feeds and expected values of calls with other sizes each."""
+    if graph.steps:
+        calls = [(graph.steps, lengths) for _, lengths in calls]
     from tests.reference import run_graph
 
     for seed, (steps, lengths) in enumerate(calls):
@@ -49,14 +54,14 @@ def test_loops_become_sequences(case):
     graph = make(**options)
     model, line = convert(graph.graph_def)
     assert_sequences(model, count, backwards)
-    assert line.count("becomes") == (2 if options.get("both") else 1)
+    assert line.count(" become") == (2 if options.get("both") else 1)
     for feeds, expected in references(graph):
         assert_same(model, feeds, expected)
 
 
 @pytest.mark.requires_tf
 @pytest.mark.requires_mo
-@pytest.mark.parametrize("case", ["layers", "both_lengths", "while_both"])
+@pytest.mark.parametrize("case", ["layers", "both_lengths", "while_both", "static_layers"])
 def test_the_same_through_mo(tmp_path, case):
     from tests.mo_run import mo
 
@@ -79,6 +84,15 @@ def test_without_tensorflow(name, backwards):
     assert_sequences(model, 2, backwards)
     inputs = {key: values.pop(key) for key in ("x:0", "lengths:0")}
     assert_same(model, inputs, values)
+
+
+def test_inspect_lists_them(capsys):
+    from deepspeech_recipe.cli import main
+
+    assert main(["inspect", str(FIXTURES / "layers.pb")]) == 0
+    assert (
+        "LSTM loop 'net/rnn/while' (5 → 4 → 7) can become LSTMSequences; lengths 'lengths:0'" in capsys.readouterr().out
+    )
 
 
 @pytest.mark.requires_tf
@@ -104,6 +118,27 @@ def test_states_go_from_call_to_call():
         found = run_graph(graph.graph_def, feeds, list(graph.outputs))
         assert_same(model, feeds, dict(zip(graph.outputs, found, strict=True)))
         state = dict(zip(names, found[1:], strict=True))
+
+
+@pytest.mark.requires_tf
+def test_steps_that_are_read_one_by_one():
+    from tests.reference import run_graph
+
+    graph = make(static=6, pick=(1, 4, 5))
+    model, _ = convert(graph.graph_def)
+    assert_sequences(model, 1)
+    feeds = graph.feeds(6, [6, 6])
+    found = run_graph(graph.graph_def, feeds, list(graph.outputs))
+    assert_same(model, feeds, dict(zip(graph.outputs, found, strict=True)))
+
+
+@pytest.mark.requires_tf
+def test_steps_with_lengths_are_left_alone_with_the_reason():
+    found = recognise(GraphView.of(parse(GraphDef, make(static=4, lengths=True).graph_def, what="a test")))
+    assert not found.static_rnns
+    (refusal,) = found.refused
+    assert "4 LSTM cells stand in conditions" in str(refusal)
+    assert "use dynamic_rnn for lengths" in str(refusal)
 
 
 REFUSALS = {

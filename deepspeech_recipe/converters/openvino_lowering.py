@@ -12,7 +12,7 @@ from deepspeech_recipe.converters.graphdef_edits import WEIGHT
 from deepspeech_recipe.errors import RecipeError, Refusal
 from deepspeech_recipe.ov_api import opset
 from deepspeech_recipe.passes.gate import outputs_at_lengths
-from deepspeech_recipe.rewrite.edits import RECIPE_LSTM, SPLIT_TIME
+from deepspeech_recipe.rewrite.edits import EXCHANGE, RECIPE_LSTM, SPLIT_TIME, STEP
 
 _TIME_AND_BATCH = np.int64([1, 0, 2])
 
@@ -30,6 +30,10 @@ class Translators:
             ConversionExtension(WEIGHT, self._weight),
             ConversionExtension(RECIPE_LSTM, self._lstm),
             ConversionExtension(SPLIT_TIME, _split_time),
+            ConversionExtension(
+                EXCHANGE, lambda context: [opset.transpose(context.get_input(0), _TIME_AND_BATCH).output(0)]
+            ),
+            ConversionExtension(STEP, _step),
         ]
 
     def _weight(self, context):
@@ -76,6 +80,10 @@ def _split_time(context):
     features = np.int64([context.get_attribute("features")])
     shape = opset.concat([_sizes(opset.shape_of(reference), [0, 1]), opset.constant(features)], 0)
     return [opset.reshape(data, shape, False).output(0)]
+
+
+def _step(context):
+    return [opset.gather(context.get_input(0), np.int64(context.get_attribute("step")), np.int64(0)).output(0)]
 
 
 def _sizes(shape, axes: list[int]):

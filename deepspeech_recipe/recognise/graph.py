@@ -14,6 +14,7 @@ from deepspeech_recipe.recognise.dynamic_rnn import Rnn, recognise_dynamic_rnn
 from deepspeech_recipe.recognise.first_release import recognise_first_release
 from deepspeech_recipe.recognise.lstm import CS_PREV, H_PREV, FusedLstm, recognise_lstm
 from deepspeech_recipe.recognise.state import VARIABLE_OPS, State, recognise_state
+from deepspeech_recipe.recognise.static_rnn import StaticRnn, find_static_rnns
 from deepspeech_recipe.recognise.while_loop import find_loops
 
 
@@ -30,7 +31,8 @@ class StatefulLstm:
 class Recognition:
     """deepspeech: the acoustic model, or None and `why_not`. model: what another recipe made of the graph, or None;
     misses: the recipes that were asked in vain → what they looked for and did not find.
-    lstms: every fused LSTM that can be converted; rnns: every loop of LSTM cells that can.
+    lstms: every fused LSTM that can be converted; rnns: every loop of LSTM cells that can;
+    static_rnns: those that stand in the graph step by step.
     refused: the reasons for those that cannot. states: what the graph carries from call to call besides the variables
     of `lstms`."""
 
@@ -39,6 +41,7 @@ class Recognition:
     lstms: tuple[StatefulLstm, ...]
     refused: tuple[Refusal, ...]
     rnns: tuple[Rnn, ...] = field(default=(), kw_only=True)
+    static_rnns: tuple[StaticRnn, ...] = field(default=(), kw_only=True)
     states: tuple[State, ...] = ()
     model: Model | None = field(default=None, kw_only=True)
     misses: dict[str, str] = field(default_factory=dict, kw_only=True)
@@ -71,12 +74,14 @@ def recognise(view: GraphView, recipes: Iterable[Recipe] = ()) -> Recognition:
         else:
             lstms.append(_with_states(view, lstm))
     rnns = _rnns(view, refused)
+    static_rnns, reasons = find_static_rnns(view)
+    refused += reasons
     first = recognise_first_release(view, rnns)
     if model is None and first is not None:
         return Recognition(first, None, (), ())
     own = [state.name for each in lstms for state in (each.state_c, each.state_h) if state and state.kind == "variable"]
     states = carried_states(view, links_of(view, tuple(each.lstm for each in lstms)), own)
-    return Recognition(None, why_not, tuple(lstms), tuple(refused), states, rnns=rnns, model=model, misses=misses)
+    return Recognition(None, why_not, tuple(lstms), tuple(refused), states, rnns=rnns, static_rnns=tuple(static_rnns), model=model, misses=misses)
 
 
 def _ask(view: GraphView, recipes: Iterable[Recipe], misses: dict[str, str]) -> DeepSpeech | Model | None:

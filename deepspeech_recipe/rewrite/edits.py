@@ -15,8 +15,15 @@ from deepspeech_recipe.graphdef.view import Tensor
 # SplitTime     inputs: data [T·B, F], reference [T, B, …]
 #               outputs: data as [T, B, F]
 #               attributes: features (F)
+# Exchange      input: data [a, b, …]
+#               output: data as [b, a, …], three axes in all
+# Step          input: data [T, …]
+#               output: data[step]
+#               attribute: step
 RECIPE_LSTM = "RecipeLSTM"
 SPLIT_TIME = "RecipeSplitTime"
+EXCHANGE = "RecipeExchange"
+STEP = "RecipeStep"
 SEQUENCE, LAST_HIDDEN, LAST_CELL = range(3)
 
 

@@ -13,6 +13,7 @@ from deepspeech_recipe.rewrite.edits import Edits, follow_redirects
 from deepspeech_recipe.rewrite.lstm import free_variable, new_state_name, replace_lstm, states_of
 from deepspeech_recipe.rewrite.reach import remove_unused
 from deepspeech_recipe.rewrite.rnn import replace_rnn
+from deepspeech_recipe.rewrite.static_rnn import replace_static_rnn
 from deepspeech_recipe.rewrite.roles import Roles, apply_roles
 
 
@@ -66,10 +67,11 @@ def rewrite_general(view: GraphView, recognition: Recognition, frozen: Mapping, 
             general.pairs[state.name] = tuple(map(str, state.new))
     for rnn in recognition.rnns:
         direction = replace_rnn(view, rnn, general.edits)
-        count = len(rnn.layers)
-        made = "an LSTMSequence" if count == 1 else f"{count} LSTMSequences"
         backwards = " that runs backwards" if direction == "reverse" else ""
-        general.lines.append(f"loop '{rnn.node}' becomes {made}{backwards}")
+        general.lines.append(f"loop '{rnn.node}' becomes {_sequences(rnn.layers)}{backwards}")
+    for rnn in recognition.static_rnns:
+        replace_static_rnn(view, rnn, general.edits)
+        general.lines.append(f"the {rnn.steps} steps of '{rnn.node}' become {_sequences(rnn.layers)}")
     follow_redirects(general.edits)
     remove_unused(view, general.edits, general.roles.ends)
     general.lines += [f"left as it is: {refusal}" for refusal in recognition.refused]
@@ -88,6 +90,10 @@ def _carry(view: GraphView, state: State, general: General) -> None:
     if state.kind == "variable" and state.name not in general.roles.claimed:
         free_variable(view, state, general.edits, output=new_state_name(state))
         general.states[state.name] = new_state_name(state)
+
+
+def _sequences(layers: tuple) -> str:
+    return "an LSTMSequence" if len(layers) == 1 else f"{len(layers)} LSTMSequences"
 
 
 def describe(recognition: Recognition, general: General) -> str:

@@ -50,6 +50,42 @@ class RecipeSplitTime(Op):
         super().__init__(graph, {"op": self.op, "type": None, "in_ports_count": 2, "out_ports_count": 1}, attrs)
 
 
+class RecipeExchange(Op):
+    """
+    Exchanges the first two of three axes.
+
+    Inputs:
+        0: data, [a, b, c]
+    Outputs:
+        0: data, [b, a, c]
+    """
+
+    op = "RecipeExchange"
+    enabled = False
+
+    def __init__(self, graph: Graph, attrs: dict):
+        super().__init__(graph, {"op": self.op, "type": None, "in_ports_count": 1, "out_ports_count": 1}, attrs)
+
+
+class RecipeStep(Op):
+    """
+    One step of a sequence.
+
+    Inputs:
+        0: data, [T, …]
+    Outputs:
+        0: data[step], […]
+    Attributes:
+        step: its number
+    """
+
+    op = "RecipeStep"
+    enabled = False
+
+    def __init__(self, graph: Graph, attrs: dict):
+        super().__init__(graph, {"op": self.op, "type": None, "in_ports_count": 1, "out_ports_count": 1}, attrs)
+
+
 class RecipeLSTMSequence(Op):
     """
     OpenVINO's LSTMSequence-5, written to the IR as it is.

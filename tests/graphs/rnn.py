@@ -15,13 +15,15 @@ INPUT, HIDDEN = 5, (4, 7)
 @dataclass(frozen=True)
 class RnnGraph:
     """time_major: the layout of `x`. states: names of the tensors of last states. lengths: whether `lengths` is one of
-    the inputs; initial: names of state inputs and their sizes."""
+    the inputs; initial: names of state inputs and their sizes;
+    steps: the only T, 0 for any."""
 
     graph_def: bytes
     time_major: bool
     lengths: bool
     states: tuple[str, ...]
     initial: dict[str, int] = field(default_factory=dict)
+    steps: int = 0
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -50,10 +52,11 @@ def dynamic(
     given: bool = False,
     control_flow: str = "v1",
     static: int = 0,
+    pick: tuple[int, ...] = (),
 ) -> RnnGraph:
     """cell: 'basic' (BasicLSTMCell), 'lstm' (LSTMCell), or a near miss of `_cell`. both: bidirectional. given: the
     initial state is an input. control_flow: 'v1' (Enter, Merge, Switch…) or 'v2' (While). static: static_rnn over so
-    many steps instead of a loop."""
+    many steps instead of a loop. pick: of these only some go to the output."""
     from tests.reference import tensorflow
 
     tf = tensorflow()
@@ -61,9 +64,9 @@ def dynamic(
     initial = {}
     with _control_flow(control_flow), tf.Graph().as_default() as graph:
         tf1.set_random_seed(4)
-        x = tf1.placeholder(
-            tf.float32, [static or None, None, INPUT] if time_major or static else [None, None, INPUT], "x"
-        )
+        steps, axis = static or None, 0 if time_major else 1
+        shape = [steps, None, INPUT] if time_major else [None, steps, INPUT]
+        x = tf1.placeholder(tf.float32, shape, "x")
         rows = tf1.placeholder(tf.int32, [None], name="lengths") if lengths else None
         state = None
         if given:
@@ -82,8 +85,8 @@ def dynamic(
                 out, last = tf1.nn.bidirectional_dynamic_rnn(stack, other, x, time_major=time_major, **options)
                 out = tf.concat(out, 2)
             elif static:
-                out, last = tf1.nn.static_rnn(stack, tf.unstack(x, static), initial_state=state, **options)
-                out = tf.stack(out)
+                out, last = tf1.nn.static_rnn(stack, tf.unstack(x, static, axis), initial_state=state, **options)
+                out = tf.stack([out[step] for step in pick or range(static)], axis)
             else:
                 out, last = tf1.nn.dynamic_rnn(stack, x, initial_state=state, time_major=time_major, **options)
         tf.identity(out, name="out")
@@ -92,7 +95,7 @@ def dynamic(
             tf.identity(each, name=f"state_{number}")
         names = tuple(f"state_{number}" for number in range(len(states)))
         frozen = _frozen(tf1, graph, ["out", *names])
-    return RnnGraph(frozen, time_major or bool(static), lengths, tuple(f"{name}:0" for name in names), initial)
+    return RnnGraph(frozen, time_major, lengths, tuple(f"{name}:0" for name in names), initial, static)
 
 
 @functools.lru_cache(maxsize=4)

@@ -8,6 +8,7 @@ from openvino.tools.mo.graph.graph import Graph, Node, rename_nodes
 from openvino.tools.mo.ops.broadcast import Broadcast
 from openvino.tools.mo.ops.Cast import Cast
 from openvino.tools.mo.ops.const import Const
+from openvino.tools.mo.ops.gather import Gather
 from openvino.tools.mo.ops.reshape import Reshape
 from openvino.tools.mo.ops.result import Result
 from openvino.tools.mo.ops.shape import Shape
@@ -138,3 +139,36 @@ class RecipeSplitTimeLowering(FrontReplacementPattern):
             node.out_port(0).get_connection().set_source(reshape.out_port(0))
             rename_nodes([(node, f"{name}/replaced"), (reshape, name)])
             graph.remove_node(node.id)
+
+
+class RecipeExchangeLowering(FrontReplacementPattern):
+    """
+    Replaces RecipeExchange with a Transpose.
+    """
+
+    enabled = True
+
+    def find_and_replace_pattern(self, graph: Graph):
+        for node in graph.get_op_nodes(op="RecipeExchange"):
+            _replace_one(graph, node, Transpose, {1: TIME_AND_BATCH})
+
+
+class RecipeStepLowering(FrontReplacementPattern):
+    """
+    Replaces RecipeStep with a Gather.
+    """
+
+    enabled = True
+
+    def find_and_replace_pattern(self, graph: Graph):
+        for node in graph.get_op_nodes(op="RecipeStep"):
+            _replace_one(graph, node, Gather, {1: np.int64(node.step), 2: np.int64(0)})
+
+
+def _replace_one(graph: Graph, node: Node, operation, constants: dict):
+    name = node.soft_get("name", node.id)
+    new = create_op_with_const_inputs(graph, operation, constants, {"name": f"{name}/lowered"})
+    new.in_port(0).connect(node.in_port(0).get_source())
+    node.out_port(0).get_connection().set_source(new.out_port(0))
+    rename_nodes([(node, f"{name}/replaced"), (new, name)])
+    graph.remove_node(node.id)

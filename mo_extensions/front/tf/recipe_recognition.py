@@ -5,7 +5,7 @@ from openvino.tools.mo.utils.error import Error
 from deepspeech_recipe.converters import mo_plugin
 from deepspeech_recipe.errors import RecipeError
 
-from ...ops.recipe_lstm import RecipeLSTM, RecipeSplitTime
+from ...ops.recipe_lstm import RecipeExchange, RecipeLSTM, RecipeSplitTime, RecipeStep
 
 
 class RecipeRecognition(FrontReplacementPattern):
@@ -34,6 +34,6 @@ class RecipeRecognition(FrontReplacementPattern):
 
     def find_and_replace_pattern(self, graph: Graph):
         try:
-            mo_plugin.prepare(graph, {op.op: op for op in (RecipeLSTM, RecipeSplitTime)})
+            mo_plugin.prepare(graph, {op.op: op for op in (RecipeExchange, RecipeLSTM, RecipeSplitTime, RecipeStep)})
         except RecipeError as refusal:
             raise Error(str(refusal)) from None
