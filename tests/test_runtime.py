@@ -160,13 +160,25 @@ def test_batches_are_exact_for_every_row(kind):
     assert one.transcribe_batch([]) == []
 
 
-def test_a_batch_is_one_call_where_there_are_sample_lengths(monkeypatch):
+@pytest.mark.parametrize("kind", ["windows, open", "attached", "attached, lengths, loop"])
+def test_a_batch_is_one_call_for_each_chunk_of_all_rows(kind, monkeypatch):
+    one, calls = recognizer(kind), []
+    call = Chain._call
+    monkeypatch.setattr(Chain, "_call", lambda self, windows: calls.append(windows.shape[:2]) or call(self, windows))
+    one.transcribe_batch([np.resize(speech(), 64000)] * 5)
+    frames = client_frame_count(64000, AUDIO)
+    assert {rows for rows, _ in calls} == {5}
+    assert sum(count for _, count in calls) == frames
+    assert max(count for _, count in calls) == 16
+
+
+def test_a_batch_that_cannot_be_cut_is_one_call_with_its_lengths(monkeypatch):
     def fail(*arguments):
         raise AssertionError("one by one")
 
-    one = recognizer("attached, lengths")
+    monkeypatch.setattr("deepspeech_recipe.runtime.recognizer.chunked_form", lambda *arguments: None)
+    one = Recognizer(runtime_models.model("attached, lengths"), config=ONE_THREAD)
     monkeypatch.setattr(Recognizer, "transcribe", fail)
-    monkeypatch.setattr(Chain, "_call", fail)
     assert len(one.transcribe_batch([speech(), speech()[:700]])) == 2
 
 

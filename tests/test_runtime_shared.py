@@ -15,8 +15,7 @@ from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.runtime import Recognizer
 from deepspeech_recipe.runtime.chain import Network
 from deepspeech_recipe.runtime.gathering import Gathering
-from deepspeech_recipe.runtime.mfcc_frames import LARGEST_CALL
-from deepspeech_recipe.runtime.shared import SharedSession
+from deepspeech_recipe.runtime.shared import AHEAD, SharedSession
 from deepspeech_recipe.runtime.worker import Worker
 from tests import runtime_models
 from tests.runtime_models import AUDIO, CONTEXT, ONE_THREAD, expected, recognizer, rounded, speech
@@ -273,7 +272,7 @@ def test_a_stream_that_is_far_ahead_waits():
     batcher = ByHand(Counted())
     one = session(batcher)
     found = [part for _ in range(20) for part in one.feed(speech())]
-    assert LARGEST_CALL < batcher.most <= LARGEST_CALL + len(speech()) // AUDIO.stride + CONTEXT + SIZE
+    assert AHEAD < batcher.most <= AHEAD + len(speech()) // AUDIO.stride + CONTEXT + SIZE
     same(together(found, one.finish()), expected(np.tile(speech(), 20)))
 
 

@@ -9,20 +9,20 @@ from deepspeech_recipe.runtime.ir import IR
 from deepspeech_recipe.runtime.windows import context_windows
 
 _MOST_ROWS = 32
-_CALL_FRAMES = 64
+_CALL_FRAMES = 16
 # Samples of one call, padding included: 4 minutes at 16 kHz.
 _MOST_SAMPLES = 2**22
 
 
-def rows_at_once(whole: IR, chunked: IR) -> int:
+def rows_at_once(ir: IR) -> int:
     """How many rows a call may have."""
-    if chunked.takes == "utterance" and not whole.lengths:
+    if ir.takes == "utterance" and not ir.lengths:
         return 1
-    return chunked.batch or _MOST_ROWS
+    return ir.batch or _MOST_ROWS
 
 
 def through_samples(ir: IR, compiled, utterances: Sequence[np.ndarray], rows: int) -> Iterator:
-    """An IR with `samples` and `sample_lengths` → (number, [frames `[n, classes]`]) of each utterance."""
+    """An IR with `samples` and `sample_lengths` → (number, [frames `[n, classes]`]) of each utterance, in one piece."""
     names = {name: ir.input(name).get_any_name() for name in ("samples", ir.lengths)}
     request = compiled.create_infer_request()
     for numbers in _groups(utterances, rows):
@@ -38,7 +38,10 @@ def through_samples(ir: IR, compiled, utterances: Sequence[np.ndarray], rows: in
 
 
 def through_windows(recognizer, ir: IR, utterances: Sequence[np.ndarray], rows: int) -> Iterator:
-    """The same for an IR that takes windows. The LSTM runs forward, so what pads a short row changes nothing before."""
+    """The same for an IR that takes windows, in chunks.
+
+    The LSTM runs forward, so what pads a short row changes nothing before.
+    """
     n_context = recognizer.metadata["n_context"]
     source = recognizer.mfcc_frames(1)
     for numbers in _groups(utterances, rows):

@@ -96,10 +96,10 @@ class Recognizer:
     def transcribe_batch(self, utterances: Sequence) -> list[Result]:
         """Several utterances in one batch where the IR takes batches; each result is as `transcribe` gives it."""
         utterances = [as_samples(samples) for samples in utterances]
-        rows = batch.rows_at_once(self._whole, self._ir)
+        rows = batch.rows_at_once(self._ir)
         if rows == 1 or len(utterances) < 2:
             return [self.transcribe(samples) for samples in utterances]
-        if self._whole.takes == "utterance" and self._whole.lengths:
+        if self._ir.takes == "utterance":
             found = batch.through_samples(self._whole, self.compiled("utterance"), utterances, rows)
         else:
             found = batch.through_windows(self, self._ir, utterances, rows)

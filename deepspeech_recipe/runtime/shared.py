@@ -8,10 +8,13 @@ import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.ir_file import last_line
-from deepspeech_recipe.runtime.mfcc_frames import LARGEST_CALL, MfccFrames
+from deepspeech_recipe.runtime.mfcc_frames import MfccFrames
 from deepspeech_recipe.runtime.sessions import Session
 from deepspeech_recipe.runtime.windows import Windows
 from deepspeech_recipe.runtime.worker import Batcher, Row
+
+# Windows that may wait for the network: 10 s at 20 ms a frame.
+AHEAD = 512
 
 
 class SharedSession(Session):
@@ -37,7 +40,7 @@ class SharedSession(Session):
     def feed(self, samples: np.ndarray) -> Iterator[np.ndarray]:
         for mfccs in self._source.feed(samples):
             self._send(mfccs, end=False)
-            yield from self._found(self._complete() - LARGEST_CALL)
+            yield from self._found(self._complete() - AHEAD)
         yield from self._found(0)
 
     def settled(self) -> Iterator[np.ndarray]:
