@@ -106,6 +106,15 @@ def test_a_state_that_is_given_keeps_the_reversal():
 
 
 @pytest.mark.requires_tf
+def test_a_reversed_sequence_that_is_returned_stays_reversed():
+    graph = make(reversed_input=True, time_major=True)
+    model, line = convert(graph.graph_def)
+    assert "backwards" not in line
+    for feeds, expected in references(graph):
+        assert_same(model, feeds, expected)
+
+
+@pytest.mark.requires_tf
 def test_states_go_from_call_to_call():
     from tests.reference import run_graph
 

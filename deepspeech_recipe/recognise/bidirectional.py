@@ -36,10 +36,12 @@ def recognise_reversal(view: GraphView, rnn: Rnn) -> Reversal | None:
     if node is None or not _reverses(view, node, rnn, axis, batch):
         return None
     own = {rnn.node, *(each.name for each in exchanged)}
-    if any(reader.name not in own and not _is_own(reader) for reader, _ in view.readers(Tensor(node.name))):
+    if _is_output(view, Tensor(node.name)) or any(
+        reader.name not in own and not _is_own(reader) for reader, _ in view.readers(Tensor(node.name))
+    ):
         return None
     after = [end for sequence in layer.sequence for end in _ends(view, sequence)]
-    if not after or any(not _reverses(view, end, rnn, place, 1 - place) for end, place in after):
+    if any(end is None or not _reverses(view, end, rnn, place, 1 - place) for end, place in after):
         return None
     return Reversal(node.name, tuple(dict.fromkeys(end.name for end, _ in after)))
 
@@ -69,11 +71,17 @@ def permutation(view: GraphView, tensor: Tensor) -> list[int] | None:
     return None if None in numbers else [*first.tolist(), *range(*map(int, numbers))]
 
 
-def _ends(view: GraphView, sequence: Tensor) -> list[tuple[Node, int]]:
-    """What reads a sequence `[T, B, H]`, behind a Transpose too, each with the axis of time there."""
-    found = []
+def _is_output(view: GraphView, tensor: Tensor) -> bool:
+    """Whether the graph may return the tensor itself, or a copy of it."""
+    return any(not view.consumers(alias) for alias in view.aliases(tensor))
+
+
+def _ends(view: GraphView, sequence: Tensor) -> list[tuple[Node | None, int]]:
+    """What reads a sequence `[T, B, H]`, behind a Transpose too, each with the axis of time there; None: the caller."""
+    found = [(None, 0)] if _is_output(view, sequence) else []
     for reader, _ in view.readers(sequence):
         if _exchanges(view, reader):
+            found += [(None, 1)] if _is_output(view, Tensor(reader.name)) else []
             found += [(end, 1) for end, _ in view.readers(Tensor(reader.name))]
         else:
             found.append((reader, 0))

@@ -219,7 +219,7 @@ class _Reader:
         if number is not None:
             return number == steps
         node = self.outside.producer(root(self.outside, tensor))
-        return node is not None and is_time_length(self.outside, node, x)
+        return node is not None and is_length_of(self.outside, node, x)
 
     def _final(self, variable: Variable) -> tuple[Tensor, ...]:
         return (variable.final,) if variable.final is not None and self.outside.consumers(variable.final) else ()
@@ -281,9 +281,17 @@ class _Reader:
             return set().union(*(self._limit(part, x) for part in parts))
         if node is not None and node.op == "Max" and {root(self.view, node.inputs[0])} == self.lengths:
             return set()
-        if node is not None and is_time_length(self.view, node, x):
+        if node is not None and is_length_of(self.view, node, x):
             return set()
         raise self._refuse("it runs for another number of steps than its sequence has", source.node)
+
+
+def is_length_of(view: GraphView, node: Node, x: Tensor) -> bool:
+    """Whether the node is the length of the sequence, or of what the sequence is the reverse of."""
+    source = view.source_node(x)
+    if source is not None and source.op in ("ReverseV2", "ReverseSequence"):
+        return is_time_length(view, node, x) or is_time_length(view, node, source.inputs[0])
+    return is_time_length(view, node, x)
 
 
 def is_zero(view: GraphView, tensor: Tensor) -> bool:

@@ -53,10 +53,12 @@ def dynamic(
     control_flow: str = "v1",
     static: int = 0,
     pick: tuple[int, ...] = (),
+    reversed_input: bool = False,
 ) -> RnnGraph:
     """cell: 'basic' (BasicLSTMCell), 'lstm' (LSTMCell), or a near miss of `_cell`. both: bidirectional. given: the
     initial state is an input. control_flow: 'v1' (Enter, Merge, Switch…) or 'v2' (While). static: static_rnn over so
-    many steps instead of a loop. pick: of these only some go to the output."""
+    many steps instead of a loop. pick: of these only some go to the output.
+    reversed_input: time runs backwards, in the output too."""
     from tests.reference import tensorflow
 
     tf = tensorflow()
@@ -88,6 +90,8 @@ def dynamic(
                 out, last = tf1.nn.static_rnn(stack, tf.unstack(x, static, axis), initial_state=state, **options)
                 out = tf.stack([out[step] for step in pick or range(static)], axis)
             else:
+                if reversed_input:
+                    x = tf.reverse(x, [0 if time_major else 1])
                 out, last = tf1.nn.dynamic_rnn(stack, x, initial_state=state, time_major=time_major, **options)
         tf.identity(out, name="out")
         states = tf.nest.flatten(last)
