@@ -148,6 +148,72 @@ def test_a_long_silence_is_decoded_in_bounded_memory(scorer, monkeypatch):
     assert found[1].text == Recognizer(bundled_ir()).transcribe(np.concatenate(parts)).text
 
 
+def spoken(text: str) -> np.ndarray:
+    """Frames that are sure of one class each: '-' for the blank."""
+    return np.float32(0.01 / 3) + (0.99 - 0.01 / 3) * np.eye(4, dtype=np.float32)[["ab -".index(each) for each in text]]
+
+
+@needs_flashlight
+@pytest.mark.parametrize("block", [1, 5, 64])
+@pytest.mark.parametrize(
+    ("heard", "text"),
+    [
+        # A word without an end before the silence, and one right after it: two words.
+        ("a" + 20 * "-" + "ab-", "a ab"),
+        ("a" + 20 * "-" + 20 * "-" + "ba", "a ba"),
+        ("a -" + 30 * "-" + "ab", "a ab"),
+        (30 * "-" + "ba", "ba"),
+        # All of it is settled when it ends, and silence remains.
+        ("ba" + 10 * "-", "ba"),
+        ("ba" + 22 * "-", "ba"),
+        (12 * "-", ""),
+    ],
+)
+def test_a_silence_between_words_is_settled_as_a_space(small, monkeypatch, heard, text, block):
+    monkeypatch.setattr(beam, "_KEPT", 3)
+    utterance = Scorer(small, alpha=0.5, beta=0.5, beam_width=50).for_model(LABELS).start()
+    for part in np.split(spoken(heard), range(block, len(heard), block)):
+        utterance.feed(part)
+        assert len(utterance._within) < 4 * beam._KEPT
+    assert utterance._settled
+    partial = Texts(LABELS, 0.02).text(utterance.partial())
+    (found,) = utterance.finish()
+    assert (Texts(LABELS, 0.02).text(found), partial) == (text, text)
+    starts = [token.start for token in found.tokens if token.label != 2]
+    assert starts == [number for number, letter in enumerate(heard) if letter in "ab"]
+
+
+@needs_flashlight
+def test_no_word_is_cut_where_a_silence_is_settled(small, monkeypatch):
+    """Wherever the word begins that ends it. What is no whole word yet may be heard as one where all is settled."""
+    monkeypatch.setattr(beam, "_KEPT", 3)
+    decoder = Scorer(small, beam_width=50).for_model(LABELS)
+    strange = 0
+    for silence in range(8, 36):
+        for before in "ab":
+            heard = before + silence * "-" + "ba--"
+            (found,) = decoded(decoder, spoken(heard), range(1, len(heard)))
+            text = Texts(LABELS, 0.02).text(found).split()
+            assert text[-1] == "ba"
+            assert text[0] == "a" or before == "b"
+            assert len(text) <= 3
+            strange += not UNIGRAMS.keys() >= set(text)
+            assert [token.start for token in found.tokens][-2:] == [silence + 1, silence + 2]
+    assert strange <= 1
+
+
+@needs_flashlight
+def test_nothing_is_lost_where_all_is_settled(small, monkeypatch):
+    """A sound without a pause."""
+    monkeypatch.setattr(beam, "_KEPT", 3)
+    utterance = Scorer(small, beam_width=50).for_model(LABELS).start()
+    utterance.feed(spoken("a" * 12))
+    assert len(utterance._within) == 0
+    partial = utterance.partial()
+    assert Texts(LABELS, 0.02).text(partial) == "a"
+    assert utterance.finish() == [partial]
+
+
 def test_the_words_of_a_scorer(scorer):
     found = read_scorer(scorer, space=0)
     assert (found.alpha, found.beta, found.utf8) == (ALPHA, BETA, False)

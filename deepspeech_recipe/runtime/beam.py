@@ -42,19 +42,17 @@ class BeamUtterance:
                 self._settle_all()
 
     def partial(self) -> Hypothesis:
-        if not len(self._within):
-            return Hypothesis((), 0.0)
-        return self._hypothesis(self._best())
+        return self._hypothesis(self._best().tokens if len(self._within) else ())
 
     def finish(self, count: int = 1) -> list[Hypothesis]:
         """The best texts, the best first: scores of one text's paths are added."""
         self._end_word()
         found: dict[tuple, list] = {}
         for result in self._search.get_all_final_hypothesis() if len(self._within) else []:
-            hypothesis = self._hypothesis(result)
+            hypothesis = self._hypothesis(result.tokens)
             found.setdefault(tuple(token.label for token in hypothesis.tokens), []).append((result.score, hypothesis))
         best = sorted(found.values(), key=_together, reverse=True)
-        return [max(each, key=lambda pair: pair[0])[1] for each in best[:count]] or [Hypothesis((), 0.0)]
+        return [max(each, key=lambda pair: pair[0])[1] for each in best[:count]] or [self._hypothesis(())]
 
     def _step(self, scores: np.ndarray) -> None:
         if scores.shape[1] != self._classes:
@@ -82,24 +80,40 @@ class BeamUtterance:
         self._within = self._within[gone:].copy()
 
     def _settle_all(self) -> None:
-        """For a long silence, where there is no word to settle up to: the language model begins anew after it."""
+        """For a long silence, where there is no word to settle up to: the language model begins anew inside it."""
         self._end_word()
-        self._settled += self._frames(self._best().tokens)
+        frames = self._frames(self._best().tokens)
+        cut = self._pause([label for label, _ in frames])
+        self._settled += frames[:cut]
         if self._space is not None:
             self._settled[-1] = self._space, self._settled[-1][1]
-        self._within = self._within[:0]
+        self._within = self._within[cut:].copy()
         self._search.decode_begin()
+        self._step(np.log(self._within))
+
+    def _pause(self, classes: Sequence[int]) -> int:
+        """The middle of the longest pause in the later half, so that no word is cut; the end where there is none."""
+        longest, cut, at = 0, len(classes), 0
+        for silent, run in itertools.groupby(classes, lambda label: label in (self._classes - 1, self._space)):
+            length = len(list(run))
+            begin = max(at, len(classes) // 2)
+            at += length
+            if silent and at - begin > longest:
+                longest, cut = at - begin, (begin + at + 1) // 2
+        return cut
 
     def _frames(self, classes: Sequence[int]) -> list[tuple[int, float]]:
         """(class, probability) of each frame within reach."""
         # The first class stands for the time before them; behind the last one may be the one that ends the utterance.
-        classes = np.array(classes)[1 : len(self._within) + 1]
+        classes = np.array(classes, np.int64)[1 : len(self._within) + 1]
         found = self._within[np.arange(len(classes)), classes]
         return list(zip(classes.tolist(), found.tolist(), strict=True))
 
-    def _hypothesis(self, result) -> Hypothesis:
-        frames = [*self._settled, *self._frames(result.tokens)]
-        return Hypothesis(tuple(self._tokens(frames)), sum(math.log(probability) for _, probability in frames))
+    def _hypothesis(self, classes: Sequence[int]) -> Hypothesis:
+        """classes: of a result of the search; none where all is settled."""
+        frames = [*self._settled, *self._frames(classes)]
+        confidence = sum((math.log(probability) for _, probability in frames), 0.0)
+        return Hypothesis(tuple(self._tokens(frames)), confidence)
 
     def _tokens(self, frames: list[tuple[int, float]]) -> list[Token]:
         tokens: list[Token] = []
