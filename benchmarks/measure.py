@@ -39,8 +39,8 @@ from deepspeech_recipe.files import atomic_path
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 FULL = {
     "hidden": 2048, "sizes": (512, 1024, 4096), "rows": (1, 2, 4, 8, 16, 32, 64), "lengths": (1, 10, 60),
-    "longest": 600, "utterance": 60, "working": 20, "live": (1, 4, 8, 16, 32), "live_seconds": 4,
-    "rounds": {"chunk": 11, "utterance": 3, "streams": 5, "live": 2, "length": 2, "start": 2},
+    "longest": 600, "utterance": 60, "working": 20, "live": (1, 4, 8, 16, 32), "live_seconds": 6,
+    "rounds": {"chunk": 9, "utterance": 3, "streams": 4, "live": 1, "length": 2, "start": 2},
     "size_rounds": 5,
 }  # fmt: skip
 # A test of this program: seconds, and no figure worth keeping.

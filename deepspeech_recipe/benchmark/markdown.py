@@ -102,7 +102,7 @@ def _chunk(report: Report) -> list[str]:
                 number(1000 / summary.median),
                 number(summary.median / 1000 / report.chunk_seconds),
                 times(report.ratio(each)),
-                "" if difference is None else f"{difference:.0e}",
+                "" if difference is None else f"{difference:.0e}" if difference else "0",
             )
         )
     header = (
@@ -131,8 +131,8 @@ def _utterance(report: Report) -> list[str]:
             (
                 each.contender,
                 f"{each.point:g} s",
-                f"{summary.median / 1000:.2f} s",
-                f"{summary.low / 1000:.2f}–{summary.high / 1000:.2f} s",
+                f"{number(summary.median / 1000)} s",
+                f"{number(summary.low / 1000)}–{number(summary.high / 1000)} s",
                 number(summary.median / 1000 / each.point),
                 times(report.ratio(each)),
                 share,
@@ -153,7 +153,7 @@ def _live(report: Report) -> list[str]:
     def cell(each: Measurement) -> str:
         return f"{number(each.summary.median)}, {number(each.summary.p95)}"
 
-    return _grid(report.of("live"), cell, lambda point: f"{point:g} streams")
+    return _grid(report.of("live"), cell, lambda point: f"{point:g} at once")
 
 
 def _length(report: Report) -> list[str]:
