@@ -84,7 +84,12 @@ def _write(builder: GraphBuilder, edited: EditedGraph, node: NewNode) -> None:
             weights.append(Tensor(f"{node.name}/{letter}"))
         inputs[3:3] = weights
         attributes |= {"steps": attributes["steps"] or 0, "node": node.name, "lengths": len(inputs) > 6}
-        attributes.setdefault("direction", "forward")
+        attributes = {"direction": "forward", "clip": 0.0} | attributes
+        peepholes = attributes.pop("peepholes", None)
+        attributes["peepholes"] = peepholes is not None
+        if peepholes is not None:
+            _weight(builder, edited, f"{node.name}/peepholes", peepholes)
+            inputs.append(Tensor(f"{node.name}/peepholes"))
     elif node.op == "Identity":
         attributes["T"] = DType(FLOAT)
     elif node.op == "Placeholder":

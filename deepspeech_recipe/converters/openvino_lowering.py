@@ -12,6 +12,7 @@ from deepspeech_recipe.converters.graphdef_edits import WEIGHT
 from deepspeech_recipe.errors import RecipeError, Refusal
 from deepspeech_recipe.ov_api import opset
 from deepspeech_recipe.passes.gate import outputs_at_lengths
+from deepspeech_recipe.passes.general_cell import general_cell
 from deepspeech_recipe.rewrite.edits import EXCHANGE, RECIPE_LSTM, SPLIT_TIME, STEP
 
 _TIME_AND_BATCH = np.int64([1, 0, 2])
@@ -59,6 +60,11 @@ class Translators:
         outputs = lstm.outputs()
         if context.get_attribute("lengths"):
             outputs = outputs_at_lengths(lstm, opset.convert(context.get_input(6), "i64"))
+        clip, peepholes = context.get_attribute("clip"), None
+        if context.get_attribute("peepholes"):
+            peepholes = context.get_input(6).get_node().get_data()
+        if clip or peepholes is not None:
+            outputs = general_cell(lstm, peepholes, clip)
         states, last_hidden, last_cell = (opset.squeeze(output, one) for output in outputs)
         return [opset.transpose(states, _TIME_AND_BATCH).output(0), last_hidden.output(0), last_cell.output(0)]
 

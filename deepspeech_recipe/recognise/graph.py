@@ -67,7 +67,7 @@ def recognise(view: GraphView, recipes: Iterable[Recipe] = ()) -> Recognition:
     lstms, refused = [], []
     for cell in view.of_op(*LSTM_OPS):
         try:
-            lstm = recognise_lstm(view, cell)
+            lstm = recognise_lstm(view, cell, plain=False)
         except Refusal as refusal:
             _refuse_lost_state(view, cell, refusal)
             refused.append(refusal)

@@ -25,6 +25,8 @@ class FusedLstm:
     steps: a constant number of steps in place of lengths, None where it follows the sequence.
     sequence: the tensors that carry the hidden states `[T, B, H]`, the masked ones included.
     last_c, last_h: the tensors `[B, H]` taken out after the last step.
+    peepholes: their weights `[H]`, constants, for the gates i, f, o; clip: the bound of the cell state, 0 for none.
+    Either makes it a loop instead of an LSTMSequence.
     """
 
     node: str
@@ -42,6 +44,8 @@ class FusedLstm:
     last_h: tuple[LastState, ...]
     input_size: int
     hidden_size: int
+    peepholes: tuple[Tensor, Tensor, Tensor] | None = None
+    clip: float = 0.0
 
     @property
     def last_state_form(self) -> str:
@@ -49,9 +53,18 @@ class FusedLstm:
         return next((last.form for last in self.last_c + self.last_h), "none")
 
 
-def recognise_lstm(view: GraphView, node: Node) -> FusedLstm:
-    """Describes the BlockLSTM or BlockLSTMV2 `node`. Raises Refusal where an LSTMSequence would differ."""
-    _check_attributes(node)
+def recognise_lstm(view: GraphView, node: Node, *, plain: bool = True) -> FusedLstm:
+    """Describes the BlockLSTM or BlockLSTMV2 `node`. Raises Refusal where an exact conversion is not possible.
+
+    plain: refuse peepholes and a clipped cell state too, which an LSTMSequence has not.
+    """
+    if len(node.inputs) != 9:
+        raise Refusal(f"{node.op} has {len(node.inputs)} inputs instead of 9", node=node.name)
+    # What BlockLSTM does without the attribute: exporters strip attributes that have their default.
+    clip = max(0.0, float(node.attribute("cell_clip", 3.0 if node.op == "BlockLSTM" else 0.0)))
+    peepholes = _peepholes(view, node) if node.attribute("use_peephole", False) else None
+    if plain:
+        _check_plain(node, peepholes is not None, clip)
     kernel = _check_weights(view, node)
     lengths, steps = _lengths(view, node)
     _check_outputs(view, node)
@@ -81,7 +94,16 @@ def recognise_lstm(view: GraphView, node: Node) -> FusedLstm:
         last_h=last_h,
         input_size=kernel.shape[0] - hidden_size,
         hidden_size=hidden_size,
+        peepholes=peepholes,
+        clip=clip,
     )
+
+
+def peephole_weights(view: GraphView, lstm: FusedLstm) -> np.ndarray | None:
+    """`[3, H]`, for the gates i, f, o; None without peepholes."""
+    if lstm.peepholes is None:
+        return None
+    return np.stack([view.value(tensor).astype(np.float32) for tensor in lstm.peepholes])
 
 
 def lstm_weights(view: GraphView, lstm: FusedLstm) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -105,17 +127,26 @@ def lstm_weights(view: GraphView, lstm: FusedLstm) -> tuple[np.ndarray, np.ndarr
     return by_gate(kernel[: lstm.input_size]), by_gate(kernel[lstm.input_size :]), bias.reshape(1, -1)
 
 
-def _check_attributes(node: Node) -> None:
-    if len(node.inputs) != 9:
-        raise Refusal(f"{node.op} has {len(node.inputs)} inputs instead of 9", node=node.name)
-    if node.attribute("use_peephole", False):
+def _peepholes(view: GraphView, node: Node) -> tuple[Tensor, Tensor, Tensor]:
+    tensors = tuple(node.inputs[port] for port in (WCI, WCF, WCO))
+    for tensor in tensors:
+        value, bias = view.value(tensor), view.value(node.inputs[B])
+        if value is None or bias is None or value.size * 4 != bias.size:
+            raise Refusal(
+                "The LSTM's peephole weights are no constants, or do not fit its bias",
+                node=tensor.node,
+                remedy="Freeze the graph, so that trained variables become constants",
+            )
+    return tensors
+
+
+def _check_plain(node: Node, peepholes: bool, clip: float) -> None:
+    if peepholes:
         raise Refusal(
             "The LSTM has peephole connections, which an LSTMSequence does not",
             node=node.name,
             remedy="Export a model trained with use_peephole=False",
         )
-    # What BlockLSTM does without the attribute: exporters strip attributes that have their default.
-    clip = node.attribute("cell_clip", 3.0 if node.op == "BlockLSTM" else 0.0)
     if clip > 0:
         raise Refusal(
             f"The LSTM clips its cell state to ±{clip:g}, which an LSTMSequence does not",

@@ -11,7 +11,8 @@ from deepspeech_recipe.graphdef.view import Tensor
 #               outputs: 0: hidden states [T, B, H] (zeros past the length), 1: last hidden state [B, H],
 #                        2: last cell state [B, H]
 #               attributes: weights (see lstm_weights), hidden_size, steps (T must be this; None: any), direction
-#                           ('forward' or 'reverse': from the last step to the first; forward without it)
+#                           ('forward' or 'reverse': from the last step to the first; forward without it),
+#                           peepholes ([3, H] for the gates i, f, o, or None) and clip (of the cell state; 0: none)
 # SplitTime     inputs: data [T·B, F], reference [T, B, …]
 #               outputs: data as [T, B, F]
 #               attributes: features (F)

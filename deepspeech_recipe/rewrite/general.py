@@ -59,7 +59,9 @@ def rewrite_general(view: GraphView, recognition: Recognition, frozen: Mapping, 
         replace_lstm(view, stateful.lstm, general.edits, steps=steps)
         for state in states_of(stateful):
             _carry(view, state, general)
-        general.lines.append(f"BlockLSTM '{stateful.lstm.node}' becomes an LSTMSequence")
+        plain = not stateful.lstm.clip and stateful.lstm.peepholes is None
+        made = "an LSTMSequence" if plain else "a loop, for its peepholes or its clipped cell state"
+        general.lines.append(f"BlockLSTM '{stateful.lstm.node}' becomes {made}")
     for state in recognition.states:
         if state.kind == "variable":
             _carry(view, state, general)

@@ -2,7 +2,7 @@
 
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
 from deepspeech_recipe.recognise.graph import StatefulLstm
-from deepspeech_recipe.recognise.lstm import HIDDEN_STATES, FusedLstm, lstm_weights
+from deepspeech_recipe.recognise.lstm import HIDDEN_STATES, FusedLstm, lstm_weights, peephole_weights
 from deepspeech_recipe.recognise.state import State
 from deepspeech_recipe.rewrite.edits import LAST_CELL, LAST_HIDDEN, RECIPE_LSTM, SEQUENCE, Edits, NewNode
 
@@ -19,7 +19,13 @@ def replace_lstm(view: GraphView, lstm: FusedLstm, edits: Edits, *, steps: int |
             new,
             RECIPE_LSTM,
             (lstm.x, lstm.initial_h, lstm.initial_c),
-            {"weights": lstm_weights(view, lstm), "hidden_size": lstm.hidden_size, "steps": steps},
+            {
+                "weights": lstm_weights(view, lstm),
+                "hidden_size": lstm.hidden_size,
+                "steps": steps,
+                "peepholes": peephole_weights(view, lstm),
+                "clip": lstm.clip,
+            },
         )
     )
     edits.redirect[Tensor(lstm.node, HIDDEN_STATES)] = Tensor(new, SEQUENCE)

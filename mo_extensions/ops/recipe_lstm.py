@@ -22,6 +22,8 @@ class RecipeLSTM(Op):
         hidden_size: H
         steps: the number of steps the framework runs, None for all of the sequence
         direction: 'forward', or 'reverse' for one that runs from the last step to the first
+        peepholes: [3, H], for the gates i, f, o, or None
+        clip: the bound of the cell state, 0 for none
     """
 
     op = "RecipeLSTM"

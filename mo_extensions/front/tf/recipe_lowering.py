@@ -19,6 +19,7 @@ from openvino.tools.mo.utils.shape import new_shape_node_from_shape_nodes, node_
 
 from deepspeech_recipe.converters.mo_hook import on_finished
 from deepspeech_recipe.passes.gate import gate_sequence
+from deepspeech_recipe.passes.general_cell import with_general_cell
 from deepspeech_recipe.passes.unused import drop_unused_outputs
 
 from ...ops.recipe_lstm import RecipeLSTMSequence
@@ -73,6 +74,10 @@ class RecipeLSTMLowering(FrontReplacementPattern):
         ).create_node()
         for port, source in enumerate((sequence, *states, lengths, *weights)):
             lstm.in_port(port).connect(source.out_port(0))
+        peepholes, clip = node.soft_get("peepholes", None), node.soft_get("clip", 0.0)
+        if clip or peepholes is not None:
+            action = partial(with_general_cell, name=name, peepholes=peepholes, clip=clip)
+            on_finished(graph, f"cell of {name}", action)
         _replace_outputs(graph, node, lstm, name)
         rename_nodes([(node, f"{name}/replaced"), (lstm, name)])
         graph.remove_node(node.id)

@@ -1,0 +1,127 @@
+"""BlockLSTM and BlockLSTMV2 with peepholes or a clipped cell state, outside of DeepSpeech: exact, as a loop."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from deepspeech_recipe.errors import Refusal
+from deepspeech_recipe.graphdef.build import FLOAT, INT32, DType, GraphBuilder
+from deepspeech_recipe.graphdef.nodes import F32
+from tests.ir import op_counts
+from tests.rnn_check import assert_same, convert
+
+T, B, INPUTS, H = 6, 3, 5, 4
+CASES = list(itertools.product(["BlockLSTM", "BlockLSTMV2"], [True, False], [0.0, 0.4]))
+
+
+def graph_of(op: str, peephole: bool, clip: float) -> bytes:
+    """x [T, B, INPUTS], c, h [B, H] → y [T, B, H], last_c [B, H]."""
+    graph = GraphBuilder()
+    rng = np.random.default_rng(2)
+    graph.placeholder("x", FLOAT, (T, B, INPUTS))
+    for name in "ch":
+        graph.placeholder(name, FLOAT, (B, H))
+    graph.const("steps", T, np.int64)
+    graph.const("w", rng.standard_normal((INPUTS + H, 4 * H)), np.float32)
+    graph.const("b", rng.standard_normal(4 * H), np.float32)
+    for gate in "ifo":
+        graph.const(f"p_{gate}", rng.standard_normal(H), np.float32)
+    extra = {"forget_bias": 0.5} if op == "BlockLSTM" else {}
+    inputs = ["steps", "x", "c", "h", "w", "p_i", "p_f", "p_o", "b"]
+    graph.node("lstm", op, inputs, **F32, cell_clip=clip, use_peephole=peephole, **extra)
+    graph.node("y", "Identity", ["lstm:6"], **F32)
+    edges = [graph.const(f"last_c/{name}", [value], np.int32) for name, value in (("begin", -1), ("end", 0), ("by", 1))]
+    masks = {"shrink_axis_mask": 1, "begin_mask": 0, "end_mask": 1, "ellipsis_mask": 0, "new_axis_mask": 0}
+    graph.node("last_c", "StridedSlice", ["lstm:1", *edges], **F32, Index=DType(INT32), **masks)
+    return graph.graph.SerializeToString()
+
+
+def feeds_of(seed: int) -> dict:
+    rng = np.random.default_rng(seed)
+    return {
+        "x:0": rng.standard_normal((T, B, INPUTS)).astype(np.float32),
+        **{f"{name}:0": rng.standard_normal((B, H)).astype(np.float32) for name in "ch"},
+    }
+
+
+@pytest.mark.requires_tf
+@pytest.mark.parametrize(("op", "peephole", "clip"), CASES)
+def test_same_as_tensorflow(op, peephole, clip):
+    from tests.reference import run_graph
+
+    graph = graph_of(op, peephole, clip)
+    model, line = convert(graph)
+    plain = not peephole and not clip
+    counts = op_counts(model)
+    assert counts.get("LSTMSequence", 0) == plain
+    assert counts.get("TensorIterator", 0) == (not plain)
+    assert ("becomes an LSTMSequence" in line) == plain
+    outputs = ["y:0", "last_c:0"]
+    for seed in (1, 2):
+        feeds = feeds_of(seed)
+        assert_same(model, feeds, dict(zip(outputs, run_graph(graph, feeds, outputs), strict=True)))
+
+
+@pytest.mark.requires_tf
+@pytest.mark.requires_mo
+@pytest.mark.parametrize(("op", "peephole", "clip"), [("BlockLSTMV2", True, 0.4)])
+def test_the_same_through_mo(tmp_path, op, peephole, clip):
+    from tests.mo_run import mo
+    from tests.reference import run_graph
+
+    graph = graph_of(op, peephole, clip)
+    path = tmp_path / "model.pb"
+    path.write_bytes(graph)
+    model, printed = mo(path)
+    assert "becomes a loop, for its peepholes or its clipped cell state" in printed
+    assert op_counts(model)["TensorIterator"] == 1
+    feeds = feeds_of(3)
+    outputs = ["y:0", "last_c:0"]
+    assert_same(model, feeds, dict(zip(outputs, run_graph(graph, feeds, outputs), strict=True)))
+
+
+def test_the_clip_matters():
+    """Without TensorFlow: the same cell in numpy."""
+    graph = graph_of("BlockLSTM", True, 0.4)
+    model, _ = convert(graph)
+    feeds = feeds_of(4)
+    states, c = numpy_cell(feeds, 0.4)
+    assert_same(model, feeds, {"y:0": states, "last_c:0": c})
+    assert np.abs(c).max() == pytest.approx(0.4)
+    assert np.abs(numpy_cell(feeds, 0.0)[0] - states).max() > 0.1
+
+
+def numpy_cell(feeds: dict, clip: float):
+    """(hidden states, last cell state) of graph_of('BlockLSTM', True, clip)."""
+    rng = np.random.default_rng(2)
+    w, b = (rng.standard_normal(shape).astype(np.float32) for shape in ((INPUTS + H, 4 * H), (4 * H,)))
+    p_i, p_f, p_o = (rng.standard_normal(H).astype(np.float32) for _ in range(3))
+    c, h, states = feeds["c:0"], feeds["h:0"], []
+    for x in feeds["x:0"]:
+        i, j, f, o = np.split(np.concatenate([x, h], 1) @ w + b, 4, 1)
+        c = _sigmoid(i + c * p_i) * np.tanh(j) + _sigmoid(f + 0.5 + c * p_f) * c
+        c = np.clip(c, -clip, clip) if clip else c
+        h = _sigmoid(o + c * p_o) * np.tanh(c)
+        states.append(h)
+    return np.stack(states), c
+
+
+def _sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def test_peepholes_that_are_no_constants():
+    from deepspeech_recipe.graphdef.view import GraphView
+    from deepspeech_recipe.recognise.lstm import recognise_lstm
+
+    graph = GraphBuilder()
+    for name in ("x", "c", "h", "p"):
+        graph.placeholder(name, FLOAT, (H,))
+    graph.const("steps", T, np.int64)
+    graph.const("w", np.zeros((INPUTS + H, 4 * H)), np.float32)
+    graph.const("b", np.zeros(4 * H), np.float32)
+    graph.node("lstm", "BlockLSTM", ["steps", "x", "c", "h", "w", "p", "p", "p", "b"], **F32, use_peephole=True)
+    view = GraphView(graph.graph.node)
+    with pytest.raises(Refusal, match="peephole weights are no constants"):
+        recognise_lstm(view, view.nodes["lstm"], plain=False)
