@@ -1,8 +1,10 @@
-"""The three steps of ci/conformance, each run by another Python (3.9 at the oldest).
+"""The steps of ci/conformance that the clients' Pythons run too (3.9 at the oldest), and the report.
 
-probabilities DIR       IRs with audio attached, their probabilities, and the list of pairs in DIR/pairs.json
-client DIR NAME         texts by a real client, and by its decoder from the IR's probabilities
-report DIR TABLE.md     compares them, writes the table; exit code 1 where a text differs or nothing was said
+client DIR NAME         texts by a real client, of DIR/plan.json, to DIR/NAME.json
+report DIR PAGE.md      compares them with DIR/ours.json and writes the table; exit code 1 where a text differs
+                        that must not, or nothing was said
+
+The other step, which writes plan.json and ours.json, is ci/conformance_ours.py.
 """
 
 import json
@@ -13,17 +15,17 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
-MODEL = ROOT / "deepspeech_recipe" / "data" / "model"
-EXPORTER = ROOT / "tests" / "fixtures" / "exporter"
-FILES = {
-    "deepspeech": [MODEL / "output_graph.pb", EXPORTER / "plain/output_graph.pb", EXPORTER / "plain/output_graph.pbmm"],
-    # Not "other": random weights of a byte model spell no UTF-8, and the client cannot return such a text.
-    "stt": [EXPORTER / "plain/float.tflite", EXPORTER / "plain/int8.tflite"],
-}
-# The client runs 8-bit files with kernels that round activations as well, an IR with the dequantised weights.
-ROUNDED, LARGEST_CER = "int8", 0.1
-BEAM_WIDTH = 100
 BLOCK = 3000  # samples: no multiple of anything
+WAYS = ("whole", "streamed")
+# Setting → beam width, a scorer's weights (None: its own), hot words.
+SETTINGS = {
+    "beam width 1": {"beam": 1},
+    "beam width 100": {"beam": 100},
+    "scorer": {"beam": 100, "weights": None},
+    "scorer, alpha 2, beta -1": {"beam": 100, "weights": [2.0, -1.0]},
+    "scorer, hot words": {"beam": 100, "weights": None, "hot": {"stop": 7.5, "two": -12.0, "quieter": 4.0}},
+}
+DECODER_BEAM = 100
 
 
 def samples_of(path) -> np.ndarray:
@@ -33,104 +35,63 @@ def samples_of(path) -> np.ndarray:
         return np.frombuffer(file.readframes(file.getnframes()), np.int16)
 
 
-def probabilities(folder: Path) -> None:
-    from deepspeech_recipe import convert
-    from deepspeech_recipe.ov_api import ov
-
-    pairs = []
-    for client, files in FILES.items():
-        for file in files:
-            result = convert(file, folder, name=f"m{len(pairs)}", audio="attached", converter="openvino", verify=False)
-            compiled = ov.Core().compile_model(result.files[0], "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-            for recording in sorted((MODEL / "recordings").glob("*.wav")):
-                samples = samples_of(recording).astype(np.float32) / 32768
-                number = len(pairs)
-                np.save(folder / f"{number}.npy", compiled([samples[None]])[0][:, 0])
-                pairs.append(
-                    {
-                        "client": client,
-                        "model": str(file),
-                        "recording": str(recording),
-                        "labels": result.metadata["alphabet"]["labels"],
-                    }
-                )
-            print(file.relative_to(ROOT))
-    (folder / "pairs.json").write_text(json.dumps(pairs))
-
-
 def client(folder: Path, name: str) -> None:
     module = __import__(name)
     decoder = __import__({"deepspeech": "ds_ctcdecoder", "stt": "coqui_stt_ctcdecoder"}[name])
-    pairs = json.loads((folder / "pairs.json").read_text())
-    for number, pair in enumerate(pairs):
-        if pair["client"] != name:
+    plan = json.loads((folder / "plan.json").read_text())
+    found = {}
+    for entry in plan["models"]:
+        if entry["client"] != name:
             continue
-        model = module.Model(pair["model"])
-        model.setBeamWidth(BEAM_WIDTH)
-        samples = samples_of(pair["recording"])
-        stream = model.createStream()
-        for start in range(0, len(samples), BLOCK):
-            stream.feedAudioContent(samples[start : start + BLOCK])
-        pair |= {"whole": model.stt(samples), "streamed": stream.finishStream()}
-        found = np.load(folder / f"{number}.npy").astype(np.float64)
-        best = decoder.ctc_beam_search_decoder(found, alphabet_of(decoder, pair, folder), BEAM_WIDTH)[0]
-        pair["ir"] = best.transcript if hasattr(best, "transcript") else best[1]
-        print(Path(pair["model"]).name, Path(pair["recording"]).name, repr(pair["whole"][:60]), sep="  ")
-    (folder / "pairs.json").write_text(json.dumps(pairs))
+        model = module.Model(entry["path"])
+        texts = found[entry["name"]] = {}
+        for setting in entry["settings"]:
+            prepare(model, SETTINGS[setting], plan["scorer"])
+            texts[setting] = {clip: heard(model, samples_of(path)) for clip, path in entry["clips"].items()}
+            print(entry["name"], setting, *list(texts[setting].items())[:1], sep="  ", flush=True)
+        (folder / "alphabet.txt").write_text("".join(f"{label}\n" for label in entry["labels"]), encoding="utf-8")
+        alphabet = decoder.Alphabet(str(folder / "alphabet.txt"))
+        texts["its decoder"] = {}
+        for clip, path in entry["probabilities"].items():
+            best = decoder.ctc_beam_search_decoder(np.load(path).astype(np.float64), alphabet, DECODER_BEAM)[0]
+            texts["its decoder"][clip] = best.transcript if hasattr(best, "transcript") else best[1]
+    (folder / f"{name}.json").write_text(json.dumps(found))
 
 
-def alphabet_of(decoder, pair: dict, folder: Path):
-    path = folder / "alphabet.txt"
-    path.write_text("".join(f"{label}\n" for label in pair["labels"]), encoding="utf-8")
-    return decoder.Alphabet(str(path))
+def prepare(model, setting: dict, scorer: str) -> None:
+    model.setBeamWidth(setting["beam"])
+    if "weights" not in setting:
+        return
+    model.enableExternalScorer(scorer)
+    if setting["weights"]:
+        model.setScorerAlphaBeta(*setting["weights"])
+    for word, boost in setting.get("hot", {}).items():
+        model.addHotWord(word, boost)
 
 
-def cer(pairs: list, way: str) -> float:
-    """Share of letters in which the IR's texts differ from the client's."""
-    import jiwer
+def heard(model, samples) -> dict:
+    stream = model.createStream()
+    for start in range(0, len(samples), BLOCK):
+        stream.feedAudioContent(samples[start : start + BLOCK])
+    best = model.sttWithMetadata(samples, 1).transcripts[0]
+    return {
+        "whole": "".join(token.text for token in best.tokens),
+        "streamed": stream.finishStream(),
+        "starts": [round(token.start_time, 6) for token in best.tokens],
+    }
 
-    return jiwer.cer([pair[way] for pair in pairs], [pair["ir"] for pair in pairs])
 
+def report(folder: Path, page: Path) -> int:
+    from conformance_report import write
 
-def report(folder: Path, table: Path) -> int:
-    pairs = json.loads((folder / "pairs.json").read_text())
-    rows, failed = {}, []
-    for pair in pairs:
-        rows.setdefault((pair["client"], str(Path(pair["model"]).relative_to(ROOT))), []).append(pair)
-    for (_, model), row in rows.items():
-        if not all(pair["ir"] for pair in row):
-            failed.append(f"{model}: nothing was said")
-        for pair in row:
-            for way in ("whole", "streamed"):
-                if cer([pair], way) > (LARGEST_CER if ROUNDED in model else 0):
-                    name = Path(pair["recording"]).name
-                    failed.append(f"{model}, {name}, {way}: {pair[way]!r} is not {pair['ir']!r}")
-    lines = [
-        "# The real clients",
-        "",
-        "The same model file and recordings through Mozilla's `deepspeech` 0.9.3 and Coqui's `stt` 1.4.0, and through",
-        "an IR of this project; the IR's probabilities are decoded by the client's own decoder, so the texts must be",
-        f"equal to the letter (beam width {BEAM_WIDTH}, no scorer; whole, and streamed in blocks of {BLOCK} samples).",
-        "",
-        "8-bit files are the exception: the client rounds activations too, an IR has the dequantised weights. There",
-        "the share of other letters is given. Files under `tests/fixtures` have random weights: their texts are no",
-        "words, and the least rounding tips some letters. Made by `ci/conformance`.",
-        "",
-        "| client | model | recordings | letters | other letters, whole | other letters, streamed |",
-        "|---|---|---|---|---|---|",
-    ]
-    start = len(lines) - 2
-    for (name, model), row in rows.items():
-        shares = " | ".join(f"{100 * cer(row, way):.1f} %" for way in ("whole", "streamed"))
-        lines.append(f"| {name} | `{model}` | {len(row)} | {sum(len(pair['ir']) for pair in row)} | {shares} |")
-    table.write_text("\n".join([*lines, ""]))
-    print("\n".join(lines[start:]), *failed, sep="\n")
-    return 1 if failed else 0
+    plan, ours, *theirs = (
+        json.loads((folder / f"{name}.json").read_text()) for name in ("plan", "ours", "deepspeech", "stt")
+    )
+    return write(page, plan, ours, {**theirs[0], **theirs[1]}, SETTINGS, BLOCK, DECODER_BEAM)
 
 
 if __name__ == "__main__":
-    step, *arguments = sys.argv[1:]
-    paths = [
-        Path(argument) if number != 1 or step == "report" else argument for number, argument in enumerate(arguments)
-    ]
-    sys.exit({"probabilities": probabilities, "client": client, "report": report}[step](*paths))
+    step, directory, argument = sys.argv[1:]
+    sys.exit(
+        {"client": client, "report": report}[step](Path(directory), argument if step == "client" else Path(argument))
+    )

@@ -129,7 +129,7 @@ def test_float16_weights(write):
 
 @pytest.mark.requires_tf
 def test_one_step_and_no_features(write):
-    source = open_model(write(steps=1, audio=False))
+    source = open_model(write(steps=1, audio=None))
     names = {node.name for node in source.graph.node}
     assert "input_samples" not in names
     assert source.notes == ("LSTM rolled up from 1 unrolled steps",)
