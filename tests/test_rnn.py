@@ -174,6 +174,17 @@ def test_other_cells_are_left_alone_with_the_reason(cell, control_flow):
 
 
 @pytest.mark.requires_tf
+@pytest.mark.parametrize("control_flow", ["v1", "v2"])
+def test_attention_decoders_are_left_alone_with_the_reason(control_flow):
+    from tests.graphs.rnn import attention_decoder
+
+    found = recognise(GraphView.of(parse(GraphDef, attention_decoder(control_flow), what="a test")))
+    assert not found.rnns
+    (refusal,) = found.refused
+    assert "its cell reads a Sum, not a step of a sequence" in str(refusal)
+
+
+@pytest.mark.requires_tf
 @pytest.mark.requires_mo
 def test_mo_leaves_a_gru_as_it_is(tmp_path):
     from tests.ir import op_counts

@@ -136,7 +136,7 @@ def first_release(
             with tf1.variable_scope("net", initializer=tf1.random_normal_initializer(stddev=0.5)):
                 cells = [_cells().BasicLSTMCell(8, forget_bias=1.0, state_is_tuple=True) for _ in range(2)]
                 out, _ = tf1.nn.bidirectional_dynamic_rnn(
-                    *cells, inputs=x, dtype=tf.float32, time_major=True, sequence_length=lengths
+                    *cells, inputs=x, dtype=tf.float32, time_major=True, sequence_length=tf.cast(lengths, tf.int64)
                 )
             x = tf.reshape(tf.concat(out, 2), [-1, 16])
             x = dense(dense(x, 16, 11), 11, 10, clipped=False)
@@ -146,6 +146,32 @@ def first_release(
                 tf.convert_to_tensor([tf1.sparse_tensor_to_dense(each) for each in decoded], name="output_node")
         name = "output_node" if decoder else "logits"
         return _frozen(tf1, graph, [f"{prefix}/{name}" if prefix else name])
+
+
+@functools.lru_cache(maxsize=2)
+def attention_decoder(control_flow: str = "v1") -> bytes:
+    """An LSTM that reads what it attends to, as the decoders of GNMT and Tacotron do: `memory` `[B, N, 6]` → `out`."""
+    from tests.reference import tensorflow
+
+    tf = tensorflow()
+    tf1 = tf.compat.v1
+    with _control_flow(control_flow), tf.Graph().as_default() as graph:
+        memory = tf1.placeholder(tf.float32, [2, 3, 6], "memory")
+        with tf1.variable_scope("net", initializer=tf1.random_normal_initializer(stddev=0.5)):
+            cell = _cells().BasicLSTMCell(4)
+            query = tf1.get_variable("query", [4, 6])
+
+            def step(time, state, outputs):
+                scores = tf.reduce_sum(memory * tf.expand_dims(tf.matmul(state[1], query), 1), 2)
+                context = tf.reduce_sum(tf.expand_dims(tf.nn.softmax(scores), 2) * memory, 1)
+                _, state = cell(context, state)
+                return time + 1, state, outputs.write(time, state[1])
+
+            zero = tf.zeros([2, 4])
+            first = tf.constant(0), _cells().LSTMStateTuple(zero, zero), tf.TensorArray(tf.float32, 5)
+            outputs = tf1.while_loop(lambda time, *_: time < 5, step, first)[2]
+        tf.identity(outputs.stack(), name="out")
+        return _frozen(tf1, graph, ["out"])
 
 
 def _cells():
