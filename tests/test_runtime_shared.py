@@ -18,6 +18,7 @@ from deepspeech_recipe.runtime.gathering import Gathering
 from deepspeech_recipe.runtime.shared import AHEAD, SharedSession
 from deepspeech_recipe.runtime.worker import Worker
 from tests import runtime_models
+from tests.bundled import bundled_ir
 from tests.runtime_models import AUDIO, CONTEXT, ONE_THREAD, expected, recognizer, rounded, speech
 
 # Measured: 5e-7, as for streams that run alone.
@@ -63,7 +64,7 @@ class ByHand:
     """In the place of a Batcher: nothing happens until a session waits, or the test says so."""
 
     def __init__(self, network, max_rows: int = 8, max_delay: float = 10):
-        self.now = 0.0
+        self.now = 5.0
         self.gathering = Gathering(max_rows, max_delay)
         self.worker = Worker(network, self.gathering, lambda: self.now)
         self.frames = self.most = 0
@@ -185,11 +186,13 @@ def test_three_streams_are_one_call():
     sessions = [session(batcher) for _ in parts]
     found = [list(each.feed(samples)) for each, samples in zip(sessions, parts, strict=True)]
     assert network.calls == []
-    assert [batcher.turn() for _ in range(3)] == [True, True, False]
-    assert network.calls == [(3, SIZE), (3, SIZE)]
-    for each, samples, got in zip(sessions, parts, found, strict=True):
+    assert batcher.turn()
+    assert network.calls == [(3, SIZE)]
+    for each, got in zip(sessions, found, strict=True):
         got += each.settled()
         assert sum(map(len, got)) == 2 * SIZE
+    assert network.calls == [(3, SIZE), (3, SIZE)]
+    for each, samples, got in zip(sessions, parts, found, strict=True):
         same(together(got, each.finish()), expected(samples))
 
 
@@ -202,12 +205,12 @@ def test_the_delay_and_its_end():
     assert batcher.turn()
     list(sessions[0].feed(speech()[8500:14000]))
     batcher.worker.receive(0)
-    batcher.now = 0.01
+    batcher.now += 0.01
     list(sessions[1].feed(speech()[8500:14000]))
     batcher.worker.receive(0)
     assert batcher.gathering.wait(batcher.now) == pytest.approx(0.01)
     assert not batcher.turn()
-    batcher.now = 0.02
+    batcher.now += 0.01
     assert batcher.turn()
     assert network.calls == [(3, SIZE), (2, SIZE)]
 
@@ -233,10 +236,12 @@ def test_an_error_belongs_to_its_stream():
     sessions[1]._send(np.full((SIZE, SIZES[1]), poison), end=False)
     for each in (sessions[0], sessions[2]):
         same(together(each.feed(speech()[9000:16000]), each.finish()), expected(speech()[:16000]))
+    calls = len(network.calls)
     for call in (sessions[1].settled, sessions[1].finish, lambda: sessions[1].feed(speech())):
         with pytest.raises(RecipeError, match=r"failed in this stream \(out of memory\)\. reset\(\) begins"):
             list(call())
-    assert batcher.gathering._joined == set()
+    assert not batcher.turn()
+    assert (len(network.calls), batcher.gathering._joined) == (calls, set())
     sessions[1].reset()
     same(together(sessions[1].feed(speech()), sessions[1].finish()), expected(speech()))
 
@@ -341,8 +346,26 @@ def test_threads_and_whole_recordings():
         check(result, alone.transcribe(samples))
 
 
-def test_features_are_computed_alone():
-    same(shared("windows, open").features(speech(), "logits"), expected(speech()))
+def test_features():
+    one, alone = (Recognizer(bundled_ir(), config=ONE_THREAD, max_batch=rows) for rows in (1, None))
+    for tensor in ("logits", "dense_3"):
+        same(one.features(speech(), tensor), alone.features(speech(), tensor))
+
+
+def test_recordings_and_streams_of_a_recognizer_take_part():
+    one, network = Recognizer(runtime_models.model("windows, open"), config=ONE_THREAD, max_batch=2), Counted()
+    one._batcher = batcher = ByHand(network)
+    stream = one.stream()
+    stream.feed(speech())
+    assert one.transcribe(speech()).text == recognizer("windows, open").transcribe(speech()).text
+    assert {count for _, count in network.calls} == {16}
+    assert len(batcher.gathering._joined) == 1
+    with stream:
+        assert stream.partial()
+    batcher.turn()
+    assert batcher.gathering._joined == set()
+    with pytest.raises(RecipeError, match="has ended"):
+        stream.feed(speech())
 
 
 def _threads() -> int:

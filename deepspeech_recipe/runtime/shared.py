@@ -55,9 +55,8 @@ class SharedSession(Session):
         self._batcher.send(self._row, mfccs, end)
 
     def _complete(self) -> int:
-        """Windows of whole calls in what was sent."""
-        windows = max(0, self._sent - self._sizes[0])
-        return windows - windows % self._size
+        """Windows that are complete by what was sent, whole calls of them."""
+        return max(0, self._sent - self._sizes[0])
 
     def _found(self, least: int) -> Iterator[np.ndarray]:
         """What there is; waits until it is so many windows in all."""

@@ -16,7 +16,7 @@ from deepspeech_recipe.runtime.windows import Windows
 class Row:
     """One utterance. Its stream sends MFCC frames to the worker, and finds probabilities, or an exception, in `found`.
 
-    size: windows of a call.
+    size: windows of a call. Until the utterance ends, what is sent completes whole calls.
     """
 
     def __init__(self, size: int, windows: Windows):
@@ -58,16 +58,7 @@ class Worker:
 
     def call(self) -> None:
         """One call of the network, for the rows whose turn it is."""
-        rows = self._gathering.take()
-        try:
-            self._compute(rows)
-        except Exception as error:
-            # What is wrong with one stream is no other's business.
-            if len(rows) > 1:
-                for row in rows:
-                    self._alone(row)
-            else:
-                self._fail(rows[0], error)
+        self._run(self._gathering.take())
 
     def _take(self, row: Row, mfccs: np.ndarray | None, end: bool) -> None:
         if mfccs is None:
@@ -85,7 +76,7 @@ class Worker:
 
     def _again(self, row: Row) -> None:
         """Lets the row wait for its next call, or go where there is none."""
-        if row.windows.count >= row.size or (row.ended and row.windows.count):
+        if row.windows.count:
             self._gathering.put(row, row.size, row.since)
         elif row.ended:
             self._gathering.leave(row)
@@ -103,16 +94,18 @@ class Worker:
             row.found.put(found[: len(part), number].copy())
             self._again(row)
 
-    def _alone(self, row: Row) -> None:
+    def _run(self, rows: list[Row]) -> None:
         try:
-            self._compute([row])
+            self._compute(rows)
         except Exception as error:
-            self._fail(row, error)
-
-    def _fail(self, row: Row, error: Exception) -> None:
-        row.ended = True
-        self._gathering.leave(row)
-        row.found.put(error)
+            if len(rows) == 1:
+                rows[0].ended = True
+                self._gathering.leave(rows[0])
+                rows[0].found.put(error)
+                return
+            # What is wrong with one stream is no other's business.
+            for row in rows:
+                self._run([row])
 
 
 class Batcher:
