@@ -92,6 +92,16 @@ def test_one_recording_several_and_the_function(capsys):
     assert deepspeech_recipe.transcribe(FIRST, bundled_ir())[0] == results[0]
 
 
+def test_a_conversion_of_the_audio_is_said_on_stderr(capsys, tmp_path):
+    soundfile, soxr = pytest.importorskip("soundfile"), pytest.importorskip("soxr")
+    samples = soxr.resample(samples_of(FIRST), 16000, 48000)
+    soundfile.write(tmp_path / "a.flac", np.stack([samples, samples], 1), 48000, "PCM_24")
+    assert transcribe(tmp_path / "a.flac", "--json") == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["results"][0]["text"] == transcripts()[FIRST]
+    assert err == f"{tmp_path / 'a.flac'}: 2 channels → mono, 48000 Hz → 16000 Hz\n"
+
+
 def test_json(capsys):
     assert transcribe(FIRST, SECOND, "--json") == 0
     document = json.loads(capsys.readouterr().out)
