@@ -198,6 +198,13 @@ def test_the_command_takes_every_second_window(ir, tmp_path, capsys):
     assert "gives 'logits' only" in capsys.readouterr().err
 
 
+def test_it_gives_no_text(ir):
+    from deepspeech_recipe.runtime import Recognizer
+
+    with pytest.raises(RecipeError, match="gives features, not text"):
+        Recognizer(ir)
+
+
 def test_diagnose_says_that_it_does_not_know_it(ir):
     with pytest.raises(RecipeError, match="is compared by verify alone"):
         deepspeech_recipe.diagnose(GRAPH, ir)

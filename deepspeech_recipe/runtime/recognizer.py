@@ -50,6 +50,11 @@ class Recognizer:
         max_delay: float = 0.02,
     ):
         self._whole = IR(ir)
+        if self.metadata.get("bidirectional"):
+            raise Refusal(
+                f"{self._whole.name}: is bidirectional (v0.1): it gives features, not text",
+                remedy="Use `deepspeech-recipe features`, or runtime.first_release.FirstRelease",
+            )
         self._device, self._config = device, config
         self._ir = self._for_chunks(self._whole)
         self._max_batch, self._max_delay = max_batch, max_delay
