@@ -16,6 +16,7 @@ from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import naming
 from deepspeech_recipe.graphdef.view import GraphView
 from deepspeech_recipe.recipes.registry import load
+from deepspeech_recipe.recognise.cells import LOOPS
 from deepspeech_recipe.recognise.deepspeech import DeepSpeech
 from deepspeech_recipe.recognise.graph import Recognition, recognise
 from deepspeech_recipe.recognise.text import one_line
@@ -147,6 +148,9 @@ def convert(
         view = GraphView.of(source.graph)
         job = _Job(source, view, recognise(view, named), options, say, [*source.notes, *why])
         options.check_model(source, job.recognition)
+        if converter == "auto" and chosen == "mo" and (loop := _loop_left(job)):
+            chosen = "openvino"
+            job.notes.append(f"converted without mo, which cannot convert the loop '{loop}'")
         compare = job.has_metadata and (_has_tensorflow() if verify is None else verify)
         say(_found(job))
         with _converted(job, chosen, keep=compare) as (ov_model, converter_name):
@@ -174,6 +178,13 @@ def _choose(converter: str) -> tuple[str, list[str]]:
     if converter == "auto":
         return ("mo", []) if works else ("openvino", [f"converted without mo: {reason}"])
     return converter, []
+
+
+def _loop_left(job: _Job) -> str:
+    """A loop of TensorFlow 2 that stays one: Model Optimizer knows few of them."""
+    replaced = {rnn.node for rnn in job.recognition.rnns}
+    loops = job.view.of_op(*LOOPS) if job.model is None else []
+    return next((loop.name for loop in loops if loop.name not in replaced), "")
 
 
 def _name(model) -> str:

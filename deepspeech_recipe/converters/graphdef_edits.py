@@ -37,6 +37,7 @@ def apply_edits(graph, view: GraphView, edits: Edits, outputs: Iterable[str], in
     kept = needed(edges | dict.fromkeys(inputs, ()), outputs)
     edited = EditedGraph(None)
     builder = GraphBuilder(graph.versions.producer)
+    builder.graph.library.function.extend(graph.library.function)
     written = {node.name for node in edits.replace} | set(inputs)
     for pb in graph.node:
         if pb.name not in kept or pb.name in written:

@@ -5,7 +5,7 @@ write TensorFlow's files. They live in their own pool and package: TensorFlow, a
 `tensorflow.*` module, can be loaded in the same process without a clash.
 
 Field numbers: tensorflow/core/framework/{graph,node_def,attr_value,tensor,tensor_shape,function,types}.proto,
-tensorflow/core/protobuf/{meta_graph,saved_model}.proto, tensorflow/core/util/memmapped_file_system.proto.
+tensorflow/core/protobuf/{meta_graph,saved_model,tensor_bundle}.proto, tensorflow/core/util/memmapped_file_system.proto.
 Only the fields this project reads are declared; the rest is kept by protobuf as unknown fields.
 """
 
@@ -69,6 +69,7 @@ _MESSAGES = {
     "MetaInfoDef": "tags=4 *string, tensorflow_version=5 string",
     "MetaGraphDef": "meta_info_def=1 MetaInfoDef, graph_def=2 GraphDef, signature_def=5 map SignatureDef",
     "SavedModel": "saved_model_schema_version=1 int64, meta_graphs=2 *MetaGraphDef",
+    "BundleEntryProto": "dtype=1 DataType, shape=2 TensorShapeProto, shard_id=3 int32, offset=4 int64, size=5 int64",
     "MemmappedFileSystemDirectoryElement": "offset=1 uint64, name=2 string, length=3 uint64",
     "MemmappedFileSystemDirectory": "element=1 *MemmappedFileSystemDirectoryElement",
 }
@@ -142,6 +143,7 @@ def _message_class(name: str):
 
 
 AttrValue = _message_class("AttrValue")
+BundleEntryProto = _message_class("BundleEntryProto")
 GraphDef = _message_class("GraphDef")
 MemmappedFileSystemDirectory = _message_class("MemmappedFileSystemDirectory")
 MetaGraphDef = _message_class("MetaGraphDef")

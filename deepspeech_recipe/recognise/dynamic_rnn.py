@@ -13,7 +13,7 @@ import numpy as np
 
 from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
-from deepspeech_recipe.recognise.last_state import is_range, range_limit, root
+from deepspeech_recipe.recognise.last_state import find_last_states, is_range, range_limit, root
 from deepspeech_recipe.recognise.lstm import is_time_length
 from deepspeech_recipe.recognise.lstm_cell import ADDITIONS, NOT_PLAIN, Cell, looks_like_cell, recognise_cell
 from deepspeech_recipe.recognise.while_loop import Loop, Variable
@@ -75,7 +75,9 @@ class _Reader:
         for cell, c, h in chain:
             arrays = [variable for tensor, variable in written.items() if tensor == cell.new_h]
             stacked = tuple(tensor for variable in arrays for tensor in self._stacked(variable, x, steps))
-            layers.append(Layer(cell, c.initial, h.initial, self._final(c), self._final(h), stacked))
+            ends = [variable for variable in self.loop.variables if self._last_only(variable) == cell.new_h]
+            last_h = self._final(h) + tuple(tensor for variable in ends for tensor in self._last_read(variable, h))
+            layers.append(Layer(cell, c.initial, h.initial, self._final(c), last_h, stacked))
         lengths = next(iter(self.lengths), None)
         dead = [v.final.node for v in self.loop.variables if v.final and not self.outside.consumers(v.final)]
         return Rnn(self.loop.node, x, tuple(layers), lengths, steps, tuple(dead))
@@ -202,6 +204,27 @@ class _Reader:
                 raise self._refuse(f"its output array is read by a {reader.op}", reader.name)
         return found
 
+    def _last_only(self, variable: Variable) -> Tensor | None:
+        """What every step writes at the same place of an array of one, as Keras does without return_sequences."""
+        node = self.view.source_node(variable.next)
+        if node is None or node.op != "TensorListSetItem" or self.view.scalar(node.inputs[1]) != 0:
+            return None
+        return self.view.source(node.inputs[2])
+
+    def _last_read(self, variable: Variable, h: Variable) -> list[Tensor]:
+        """The last hidden states `[B, H]` that are taken out of such an array."""
+        found = []
+        array = self.outside.source_node(variable.initial)
+        if array is None or array.op != "TensorListReserve" or self.outside.scalar(array.inputs[1]) != 1:
+            raise self._refuse("its output array has room for more than the one step it holds", variable.next.node)
+        for stack, _ in self.outside.readers(variable.final) if variable.final is not None else ():
+            last, others = find_last_states(self.outside, Tensor(stack.name), h.initial, None)
+            if stack.op != "TensorListStack" or others:
+                reader = stack if stack.op != "TensorListStack" else others[0]
+                raise self._refuse(f"its last output is read by a {reader.op}", reader.name)
+            found += [state.tensor for state in last]
+        return found
+
     def _is_all(self, gather: Node, x: Tensor, steps: int | None) -> bool:
         """Whether the indices are range(T)."""
         indices = gather.inputs[1]
@@ -226,7 +249,9 @@ class _Reader:
 
     def _check_others(self, chain: list, written: dict) -> None:
         known = {id(variable) for _, *states in chain for variable in states}
-        known |= {id(variable) for tensor, variable in written.items() if tensor in {c.new_h for c, *_ in chain}}
+        outputs = {cell.new_h for cell, *_ in chain}
+        known |= {id(variable) for variable in self.loop.variables if self._last_only(variable) in outputs}
+        known |= {id(variable) for tensor, variable in written.items() if tensor in outputs}
         for variable in self.loop.variables:
             if id(variable) in known or (self._counts(variable) and not self._final(variable)):
                 continue
@@ -281,9 +306,16 @@ class _Reader:
             return set().union(*(self._limit(part, x) for part in parts))
         if node is not None and node.op == "Max" and {root(self.view, node.inputs[0])} == self.lengths:
             return set()
+        if node is not None and node.op == "Max" and self._is_empty_range(node.inputs[1]):
+            return self._limit(node.inputs[0], x)
         if node is not None and is_length_of(self.view, node, x):
             return set()
         raise self._refuse("it runs for another number of steps than its sequence has", source.node)
+
+    def _is_empty_range(self, axes: Tensor) -> bool:
+        """Whether a Max is over the axes of a scalar, of which there are none; Keras writes such."""
+        node = self.view.source_node(axes)
+        return node is not None and node.op == "Range" and self.view.scalar(node.inputs[1]) == 0
 
 
 def is_length_of(view: GraphView, node: Node, x: Tensor) -> bool:

@@ -7,6 +7,7 @@ from deepspeech_recipe.graphdef.proto import NodeDef
 from deepspeech_recipe.sources.frozen import input_name
 
 CALLS = ("PartitionedCall", "StatefulPartitionedCall")
+_EFFECTS = ("AssignVariableOp", "AssignAddVariableOp", "AssignSubVariableOp")
 _MOST_NODES = 10_000
 _MOST_ROUNDS = 50
 
@@ -35,11 +36,15 @@ def needed(nodes: Iterable, roots: Iterable[str]) -> list:
 def inline_calls(nodes: list, library, roots: list[str]) -> tuple[list, list[str]]:
     """Replaces all calls that `roots` (tensor references) need; returns the nodes and the roots' new references.
 
+    Assignments of variables in what is called are needed too.
+
     Raises Refusal for functions that are missing, call themselves, or have parameters of type.
     """
     functions = {function.signature.name: function for function in library.function}
+    written: set[str] = set()
     for _ in range(_MOST_ROUNDS):
-        nodes = needed(nodes, map(input_name, roots))
+        effects = [node.name for node in nodes if node.name in written and node.op in _EFFECTS]
+        nodes = needed(nodes, [*map(input_name, roots), *effects])
         calls = [node for node in nodes if node.op in CALLS]
         if not calls:
             return nodes, roots
@@ -47,7 +52,9 @@ def inline_calls(nodes: list, library, roots: list[str]) -> tuple[list, list[str
         taken = {node.name for node in nodes}
         nodes = [node for node in nodes if node.op not in CALLS]
         for call in calls:
-            nodes += _body(call, functions, taken, moved)
+            body = _body(call, functions, taken, moved)
+            written |= {node.name for node in body}
+            nodes += body
             if len(nodes) > _MOST_NODES:
                 raise Refusal("The functions of the graph expand to too many nodes", node=call.name)
         # An output may lead to another call of this round.

@@ -9,18 +9,22 @@ from deepspeech_recipe.errors import RecipeError, Refusal
 from deepspeech_recipe.files import reading
 from deepspeech_recipe.graphdef.build import DType
 from deepspeech_recipe.graphdef.build import set_attr as set_attribute
-from deepspeech_recipe.graphdef.proto import GraphDef, SavedModel, parse, parse_text
+from deepspeech_recipe.graphdef.proto import DATA_TYPES, GraphDef, NodeDef, SavedModel, parse, parse_text
 from deepspeech_recipe.graphdef.tensor import dtype_number
 from deepspeech_recipe.sources import checkpoint
 from deepspeech_recipe.sources.checkpoint_files import find_prefix
+from deepspeech_recipe.sources.fold import fold_sizes
 from deepspeech_recipe.sources.frozen import check_graph, input_name
 from deepspeech_recipe.sources.inline import CALLS, inline_calls, needed
+from deepspeech_recipe.sources.loops import freeze_loops, needed_library
+from deepspeech_recipe.sources.objects import ObjectVariables, object_keys
 from deepspeech_recipe.sources.source import Source
 from deepspeech_recipe.sources.training_graph import find_features
 
 _LARGEST = 2**31 - 1
 _VARIABLES = ("Variable", "VariableV2", "VarHandleOp")
 _ASSIGNMENTS = ("Assign", "AssignVariableOp")
+_SERVING = "serving_default"
 _WRAPPER = re.compile(r"(^|/)Identity(_\d+)?_*$")
 # Outputs that clients address by name, whether or not a signature lists them.
 _OUTPUTS = ("logits", "raw_logits", "new_state_c", "new_state_h", "mfccs", "initialize_state", "model_metadata")
@@ -34,9 +38,10 @@ def read(path: Path, overrides: dict, shape: dict) -> Source:
     Raises RecipeError where the graph cannot be read, or its weights are not there.
     """
     meta = _meta_graph(path)
+    keys = object_keys(meta)
     names = {node.name for node in meta.graph_def.node}
     prefix = next((n.removesuffix("input_node") for n in sorted(names) if f"/{n}".endswith("/input_node")), "")
-    signature = _signature_outputs(meta)
+    signature = _signature_outputs(meta, only=_SERVING if keys else None)
     roots = [*signature.values()]
     roots += [n for n in sorted(names) if n.startswith(prefix) and _is_output(n.removeprefix(prefix))]
     nodes = needed(meta.graph_def.node, map(input_name, roots))
@@ -44,10 +49,20 @@ def read(path: Path, overrides: dict, shape: dict) -> Source:
     if any(node.op in CALLS for node in nodes):
         nodes, roots = inline_calls(nodes, meta.graph_def.library, roots)
         roots = _without_wrappers(nodes, roots)
-        nodes = needed(nodes, map(input_name, roots))
+        assigns = [node.name for node in nodes if node.op in _ASSIGNMENTS]
+        nodes = _by_data(nodes, [*map(input_name, roots), *assigns])
         notes.append("functions written out")
     weights = _weight_variables(nodes)
-    if weights:
+    library = needed_library(nodes, meta.graph_def.library)
+    if keys and weights:
+        variables = ObjectVariables(path, keys)
+        for node in weights:
+            node.attr["shared_name"].s = b""
+        nodes = _freeze(nodes, weights, variables)
+        fold_sizes(nodes)
+        freeze_loops(nodes, library, {node.name: node.attr["dtype"].type for node in weights})
+        notes += [f"{len(weights)} variables read", *_kept_values(nodes, variables)]
+    elif weights:
         variables = _variables(path)
         if not any(node.name == "input_node" for node in nodes):
             return _rebuild(path, meta, variables, overrides, shape)
@@ -57,7 +72,12 @@ def read(path: Path, overrides: dict, shape: dict) -> Source:
         raise RecipeError(f"{path}: only checkpoints need {' and '.join(shape)}; this SavedModel's graph has its own.")
     graph = GraphDef(versions=meta.graph_def.versions, version=meta.graph_def.version)
     graph.node.extend(nodes)
-    _rename(graph, _new_names(graph, meta, dict(zip(signature, roots, strict=False)), prefix))
+    if library.function:
+        graph.library.CopyFrom(library)
+    outputs = dict(zip(signature, roots, strict=False))
+    if keys:
+        outputs = _own_outputs(graph, outputs)
+    _rename(graph, _new_names(graph, meta, outputs, prefix))
     check_graph(graph, path)
     return Source(path, "saved_model", graph, notes=tuple(notes))
 
@@ -78,10 +98,12 @@ def _meta_graph(path: Path):
     return next((meta for meta in graphs if "serve" in meta.meta_info_def.tags), graphs[0])
 
 
-def _signature_outputs(meta) -> dict[str, str]:
-    """Output name → tensor reference, of all signatures but those for loading."""
+def _signature_outputs(meta, only: str | None = None) -> dict[str, str]:
+    """Output name → tensor reference, of all signatures but those for loading.
+
+    only: the one to use if there is one of that name; TensorFlow 2's signatures are calls of the same function."""
     outputs = {}
-    for name in sorted(meta.signature_def):
+    for name in [only] if only and only in meta.signature_def else sorted(meta.signature_def):
         if not name.startswith("__"):
             for key, info in sorted(meta.signature_def[name].outputs.items()):
                 outputs[key] = info.name.removesuffix(":0")
@@ -97,6 +119,18 @@ def _without_wrappers(nodes: list, roots: list[str]) -> list[str]:
             root = node.input[0]
         found.append(root)
     return found
+
+
+def _by_data(nodes: list, roots: list[str]) -> list:
+    """The nodes whose values the roots need, with the control dependencies between these alone."""
+    bare = []
+    for node in nodes:
+        copy = NodeDef(name=node.name, op=node.op, input=[each for each in node.input if not each.startswith("^")])
+        bare.append(copy)
+    kept = {node.name for node in needed(bare, roots)}
+    for node in nodes:
+        node.input[:] = [each for each in node.input if not each.startswith("^") or each[1:] in kept]
+    return [node for node in nodes if node.name in kept]
 
 
 def _is_output(name: str) -> bool:
@@ -161,6 +195,34 @@ def _freeze(nodes: list, weights: list, variables: checkpoint.Variables) -> list
             node.attr.clear()
             node.attr["T"].type = dtype
     return nodes
+
+
+def _kept_values(nodes: list, variables: ObjectVariables) -> list[str]:
+    """What is lost: a state's value from before the model was saved."""
+    kept = [node.name for node in nodes if node.op == "VarHandleOp" and node.name in variables]
+    return [
+        f"the model was saved with a value in the state '{name}'; the IR begins with zeros"
+        for name in kept
+        if np.any(variables[name])
+    ]
+
+
+def _own_outputs(graph, outputs: dict[str, str]) -> dict[str, str]:
+    """Gives an output that other nodes read, or that is not a first one, a node of its own."""
+    read = {input_name(reference) for node in graph.node for reference in node.input}
+    names = {node.name for node in graph.node}
+    found, taken = {}, set()
+    for key, reference in outputs.items():
+        node = input_name(reference)
+        if node in read or node in taken or reference not in (node, f"{node}:0"):
+            name = key if key not in names else f"{key}/output"
+            copy = graph.node.add(name=name, op="Identity", input=[reference])
+            copy.attr["T"].type = DATA_TYPES["DT_FLOAT"]
+            found[key] = name
+        else:
+            taken.add(node)
+            found[key] = node
+    return found
 
 
 def _new_names(graph, meta, outputs: dict[str, str], prefix: str) -> dict[str, str]:

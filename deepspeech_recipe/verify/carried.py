@@ -85,7 +85,9 @@ class Pair:
         self._view = GraphView.of(source.graph)
         self._metadata, self._model = converted.metadata, model
         ports = {each: port for port in (*model.inputs, *model.outputs) for each in port.get_names()}
-        self.inputs = {each: self._tensor(ports[each].get_names(), each) for each in converted.inputs}
+        self.inputs = {
+            each: self._view.source(self._tensor(ports[each].get_names(), each)) for each in converted.inputs
+        }
         self.outputs = {each: self._tensor(ports[each].get_names(), each) for each in converted.outputs}
         self._ports = ports
         self.states = {each.name: each for each in self._carried()}
@@ -93,7 +95,7 @@ class Pair:
     def _carried(self) -> Iterator[Carried]:
         for before, after in self._metadata.get("states", {}).items():
             names = self._metadata.get("graph", {})
-            source = self._tensor(names.get(before, [before]), before)
+            source = self._view.source(self._tensor(names.get(before, [before]), before))
             node = self._view.producer(source)
             in_variable = node.op in VARIABLE_OPS
             writers = [each for each in self._view.consumers(Tensor(node.name)) if each.op.startswith("Assign")]

@@ -1,0 +1,155 @@
+"""Stateful LSTMs of Keras: SavedModels whose state lies in resource variables, unrolled or as a loop."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from deepspeech_recipe.convert import convert
+from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.ov_api import ov
+from deepspeech_recipe.runtime import StatefulModel
+from deepspeech_recipe.sources import open_model
+from deepspeech_recipe.sources.bundle import Bundle
+from tests.ir import op_counts
+
+FIXTURES = Path(__file__).parent / "fixtures" / "keras"
+UNITS = (7, 6)
+
+
+def check(path, values, output, *, state: str, converter: str, loop: bool):
+    """Converts and compares chained calls; values: (x, y)."""
+    result = convert(path, output, name="ir", converter=converter, state=state, verify=False)
+    model = ov.Core().read_model(result.files[0])
+    counts = op_counts(model)
+    assert not {"Loop", "TensorIterator", "If"} & set(counts)
+    if loop:
+        assert counts["LSTMSequence"] == 2
+    assert counts.get("Assign", 0) == counts.get("ReadValue", 0) == (4 if state == "internal" else 0)
+    assert len(model.inputs) == len(model.outputs) == (1 if state == "internal" else 5)
+    run = StatefulModel(result.files[0])
+    (name,) = run.inputs
+    for _ in range(2):
+        run.reset()
+        for x, y in zip(*values, strict=True):
+            np.testing.assert_allclose(next(iter(run({name: x}).values())), y, rtol=0, atol=1e-5)
+    states = run.states
+    assert sorted(value.shape for value in states.values()) == [(2, 6), (2, 6), (2, 7), (2, 7)]
+    assert all(np.abs(value).max() > 0.05 for value in states.values())
+    # The state is needed: from zeros the last call comes out otherwise.
+    run.reset()
+    assert np.abs(next(iter(run({name: values[0][-1]}).values())) - values[1][-1]).max() > 0.01
+    return result
+
+
+@pytest.mark.parametrize("state", ["external", "internal"])
+@pytest.mark.parametrize("name", ["keras", "tf_keras"])
+def test_saved_models_of_both_keras(name, state, tmp_path):
+    """Without TensorFlow: the checkpoint is read here."""
+    values = np.load(FIXTURES / f"{name}.npz")
+    values = values["x"], values["y"]
+    check(FIXTURES / f"{name}.zip", values, tmp_path, state=state, converter="openvino", loop=True)
+
+
+@pytest.mark.requires_mo
+@pytest.mark.requires_tf
+@pytest.mark.parametrize("name", ["keras", "tf_keras"])
+def test_loops_by_mo(name, tmp_path):
+    values = np.load(FIXTURES / f"{name}.npz")
+    values = values["x"], values["y"]
+    check(FIXTURES / f"{name}.zip", values, tmp_path, state="internal", converter="mo", loop=True)
+
+
+def build(tf, path, *, unroll: bool, export: bool, dense: int = 4):
+    """Saves a model; returns inputs and outputs of chained calls in TensorFlow."""
+    import keras
+
+    keras.utils.set_random_seed(5)
+    x = start = keras.Input(batch_shape=(2, 3, 5))
+    for units, all_steps in zip(UNITS, (True, False), strict=True):
+        x = keras.layers.LSTM(units, stateful=True, unroll=unroll, return_sequences=all_steps)(x)
+    model = keras.Model(start, keras.layers.Dense(dense)(x))
+    model.export(str(path), verbose=False) if export else tf.saved_model.save(model, str(path))
+    call = tf.saved_model.load(str(path)).signatures["serving_default"]
+    (argument,) = call.structured_input_signature[1]
+    inputs = np.random.default_rng(3).standard_normal((4, 2, 3, 5)).astype(np.float32)
+    return inputs, np.stack([call(**{argument: tf.constant(each)})["output_0"].numpy() for each in inputs])
+
+
+@pytest.mark.parametrize(
+    ("unroll", "export", "converter"),
+    [(True, True, "openvino"), (True, False, "openvino"), (False, False, "openvino"), (True, True, "mo")],
+)
+def test_what_the_installed_keras_writes(tf, tmp_path, unroll, export, converter):
+    if converter == "mo":
+        pytest.importorskip("openvino.tools.mo")
+    values = build(tf, tmp_path / "saved", unroll=unroll, export=export)
+    result = check(tmp_path / "saved", values, tmp_path / "out", state="external", converter=converter, loop=not unroll)
+    assert any("state variables become inputs" in note for note in result.notes)
+    assert sorted(f"new_{name}" for name in result.metadata["states"]) == sorted(result.metadata["states"].values())
+
+
+def test_a_loop_that_stays_one_keeps_its_state(tf, tmp_path):
+    """A cell with another activation is no LSTMSequence: its loop stays, its variables do not."""
+    import keras
+
+    start = keras.Input(batch_shape=(2, 3, 5))
+    model = keras.Model(start, keras.layers.Dense(4)(keras.layers.LSTM(7, stateful=True, activation="relu")(start)))
+    model.export(str(tmp_path / "saved"), verbose=False)
+    result = convert(tmp_path / "saved", tmp_path / "out", state="internal", verify=True)
+    assert any("converted without mo" in note for note in result.notes)
+    assert {"Loop", "TensorIterator"} & set(op_counts(ov.Core().read_model(result.files[0])))
+    names = sorted(check.name for check in result.verification.checks)
+    assert names == ["output 'output_0'", "state 'lstm/rnn_state'", "state 'lstm/rnn_state_1'"]
+    assert result.verification.passed
+
+
+def test_verify_runs_the_variables_themselves(tf, tmp_path):
+    build(tf, tmp_path / "saved", unroll=True, export=True)
+    result = convert(tmp_path / "saved", tmp_path / "out", converter="openvino", verify=True)
+    assert result.verification.passed
+    assert len([check for check in result.verification.checks if check.name.startswith("state")]) == 4
+
+
+def test_other_values_of_the_state_are_told(tf, tmp_path):
+    """What the variables held when the model was saved does not reach the IR."""
+    import keras
+
+    start = keras.Input(batch_shape=(2, 3, 5))
+    model = keras.Model(start, keras.layers.LSTM(7, stateful=True, unroll=True)(start))
+    model.predict(np.ones((2, 3, 5), np.float32), verbose=0)
+    model.export(str(tmp_path / "saved"), verbose=False)
+    assert any("the IR begins with zeros" in note for note in open_model(tmp_path / "saved").notes)
+
+
+def test_bundle_reads_what_tensorflow_reads(tf, tmp_path):
+    values = {f"a/{number:03}": np.full((2, number + 1), number, np.float32) for number in range(200)}
+    variables = {name.replace("/", "_"): tf.Variable(value) for name, value in values.items()}
+    prefix = Path(tf.train.Checkpoint(**variables).write(str(tmp_path / "bundle")))
+    bundle = Bundle(prefix)
+    for name, value in values.items():
+        np.testing.assert_array_equal(bundle[f"{name.replace('/', '_')}/.ATTRIBUTES/VARIABLE_VALUE"], value)
+    assert "teapot" not in bundle
+
+
+@pytest.mark.parametrize("size", [0, 20, -1])
+def test_a_damaged_table_is_one_line(tmp_path, size):
+    import zipfile
+
+    with zipfile.ZipFile(FIXTURES / "keras.zip") as archive:
+        archive.extractall(tmp_path)
+    index = tmp_path / "variables" / "variables.index"
+    index.write_bytes(index.read_bytes()[:size])
+    with pytest.raises(RecipeError, match="is no table of a checkpoint, or damaged"):
+        open_model(tmp_path)
+
+
+def test_a_data_file_that_is_cut_off(tmp_path):
+    import zipfile
+
+    with zipfile.ZipFile(FIXTURES / "keras.zip") as archive:
+        archive.extractall(tmp_path)
+    data = next((tmp_path / "variables").glob("*.data-*"))
+    data.write_bytes(data.read_bytes()[:100])
+    with pytest.raises(RecipeError, match=r"ends before .* does"):
+        open_model(tmp_path)
