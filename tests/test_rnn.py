@@ -174,6 +174,17 @@ def test_other_cells_are_left_alone_with_the_reason(cell, control_flow):
 
 
 @pytest.mark.requires_tf
+@pytest.mark.parametrize("kind", ["loop", "condition", "behind"])
+def test_loops_inside_of_others_are_left_alone(kind):
+    from tests.graphs.rnn import inside
+
+    found = recognise(GraphView.of(parse(GraphDef, inside(kind), what="a test")))
+    assert len(found.rnns) == (kind == "behind")
+    reasons = [str(refusal) for refusal in found.refused]
+    assert any("stands inside of another loop or of a condition" in reason for reason in reasons) == (kind != "behind")
+
+
+@pytest.mark.requires_tf
 @pytest.mark.parametrize("control_flow", ["v1", "v2"])
 def test_attention_decoders_are_left_alone_with_the_reason(control_flow):
     from tests.graphs.rnn import attention_decoder

@@ -65,6 +65,8 @@ class _Reader:
         self.stops: set[Tensor] = set()  # new values that only rows within their length get
 
     def rnn(self) -> Rnn:
+        if self.loop.inner:
+            raise self._refuse("it stands inside of another loop or of a condition")
         found = self._cells()
         x, chain = self._chain(found)
         written = {tensor: variable for variable in self.loop.variables if (tensor := self._written(variable))}

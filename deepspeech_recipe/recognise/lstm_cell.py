@@ -236,6 +236,9 @@ def _kernels(view: GraphView, matmuls: list[Node], is_state) -> tuple[Tensor, Te
 
 def _sizes(view: GraphView, kernels: tuple[Tensor, ...], bias: Tensor | None) -> tuple[int, int]:
     """(I, H)"""
+    kinds = {view.value(kernel).dtype.name for kernel in kernels}
+    if kinds != {"float32"}:
+        raise Refusal(f"The LSTM computes in {' and '.join(sorted(kinds))}", node=kernels[0].node, remedy=NOT_PLAIN)
     shapes = [view.value(kernel).shape for kernel in kernels]
     rows = sum(shape[0] for shape in shapes)
     hidden = shapes[0][-1] // 4

@@ -33,12 +33,13 @@ class Variable:
 @dataclass(frozen=True, eq=False)
 class Loop:
     """node: a name for messages and new nodes. view: the graph with the inside of the loop written out; sources of
-    what does not change lie outside of the loop."""
+    what does not change lie outside of the loop. inner: whether it stands inside of another loop, or of a condition."""
 
     node: str
     view: GraphView
     variables: tuple[Variable, ...]
     condition: Tensor
+    inner: bool = False
 
     def variable(self, tensor: Tensor) -> Variable | None:
         """The loop variable whose value within a step the tensor is."""
@@ -93,7 +94,30 @@ def _circle(view: GraphView, inside: GraphView, frame: str, enters: list[Node]) 
     condition = view.producer(conditions.pop())
     if condition is None or condition.op != "LoopCond":
         return None
-    return Loop(frame.removesuffix("/while_context"), inside, tuple(variables), condition.inputs[0])
+    name = frame.removesuffix("/while_context")
+    return Loop(name, inside, tuple(variables), condition.inputs[0], _is_inner(view, enters))
+
+
+def _is_inner(view: GraphView, enters: list[Node]) -> bool:
+    """Whether what enters comes out of another loop's or a condition's inside, without having left it."""
+    pending = [enter.inputs[0].node for enter in enters]
+    seen = set(pending)
+    for name in pending:
+        node = view.nodes.get(name)
+        if node is None or node.op == "Exit":
+            continue
+        if node.op in ("Enter", "Switch"):
+            return True
+        sources = [view.producer(tensor) for tensor in node.inputs]
+        if node.op == "Merge":
+            if any(source is not None and source.op == "NextIteration" for source in sources):
+                return True
+            continue  # a condition ends here
+        for tensor in node.inputs:
+            if tensor.node not in seen:
+                seen.add(tensor.node)
+                pending.append(tensor.node)
+    return False
 
 
 def _while(view: GraphView, node: Node) -> Loop | None:

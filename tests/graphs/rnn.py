@@ -149,6 +149,37 @@ def first_release(
 
 
 @functools.lru_cache(maxsize=2)
+def inside(kind: str) -> bytes:
+    """A dynamic_rnn inside of another 'loop', or of a 'condition'; 'behind' a condition."""
+    from tests.reference import tensorflow
+
+    tf = tensorflow()
+    tf1 = tf.compat.v1
+    with _control_flow("v1"), tf.Graph().as_default() as graph:
+        x = tf1.placeholder(tf.float32, [None, 2, INPUT], "x")
+        flag = tf1.placeholder(tf.bool, [], "flag")
+        with tf1.variable_scope("net", initializer=tf1.random_normal_initializer(stddev=0.5)):
+            cell = _cells().BasicLSTMCell(HIDDEN[0])
+
+            def run(x):
+                return tf1.nn.dynamic_rnn(cell, x, dtype=tf.float32, time_major=True)[0]
+
+            if kind == "loop":
+                first = tf.constant(0), tf.zeros([])
+
+                def step(time, total):
+                    return time + 1, total + tf.reduce_sum(run(x * total))
+
+                out = tf1.while_loop(lambda time, _: time < 3, step, first)[1]
+            elif kind == "condition":
+                out = tf1.cond(flag, lambda: run(x), lambda: tf.zeros([1, 2, HIDDEN[0]]))
+            else:
+                out = run(tf1.cond(flag, lambda: x * 2, lambda: x))
+        tf.identity(out, name="out")
+        return _frozen(tf1, graph, ["out"])
+
+
+@functools.lru_cache(maxsize=2)
 def attention_decoder(control_flow: str = "v1") -> bytes:
     """An LSTM that reads what it attends to, as the decoders of GNMT and Tacotron do: `memory` `[B, N, 6]` → `out`."""
     from tests.reference import tensorflow
