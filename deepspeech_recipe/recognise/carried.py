@@ -11,7 +11,7 @@ from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.proto import DATA_TYPES
 from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
 from deepspeech_recipe.recognise.cells import Link, origin, parts
-from deepspeech_recipe.recognise.state import VARIABLE_OPS, State, assignments
+from deepspeech_recipe.recognise.state import VARIABLE_OPS, State, assignments, is_constant
 
 _PLACEHOLDERS = ("Placeholder", "PlaceholderV2", "PlaceholderWithDefault")
 
@@ -84,6 +84,20 @@ def _variable(view: GraphView, node: Node, link: Link, new: dict[Tensor, None]) 
     what = f"state of the cell '{link.node}'"
     update, reset, value = assignments(view, node, lambda tensor: bool(parts(view, tensor) & set(new)), what)
     return State("variable", Tensor(node.name), node.attribute("shape"), (value,), update, reset)
+
+
+def lost_variable(view: GraphView, carried: Iterable[str]) -> tuple[str, str] | None:
+    """A variable that is read and then assigned something computed, and that is not among `carried`; and what it is
+    assigned."""
+    carried = set(carried)
+    for node in view.of_op(*VARIABLE_OPS):
+        readers = view.consumers(Tensor(node.name))
+        writers = [each for each in readers if each.op in ("Assign", "AssignVariableOp")]
+        values = [writer.inputs[1] for writer in writers if not is_constant(view, writer.inputs[1])]
+        is_read = any(reader.op in view.TRANSPARENT and view.is_read(reader) for reader in readers)
+        if values and is_read and node.name not in carried:
+            return node.name, str(values[0])
+    return None
 
 
 def _read_after_write(view: GraphView, variable: Node) -> str | None:

@@ -141,7 +141,7 @@ def _recurrent(view: GraphView, gate: Tensor) -> list[Tensor]:
         node = view.producer(tensor)
         if node is None:
             continue
-        if node.op in ("Split", "SplitV"):
+        if node.op in VIEWS:  # Keras squeezes a product of batch 1 to add it as if it were a bias
             pending.append(node.inputs[VIEWS[node.op]])
         elif node.op in _ADDITIONS:
             pending += node.inputs[::-1]  # the first term is looked at first

@@ -79,7 +79,7 @@ def assignments(view: GraphView, variable: Node, is_new: Callable[[Tensor], bool
         if is_new(writer.inputs[1]):
             update.append(writer.name)
             value = writer.inputs[1]
-        elif _is_constant(view, writer.inputs[1]):
+        elif is_constant(view, writer.inputs[1]):
             reset.append(writer.name)
         else:
             raise Refusal(
@@ -98,6 +98,7 @@ def assignments(view: GraphView, variable: Node, is_new: Callable[[Tensor], bool
     return tuple(update), tuple(reset), value
 
 
-def _is_constant(view: GraphView, tensor: Tensor) -> bool:
+def is_constant(view: GraphView, tensor: Tensor) -> bool:
+    """Whether the tensor is the same in every call, told by the operation that makes it."""
     node = view.source_node(tensor)
     return node is not None and node.op in ("Const", "Fill", "ZerosLike")

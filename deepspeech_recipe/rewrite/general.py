@@ -7,14 +7,15 @@ import numpy as np
 
 from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.view import GraphView
+from deepspeech_recipe.recognise.carried import lost_variable
 from deepspeech_recipe.recognise.graph import Recognition, StatefulLstm
 from deepspeech_recipe.recognise.state import State
 from deepspeech_recipe.rewrite.edits import Edits, follow_redirects
 from deepspeech_recipe.rewrite.lstm import free_variable, new_state_name, replace_lstm, states_of
 from deepspeech_recipe.rewrite.reach import remove_unused
 from deepspeech_recipe.rewrite.rnn import replace_rnn
-from deepspeech_recipe.rewrite.static_rnn import replace_static_rnn
 from deepspeech_recipe.rewrite.roles import Roles, apply_roles
+from deepspeech_recipe.rewrite.static_rnn import replace_static_rnn
 
 
 @dataclass
@@ -78,6 +79,14 @@ def rewrite_general(view: GraphView, recognition: Recognition, frozen: Mapping, 
     remove_unused(view, general.edits, general.roles.ends)
     general.lines += [f"left as it is: {refusal}" for refusal in recognition.refused]
     freed = general.roles.claimed | general.states
+    lost = lost_variable(view, freed) if freed or recognition.lstms else None
+    if lost is not None:
+        raise Refusal(
+            f"The variable '{lost[0]}' is assigned '{lost[1]}', but is no recurrent cell's state as far as can be "
+            "told: what it keeps from call to call would be lost",
+            node=lost[0],
+            remedy="Name it in a recipe of your own (--recipe)",
+        )
     if freed:
         general.lines.append(
             f"state variables become inputs ({', '.join(freed)}) and outputs ({', '.join(freed.values())})"

@@ -8,7 +8,7 @@ import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
-from deepspeech_recipe.ir_file import last_line, read_ir
+from deepspeech_recipe.ir_file import read_ir
 from deepspeech_recipe.ov_api import ov
 from deepspeech_recipe.passes.metadata import PATH, read_metadata
 from deepspeech_recipe.recognise.state import VARIABLE_OPS
@@ -92,6 +92,11 @@ class Pair:
         self._ports = ports
         self.states = {each.name: each for each in self._carried()}
 
+    @property
+    def _rows(self) -> int:
+        shapes = [self._view.producer(state.source).attribute("shape") for state in self.states.values()]
+        return next((shape[0] for shape in shapes if shape and shape[0] > 0), 2)
+
     def _carried(self) -> Iterator[Carried]:
         for before, after in self._metadata.get("states", {}).items():
             names = self._metadata.get("graph", {})
@@ -117,12 +122,14 @@ class Pair:
         return found[0]
 
     def random_feeds(self, seed: int) -> dict[str, np.ndarray]:
-        """Normal numbers, small integers; 2 where a size is open."""
+        """Normal numbers, small integers. An open batch is the states', or 2; other open sizes are 3."""
         rng = np.random.default_rng(seed)
         feeds = {}
         for name in self.inputs:
             port = self._ports[name]
-            shape = [size.get_length() if size.is_static else 2 for size in port.get_partial_shape()]
+            shape = [size.get_length() if size.is_static else 3 for size in port.get_partial_shape()]
+            if shape and port.get_partial_shape()[0].is_dynamic:
+                shape[0] = self._rows
             kind = port.get_element_type().to_dtype()
             whole = not np.issubdtype(kind, np.floating)
             feeds[name] = (rng.integers(0, 2, shape) if whole else rng.standard_normal(shape)).astype(kind)
@@ -165,7 +172,7 @@ class Pair:
                 try:
                     found = session.run([fetches, updates], given)[0]
                 except (tf1.errors.OpError, ValueError, TypeError) as error:
-                    raise RecipeError(f"{self._source.path}: TensorFlow cannot run it ({last_line(error)}).") from None
+                    raise RecipeError(f"{self._source.path}: TensorFlow cannot run it ({_first(error)}).") from None
                 fed.update({name: found[name] for name in outside})
                 return found
 
@@ -178,3 +185,10 @@ class Pair:
             for node in writers
             if node.op.startswith("Assign") and self._view.source(node.inputs[1]) == self._view.source(state.new)
         ]
+
+
+def _first(error: Exception) -> str:
+    """TensorFlow says the reason first."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    told = [line for line in lines if not line.startswith(("Graph execution", "Detected at", "Node:", "Traceback"))]
+    return (told or lines or [type(error).__name__])[0].rstrip(".")
