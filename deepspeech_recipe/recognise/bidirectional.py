@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
-from deepspeech_recipe.recognise.dynamic_rnn import Rnn, is_zero
 from deepspeech_recipe.recognise.last_state import root
+from deepspeech_recipe.recognise.rnn import Rnn, is_zero
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
 from deepspeech_recipe.recognise.audio import AudioPart, recognise_audio
-from deepspeech_recipe.recognise.dynamic_rnn import Rnn
 from deepspeech_recipe.recognise.lstm import HIDDEN_STATES, FusedLstm, X, recognise_lstm
 from deepspeech_recipe.recognise.metadata import Metadata, read_metadata
+from deepspeech_recipe.recognise.rnn import Rnn
 from deepspeech_recipe.recognise.state import State, recognise_state
 
 LSTM_OPS = ("BlockLSTM", "BlockLSTMV2")

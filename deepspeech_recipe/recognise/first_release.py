@@ -10,9 +10,9 @@ from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
 from deepspeech_recipe.recognise.bidirectional import permutation, recognise_reversal
 from deepspeech_recipe.recognise.deepspeech import DeepSpeech, head_behind, matmuls, width
-from deepspeech_recipe.recognise.dynamic_rnn import Rnn
 from deepspeech_recipe.recognise.lstm import FusedLstm
 from deepspeech_recipe.recognise.metadata import read_metadata
+from deepspeech_recipe.recognise.rnn import Rnn
 from deepspeech_recipe.recognise.state import State
 
 GENERATION = "v0.1"

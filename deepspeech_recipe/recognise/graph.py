@@ -10,9 +10,10 @@ from deepspeech_recipe.recipes.registry import Recipe
 from deepspeech_recipe.recognise.carried import carried_states
 from deepspeech_recipe.recognise.cells import links_of
 from deepspeech_recipe.recognise.deepspeech import LSTM_OPS, DeepSpeech
-from deepspeech_recipe.recognise.dynamic_rnn import Rnn, recognise_dynamic_rnn
+from deepspeech_recipe.recognise.dynamic_rnn import recognise_dynamic_rnn
 from deepspeech_recipe.recognise.first_release import recognise_first_release
 from deepspeech_recipe.recognise.lstm import CS_PREV, H_PREV, FusedLstm, recognise_lstm
+from deepspeech_recipe.recognise.rnn import Rnn
 from deepspeech_recipe.recognise.state import VARIABLE_OPS, State, recognise_state
 from deepspeech_recipe.recognise.static_rnn import StaticRnn, find_static_rnns
 from deepspeech_recipe.recognise.while_loop import find_loops

@@ -2,8 +2,8 @@
 
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
 from deepspeech_recipe.recognise.bidirectional import recognise_reversal
-from deepspeech_recipe.recognise.dynamic_rnn import Rnn
 from deepspeech_recipe.recognise.lstm_cell import cell_weights
+from deepspeech_recipe.recognise.rnn import Rnn
 from deepspeech_recipe.rewrite.edits import LAST_CELL, LAST_HIDDEN, RECIPE_LSTM, SEQUENCE, Edits, NewNode
 
 
