@@ -104,11 +104,13 @@ def dynamic(
 
 @functools.lru_cache(maxsize=4)
 def first_release(
-    *, prefix: str = "", decoder: bool = True, context: int = 9, n_input: int = 3, relu_clip=20.0
-) -> bytes:
+    *, prefix: str = "", decoder: bool = True, context: int = 9, n_input: int = 3, relu_clip=20.0,
+    widths: tuple[int, ...] = (14, 13, 12, 8, 11), deviation: float = 0.5,
+) -> bytes:  # fmt: skip
     """DeepSpeech v0.1's inference graph: `input_node` `[B, T, (2·context+1)·n_input]`, `input_lengths` → `logits`.
 
-    Node for node what `BiRNN` and the export of mozilla/DeepSpeech v0.1 make, with narrow layers.
+    Node for node what `BiRNN` and the export of mozilla/DeepSpeech v0.1 make. widths: of dense 1, 2, 3, the cells and
+    dense 5, narrow ones by default; deviation: of the cells' random weights.
     """
     from tests.reference import tensorflow
 
@@ -116,6 +118,7 @@ def first_release(
     tf1 = tf.compat.v1
     rng = np.random.default_rng(11)
     size = (2 * context + 1) * n_input
+    one, two, three, units, five = widths
     with _control_flow("v1"), tf.Graph().as_default() as graph:
         tf1.set_random_seed(5)
         scope = tf1.name_scope(prefix) if prefix else contextlib.nullcontext()
@@ -131,15 +134,15 @@ def first_release(
                 x = tf.add(tf.matmul(x, weights), bias)
                 return tf.minimum(tf.nn.relu(x), relu_clip) if clipped else x
 
-            x = dense(dense(dense(x, size, 14), 14, 13), 13, 12)
-            x = tf.reshape(x, [-1, batch[0], 12])
-            with tf1.variable_scope("net", initializer=tf1.random_normal_initializer(stddev=0.5)):
-                cells = [_cells().BasicLSTMCell(8, forget_bias=1.0, state_is_tuple=True) for _ in range(2)]
+            x = dense(dense(dense(x, size, one), one, two), two, three)
+            x = tf.reshape(x, [-1, batch[0], three])
+            with tf1.variable_scope("net", initializer=tf1.random_normal_initializer(stddev=deviation)):
+                cells = [_cells().BasicLSTMCell(units, forget_bias=1.0, state_is_tuple=True) for _ in range(2)]
                 out, _ = tf1.nn.bidirectional_dynamic_rnn(
                     *cells, inputs=x, dtype=tf.float32, time_major=True, sequence_length=tf.cast(lengths, tf.int64)
                 )
-            x = tf.reshape(tf.concat(out, 2), [-1, 16])
-            x = dense(dense(x, 16, 11), 11, 10, clipped=False)
+            x = tf.reshape(tf.concat(out, 2), [-1, 2 * units])
+            x = dense(dense(x, 2 * units, five), five, 10, clipped=False)
             logits = tf.reshape(x, [-1, batch[0], 10], name="logits")
             if decoder:
                 decoded, _ = tf1.nn.ctc_beam_search_decoder(logits, lengths, merge_repeated=False)
