@@ -44,8 +44,8 @@ def stages_of_ir(model, logits) -> dict:
     recurrent = [node for node in model.get_ops() if node.get_type_name() in _RECURRENT]
     if len(recurrent) != 1:
         raise RecipeError(
-            f"The IR has {len(recurrent)} recurrent operations where one was looked for. A bidirectional network (v0.1) "
-            "is compared by verify alone."
+            f"The IR has {len(recurrent)} recurrent operations where one was looked for. A bidirectional network "
+            "(v0.1) is compared by verify alone."
         )
     behind = _ancestors(recurrent[0])
     everything = _ancestors(logits.get_node())
