@@ -64,7 +64,7 @@ def test_missing_packages(monkeypatch):
     monkeypatch.setattr(module, "_version", lambda package: None)
     found = {finding.name: finding for finding in module._versions()}
     assert found["numpy"].line() == "✗ numpy: not installed. pip install numpy"
-    assert found["matplotlib"].line() == "– matplotlib: not installed; verify --plot needs it"
+    assert found["matplotlib"].line() == "– matplotlib: not installed; verify --plot and benchmark -o need it"
 
 
 def _mo_findings(directory="."):
