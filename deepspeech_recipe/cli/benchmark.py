@@ -17,7 +17,7 @@ def add_arguments(parser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--scenario", dest="scenarios", action="append", metavar="NAME",
-        help="chunk, utterance, streams, live, length, start, or all (default: chunk, utterance, start); may be repeated",
+        help="chunk, utterance, streams, live, length, start, or all (default: chunk, utterance, start); repeatable",
     )  # fmt: skip
     parser.add_argument("--rounds", type=int, metavar="N", **quiet, help="turns of each contender (default: 5)")
     parser.add_argument("--seconds", type=float, metavar="N", **quiet, help="of an utterance (default: 20)")
