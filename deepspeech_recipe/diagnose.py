@@ -7,6 +7,8 @@ import numpy as np
 
 from deepspeech_recipe.sources import Source, open_model
 from deepspeech_recipe.verify import hearing
+from deepspeech_recipe.verify.carried import other_recipe
+from deepspeech_recipe.verify.carried_trace import compare_tensors, weights_of
 from deepspeech_recipe.verify.converted import Converted, chunk_plan
 from deepspeech_recipe.verify.original import Original, find_original, probabilities
 from deepspeech_recipe.verify.recordings import flushed, random_features, windows_of
@@ -80,10 +82,13 @@ class Diagnosis:
 def diagnose(model: str | os.PathLike | Source, ir, *, audio=(), device: str = "CPU") -> Diagnosis:
     """Finds where an IR parts from the model it was made of. Arguments as in `verify`.
 
-    The original runs in numpy (float64). Raises RecipeError as `verify` does, or where the IR's stages cannot be
-    told apart.
+    The original runs in numpy (float64); that of another recipe than DeepSpeech's in TensorFlow, with random inputs.
+    Raises RecipeError as `verify` does, or where the IR's stages cannot be told apart.
     """
-    original = find_original(model if isinstance(model, Source) else open_model(model))
+    source = model if isinstance(model, Source) else open_model(model)
+    if other_recipe(ir):
+        return _by_tensors(source, ir, device)
+    original = find_original(source)
     converted = Converted(ir, device)
     converted.check_against(original)
     recordings = hearing.recordings_for(original, converted, audio)
@@ -108,6 +113,32 @@ def diagnose(model: str | os.PathLike | Source, ir, *, audio=(), device: str = "
             worst |= {each.name: each for each in stages if each.error >= worst.get(each.name, each).error}
     place = f"{', '.join(name for name, *_ in cases)}: the largest differences"
     return Diagnosis(*_labels(original, converted), place, tuple(worst.values()), None)
+
+
+def _by_tensors(source: Source, ir, device: str) -> Diagnosis:
+    """Any other model: tensor by tensor, by name."""
+    weights = weights_of(ir)
+    labels = str(source.path), str(ir), device, weights
+    worst: dict[str, Stage] = {}
+    for call, tensors in compare_tensors(source, ir, device):
+        stages = [_flat_stage(name, *values, LIMITS[weights]) for name, values in tensors.items()]
+        failed = [stage.name for stage in stages if not stage.passed]
+        if failed:
+            advice = "The first call agrees: is the state lost, or exchanged with another?" if call > 1 else ""
+            return Diagnosis(*labels, f"random inputs, call {call}", tuple(stages), failed[0], advice)
+        worst |= {each.name: each for each in stages if each.error >= worst.get(each.name, each).error}
+    return Diagnosis(*labels, "random inputs: the largest differences", tuple(worst.values()), None)
+
+
+def _flat_stage(name: str, expected: np.ndarray, found: np.ndarray, limit: float) -> Stage:
+    scale = max(1.0, float(np.abs(expected).max(initial=0)))
+    if found.size != expected.size or not found.size:
+        return Stage(name, found.size == expected.size, 0.0, limit, scale, {"values": found.size}, 0.0, 0.0)
+    difference = np.nan_to_num(np.abs(found.reshape(-1) - expected.reshape(-1)), nan=np.inf)
+    place = int(difference.argmax())
+    error = float(difference[place]) / scale
+    values = float(expected.reshape(-1)[place]), float(found.reshape(-1)[place])
+    return Stage(name, error <= limit, error, limit, scale, {"index": place}, *values)
 
 
 def _labels(original: Original, converted: Converted) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from deepspeech_recipe.convert import convert
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.build import FLOAT, DType, GraphBuilder
 from deepspeech_recipe.graphdef.nodes import F32
+from deepspeech_recipe.graphdef.proto import GraphDef, parse
 from deepspeech_recipe.graphdef.view import GraphView
 from deepspeech_recipe.inspect import inspect
 from deepspeech_recipe.ov_api import ov
@@ -214,6 +215,27 @@ def test_verify_finds_the_right_and_the_wrong(tmp_path, capsys):
     (values * np.float32(1.01)).tofile(ir.with_suffix(".bin"))
     assert main(["verify", str(path), str(ir)]) == 1
     assert "✗" in capsys.readouterr().out
+
+
+@pytest.mark.requires_tf
+def test_diagnose_finds_the_first_tensor_that_differs(tmp_path, capsys):
+    from tests.graphs import stateful
+
+    graph = stateful.keyword_spotter()
+    path = graph.save(tmp_path / "model.pb")
+    ir = convert(path, tmp_path, name="ir", recipe=RECIPE, converter="openvino", verify=False).files[0]
+    assert main(["diagnose", str(path), str(ir)]) == 0
+    assert "✓ state_c" in capsys.readouterr().out
+    view = GraphView(parse(GraphDef, graph.graph_def, what="the graph").node)
+    (add,) = (node for node in view.of_op("AddV2") if getattr(view.value(node.inputs[1]), "shape", None) == (3,))
+    bias = view.value(add.inputs[1])
+    weights = ir.with_suffix(".bin").read_bytes()
+    assert weights.count(bias.tobytes()) == 1
+    ir.with_suffix(".bin").write_bytes(weights.replace(bias.tobytes(), (bias + np.float32([0, 0.1, 0])).tobytes()))
+    assert main(["diagnose", str(path), str(ir)]) == 1
+    printed = capsys.readouterr().out
+    assert f"first difference: {add.name}" in printed
+    assert "✓ state_c" in printed
 
 
 @pytest.mark.requires_tf
