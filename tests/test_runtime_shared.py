@@ -373,6 +373,7 @@ def _threads() -> int:
 
 
 def test_the_thread_ends_with_the_last_stream():
+    gc.collect()
     before = _threads()
     one = Recognizer(runtime_models.model("windows, open"), config=ONE_THREAD, max_batch=2)
     stream = one.stream()
