@@ -210,6 +210,8 @@ def _converted(job: _Job, converter: str, *, keep: bool) -> Iterator[tuple[Any, 
     request = job.options.request
     if job.options.audio == "attached":
         request = replace(request, time_steps=DYNAMIC, state="external")  # the passes make states internal
+    if job.model is None:
+        request = replace(request, state="external")  # the batch goes before the state, see `_passes`
     if converter == "openvino":
         from deepspeech_recipe.converters import openvino
 
@@ -242,7 +244,9 @@ def _converted(job: _Job, converter: str, *, keep: bool) -> Iterator[tuple[Any, 
 def _passes(job: _Job, ov_model, name: str) -> dict:
     """IR name → ov.Model, after all passes and with all metadata."""
     if job.model is None:
-        return {name: ov_model}
+        from deepspeech_recipe.passes.carry import with_options
+
+        return {name: with_options(ov_model, batch=job.options.request.batch, state=job.options.request.state)}
     from deepspeech_recipe.model_settings import complete_metadata
     from deepspeech_recipe.passes.attach_audio import attach_audio, feature_model
     from deepspeech_recipe.passes.lengths import lengths_input

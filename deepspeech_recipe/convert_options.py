@@ -93,7 +93,7 @@ class Options:
             "--state internal": request.state != "external" and not recognition.has_state,
             "--head": request.head is not None,
             "--time-steps": request.time_steps is not None,
-            "--batch": request.batch is not None,
+            "--batch dynamic": request.batch == DYNAMIC,
             "--lengths input": self.lengths != "enforce",
             "--audio": self.audio != "none",
         }

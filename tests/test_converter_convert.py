@@ -189,8 +189,8 @@ def test_a_general_graph_takes_no_option_of_deepspeech(tmp_path):
     path = tmp_path / "tagger.pb"
     path.write_bytes(_lstm_graph(5, 5).SerializeToString())
     options = {"converter": "openvino"}
-    with pytest.raises(RecipeError, match="--state internal and --batch: only a DeepSpeech model"):
-        deepspeech_recipe.convert(path, tmp_path / "out", state="internal", batch=3, **options)
+    with pytest.raises(RecipeError, match="--state internal and --batch dynamic: only a DeepSpeech model"):
+        deepspeech_recipe.convert(path, tmp_path / "out", state="internal", batch="dynamic", **options)
     result = deepspeech_recipe.convert(path, tmp_path / "out", **options)
     assert result.metadata == {}
     assert "BlockLSTM 'lstm' becomes an LSTMSequence" in " ".join(result.notes)

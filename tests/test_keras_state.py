@@ -111,6 +111,31 @@ def test_verify_runs_the_variables_themselves(tf, tmp_path):
     assert len([check for check in result.verification.checks if check.name.startswith("state")]) == 4
 
 
+@pytest.mark.parametrize("unroll", [True, False])
+def test_states_stacked_in_one_input_of_a_keras_model(tf, tmp_path, unroll):
+    """As DTLN has them, `[1, layers, units, 2]`; Keras exports leave the batch open."""
+    import keras
+
+    x = frames = keras.Input(batch_shape=(1, 1, 5), name="frames")
+    states = keras.Input(batch_shape=(1, 2, 7, 2), name="in_states")
+    new = []
+    for number in range(2):
+        before = [states[:, number, :, 0], states[:, number, :, 1]]
+        layer = keras.layers.LSTM(7, return_sequences=True, return_state=True, unroll=unroll)
+        x, *after = layer(x, initial_state=before)
+        new.append(keras.ops.stack(after, -1))
+    outputs = {"mask": keras.layers.Dense(4)(x), "out_states": keras.ops.stack(new, 1)}
+    keras.Model([frames, states], outputs).export(str(tmp_path / "saved"), verbose=False)
+    options = {"converter": "openvino", "state": "internal"}
+    with pytest.raises(RecipeError, match="internal state needs a fixed one"):
+        convert(tmp_path / "saved", tmp_path / "out", **options)
+    result = convert(tmp_path / "saved", tmp_path / "out", batch=1, verify=True, **options)
+    assert result.metadata["states"] == {"in_states": "out_states"}
+    assert [each["name"] for each in (*result.inputs, *result.outputs)] == ["frames", "mask"]
+    assert len(result.verification.checks) == 2
+    assert result.verification.passed
+
+
 def test_other_values_of_the_state_are_told(tf, tmp_path):
     """What the variables held when the model was saved does not reach the IR."""
     import keras

@@ -8,13 +8,18 @@ from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.ov_api import rebuild
 from deepspeech_recipe.passes.contract import Conversion
 from deepspeech_recipe.passes.internal_state import internal_state
-from deepspeech_recipe.passes.metadata import write_metadata
+from deepspeech_recipe.passes.metadata import PATH, read_metadata, write_metadata
 from deepspeech_recipe.passes.names import both_forms, find, name_tensors
 from deepspeech_recipe.version import __version__
 
 if TYPE_CHECKING:
     from deepspeech_recipe.recognise.graph import Recognition
     from deepspeech_recipe.rewrite.general import General
+
+_NO_STATE = (
+    "Internal state was asked for, but no input of the IR is a state whose new value is an output. "
+    "Convert it with external state"
+)
 
 
 def carry_states(
@@ -43,10 +48,7 @@ def carry_states(
         if output is not None:
             pairs[name] = output.removesuffix(":0")
     if not pairs and conversion.state == "internal":
-        raise RecipeError(
-            "Internal state was asked for, but no input of the IR is a state whose new value is an output. "
-            "Convert it with external state"
-        )
+        raise RecipeError(_NO_STATE)
     if not pairs and known is None:
         return ov_model
     named = _names(ov_model.inputs, {*inputs, *pairs}), _names(ov_model.outputs, {*outputs, *pairs.values(), *ends})
@@ -107,6 +109,26 @@ def _output(ov_model, name: str, candidates) -> str | None:
         if output is not None and output.get_partial_shape().compatible(state.get_partial_shape()):
             return candidate
     return None
+
+
+def with_options(ov_model, *, batch: int | None, state: str):
+    """A converted model, its state still outside, with the batch (of inputs that leave it open) and the state asked
+    for. Raises RecipeError where there is no state to keep inside, or its batch is open."""
+    if batch is not None:
+        shapes = {}
+        for port in ov_model.inputs:
+            shape = port.get_partial_shape()
+            if shape.rank.is_static and len(shape) and shape[0].is_dynamic:
+                shape[0] = batch
+                shapes[port] = shape
+        ov_model.reshape(shapes)
+    if state == "internal":
+        metadata = read_metadata(ov_model) if ov_model.has_rt_info(PATH) else {}
+        if not metadata.get("states"):
+            raise RecipeError(_NO_STATE)
+        ov_model = internal_state(ov_model, metadata["states"])
+        write_metadata(ov_model, metadata | {"state": "internal"})
+    return ov_model
 
 
 def finish_general(ov_model, recognition: "Recognition", general: "General", conversion: Conversion, ends=()):

@@ -25,7 +25,7 @@ def internal_state(model, pairs: dict[str, str]):
         if port.get_partial_shape().is_dynamic:
             raise RecipeError(
                 f"The state '{input_name}' has the shape {port.get_partial_shape()}, internal state needs a fixed one. "
-                "Set the batch, or keep the state external."
+                "Set the batch (--batch 1), or keep the state external."
             )
         parameter, result = port.get_node(), output.get_node()
         zeros = opset.constant(np.zeros(list(port.get_shape()), np.float32))
