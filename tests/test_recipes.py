@@ -100,6 +100,19 @@ def test_without_the_recipe_the_same_graph_is_refused(filter_pb, tmp_path):
         convert(filter_pb, tmp_path, converter="openvino")
 
 
+def test_a_variable_that_would_be_lost_is_named(write, tmp_path):
+    """Beside a state that is carried, another variable that the graph assigns."""
+    graph = filter_graph()
+    graph.node("other", "VariableV2", shape=(2, 3), dtype=DType(FLOAT))
+    graph.node("other/read", "Identity", ["other"], **F32)
+    graph.node("sum", "AddV2", ["other/read", "signal"], **F32)
+    graph.node("keep", "Assign", ["other", "sum"], **F32)
+    path = tmp_path / "two.pb"
+    path.write_bytes(graph.graph.SerializeToString())
+    with pytest.raises(RecipeError, match=r"variable 'other' is assigned 'sum:0'.*would be lost.*--recipe"):
+        convert(path, tmp_path / "out", recipe=write(FILTER), converter="openvino")
+
+
 def test_inspect_shows_roles_and_the_nearest_miss(write, filter_pb, capsys):
     assert main(["inspect", str(filter_pb), "--recipe", str(write(FILTER))]) == 0
     printed = capsys.readouterr().out
