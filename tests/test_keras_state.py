@@ -94,7 +94,8 @@ def test_a_loop_that_stays_one_keeps_its_state(tf, tmp_path):
     import keras
 
     start = keras.Input(batch_shape=(2, 3, 5))
-    model = keras.Model(start, keras.layers.Dense(4)(keras.layers.LSTM(7, stateful=True, activation="relu")(start)))
+    states = keras.layers.LSTM(7, stateful=True, activation="relu", name="lstm")(start)
+    model = keras.Model(start, keras.layers.Dense(4)(states))
     model.export(str(tmp_path / "saved"), verbose=False)
     result = convert(tmp_path / "saved", tmp_path / "out", state="internal", verify=True)
     assert any("converted without mo" in note for note in result.notes)

@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from deepspeech_recipe.alphabet import serialize_alphabet
@@ -188,6 +188,8 @@ def test_damaged_graphs_open_or_are_refused(tmp_path_factory, data):
 
 
 @given(st.binary(max_size=400))
+@example(b"\x08")
+@example(b"\x08\x03\x12")
 @settings(max_examples=150, deadline=None)
 def test_random_bytes_are_refused(tmp_path_factory, content):
     opens_or_is_refused(tmp_path_factory, content)

@@ -131,7 +131,7 @@ def _detect_text(path: Path, start: bytes) -> Kind:
 
 def _refuse_onnx(path: Path, start: bytes) -> None:
     """An ONNX model begins with its small version number and then, mostly, its producer's name."""
-    if start[0] == 0x08 and 0 < start[1] < 32 and start[2:3] == b"\x12":
+    if len(start) > 3 and start[0] == 0x08 and 0 < start[1] < 32 and start[2:3] == b"\x12":
         name = start[4 : 4 + start[3]]
         if name and all(byte in _TEXT for byte in name) and len(name) == start[3]:
             raise RecipeError(
