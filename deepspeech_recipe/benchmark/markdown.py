@@ -188,7 +188,7 @@ def _start(report: Report) -> list[str]:
         cells = [cell(scenario, each["name"], scale) for scenario, scale in columns.items()]
         if any(cells):
             rows.append((each["name"], *cells, number(each["disk_bytes"] / _MEGABYTE)))
-    header = ("contender", "file to ready, s", "with a model cache, s", "peak memory, MB", "on disk, MB")
+    header = ("contender", "file to compiled, s", "with a model cache, s", "peak memory, MB", "on disk, MB")
     return rows and table(header, rows)
 
 

@@ -111,11 +111,17 @@ def lstm_weights(view: GraphView, lstm: FusedLstm) -> tuple[np.ndarray, np.ndarr
 
     Returns W `[1, 4H, I]`, R `[1, 4H, H]` and B `[1, 4H]`, float32, the forget bias added.
     """
-    size = lstm.hidden_size
-    order = [lstm.gates.index(gate) for gate in "fico"]
     kernel = view.value(lstm.kernel).astype(np.float32, copy=False)
-    bias = view.value(lstm.bias).astype(np.float32, copy=False).reshape(4, size)[order]
-    bias[0] += np.float32(lstm.forget_bias)
+    kernels = kernel[: lstm.input_size], kernel[lstm.input_size :]
+    return sequence_weights(kernels, view.value(lstm.bias), lstm.gates, lstm.forget_bias)
+
+
+def sequence_weights(kernels, bias, gates: str, forget_bias: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The weights as `lstm_weights` returns them. kernels: float32 `[I, 4H]` and `[H, 4H]`; bias: `[4H]`; both with
+    their gates in the given order."""
+    size, order = len(bias) // 4, [gates.index(gate) for gate in "fico"]
+    bias = bias.astype(np.float32, copy=False).reshape(4, size)[order]
+    bias[0] += np.float32(forget_bias)
 
     def by_gate(rows: np.ndarray) -> np.ndarray:
         # Gate by gate, as the kernel of a real model is too large to be turned over in several steps.
@@ -124,7 +130,7 @@ def lstm_weights(view: GraphView, lstm: FusedLstm) -> tuple[np.ndarray, np.ndarr
             turned[0, place * size : (place + 1) * size] = rows[:, gate * size : (gate + 1) * size].T
         return turned
 
-    return by_gate(kernel[: lstm.input_size]), by_gate(kernel[lstm.input_size :]), bias.reshape(1, -1)
+    return by_gate(kernels[0]), by_gate(kernels[1]), bias.reshape(1, -1)
 
 
 def _peepholes(view: GraphView, node: Node) -> tuple[Tensor, Tensor, Tensor]:

@@ -16,6 +16,7 @@ import numpy as np
 
 from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
+from deepspeech_recipe.recognise.lstm import sequence_weights
 
 ADDITIONS = ("Add", "AddV2", "BiasAdd")
 NOT_PLAIN = "Only plain LSTM cells (sigmoid gates, tanh, no peephole, projection or clipping) become an LSTMSequence"
@@ -91,19 +92,8 @@ def cell_weights(view: GraphView, cell: Cell) -> tuple[np.ndarray, np.ndarray, n
     kernels = [view.value(kernel).astype(np.float32, copy=False) for kernel in cell.kernels]
     if len(kernels) == 1:
         kernels = [kernels[0][: cell.input_size], kernels[0][cell.input_size :]]
-    size, order = cell.hidden_size, [cell.gates.index(gate) for gate in "fico"]
-    bias = np.zeros((4, size), np.float32)
-    if cell.bias is not None:
-        bias = view.value(cell.bias).astype(np.float32).reshape(4, size)[order]
-    bias[0] += np.float32(cell.forget_bias)
-
-    def by_gate(rows: np.ndarray) -> np.ndarray:
-        turned = np.empty((1, 4 * size, len(rows)), np.float32)
-        for place, gate in enumerate(order):
-            turned[0, place * size : (place + 1) * size] = rows[:, gate * size : (gate + 1) * size].T
-        return turned
-
-    return by_gate(kernels[0]), by_gate(kernels[1]), bias.reshape(1, -1)
+    bias = np.zeros(4 * cell.hidden_size, np.float32) if cell.bias is None else view.value(cell.bias)
+    return sequence_weights(kernels, bias, cell.gates, cell.forget_bias)
 
 
 def _refuse(looked_for: str, node: Node | None, where: Tensor) -> Refusal:
