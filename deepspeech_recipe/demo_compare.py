@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from deepspeech_recipe.demo_run import Model, chunks, flushed, tick, windows
+from deepspeech_recipe.verify.tensorflow_session import plain_session
 
 
 def compare(model: Model, graph: Path, samples: np.ndarray, limits: dict[str, float], say) -> list[bool]:
@@ -54,7 +55,7 @@ def _session(graph: Path):
     definition = tf.compat.v1.GraphDef.FromString(graph.read_bytes())
     with tf.Graph().as_default() as loaded:
         tf.import_graph_def(definition, name="")
-    return tf.compat.v1.Session(graph=loaded)
+    return plain_session(loaded)
 
 
 def _mfccs(session, samples: np.ndarray, model: Model) -> np.ndarray:

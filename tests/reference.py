@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from deepspeech_recipe.verify.tensorflow_session import plain_session
+
 
 @functools.lru_cache(maxsize=1)
 def tensorflow():
@@ -105,8 +107,7 @@ class session:
         graph = tf1.Graph()
         with graph.as_default():
             tf1.import_graph_def(tf1.GraphDef.FromString(graph_def), name="")
-        config = tf1.ConfigProto(intra_op_parallelism_threads=1, inter_op_parallelism_threads=1)
-        self._session = tf1.Session(graph=graph, config=config)
+        self._session = plain_session(graph)
 
     def __enter__(self):
         return self._session.run

@@ -11,6 +11,7 @@ from deepspeech_recipe.audio.settings import AudioSettings
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.canonical import Dense, Weights, canonical_graph
 from deepspeech_recipe.graphdef.proto import GraphDef
+from deepspeech_recipe.verify.tensorflow_session import plain_session
 
 CONTEXT, N_INPUT, H, CLASSES = 2, 4, 7, 6
 ROUNDING = 5e-6  # measured: 2e-7, with layer normalisation 2.6e-6
@@ -87,7 +88,7 @@ def run(tf):
         graph = tf.Graph()
         with graph.as_default():
             tf.import_graph_def(theirs, name="")
-        with tf.compat.v1.Session(graph=graph) as session:
+        with plain_session(graph) as session:
             return session.run(outputs, feeds)
 
     return call

@@ -16,6 +16,7 @@ from deepspeech_recipe.runtime.stateful import StatefulModel
 from deepspeech_recipe.sources import Source
 from deepspeech_recipe.sources.checkpoint import import_tensorflow
 from deepspeech_recipe.verify.report import Check, Report
+from deepspeech_recipe.verify.tensorflow_session import plain_session
 from deepspeech_recipe.verify.weights import weights_format
 
 CALLS = 4
@@ -160,7 +161,7 @@ class Pair:
         fetches = {name: str(tensor) for name, tensor in (*self.outputs.items(), *(extra or {}).items())}
         fetches |= {state.name: str(state.new) for state in self.states.values()}
         outside = {state.name: state for state in self.states.values() if not state.in_variable}
-        with tf1.Session(graph=graph) as session:
+        with plain_session(graph) as session:
             session.run(starts)
             fed: dict[str, np.ndarray] = {}
 

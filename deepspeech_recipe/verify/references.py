@@ -21,6 +21,7 @@ from deepspeech_recipe.graphdef.view import Tensor
 from deepspeech_recipe.ov_api import ov
 from deepspeech_recipe.verify.numpy_graph import NumpyGraph
 from deepspeech_recipe.verify.original import Original
+from deepspeech_recipe.verify.tensorflow_session import plain_session
 
 REFERENCES = ("auto", "tensorflow", "openvino", "numpy")
 
@@ -117,8 +118,7 @@ class TensorFlow:
         self._original = original
         with tf.Graph().as_default() as graph:
             tf1.import_graph_def(tf1.GraphDef.FromString(original.source.graph.SerializeToString()), name="")
-        # A GPU's TF32 products would be off by 1e-3.
-        self._session = tf1.Session(graph=graph, config=tf1.ConfigProto(device_count={"GPU": 0}))
+        self._session = plain_session(graph)
         self._state = None, None
 
     def start(self):
