@@ -11,6 +11,7 @@ from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.canonical import canonical_graph
 from deepspeech_recipe.ov_api import Parameter, opset, ov
 from deepspeech_recipe.passes.compress import LAYERS, compress_weights, dense_layers
+from deepspeech_recipe.passes.fast_recurrence import fast_recurrence
 from deepspeech_recipe.passes.weight_matrix import quantize_rows
 from tests.ir import compiled, op_counts
 from tests.source_models import AUDIO, HIDDEN, N_CONTEXT, N_INPUT, SIZES, make_weights
@@ -125,6 +126,15 @@ def test_every_matrix_has_8_bits_in_the_file_and_when_it_runs(tmp_path, form):
             if runtime_info(node, "layerType") == "FullyConnected":
                 products.append(node.input_value(1).get_element_type())
     assert [kind for kind in products if kind == ov.Type.i8] == [ov.Type.i8] * 7
+
+
+@pytest.mark.parametrize("make", [compress_weights, fast_recurrence])
+def test_activations_stay_as_they_are(tmp_path, make):
+    """Only processors with VNNI would round them; the option is there on all."""
+    model = make(converted(tmp_path, make_weights(), time_steps="dynamic"))
+    option = "DYNAMIC_QUANTIZATION_GROUP_SIZE"
+    assert int(ov.Core().compile_model(model, "CPU").get_property(option)) == 0
+    assert int(ov.Core().compile_model(model, "CPU", {option: "32"}).get_property(option)) == 32
 
 
 def runtime_info(node, key: str) -> str:

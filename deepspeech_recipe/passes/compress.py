@@ -8,7 +8,7 @@ from deepspeech_recipe.audio.precision import is_audio_constant
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.ov_api import opset
 from deepspeech_recipe.passes.fast_recurrence import fast_recurrence
-from deepspeech_recipe.passes.weight_matrix import constant_of, weight_matrix
+from deepspeech_recipe.passes.weight_matrix import constant_of, keep_activations, weight_matrix
 
 LSTM_INPUT, LSTM_RECURRENT = "lstm_input", "lstm_recurrent"
 # Where the loop was measured to be faster than the plugin's own LSTMSequence: docs/speed.md.
@@ -41,6 +41,7 @@ def compress_weights(model, *, fp16: Collection[str] = (), device: str = "CPU"):
         fast_recurrence(model, weights=chosen(LSTM_RECURRENT), input_weights=chosen(LSTM_INPUT))
     for name, node in layers.items():
         _store(node, chosen(name))
+    keep_activations(model)
     model.validate_nodes_and_infer_types()
     return model
 

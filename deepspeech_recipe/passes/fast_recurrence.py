@@ -10,7 +10,7 @@ from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.ov_api import Parameter, opset, ov
 from deepspeech_recipe.passes.gate import without_pad_feature
 from deepspeech_recipe.passes.shape_values import numbers, sizes
-from deepspeech_recipe.passes.weight_matrix import FORMATS, constant_of, weight_matrix
+from deepspeech_recipe.passes.weight_matrix import FORMATS, constant_of, keep_activations, weight_matrix
 
 _X, _HIDDEN, _CELL, _LENGTHS, _W, _R, _B = range(7)
 _PLAIN = {"activations": ["sigmoid", "tanh", "tanh"], "clip": 0.0}
@@ -35,6 +35,7 @@ def fast_recurrence(model, *, weights: str = "int8", input_weights: str = "fp32"
         _check(node)
     for node in sequences:
         _replace(node, weights, input_weights)
+    keep_activations(model)
     model.validate_nodes_and_infer_types()
     return model
 
