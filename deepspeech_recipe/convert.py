@@ -16,8 +16,8 @@ from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import naming
 from deepspeech_recipe.graphdef.view import GraphView
 from deepspeech_recipe.recipes.registry import load
+from deepspeech_recipe.recognise.acoustic_model import AcousticModel
 from deepspeech_recipe.recognise.cells import LOOPS
-from deepspeech_recipe.recognise.deepspeech import DeepSpeech
 from deepspeech_recipe.recognise.graph import Recognition, recognise
 from deepspeech_recipe.recognise.text import one_line
 from deepspeech_recipe.sources import Source, open_model
@@ -70,13 +70,13 @@ class _Job:
     notes: list[str] = field(default_factory=list)
 
     @property
-    def model(self) -> DeepSpeech | None:
-        return self.recognition.deepspeech
+    def model(self) -> AcousticModel | None:
+        return self.recognition.acoustic
 
     @property
     def has_metadata(self) -> bool:
         """Whether the IR will say what it was made of."""
-        return self.model is not None or self.recognition.model is not None or self.recognition.has_state
+        return self.recognition.model is not None or self.recognition.has_state
 
     def forget_graph(self) -> None:
         self.source, self.view = replace(self.source, graph=None), None
@@ -196,7 +196,7 @@ def _name(model) -> str:
 
 
 def _found(job: _Job) -> str:
-    if job.recognition.model is not None:
+    if job.model is None and job.recognition.model is not None:
         return f"{job.recognition.model.recipe}: {job.recognition.model.summary}"
     if job.model is None:
         return f"no DeepSpeech model ({job.recognition.why_not}); its LSTMs are converted, its states carried"
@@ -216,15 +216,11 @@ def _converted(job: _Job, converter: str, *, keep: bool) -> Iterator[tuple[Any, 
         from deepspeech_recipe.converters import openvino
 
         job.say(f"converting with OpenVINO {openvino.version()}'s TensorFlow frontend")
-        if job.model is None:
-            ov_model, line = openvino.convert_general(job.source.graph, job.view, job.recognition, request)
-            job.notes.append(line)
-        else:
-            prepared = openvino.prepare(job.source.graph, job.view, job.model)
-            if not keep:
-                job.forget_graph()
-            ov_model = openvino.convert_deepspeech(prepared, request)
-        yield ov_model, f"openvino {openvino.version()}"
+        prepared = openvino.prepare(job.source.graph, job.view, job.recognition, request)
+        if not keep:
+            job.forget_graph()
+        job.notes += prepared.notes
+        yield prepared.convert(), f"openvino {openvino.version()}"
         return
     job.say("converting with mo (this takes a while: it loads TensorFlow)")
     with tempfile.TemporaryDirectory(prefix="deepspeech-recipe-") as folder:
@@ -276,7 +272,7 @@ def _verify(job: _Job, result: ConvertResult):
     from deepspeech_recipe.verify import verify
 
     job.say("comparing the IR with the original")
-    return verify(job.source, result.files[0])
+    return verify(job.source, result.files[0], recipe=job.options.request.recipe)
 
 
 def _has_tensorflow() -> bool:

@@ -60,7 +60,7 @@ class Options:
 
     def check_model(self, source: Source, recognition: Recognition) -> None:
         """Raises RecipeError for what this model does not allow."""
-        model = recognition.deepspeech
+        model = recognition.acoustic
         if model is None:
             self._check_general(recognition)
             return

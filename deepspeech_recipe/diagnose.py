@@ -79,7 +79,14 @@ class Diagnosis:
         return [*lines, self.advice] if self.advice else lines
 
 
-def diagnose(model: str | os.PathLike | Source, ir, *, audio=(), device: str = "CPU") -> Diagnosis:
+def diagnose(
+    model: str | os.PathLike | Source,
+    ir,
+    *,
+    audio=(),
+    device: str = "CPU",
+    recipe: str | os.PathLike | None = None,
+) -> Diagnosis:
     """Finds where an IR parts from the model it was made of. Arguments as in `verify`.
 
     The original runs in numpy (float64); that of another recipe than DeepSpeech's in TensorFlow, with random inputs.
@@ -88,7 +95,7 @@ def diagnose(model: str | os.PathLike | Source, ir, *, audio=(), device: str = "
     source = model if isinstance(model, Source) else open_model(model)
     if other_recipe(ir):
         return _by_tensors(source, ir, device)
-    original = find_original(source)
+    original = find_original(source, recipe)
     converted = Converted(ir, device)
     converted.check_against(original)
     recordings = hearing.recordings_for(original, converted, audio)

@@ -161,8 +161,7 @@ def _convert(graph, **request):
     from deepspeech_recipe.recognise.graph import recognise
 
     view = GraphView(graph.graph.node)
-    prepared = openvino.prepare(graph.graph, view, recognise(view).deepspeech)
-    return openvino.convert_deepspeech(prepared, Request(**request))
+    return openvino.prepare(graph.graph, view, recognise(view), Request(**request)).convert()
 
 
 def _mo(graph, directory: Path) -> Iterator[Finding]:

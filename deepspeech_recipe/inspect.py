@@ -39,9 +39,9 @@ def inspect(model: str | os.PathLike, *, recipe: str | os.PathLike | None = None
             "nodes": len(view.nodes),
         },
         "notes": list(source.notes),
-        "deepspeech": None if found.deepspeech is None else _deepspeech(view, found.deepspeech, source),
+        "deepspeech": None if found.acoustic is None else _deepspeech(view, found.acoustic, source),
         "why_not": found.why_not,
-        "recipe": None if found.model is None else _model(found.model),
+        "recipe": None if found.model is None or found.acoustic else _model(found.model),
         "misses": found.misses,
         "states": [_state(state) for state in found.states],
         "lstms": [_lstm(stateful) for stateful in found.lstms],
@@ -91,8 +91,6 @@ def _deepspeech(view, model, source) -> dict:
 
 def _tensors(view, model) -> dict:
     """Contract name → direction, tensor in the graph, other names of it, shape; then what the contract drops."""
-    from deepspeech_recipe.rewrite.deepspeech import inputs, outputs
-
     state = [model.batch or -1, model.lstm.hidden_size]
     shapes = {
         "input_node": list(model.windows_shape(model.batch or -1, model.time_steps or -1)),
@@ -100,7 +98,7 @@ def _tensors(view, model) -> dict:
     }
     tensors = {
         name: _tensor(view, tensor, direction, shapes.get(name, state))
-        for direction, group in (("input", inputs(model)), ("output", outputs(model)))
+        for direction, group in (("input", model.inputs), ("output", model.outputs))
         for name, tensor in group.items()
     }
     if model.lengths is not None:
@@ -141,8 +139,13 @@ def _rnn(rnn) -> dict:
 
 
 def _static_rnn(rnn) -> dict:
-    sizes = _layer_sizes(cells[0] for cells in rnn.layers)
-    return {"node": rnn.node, "kind": "steps", "sizes": sizes, "lengths": None, "steps": rnn.steps}
+    return {
+        "node": rnn.node,
+        "kind": "steps",
+        "sizes": _layer_sizes(row.cell for row in rnn.layers),
+        "lengths": None if rnn.lengths is None else str(rnn.lengths),
+        "steps": rnn.steps,
+    }
 
 
 def _layer_sizes(cells) -> list[int]:

@@ -3,11 +3,11 @@
 from deepspeech_recipe.alphabet import parse_alphabet
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.passes.metadata import alphabet_json
-from deepspeech_recipe.recognise.deepspeech import DeepSpeech
+from deepspeech_recipe.recognise.acoustic_model import AcousticModel
 from deepspeech_recipe.sources.source import METADATA, Source
 
 
-def check_settings(source: Source, model: DeepSpeech) -> None:
+def check_settings(source: Source, model: AcousticModel) -> None:
     """Raises RecipeError where the alphabet does not fit the classes, or what was typed contradicts the graph."""
     _check_alphabet(source, model)
     if model.audio is None:
@@ -28,7 +28,7 @@ def check_settings(source: Source, model: DeepSpeech) -> None:
             )
 
 
-def _check_alphabet(source: Source, model: DeepSpeech) -> None:
+def _check_alphabet(source: Source, model: AcousticModel) -> None:
     for labels, origin in (
         (_labels(source.overrides), "given"),
         (model.metadata.alphabet, "in the graph"),

@@ -59,23 +59,23 @@ def case(name: str) -> Case:
 
 
 def read(each: Case):
-    """(GraphDef, view, DeepSpeech) of a case."""
+    """(GraphDef, view, Recognition) of a case."""
     graph = parse(GraphDef, each.path.read_bytes(), what=each.name)
     view = GraphView(graph.node)
-    return graph, view, recognise(view).deepspeech
+    return graph, view, recognise(view)
 
 
 def convert(converter: str, each: Case, request: Request, folder: Path):
     """The ov.Model of the contract, by a converter in this process."""
-    graph, view, model = read(each)
+    graph, view, recognition = read(each)
     if converter == "openvino":
         from deepspeech_recipe.converters import openvino
 
-        return openvino.convert_deepspeech(openvino.prepare(graph, view, model), request)
+        return openvino.prepare(graph, view, recognition, request).convert()
     from deepspeech_recipe.converters.mo import options
     from tests.mo_run import mo
 
-    return mo(each.path, *options(model, request, folder))[0]
+    return mo(each.path, *options(recognition.acoustic, request, folder))[0]
 
 
 def compile_model(model):

@@ -18,7 +18,8 @@ def convert(graph_def: bytes):
     """(ov.Model, the line about it), by OpenVINO's own frontend."""
     graph = parse(GraphDef, graph_def, what="a test")
     view = GraphView.of(graph)
-    return openvino.convert_general(graph, view, recognise(view), Request())
+    prepared = openvino.prepare(graph, view, recognise(view), Request())
+    return prepared.convert(), prepared.notes[0]
 
 
 def assert_sequences(model, count: int, backwards: int = 0) -> None:
@@ -36,3 +37,19 @@ def assert_same(model, feeds: dict, expected: dict) -> None:
     found = network({port: value for port in network.inputs for name, value in feeds.items() if name in port.names})
     for name, want in expected.items():
         np.testing.assert_allclose(found[name], want, rtol=0, atol=TOLERANCE, err_msg=name)
+
+
+def make(**options):
+    """A graph of `tests.graphs.rnn.dynamic`, which needs TensorFlow."""
+    from tests.graphs.rnn import dynamic
+
+    return dynamic(**options)
+
+
+def references(graph, calls=((9, [9, 4, 0]), (6, [6, 6]), (1, [1, 0, 1, 1]))):
+    """Feeds and TensorFlow's values of calls with other sizes each: steps (if the graph leaves them open), lengths."""
+    from tests.reference import run_graph
+
+    for seed, (steps, lengths) in enumerate(calls):
+        feeds = graph.feeds(graph.steps or steps, lengths, seed)
+        yield feeds, dict(zip(graph.outputs, run_graph(graph.graph_def, feeds, list(graph.outputs)), strict=True))

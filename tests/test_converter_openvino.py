@@ -102,7 +102,8 @@ def test_neither_tensorflow_nor_mo_is_loaded():
 def _general(graph):
     graph = parse(GraphDef, graph.graph_def, what="a test")
     view = GraphView(graph.node)
-    return openvino.convert_general(graph, view, recognise(view), Request())
+    prepared = openvino.prepare(graph, view, recognise(view), Request())
+    return prepared.convert(), prepared.notes[0]
 
 
 @pytest.mark.requires_tf
@@ -172,10 +173,10 @@ def test_fewer_steps_than_the_sequence_has_are_refused_with_both_numbers():
     graph = _lstm_graph(6, 5)
     view = GraphView(graph.node)
     with pytest.raises(Refusal, match=r"for 5 steps, but its sequence has 6 steps.*'lstm/sequence'"):
-        openvino.convert_general(graph, view, recognise(view), Request())
+        openvino.prepare(graph, view, recognise(view), Request()).convert()
     graph = _lstm_graph(5, 5)
     view = GraphView(graph.node)
-    model, _ = openvino.convert_general(graph, view, recognise(view), Request())
+    model = openvino.prepare(graph, view, recognise(view), Request()).convert()
     assert list(model.output("y:0").shape) == [5, 2, 4]
 
 
@@ -184,7 +185,7 @@ def test_an_operation_the_frontend_does_not_know_is_one_line():
     graph.node.add(name="odd", op="NoSuchOperation", input=["y"]).attr["T"].type = FLOAT
     view = GraphView(graph.node)
     with pytest.raises(RecipeError, match=r"TensorFlow frontend cannot convert the graph.*NoSuchOperation") as caught:
-        openvino.convert_general(graph, view, recognise(view), Request())
+        openvino.prepare(graph, view, recognise(view), Request()).convert()
     assert "\n" not in str(caught.value)
 
 

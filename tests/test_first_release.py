@@ -31,8 +31,7 @@ def expected():
 def convert(graph_def: bytes, **options):
     graph = parse(GraphDef, graph_def, what="a test")
     view = GraphView.of(graph)
-    model = recognise(view).deepspeech
-    return openvino.convert_deepspeech(openvino.prepare(graph, view, model), Request(**options))
+    return openvino.prepare(graph, view, recognise(view), Request(**options)).convert()
 
 
 def run(model, **feeds):
@@ -40,7 +39,7 @@ def run(model, **feeds):
 
 
 def test_a_graph_of_its_time_is_recognised():
-    model = recognise(GraphView.of(parse(GraphDef, GRAPH.read_bytes(), what="a test"))).deepspeech
+    model = recognise(GraphView.of(parse(GraphDef, GRAPH.read_bytes(), what="a test"))).acoustic
     assert model.generation == "v0.1"
     assert (model.batch, model.time_steps, model.n_context, model.n_input) == (None, None, 9, 3)
     assert (model.dense_sizes, model.lstm.hidden_size, model.classes) == ((14, 13, 12, 11, 10), 8, 10)

@@ -161,7 +161,9 @@ def test_a_graph_without_lstm_is_no_error(capsys, tmp_path):
     path = tmp_path / "other.pb"
     path.write_bytes(graph.SerializeToString())
     assert printed(capsys, path).splitlines()[1:] == [
-        "no DeepSpeech model: DeepSpeech has one BlockLSTM, this graph has 0"
+        "no DeepSpeech model",
+        "  not 'deepspeech': DeepSpeech has one BlockLSTM, this graph has 0",
+        "  not 'deepspeech-0.1': DeepSpeech v0.1 has two loops of LSTM cells, this graph has 0",
     ]
     assert inspect(path)["deepspeech"] is None
 

@@ -170,13 +170,13 @@ def test_installed_recipes_are_asked_after_deepspeech(monkeypatch):
     monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [point] if group == registry.GROUP else [])
     registry._installed.cache_clear()
     try:
-        assert [recipe.name for recipe in registry.recipes()] == ["deepspeech", "installed"]
+        assert [recipe.name for recipe in registry.recipes()] == ["deepspeech", "deepspeech-0.1", "installed"]
         found = recognise(GraphView(filter_graph().graph.node))
     finally:
         registry._installed.cache_clear()
     assert found.model.recipe == "installed"
     assert asked
-    assert list(found.misses) == ["deepspeech"]
+    assert list(found.misses) == ["deepspeech", "deepspeech-0.1"]
 
 
 def test_an_installed_recipe_that_is_broken_is_named(monkeypatch):

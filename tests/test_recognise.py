@@ -36,7 +36,7 @@ def recognised(deepspeech):
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_every_release_is_told_by_its_structure(recognised, version):
-    model = recognised(version).deepspeech
+    model = recognised(version).acoustic
     assert model.generation == GENERATIONS[version]
     assert model.lstm.last_state_form == LAST_STATES.get(version, "GatherNd")
     assert model.state_c.kind == ("variable" if version < "0.6" else "input")
@@ -51,41 +51,41 @@ def test_every_release_is_told_by_its_structure(recognised, version):
 @pytest.mark.parametrize("form", ["gather", "gather_v2", "gather_nd"])
 @pytest.mark.parametrize("batch", [1, 3])
 def test_last_state_forms(recognised, form, batch):
-    model = recognised(last_state=form, batch=batch).deepspeech
+    model = recognised(last_state=form, batch=batch).acoustic
     assert model.lstm.last_state_form.lower() == form.replace("_", "")
     assert model.state_c.new != model.state_h.new
 
 
 @pytest.mark.parametrize("steps", [16, 24, -1])
 def test_without_lengths(recognised, steps):
-    model = recognised("0.4", use_seq_length=False, n_steps=steps).deepspeech
+    model = recognised("0.4", use_seq_length=False, n_steps=steps).acoustic
     assert model.lengths is None
     assert model.lstm.last_state_form == "StridedSlice"
     assert model.time_steps == (None if steps < 0 else steps)
 
 
 def test_layer_norm_and_zero_state(recognised):
-    assert recognised(layer_norm=True).deepspeech.layer_norm
-    assert not recognised().deepspeech.layer_norm
-    assert recognised(no_state=True).deepspeech.state_c.kind == "constant"
+    assert recognised(layer_norm=True).acoustic.layer_norm
+    assert not recognised().acoustic.layer_norm
+    assert recognised(no_state=True).acoustic.state_c.kind == "constant"
 
 
 def test_what_the_graph_says_of_itself(recognised):
     labels = tuple(bytes([value]) for value in range(1, 256))
-    meta = recognised(alphabet=labels, sample_rate=8000, language="cy", beam_width=77).deepspeech.metadata
+    meta = recognised(alphabet=labels, sample_rate=8000, language="cy", beam_width=77).acoustic.metadata
     assert (meta.sample_rate, meta.window_ms, meta.step_ms, meta.beam_width) == (8000, 32, 20, 77)
     assert (meta.alphabet, meta.language, meta.form) == (labels, "cy", "constants")
-    assert recognised("0.5").deepspeech.metadata.sample_rate == 16000
-    assert recognised("0.5").deepspeech.metadata.form == "noop"
-    assert recognised("0.4").deepspeech.metadata.form == "none"
+    assert recognised("0.5").acoustic.metadata.sample_rate == 16000
+    assert recognised("0.5").acoustic.metadata.form == "noop"
+    assert recognised("0.4").acoustic.metadata.form == "none"
 
 
 def test_audio_settings_are_read_from_the_nodes(recognised):
-    settings = recognised(sample_rate=8000).deepspeech.audio.settings
+    settings = recognised(sample_rate=8000).acoustic.audio.settings
     assert (settings.sample_rate, settings.window_size, settings.stride) == (8000, 256, 160)
     assert settings.upper_frequency_limit == 4000
-    assert recognised("0.5").deepspeech.audio.settings.upper_frequency_limit == 4000
-    assert recognised("0.9").deepspeech.audio.settings.upper_frequency_limit == 8000
+    assert recognised("0.5").acoustic.audio.settings.upper_frequency_limit == 4000
+    assert recognised("0.9").acoustic.audio.settings.upper_frequency_limit == 8000
 
 
 NEAR_MISSES = {
@@ -130,14 +130,14 @@ def test_stripped_cell_clip_means_the_default_of_the_operation(deepspeech):
 def test_other_names_change_nothing(deepspeech):
     """Roles come from topology: a graph with every node renamed is recognised all the same."""
     graph = proto.parse(proto.GraphDef, deepspeech("0.9").graph_def, what="the graph")
-    expected = recognise(GraphView(graph.node)).deepspeech
+    expected = recognise(GraphView(graph.node)).acoustic
     for node in graph.node:
         node.name = f"speech/{node.name.replace('_', '-')}-x"
         for index, name in enumerate(node.input):
             base, colon, port = name.removeprefix("^").partition(":")
             renamed = f"speech/{base.replace('_', '-')}-x{colon}{port}"
             node.input[index] = "^" + renamed if name.startswith("^") else renamed
-    model = recognise(GraphView(graph.node)).deepspeech
+    model = recognise(GraphView(graph.node)).acoustic
     assert model.state_c.source.node == "speech/previous-state-c-x"
     assert model.state_h.source.node == "speech/previous-state-h-x"
     assert model.logits.node == "speech/logits-x"

@@ -13,5 +13,7 @@ add_arguments = comparison.add_arguments
 def run(arguments) -> int:
     from deepspeech_recipe.diagnose import diagnose
 
-    report = diagnose(arguments.model, arguments.ir, audio=arguments.audio, device=arguments.device)
+    report = diagnose(
+        arguments.model, arguments.ir, audio=arguments.audio, device=arguments.device, recipe=arguments.recipe
+    )
     return comparison.print_report(report, arguments.json)

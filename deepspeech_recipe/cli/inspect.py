@@ -44,12 +44,11 @@ def _lines(found: dict) -> Iterator[str]:
 
 def _no_deepspeech(found: dict) -> Iterator[str]:
     if found["recipe"] is None:
-        yield f"no DeepSpeech model: {found['why_not']}"
+        yield "no DeepSpeech model"
     else:
         yield from _recipe(found["recipe"])
     for name, reason in found["misses"].items():
-        if name != "deepspeech":
-            yield f"  not '{name}': {reason}"
+        yield f"  not '{name}': {reason}"
     for state in found["states"]:
         new = f"; new: {state['new'][0]}" if state["new"] else ""
         yield f"  state in {state['kind']} '{state['name']}' {shape(state['shape'] or [])}{new}"

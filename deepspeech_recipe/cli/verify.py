@@ -21,6 +21,6 @@ def run(arguments) -> int:
 
     report = verify(
         arguments.model, arguments.ir, audio=arguments.audio, device=arguments.device, plot=arguments.plot,
-        reference=arguments.reference,
+        reference=arguments.reference, recipe=arguments.recipe,
     )  # fmt: skip
     return comparison.print_report(report, arguments.json)

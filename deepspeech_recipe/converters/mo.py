@@ -12,7 +12,7 @@ from deepspeech_recipe.converters.mo_options import ID
 from deepspeech_recipe.converters.request import Request
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.extensions import extensions
-from deepspeech_recipe.recognise.deepspeech import DeepSpeech
+from deepspeech_recipe.recognise.acoustic_model import AcousticModel
 
 NAME = "mo"
 INSTALL = "pip install openvino-dev==2024.6.0 'tensorflow-cpu<2.18' 'numpy<2', on Python 3.10 to 3.12"
@@ -41,7 +41,7 @@ def usable() -> tuple[bool, str]:
     return True, f"openvino-dev {version}"
 
 
-def convert(graph: Path, output: Path, model: DeepSpeech | None, request: Request) -> tuple[Path, list[str]]:
+def convert(graph: Path, output: Path, model: AcousticModel | None, request: Request) -> tuple[Path, list[str]]:
     """Runs mo on a .pb file and returns (the IR's .xml in the directory `output`, the plugin's lines).
 
     model: what the graph was recognised as; None for a graph that gets the general passes, and of the options the
@@ -89,7 +89,7 @@ def run(arguments: list[str], directory: str | os.PathLike) -> str:
     return done.stdout
 
 
-def options(model: DeepSpeech | None, request: Request, folder: Path) -> list[str]:
+def options(model: AcousticModel | None, request: Request, folder: Path) -> list[str]:
     """What to type for a request; the plugin's own options go to a file in `folder`."""
     arguments = ["--compress_to_fp16=False"]
     if model is not None and (request.time_steps is not None or request.batch is not None):

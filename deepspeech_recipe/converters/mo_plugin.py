@@ -8,11 +8,11 @@ from deepspeech_recipe.graphdef.view import GraphView, Tensor
 from deepspeech_recipe.passes.carry import finish_general
 from deepspeech_recipe.passes.contract import Conversion, finish
 from deepspeech_recipe.recipes.registry import load
+from deepspeech_recipe.recognise.acoustic_model import AcousticModel
 from deepspeech_recipe.recognise.cells import links_of, projected
-from deepspeech_recipe.recognise.deepspeech import DeepSpeech
 from deepspeech_recipe.recognise.graph import Recognition, recognise
 from deepspeech_recipe.recognise.text import one_line
-from deepspeech_recipe.rewrite.deepspeech import rewrite_deepspeech
+from deepspeech_recipe.rewrite.acoustic_model import rewrite_acoustic
 from deepspeech_recipe.rewrite.general import describe, rewrite_general
 from deepspeech_recipe.rewrite.reach import ends
 from deepspeech_recipe.version import __version__
@@ -28,16 +28,16 @@ def prepare(graph, operations: dict) -> None:
     view = mo_graph.view_of(graph)
     file = options.pop("recipe", None)
     recognition = recognise(view, [load(file)] if file else [])
-    if recognition.deepspeech is not None:
-        _prepare_deepspeech(graph, argv, view, recognition.deepspeech, options, operations)
+    if recognition.acoustic is not None:
+        _prepare_acoustic(graph, argv, view, recognition.acoustic, options, operations)
     else:
         _prepare_general(graph, argv, view, recognition, options, operations)
 
 
-def _prepare_deepspeech(graph, argv, view: GraphView, model: DeepSpeech, options, operations) -> None:
+def _prepare_acoustic(graph, argv, view: GraphView, model: AcousticModel, options, operations) -> None:
     ordered = argv.output is None
-    sizes = mo_request.complete_deepspeech(argv, view, model)
-    mo_graph.apply_edits(graph, rewrite_deepspeech(view, model), operations)
+    sizes = mo_request.complete_acoustic(argv, view, model)
+    mo_graph.apply_edits(graph, rewrite_acoustic(view, model), operations)
     if sizes is None:
         _say(f"DeepSpeech {model.generation}: only its feature part, {model.audio.samples} → {model.audio.mfccs}")
         return

@@ -10,14 +10,12 @@ from openvino.runtime import PartialShape
 
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
-from deepspeech_recipe.recognise.deepspeech import DeepSpeech
-from deepspeech_recipe.rewrite.deepspeech import inputs as contract_inputs
-from deepspeech_recipe.rewrite.deepspeech import outputs as contract_outputs
+from deepspeech_recipe.recognise.acoustic_model import AcousticModel
 
 ENFORCED = "One call consumes all of its time steps (time_len == seq_len)"
 
 
-def complete_deepspeech(argv, view: GraphView, model: DeepSpeech) -> tuple[int | None, int | None] | None:
+def complete_acoustic(argv, view: GraphView, model: AcousticModel) -> tuple[int | None, int | None] | None:
     """Fills in inputs and outputs of the acoustic model; returns (time steps, batch), None where dynamic.
 
     Returns None where only the feature part was asked for.
@@ -42,7 +40,7 @@ def complete_deepspeech(argv, view: GraphView, model: DeepSpeech) -> tuple[int |
     if shapes:
         argv.placeholder_shapes, argv.inputs_list = shapes, list(shapes)
     else:
-        argv.placeholder_shapes, argv.inputs_list = None, list(contract_inputs(model))
+        argv.placeholder_shapes, argv.inputs_list = None, list(model.inputs)
     if outputs is None:
         argv.output = _default_outputs(model)
     return steps, batch
@@ -58,12 +56,12 @@ def complete_general(argv, variables: list[str], new_states: list[str]) -> None:
         argv.output += [name for name in new_states if name not in argv.output]
 
 
-def _windows_shape(model: DeepSpeech, batch: int) -> PartialShape:
+def _windows_shape(model: AcousticModel, batch: int) -> PartialShape:
     steps = -1 if model.time_steps is None else model.time_steps
     return PartialShape(list(model.windows_shape(batch, steps)))
 
 
-def _named_shapes(argv, view: GraphView, model: DeepSpeech) -> dict:
+def _named_shapes(argv, view: GraphView, model: AcousticModel) -> dict:
     """placeholder_shapes by name. Names of copies of an input (`previous_state_c/read`) become the input's own."""
     shapes = argv.placeholder_shapes
     if shapes is None:
@@ -76,19 +74,19 @@ def _named_shapes(argv, view: GraphView, model: DeepSpeech) -> dict:
         return {_own_name(name, view, model): None for name in shapes}
     if len(shapes) == 1:
         return {model.windows.node: shapes[0]}
-    names = ", ".join(contract_inputs(model))
+    names = ", ".join(model.inputs)
     raise RecipeError(f"{len(shapes)} shapes were given without names. Name the inputs: --input {names}")
 
 
-def _own_name(name: str, view: GraphView, model: DeepSpeech) -> str:
-    sources = list(contract_inputs(model).values())
+def _own_name(name: str, view: GraphView, model: AcousticModel) -> str:
+    sources = list(model.inputs.values())
     if model.lengths is not None:
         sources.append(model.lengths)
     source = view.source(Tensor.parse(name))
     return source.node if source in sources else name
 
 
-def _is_audio_only(view: GraphView, model: DeepSpeech, shapes: dict, outputs) -> bool:
+def _is_audio_only(view: GraphView, model: AcousticModel, shapes: dict, outputs) -> bool:
     """Whether only the feature part was asked for."""
     if model.audio is None:
         return False
@@ -98,11 +96,11 @@ def _is_audio_only(view: GraphView, model: DeepSpeech, shapes: dict, outputs) ->
     return bool(shapes) and all(name == model.audio.samples.node for name in shapes)
 
 
-def _is_feature(view: GraphView, model: DeepSpeech, node) -> bool:
+def _is_feature(view: GraphView, model: AcousticModel, node) -> bool:
     return any(ancestor.op in ("AudioSpectrogram", "Mfcc") for ancestor in view.ancestors(Tensor(node.name)))
 
 
-def _take_lengths(argv, shapes: dict, model: DeepSpeech, batch, steps) -> None:
+def _take_lengths(argv, shapes: dict, model: AcousticModel, batch, steps) -> None:
     """Checks what the user says of the lengths, and takes them out of the request: nothing reads them any more."""
     if model.lengths is None:
         return
@@ -136,9 +134,9 @@ def _check_frozen(name: str, value, batch, steps) -> None:
         )
 
 
-def _add_missing_inputs(shapes: dict, model: DeepSpeech, batch) -> None:
+def _add_missing_inputs(shapes: dict, model: AcousticModel, batch) -> None:
     """MO wants every reachable input listed once one is; states follow the batch of the windows."""
-    own = {tensor.node for tensor in contract_inputs(model).values()}
+    own = {tensor.node for tensor in model.inputs.values()}
     if not set(shapes) <= own:
         return
     shapes.setdefault(model.windows.node, None)
@@ -155,8 +153,8 @@ def _add_missing_inputs(shapes: dict, model: DeepSpeech, batch) -> None:
             )
 
 
-def _default_outputs(model: DeepSpeech) -> list[str]:
-    outputs = contract_outputs(model)
+def _default_outputs(model: AcousticModel) -> list[str]:
+    outputs = model.outputs
     return [outputs.pop("logits").node, *outputs]
 
 

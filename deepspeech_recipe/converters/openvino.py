@@ -4,6 +4,7 @@ The recogniser decides, the graph is edited, and the frontend translates what is
 """
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,11 +24,9 @@ from deepspeech_recipe.ov_api import ov
 from deepspeech_recipe.passes.carry import finish_general
 from deepspeech_recipe.passes.contract import Conversion, finish
 from deepspeech_recipe.passes.names import both_forms, find
-from deepspeech_recipe.recognise.deepspeech import DeepSpeech
+from deepspeech_recipe.recognise.acoustic_model import AcousticModel
 from deepspeech_recipe.recognise.graph import Recognition
-from deepspeech_recipe.rewrite.deepspeech import inputs as contract_inputs
-from deepspeech_recipe.rewrite.deepspeech import outputs as contract_outputs
-from deepspeech_recipe.rewrite.deepspeech import rewrite_deepspeech
+from deepspeech_recipe.rewrite.acoustic_model import rewrite_acoustic
 from deepspeech_recipe.rewrite.general import General, describe, rewrite_general
 from deepspeech_recipe.rewrite.reach import ends
 
@@ -41,56 +40,66 @@ def version() -> str:
 
 @dataclass
 class Prepared:
-    """A DeepSpeech graph ready for the frontend: the original GraphDef is no longer needed."""
+    """A graph ready for the frontend: the original GraphDef is no longer needed.
+
+    finish: from the frontend's ov.Model to the IR. notes: lines on what was done to a general graph, for a person."""
 
     edited: EditedGraph
-    names: GraphView
-    model: DeepSpeech
+    finish: Callable
+    notes: tuple[str, ...] = ()
+
+    def convert(self):
+        """Returns the ov.Model. Raises RecipeError."""
+        return self.finish(_translate(self.edited))
 
 
-def prepare(graph, view: GraphView, model: DeepSpeech) -> Prepared:
-    """Edits the acoustic model of `graph`, a GraphDef, and leaves the rest of it out."""
-    edits = rewrite_deepspeech(view, model)
-    inputs = {tensor.node: (-1, model.lstm.hidden_size) for tensor in contract_inputs(model).values()}
-    inputs[model.windows.node] = model.windows_shape(-1, -1)
-    outputs = [model.logits.node, *_new_states(view, model, edits)]
-    return Prepared(apply_edits(graph, view, edits, outputs, inputs), names_only(graph), model)
-
-
-def convert_deepspeech(prepared: Prepared, request: Request):
-    """Returns the ov.Model of the IR contract. Raises RecipeError."""
-    model = prepared.model
+def prepare(graph, view: GraphView, recognition: Recognition, request: Request) -> Prepared:
+    """Edits `graph`, a GraphDef, as what was recognised in it wants. Raises RecipeError."""
     request.check()
-    request.check_model(model)
-    ov_model = _translate(prepared.edited)
-    # All sizes are open until here, so that none of the graph's own can be built into anything.
-    batch, steps = (request.size_of(name, model) or -1 for name in ("batch", "time_steps"))
-    shapes = {tensor.node: [batch, model.lstm.hidden_size] for tensor in contract_inputs(model).values()}
-    shapes[model.windows.node] = list(model.windows_shape(batch, steps))
-    ov_model.reshape({find(ov_model.inputs, both_forms(name)): shape for name, shape in shapes.items()})
     conversion = Conversion(converter=f"{NAME} {version()}", state=request.state, head=request.head)
-    return _optimise(finish(ov_model, prepared.names, model, conversion))
+    if recognition.acoustic is not None:
+        return _prepare_acoustic(graph, view, recognition.acoustic, request, conversion)
+    return _prepare_general(graph, view, recognition, conversion)
 
 
-def convert_general(graph, view: GraphView, recognition: Recognition, request: Request):
-    """Converts a graph without a DeepSpeech model: (ov.Model, one line on what was done).
+def _prepare_acoustic(graph, view: GraphView, model: AcousticModel, request: Request, conversion) -> Prepared:
+    """The acoustic model alone becomes an IR of the contract; the rest of the graph is left out."""
+    request.check_model(model)
+    edits = rewrite_acoustic(view, model)
 
-    Its fused LSTMs become LSTMSequences, their state variables inputs and outputs. Raises RecipeError.
-    """
-    freeze = "mo's --freeze_placeholder_with_value"
-    general = rewrite_general(view, recognition, {}, freeze=freeze)
+    def shapes(batch: int, steps: int) -> dict[str, tuple[int, ...]]:
+        found = {tensor.node: (batch, model.lstm.hidden_size) for tensor in model.inputs.values()}
+        return found | {model.windows.node: model.windows_shape(batch, steps)}
+
+    outputs = [model.logits.node, *_new_states(view, model, edits)]
+    # All sizes are open until `finish`, so that none of the graph's own can be built into anything.
+    edited, names = apply_edits(graph, view, edits, outputs, shapes(-1, -1)), names_only(graph)
+    batch, steps = (request.size_of(name, model) or -1 for name in ("batch", "time_steps"))
+
+    def contract(ov_model):
+        sizes = shapes(batch, steps)
+        ov_model.reshape({find(ov_model.inputs, both_forms(name)): list(shape) for name, shape in sizes.items()})
+        return _optimise(finish(ov_model, names, model, conversion))
+
+    return Prepared(edited, contract)
+
+
+def _prepare_general(graph, view: GraphView, recognition: Recognition, conversion) -> Prepared:
+    """LSTMs become LSTMSequences, state variables inputs and outputs; tensors are called what a recipe calls them."""
+    general = rewrite_general(view, recognition, {}, freeze="mo's --freeze_placeholder_with_value")
     outputs = general.ends or _outputs(view, general)
-    edited = apply_edits(graph, view, general.edits, outputs)
-    conversion = Conversion(converter=f"{NAME} {version()}", state=request.state)
-    ov_model = finish_general(_optimise(_translate(edited)), recognition, general, conversion, outputs)
-    return ov_model, describe(recognition, general)
+
+    def states(ov_model):
+        return finish_general(_optimise(ov_model), recognition, general, conversion, outputs)
+
+    return Prepared(apply_edits(graph, view, general.edits, outputs), states, (describe(recognition, general),))
 
 
-def _new_states(view: GraphView, model: DeepSpeech, edits) -> list[str]:
+def _new_states(view: GraphView, model: AcousticModel, edits) -> list[str]:
     added = {node.name for node in edits.add}
     return [
         name if name in added or name in view.nodes else tensor.node
-        for name, tensor in contract_outputs(model).items()
+        for name, tensor in model.outputs.items()
         if name != "logits"
     ]
 

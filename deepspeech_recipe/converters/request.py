@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from deepspeech_recipe.errors import RecipeError, Refusal
 from deepspeech_recipe.passes.head import HEADS
-from deepspeech_recipe.recognise.deepspeech import DeepSpeech
+from deepspeech_recipe.recognise.acoustic_model import AcousticModel
 
 STATES = ("external", "internal")
 DYNAMIC = "dynamic"
@@ -31,7 +31,7 @@ class Request:
             if not number and size not in (None, DYNAMIC):
                 raise RecipeError(f"The {what} must be a whole number above zero or '{DYNAMIC}', not {size!r}.")
 
-    def check_model(self, model: DeepSpeech) -> None:
+    def check_model(self, model: AcousticModel) -> None:
         """Raises RecipeError, with the reason, for what this model or a plugin cannot do."""
         batch = self.size_of("batch", model)
         if model.state_c.kind == "constant":
@@ -54,7 +54,7 @@ class Request:
                 "between calls. Give --batch a number, or keep the state external."
             )
 
-    def size_of(self, name: str, model: DeepSpeech) -> int | None:
+    def size_of(self, name: str, model: AcousticModel) -> int | None:
         """'time_steps' or 'batch' of the IR, None where dynamic."""
         wanted = getattr(self, name)
         if wanted is None:

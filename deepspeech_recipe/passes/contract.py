@@ -8,8 +8,7 @@ from deepspeech_recipe.passes.head import set_head
 from deepspeech_recipe.passes.internal_state import internal_state
 from deepspeech_recipe.passes.metadata import model_metadata, write_metadata
 from deepspeech_recipe.passes.names import STATE_PAIRS, both_forms, find, name_tensors
-from deepspeech_recipe.recognise.deepspeech import DeepSpeech
-from deepspeech_recipe.rewrite.deepspeech import NEW_STATES, inputs, outputs
+from deepspeech_recipe.recognise.acoustic_model import AcousticModel
 
 
 @dataclass(frozen=True)
@@ -21,13 +20,13 @@ class Conversion:
     head: str | None = None
 
 
-def finish(ov_model, view: GraphView, model: DeepSpeech, conversion: Conversion, *, ordered: bool = True):
+def finish(ov_model, view: GraphView, model: AcousticModel, conversion: Conversion, *, ordered: bool = True):
     """Names and orders the tensors, sets head and state, writes the metadata. Returns the ov.Model.
 
     ordered: False keeps the order of outputs as it is, for outputs the user chose.
     """
-    known_inputs = {role: _aliases(view, tensor) for role, tensor in inputs(model).items()}
-    known_outputs = {role: _aliases(view, tensor) for role, tensor in outputs(model).items()}
+    known_inputs = {role: _aliases(view, tensor) for role, tensor in model.inputs.items()}
+    known_outputs = {role: _aliases(view, tensor) for role, tensor in model.outputs.items()}
     if model.head == "raw":
         known_outputs["logits"] |= {"raw_logits", str(model.raw_logits)}
     name_tensors(ov_model, known_inputs, known_outputs)
@@ -37,7 +36,7 @@ def finish(ov_model, view: GraphView, model: DeepSpeech, conversion: Conversion,
     ov_model = rebuild(
         ov_model,
         parameters=_in_order(ov_model.inputs, ov_model.get_parameters(), list(known_inputs)),
-        results=_in_order(ov_model.outputs, ov_model.get_results(), ["logits", *NEW_STATES]) if ordered else None,
+        results=_in_order(ov_model.outputs, ov_model.get_results(), list(known_outputs)) if ordered else None,
     )
     head = conversion.head or model.head
     if has_logits:
@@ -52,7 +51,7 @@ def finish(ov_model, view: GraphView, model: DeepSpeech, conversion: Conversion,
         "lengths": "enforce",
         "audio": "none",
     }
-    if conversion.state == "internal" and model.state_c.kind != "constant":
+    if conversion.state == "internal" and model.states:
         ov_model = internal_state(ov_model, STATE_PAIRS)
     write_metadata(ov_model, metadata)
     return ov_model

@@ -10,17 +10,17 @@ from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.version import __version__
 
 if TYPE_CHECKING:  # the runtime reads metadata without the recogniser
-    from deepspeech_recipe.recognise.deepspeech import DeepSpeech
+    from deepspeech_recipe.recognise.acoustic_model import AcousticModel
 
 PATH = ["deepspeech_recipe", "json"]
 
 
-def model_metadata(model: "DeepSpeech") -> dict:
+def model_metadata(model: "AcousticModel") -> dict:
     """What the graph says, as JSON values. None where it does not say."""
     meta, audio = model.metadata, model.audio
     settings = audio.settings if audio is not None else None
     return {
-        "recipe": "deepspeech",
+        "recipe": model.recipe,
         "recipe_version": __version__,
         "generation": model.generation,
         "graph_version": meta.graph_version,
@@ -40,6 +40,11 @@ def model_metadata(model: "DeepSpeech") -> dict:
         "layer_norm": model.layer_norm,
         "bidirectional": bool(model.rnns),
     }
+
+
+def is_acoustic(metadata: dict) -> bool:
+    """Whether an IR has the contract of an acoustic model, whose states have names of their own; others name them."""
+    return "states" not in metadata
 
 
 def alphabet_json(labels) -> dict:

@@ -4,23 +4,31 @@ A recipe is a module (or any object) with
 
     NAME                 a word
     pattern(view)        None where the graph is of this kind, else what was looked for and not found, in words
-    model(view)          a `Model`; raises `Refusal` where the graph is of this kind, but an exact conversion is not
+    model(view)          what it is; raises `Refusal` where the graph is of this kind, but an exact conversion is not
                          possible
 
-Both get a `GraphView`. A recipe is found by its path (`--recipe FILE.py`, or `recipe` in mo's
---transformations_config), or as an entry point of the group `deepspeech_recipe.recipes` of an installed package.
-The first whose pattern fits is used: the one that was named, then DeepSpeech's own, then those that are installed.
+Both get a `GraphView`. `model` returns one of two descriptions, and that alone decides what is made of the graph:
+
+    Model                roles and names of tensors: an IR with these names, the states carried
+    AcousticModel        a DeepSpeech model, or one like it: the whole IR contract (docs/ir-contract.md), with lengths,
+                         audio, internal state, head and metadata, for verify, diagnose and the speech runtime
+
+A recipe is found by its path (`--recipe FILE.py`, or `recipe` in mo's --transformations_config), or as an entry point
+of the group `deepspeech_recipe.recipes` of an installed package. The first whose pattern fits is used: the one that was
+named, then this project's own, `recipes.deepspeech` and `recipes.first_release`, then installed ones by name.
+A recipe for a fork of DeepSpeech begins with the AcousticModel that `model` of one of these returns.
 """
 
 from dataclasses import dataclass, field
 
 from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
+from deepspeech_recipe.recognise.acoustic_model import AcousticModel
 from deepspeech_recipe.recognise.carried import carried_states
 from deepspeech_recipe.recognise.cells import links_of
 from deepspeech_recipe.recognise.state import State
 
-__all__ = ["GraphView", "Model", "Node", "Refusal", "State", "Tensor", "states_of"]
+__all__ = ["AcousticModel", "GraphView", "Model", "Node", "Refusal", "State", "Tensor", "states_of"]
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,11 @@ from typing import Any
 
 from deepspeech_recipe.errors import RecipeError, Refusal
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
-from deepspeech_recipe.recipes import Model, deepspeech
-from deepspeech_recipe.recognise.deepspeech import DeepSpeech
+from deepspeech_recipe.recipes import AcousticModel, Model, deepspeech, first_release
 
 GROUP = "deepspeech_recipe.recipes"
 _PARTS = ("NAME", "pattern", "model")
+_OWN = (deepspeech, first_release)
 
 
 @dataclass(frozen=True)
@@ -30,13 +30,13 @@ class Recipe:
     def pattern(self, view: GraphView) -> str | None:
         return self._call("pattern", view)
 
-    def model(self, view: GraphView) -> Model | DeepSpeech:
+    def model(self, view: GraphView) -> Model | AcousticModel:
         found = self._call("model", view)
-        if isinstance(found, Model):
-            return _checked(self, view, replace(found, recipe=self.name))
-        if not isinstance(found, DeepSpeech):
-            raise RecipeError(f"{self.where}: model(view) gave {type(found).__name__}, not a Model. Return a Model.")
-        return found
+        if not isinstance(found, (Model, AcousticModel)):
+            raise RecipeError(
+                f"{self.where}: model(view) gave {type(found).__name__}, not a Model or an AcousticModel. Return one."
+            )
+        return _checked(self, view, replace(found, recipe=self.name))
 
     def _call(self, part: str, view: GraphView):
         try:
@@ -55,7 +55,7 @@ class Recipe:
 
 def recipes(extra: Iterable[Recipe] = ()) -> list[Recipe]:
     """All recipes in the order in which they are asked. extra: those that the user named."""
-    return [*extra, Recipe(deepspeech.NAME, "DeepSpeech's recipe", deepspeech), *_installed()]
+    return [*extra, *(_recipe(module, f"the recipe '{module.NAME}'") for module in _OWN), *_installed()]
 
 
 def load(path: str | os.PathLike) -> Recipe:
@@ -99,7 +99,7 @@ def _recipe(module, where: str) -> Recipe:
     return Recipe(str(module.NAME), where, module)
 
 
-def _checked(recipe: Recipe, view: GraphView, model: Model) -> Model:
+def _checked(recipe: Recipe, view: GraphView, model: Model | AcousticModel) -> Model | AcousticModel:
     """Roles must be tensors that exist, states must be roles."""
     for kind, roles in (("input", model.inputs), ("output", model.outputs)):
         for role, tensor in roles.items():

@@ -1,69 +1,17 @@
 """The DeepSpeech acoustic model, by topology: windows of MFCCs → three dense layers → LSTM → two dense layers."""
 
-from dataclasses import dataclass
-
 from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
+from deepspeech_recipe.recognise.acoustic_model import AcousticModel
 from deepspeech_recipe.recognise.audio import AudioPart, recognise_audio
 from deepspeech_recipe.recognise.lstm import HIDDEN_STATES, FusedLstm, X, recognise_lstm
 from deepspeech_recipe.recognise.metadata import Metadata, read_metadata
-from deepspeech_recipe.recognise.rnn import Rnn
 from deepspeech_recipe.recognise.state import State, recognise_state
 
 LSTM_OPS = ("BlockLSTM", "BlockLSTMV2")
 _PLACEHOLDERS = ("Placeholder", "PlaceholderV2", "PlaceholderWithDefault")
 _ADDITIONS = ("Add", "AddV2", "BiasAdd")
 _STATE_NAMES = ("previous_state_{}", "new_state_{}")
-
-
-@dataclass(frozen=True)
-class DeepSpeech:
-    """A recognised acoustic model.
-
-    generation: the releases that wrote such graphs. windows: the input `[B, T, 2·context+1, n_input]`;
-    batch, time_steps: None where the graph leaves them open. time_major: the tensor `[T, B, …]` made of it.
-    to_sequence, to_logits: Reshapes from `[T·B, …]` to `[T, B, …]`. lengths: the graph's input of lengths, if any.
-    state_c, state_h: the LSTM's state. head: 'probabilities' or 'raw', what `logits` is.
-    rnns: the loops of v0.1, forward and backward, of which `lstm` describes the first; its windows are flat.
-    """
-
-    generation: str
-    windows: Tensor
-    batch: int | None
-    time_steps: int | None
-    window_frames: int
-    n_input: int
-    time_major: Tensor
-    to_sequence: str
-    to_logits: str
-    lengths: Tensor | None
-    lstm: FusedLstm
-    state_c: State
-    state_h: State
-    dense_sizes: tuple[int, ...]
-    classes: int
-    layer_norm: bool
-    raw_logits: Tensor
-    logits: Tensor
-    head: str
-    audio: AudioPart | None
-    metadata: Metadata
-    rnns: tuple[Rnn, ...] = ()
-
-    @property
-    def flat(self) -> bool:
-        """Whether the input is `[B, T, (2·context+1) · n_input]`."""
-        return bool(self.rnns)
-
-    def windows_shape(self, batch: int, steps: int) -> tuple[int, ...]:
-        """The shape of `windows`; -1 where open."""
-        window = (self.window_frames * self.n_input,) if self.flat else (self.window_frames, self.n_input)
-        return (batch, steps, *window)
-
-    @property
-    def n_context(self) -> int:
-        """Frames on each side of a window's middle."""
-        return self.window_frames // 2
 
 
 def looks_like_deepspeech(view: GraphView) -> str | None:
@@ -82,7 +30,7 @@ def looks_like_deepspeech(view: GraphView) -> str | None:
     return None
 
 
-def recognise_deepspeech(view: GraphView) -> DeepSpeech:
+def recognise_deepspeech(view: GraphView) -> AcousticModel:
     """Describes the acoustic model of a graph whose surroundings look like DeepSpeech's.
 
     Raises Refusal where an exact conversion is not possible, with the node at fault and the remedy.
@@ -98,7 +46,7 @@ def recognise_deepspeech(view: GraphView) -> DeepSpeech:
     after = _layers_after(view, cell)
     metadata = read_metadata(view)
     audio = recognise_audio(view)
-    return DeepSpeech(
+    return AcousticModel(
         generation=_generation(state_c, head, audio, metadata),
         windows=Tensor(windows.name),
         batch=batch,

@@ -12,10 +12,21 @@ from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
 from deepspeech_recipe.recognise.last_state import find_last_states, is_range, range_limit, root
 from deepspeech_recipe.recognise.lstm_cell import ADDITIONS, NOT_PLAIN, Cell, looks_like_cell, recognise_cell
 from deepspeech_recipe.recognise.rnn import Layer, Rnn, is_length_of, is_zero
-from deepspeech_recipe.recognise.while_loop import Loop, Variable
+from deepspeech_recipe.recognise.while_loop import Loop, Variable, find_loops
 
 _READS = {"TensorArrayReadV3": (1, 2), "TensorListGetItem": (1, 0)}  # op → inputs: index, what is read
 _WRITES = {"TensorArrayWriteV3": (1, 2), "TensorListSetItem": (1, 2)}  # op → inputs: index, value
+
+
+def find_rnns(view: GraphView) -> tuple[list[Rnn], list[Refusal]]:
+    """The loops of LSTM cells, and the reasons why other loops are none."""
+    found, refused = [], []
+    for loop in find_loops(view):
+        try:
+            found.append(recognise_dynamic_rnn(view, loop))
+        except Refusal as refusal:
+            refused.append(refusal)
+    return found, refused
 
 
 def recognise_dynamic_rnn(view: GraphView, loop: Loop) -> Rnn:
@@ -125,6 +136,8 @@ class _Reader:
         outputs = {cell.new_h: entry for entry in found for cell in entry[:1]}
         first = [entry for entry in found if entry[0].x not in outputs]
         if len(first) != 1:
+            for entry in first:
+                self._sequence(entry[0].x)
             raise self._refuse(f"{len(first)} of its cells read the sequence", first[1][0].new_h.node if first else "")
         chain = [first[0]]
         while len(chain) < len(found):

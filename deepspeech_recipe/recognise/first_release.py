@@ -5,11 +5,14 @@
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
+from deepspeech_recipe.recognise.acoustic_model import AcousticModel
 from deepspeech_recipe.recognise.bidirectional import permutation, recognise_reversal
-from deepspeech_recipe.recognise.deepspeech import DeepSpeech, head_behind, matmuls, width
+from deepspeech_recipe.recognise.deepspeech import head_behind, matmuls, width
+from deepspeech_recipe.recognise.dynamic_rnn import find_rnns
 from deepspeech_recipe.recognise.lstm import FusedLstm
 from deepspeech_recipe.recognise.metadata import read_metadata
 from deepspeech_recipe.recognise.rnn import Rnn
@@ -20,38 +23,46 @@ GENERATION = "v0.1"
 _WINDOW_FRAMES = 19
 
 
-def recognise_first_release(view: GraphView, rnns: Sequence[Rnn]) -> DeepSpeech | None:
-    """Describes the acoustic model of v0.1, or returns None where the surroundings are others.
+@dataclass(frozen=True)
+class _Parts:
+    """forward, backward: the loops. before, after: the dense layers around them, in order."""
 
-    rnns: the graph's loops. Raises Refusal where they are v0.1's, but an exact conversion is not possible.
+    windows: Node
+    time_major: Tensor
+    before: list[Node]
+    forward: Rnn
+    backward: Rnn
+    after: list[Node]
+
+
+def looks_like_first_release(view: GraphView) -> str | None:
+    """None if the surroundings are v0.1's, else what is missing, for a person to read."""
+    found = _parts(view)
+    return found if isinstance(found, str) else None
+
+
+def recognise_first_release(view: GraphView) -> AcousticModel:
+    """Describes the acoustic model of a graph whose surroundings look like v0.1's.
+
+    Raises Refusal where an exact conversion is not possible.
     """
-    pair = _directions(view, rnns)
-    if pair is None:
-        return None
-    forward, backward, sequences = pair
-    windows = _windows(view, forward.x)
-    before = matmuls(view, view.ancestors(forward.x))[::-1]
-    join = _join(view, sequences)
-    after = matmuls(view, view.descendants(Tensor(join.name))) if join is not None else []
-    time_major = _time_major(view, forward.x, windows) if windows is not None else None
-    to_sequence = view.source_node(forward.x)
-    if len(before) != 3 or len(after) != 2 or time_major is None or to_sequence.op != "Reshape":
-        return None
+    parts = _parts(view)
+    forward, backward, before, after = parts.forward, parts.backward, parts.before, parts.after
     if forward.lengths != backward.lengths:
         raise Refusal("The two directions of the LSTM have different lengths", node=backward.node)
     to_logits, raw_logits, logits, head = head_behind(view, after[-1])
-    batch, steps, size = (None if each < 0 else each for each in windows.attribute("shape"))
+    batch, steps, size = (None if each < 0 else each for each in parts.windows.attribute("shape"))
     frames, n_input = split_window(size)
     lstm = _as_fused(forward)
-    return DeepSpeech(
+    return AcousticModel(
         generation=GENERATION,
-        windows=Tensor(windows.name),
+        windows=Tensor(parts.windows.name),
         batch=batch,
         time_steps=steps,
         window_frames=frames,
         n_input=n_input,
-        time_major=time_major,
-        to_sequence=to_sequence.name,
+        time_major=parts.time_major,
+        to_sequence=view.source_node(forward.x).name,
         to_logits=to_logits,
         lengths=forward.lengths,
         lstm=lstm,
@@ -73,6 +84,31 @@ def split_window(size: int) -> tuple[int, int]:
     """(frames, features of a frame) of a flat window. One frame where the usual 19 do not fit."""
     frames = _WINDOW_FRAMES if size % _WINDOW_FRAMES == 0 else 1
     return frames, size // frames
+
+
+def _parts(view: GraphView) -> _Parts | str:
+    """The parts of v0.1's graph, or what was looked for and not found."""
+    rnns, _ = find_rnns(view)
+    if len(rnns) != 2:
+        return f"DeepSpeech v0.1 has two loops of LSTM cells, this graph has {len(rnns)}"
+    pair = _directions(view, rnns)
+    if pair is None:
+        return "the two directions of a bidirectional LSTM were looked for in the two loops"
+    forward, backward, sequences = pair
+    windows = _windows(view, forward.x)
+    if windows is None:
+        return "no placeholder of rank 3 (batch, time, window · features) leads to the loops"
+    time_major = _time_major(view, forward.x, windows)
+    if time_major is None:
+        return f"a Transpose of '{windows.name}' into time-major order ([1, 0, 2]) was looked for"
+    before = matmuls(view, view.ancestors(forward.x))[::-1]
+    if len(before) != 3 or view.source_node(forward.x).op != "Reshape":
+        return f"three dense layers and a Reshape before the loops were looked for, {len(before)} layers found"
+    join = _join(view, sequences)
+    after = matmuls(view, view.descendants(Tensor(join.name))) if join is not None else []
+    if len(after) != 2:
+        return "both directions side by side and two dense layers behind them were looked for"
+    return _Parts(windows, time_major, before, forward, backward, after)
 
 
 def _directions(view: GraphView, rnns: Sequence[Rnn]) -> tuple[Rnn, Rnn, tuple[Tensor, Tensor]] | None:

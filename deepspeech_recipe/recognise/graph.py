@@ -1,22 +1,20 @@
-"""What a graph holds: a DeepSpeech model, other fused LSTMs, or nothing for us to do."""
+"""What a graph holds: what a recipe knows, LSTMs, states, or nothing for us to do."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.view import GraphView, Node
-from deepspeech_recipe.recipes import Model, deepspeech, registry
+from deepspeech_recipe.recipes import AcousticModel, Model, registry
 from deepspeech_recipe.recipes.registry import Recipe
 from deepspeech_recipe.recognise.carried import carried_states
 from deepspeech_recipe.recognise.cells import links_of
-from deepspeech_recipe.recognise.deepspeech import LSTM_OPS, DeepSpeech
-from deepspeech_recipe.recognise.dynamic_rnn import recognise_dynamic_rnn
-from deepspeech_recipe.recognise.first_release import recognise_first_release
+from deepspeech_recipe.recognise.deepspeech import LSTM_OPS
+from deepspeech_recipe.recognise.dynamic_rnn import find_rnns
 from deepspeech_recipe.recognise.lstm import CS_PREV, H_PREV, FusedLstm, recognise_lstm
 from deepspeech_recipe.recognise.rnn import Rnn
 from deepspeech_recipe.recognise.state import VARIABLE_OPS, State, recognise_state
 from deepspeech_recipe.recognise.static_rnn import StaticRnn, find_static_rnns
-from deepspeech_recipe.recognise.while_loop import find_loops
 
 
 @dataclass(frozen=True)
@@ -30,22 +28,32 @@ class StatefulLstm:
 
 @dataclass(frozen=True)
 class Recognition:
-    """deepspeech: the acoustic model, or None and `why_not`. model: what another recipe made of the graph, or None;
-    misses: the recipes that were asked in vain → what they looked for and did not find.
+    """model: what the first recipe that fits made of the graph, or None; misses: the recipes that were asked in vain
+    → what they looked for and did not find.
     lstms: every fused LSTM that can be converted; rnns: every loop of LSTM cells that can;
     static_rnns: those that stand in the graph step by step.
     refused: the reasons for those that cannot. states: what the graph carries from call to call besides the variables
-    of `lstms`."""
+    of `lstms`. An acoustic model stands for all of its graph, of which only its LSTM is named here."""
 
-    deepspeech: DeepSpeech | None
-    why_not: str | None
-    lstms: tuple[StatefulLstm, ...]
-    refused: tuple[Refusal, ...]
-    rnns: tuple[Rnn, ...] = field(default=(), kw_only=True)
-    static_rnns: tuple[StaticRnn, ...] = field(default=(), kw_only=True)
+    model: Model | AcousticModel | None
+    lstms: tuple[StatefulLstm, ...] = ()
+    refused: tuple[Refusal, ...] = ()
+    rnns: tuple[Rnn, ...] = ()
+    static_rnns: tuple[StaticRnn, ...] = ()
     states: tuple[State, ...] = ()
-    model: Model | None = field(default=None, kw_only=True)
-    misses: dict[str, str] = field(default_factory=dict, kw_only=True)
+    misses: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def acoustic(self) -> AcousticModel | None:
+        """The model where it has the IR contract."""
+        return self.model if isinstance(self.model, AcousticModel) else None
+
+    @property
+    def why_not(self) -> str | None:
+        """Why there is no acoustic model; None where there is one."""
+        if self.model is None:
+            return "; ".join(self.misses.values())
+        return None if self.acoustic else f"the recipe '{self.model.recipe}' fits"
 
     @property
     def has_state(self) -> bool:
@@ -58,13 +66,13 @@ class Recognition:
 def recognise(view: GraphView, recipes: Iterable[Recipe] = ()) -> Recognition:
     """Describes a graph. Raises Refusal where a model of a recipe, or the state of any LSTM, would come out wrong.
 
-    recipes: asked before DeepSpeech's and those that are installed.
+    recipes: asked before this project's own and those that are installed.
     """
     misses: dict[str, str] = {}
     model = _ask(view, registry.recipes(recipes), misses)
-    if isinstance(model, DeepSpeech):
-        return Recognition(model, None, (StatefulLstm(model.lstm, model.state_c, model.state_h),), ())
-    why_not = misses.get(deepspeech.NAME) or f"the recipe '{model.recipe}' fits"
+    if isinstance(model, AcousticModel):
+        lstms = () if model.rnns else (StatefulLstm(model.lstm, model.state_c, model.state_h),)
+        return Recognition(model, lstms, misses=misses)
     lstms, refused = [], []
     for cell in view.of_op(*LSTM_OPS):
         try:
@@ -74,28 +82,22 @@ def recognise(view: GraphView, recipes: Iterable[Recipe] = ()) -> Recognition:
             refused.append(refusal)
         else:
             lstms.append(_with_states(view, lstm))
-    rnns = _rnns(view, refused)
-    static_rnns, reasons = find_static_rnns(view)
-    refused += reasons
-    first = recognise_first_release(view, rnns)
-    if model is None and first is not None:
-        return Recognition(first, None, (), ())
+    rnns, loops_refused = find_rnns(view)
+    static_rnns, static_refused = find_static_rnns(view)
     own = [state.name for each in lstms for state in (each.state_c, each.state_h) if state and state.kind == "variable"]
     states = carried_states(view, links_of(view, tuple(each.lstm for each in lstms)), own)
     return Recognition(
-        None,
-        why_not,
+        model,
         tuple(lstms),
-        tuple(refused),
+        (*refused, *loops_refused, *static_refused),
+        tuple(rnns),
+        tuple(static_rnns),
         states,
-        rnns=rnns,
-        static_rnns=tuple(static_rnns),
-        model=model,
-        misses=misses,
+        misses,
     )
 
 
-def _ask(view: GraphView, recipes: Iterable[Recipe], misses: dict[str, str]) -> DeepSpeech | Model | None:
+def _ask(view: GraphView, recipes: Iterable[Recipe], misses: dict[str, str]) -> AcousticModel | Model | None:
     """The model of the first recipe whose pattern fits; what the others before it missed goes to `misses`."""
     for recipe in recipes:
         reason = recipe.pattern(view)
@@ -103,17 +105,6 @@ def _ask(view: GraphView, recipes: Iterable[Recipe], misses: dict[str, str]) -> 
             return recipe.model(view)
         misses[recipe.name] = reason
     return None
-
-
-def _rnns(view: GraphView, refused: list[Refusal]) -> tuple[Rnn, ...]:
-    """The loops of LSTM cells; adds to `refused` the reasons why others are none."""
-    found = []
-    for loop in find_loops(view):
-        try:
-            found.append(recognise_dynamic_rnn(view, loop))
-        except Refusal as refusal:
-            refused.append(refusal)
-    return tuple(found)
 
 
 def _with_states(view: GraphView, lstm: FusedLstm) -> StatefulLstm:

@@ -8,7 +8,7 @@ from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.ir_file import read_ir
 from deepspeech_recipe.ir_form import compile_model
 from deepspeech_recipe.ov_api import ov
-from deepspeech_recipe.passes.metadata import read_metadata
+from deepspeech_recipe.passes.metadata import is_acoustic, read_metadata
 from deepspeech_recipe.passes.names import STATE_PAIRS, both_forms, find
 
 _CONTRACT = ("input_node", "logits", "lengths", "samples", "sample_lengths", "end_of_stream")
@@ -42,12 +42,15 @@ class StatefulModel:
 
     def _find_pairs(self, model) -> dict[str, str]:
         """Input → output of the states that are outside."""
-        pairs = self.metadata.get("states", STATE_PAIRS if self.metadata.get("recipe") == "deepspeech" else {})
         if self.metadata.get("state") != "external":
             return {}
+        acoustic = is_acoustic(self.metadata)
+        pairs = STATE_PAIRS if acoustic else self.metadata["states"]
         found = {}
         for before, after in pairs.items():
             ports = find(model.inputs, both_forms(before)), find(model.outputs, both_forms(after))
+            if acoustic and ports == (None, None):
+                continue  # a network without state
             if None in ports:
                 raise RecipeError(
                     f"{self._name}: the state '{before}' → '{after}' is not both an input and an output. "

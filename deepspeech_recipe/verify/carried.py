@@ -10,7 +10,7 @@ from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
 from deepspeech_recipe.ir_file import read_ir
 from deepspeech_recipe.ov_api import ov
-from deepspeech_recipe.passes.metadata import PATH, read_metadata
+from deepspeech_recipe.passes.metadata import PATH, is_acoustic, read_metadata
 from deepspeech_recipe.recognise.state import VARIABLE_OPS
 from deepspeech_recipe.runtime.stateful import StatefulModel
 from deepspeech_recipe.sources import Source
@@ -35,9 +35,9 @@ class Carried:
 
 
 def other_recipe(ir) -> bool:
-    """Whether an IR (a path or an ov.Model) says that it is of another recipe than DeepSpeech's."""
+    """Whether an IR (a path or an ov.Model) says that it is no acoustic model's."""
     model = ir if isinstance(ir, ov.Model) else read_ir(ir)
-    return model.has_rt_info(PATH) and read_metadata(model).get("recipe") != "deepspeech"
+    return model.has_rt_info(PATH) and not is_acoustic(read_metadata(model))
 
 
 def verify_carried(source: Source, ir, *, device: str = "CPU") -> Report:

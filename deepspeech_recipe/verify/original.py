@@ -3,12 +3,14 @@
 The recogniser, which the converters rely on, is asked only where a graph has other names.
 """
 
+import os
 from dataclasses import dataclass
 
 import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
+from deepspeech_recipe.recipes.registry import load
 from deepspeech_recipe.recognise.first_release import split_window
 from deepspeech_recipe.recognise.graph import recognise
 from deepspeech_recipe.sources import Source
@@ -73,10 +75,12 @@ class Original:
         return int(rate), spectrogram.attribute("window_size"), spectrogram.attribute("stride")
 
 
-def find_original(source: Source) -> Original:
-    """Reads a source's graph. Raises RecipeError where it is no DeepSpeech model."""
+def find_original(source: Source, recipe: str | os.PathLike | None = None) -> Original:
+    """Reads a source's graph. recipe: a Python file to ask first where its names are others than upstream's.
+
+    Raises RecipeError where it is no acoustic model."""
     view = GraphView.of(source.graph)
-    roles = _by_name(view) or _by_recogniser(view, source)
+    roles = _by_name(view) or _by_recogniser(view, source, recipe)
     windows = view.producer(roles["windows"])
     shape = windows.attribute("shape")
     if len(shape) == 3:  # v0.1's windows are flat
@@ -122,11 +126,11 @@ def _assigned(view: GraphView, variable: str) -> Tensor | None:
     return next((value for value in values if view.source_node(value).op not in ("Const", "Fill", "ZerosLike")), None)
 
 
-def _by_recogniser(view: GraphView, source: Source) -> dict:
-    recognition = recognise(view)
-    if recognition.deepspeech is None:
+def _by_recogniser(view: GraphView, source: Source, recipe) -> dict:
+    recognition = recognise(view, [] if recipe is None else [load(recipe)])
+    if recognition.acoustic is None:
         raise RecipeError(f"{source.path}: is no DeepSpeech model: {recognition.why_not}.")
-    model = recognition.deepspeech
+    model = recognition.acoustic
     states = {"c": model.state_c, "h": model.state_h}
     kept = {part: state for part, state in states.items() if state.kind != "constant"}
     reset = _reset(view, {name for state in kept.values() for name in state.reset})

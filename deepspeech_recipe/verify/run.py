@@ -24,6 +24,7 @@ def verify(
     device: str = "CPU",
     plot: str | os.PathLike | None = None,
     reference: str = "auto",
+    recipe: str | os.PathLike | None = None,
 ) -> Report:
     """Compares an IR with the model it was made of.
 
@@ -31,12 +32,13 @@ def verify(
     audio: WAV files at the model's sample rate; by default the built-in ones and random features.
     Models of other recipes get random inputs in chained calls instead, in TensorFlow.
     plot: a PNG file to draw. reference: what runs the original: tensorflow, openvino, numpy, or auto.
+    recipe: a Python file that knows an acoustic model whose tensors have names of their own.
     Raises RecipeError where the two cannot be compared: files that cannot be read, sizes that do not fit.
     """
     draw = _plotter(plot) if plot else None
     if other_recipe(ir):
         return verify_carried(model if isinstance(model, Source) else open_model(model), ir, device=device)
-    original = find_original(model if isinstance(model, Source) else open_model(model))
+    original = find_original(model if isinstance(model, Source) else open_model(model), recipe)
     converted = Converted(ir, device)
     converted.check_against(original)
     recordings = hearing.recordings_for(original, converted, audio)

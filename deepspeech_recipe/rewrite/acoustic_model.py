@@ -1,16 +1,15 @@
-"""DeepSpeech's own thin layer on the general rewrites."""
+"""An acoustic model's own thin layer on the general rewrites."""
 
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
-from deepspeech_recipe.recognise.deepspeech import DeepSpeech
+from deepspeech_recipe.passes.names import STATE_PAIRS
+from deepspeech_recipe.recognise.acoustic_model import AcousticModel
 from deepspeech_recipe.rewrite.edits import SPLIT_TIME, Edits, NewNode, follow_redirects
 from deepspeech_recipe.rewrite.lstm import free_variable, replace_lstm
 from deepspeech_recipe.rewrite.reach import edited_inputs, needed
 from deepspeech_recipe.rewrite.rnn import replace_rnn
 
-NEW_STATES = ("new_state_c", "new_state_h")
 
-
-def rewrite_deepspeech(view: GraphView, model: DeepSpeech) -> Edits:
+def rewrite_acoustic(view: GraphView, model: AcousticModel) -> Edits:
     """Enforces time_len == seq_len, frees the state, and lets T and B be changed after conversion.
 
     The lengths reach nothing any more; the two Reshapes to `[T, B, …]`, which have sizes written down, follow
@@ -30,7 +29,7 @@ def rewrite_deepspeech(view: GraphView, model: DeepSpeech) -> Edits:
             edits.replace.append(NewNode(name, "Identity", (Tensor(f"{name}/split"),)))
         else:
             edits.replace.append(NewNode(name, SPLIT_TIME, inputs, attributes))
-    for state, output in zip((model.state_c, model.state_h), NEW_STATES, strict=True):
+    for state, output in zip((model.state_c, model.state_h), STATE_PAIRS.values(), strict=True):
         if state.kind == "variable":
             free_variable(view, state, edits, output=output)
         elif state.new and output not in view.nodes:
@@ -41,21 +40,3 @@ def rewrite_deepspeech(view: GraphView, model: DeepSpeech) -> Edits:
         inputs = edited_inputs(view, edits)
         edits.remove += [name for name in inputs if name not in needed(inputs, [model.logits.node])]
     return edits
-
-
-def outputs(model: DeepSpeech) -> dict[str, Tensor]:
-    """The outputs of the IR contract and the graph's tensors they are."""
-    found = {"logits": model.logits}
-    for state, name in zip((model.state_c, model.state_h), NEW_STATES, strict=True):
-        if state.kind != "constant":
-            found[name] = state.new[0]
-    return found
-
-
-def inputs(model: DeepSpeech) -> dict[str, Tensor]:
-    """The inputs of the IR contract and the graph's tensors they are."""
-    found = {"input_node": model.windows}
-    for role, state in (("c", model.state_c), ("h", model.state_h)):
-        if state.kind != "constant":
-            found[f"previous_state_{role}"] = state.source
-    return found
