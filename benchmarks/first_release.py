@@ -1,73 +1,100 @@
-"""DeepSpeech v0.1, two Loops by the default frontend: ``PYTHONPATH=. python benchmarks/first_release.py [HIDDEN]``.
+"""DeepSpeech v0.1, audio to scores: ``PYTHONPATH=. python benchmarks/first_release.py [--quick]``.
 
-One process, in turns, 60 seconds of audio; writes its table into docs/speed.md. Needs TensorFlow, to build the graph.
+OpenVINO's default frontend leaves two Loops in its IR; this project's IRs run beside it, in turns. Writes its table
+into docs/speed.md after each round. Needs TensorFlow, to build the graph.
 """
 
+import argparse
+import json
 import sys
 import tempfile
-import time
 from pathlib import Path
-
-import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.page import SPEED, write_between
+from deepspeech_recipe.benchmark import scenarios as make
+from deepspeech_recipe.benchmark.contenders import Contender, ir_contender
 from deepspeech_recipe.benchmark.machine import usable_processors
+from deepspeech_recipe.benchmark.markdown import number, table, times
+from deepspeech_recipe.benchmark.recordings import write_speech
+from deepspeech_recipe.benchmark.report import Report
+from deepspeech_recipe.benchmark.rounds import take_turns
 from deepspeech_recipe.convert import convert
-from deepspeech_recipe.files import atomic_path
 from deepspeech_recipe.ov_api import ov
+from deepspeech_recipe.passes.metadata import PATH
 from tests.graphs.rnn import first_release
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "speed.md"
-BEGIN, END = "<!-- v0.1: begin -->\n", "<!-- v0.1: end -->"
-HIDDEN, SECONDS, STEP, ROUNDS = 2048, 60, 0.02, 3
+LOOPS = "default frontend, two Loops"
+FULL = {"hidden": 2048, "seconds": 60, "rounds": 3}
+QUICK = {"hidden": 24, "seconds": 1, "rounds": 2}  # a test of this program
 
 
-def main(hidden: int, page: bool) -> None:
-    graph = first_release(decoder=False, n_input=26, widths=(hidden,) * 5, deviation=hidden**-0.5)
-    frames = round(SECONDS / STEP)
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a small network and a second of audio")
+    parser.add_argument("--page", type=Path, default=SPEED, help="the page that gets the table")
+    options = parser.parse_args(arguments)
+    plan = QUICK if options.quick else FULL
+    report = Report(LOOPS, usable_processors(), chunk_seconds=0)
     with tempfile.TemporaryDirectory() as folder:
-        pb = Path(folder) / "graph.pb"
-        pb.write_bytes(graph)
-        models = {"default frontend, two Loops": ov.convert_model(pb)}
-        for weights in ("fp32", "int8"):
-            xml = convert(pb, folder, name=weights, converter="openvino", weights=weights, verify=False).files[0]
-            models[f"`convert --weights {weights}`"] = ov.Core().read_model(xml)
-        windows = np.random.default_rng(3).standard_normal((1, frames, 19 * 26)).astype(np.float32)
-        calls = {name: caller(model, windows) for name, model in models.items()}
-        times, outputs = {name: [] for name in calls}, {}
-        for _ in range(ROUNDS):
-            for name, call in calls.items():
-                begin = time.perf_counter()
-                outputs[name] = call()
-                times[name].append(time.perf_counter() - begin)
-    base, *_ = times.values()
-    want, *_ = outputs.values()
-    version = ov.__version__.split("-")[0]
-    lines = [f"OpenVINO {version}, H = {hidden}, {ROUNDS} rounds:", ""]
-    lines += ["| IR | seconds | against the default frontend | largest difference of logits |", "|---|---|---|---|"]
-    for name, taken in times.items():
-        ratio = np.median(np.array(base) / np.array(taken))
-        difference = np.abs(outputs[name] - want).max() / np.abs(want).max()
-        lines.append(f"| {name} | {np.median(taken):.1f} | {ratio:.2f} × | {difference:.1e} |")
-    print("\n".join(lines))
-    if page:
-        text = PAGE.read_text()
-        before, rest = text.split(BEGIN)
-        with atomic_path(PAGE) as target:
-            target.write_text(before + BEGIN + "\n" + "\n".join(lines) + "\n\n" + END + rest.split(END)[1])
+        folder = Path(folder)
+        recordings, short = write_speech(folder, [plan["seconds"]]), write_speech(folder, [1])[1]
+        with make.Team(contenders(folder, plan["hidden"]), report.threads) as team:
+            report.add_team(team)
+            report.differences = make.differences(team)
+            entries = make.utterance(team, recordings, short)
+            report.add(measurement for entry in entries for measurement in entry.measurements)
+            take_turns(
+                entries,
+                plan["rounds"],
+                lambda line: print(line, file=sys.stderr, flush=True),
+                lambda: write_between(options.page, "v0.1", lines(report, plan)),
+            )
+    print("\n".join(lines(report, plan)))
 
 
-def caller(model, windows):
-    """Returns a function that returns the logits of a whole utterance."""
-    options = {"INFERENCE_NUM_THREADS": str(usable_processors()), "INFERENCE_PRECISION_HINT": "f32"}
-    request = ov.Core().compile_model(model, "CPU", options).create_infer_request()
-    feed = {}
-    for port in request.model_inputs:
-        rank = len(port.get_partial_shape())
-        feed[port.get_any_name()] = windows if rank == 3 else np.int32([windows.shape[1]])
-    return lambda: request.infer(feed)[0].copy()
+def contenders(folder: Path, hidden: int) -> list[Contender]:
+    """The graph by the default frontend, and by this project in FP32 and 8 bits."""
+    pb = folder / "graph.pb"
+    pb.write_bytes(first_release(decoder=False, n_input=26, widths=(hidden,) * 5, deviation=hidden**-0.5))
+    made = {}
+    for weights in ("fp32", "int8"):
+        result = convert(pb, folder, name=weights, converter="openvino", weights=weights, verify=False)
+        made[f"`convert --weights {weights}`"] = result.files[0]
+    model = ov.convert_model(pb)
+    # What the runtime asks for: the metadata, and a name that it knows.
+    model.set_rt_info(json.dumps(result.metadata), PATH)
+    model.input("input_lengths:0").get_tensor().add_names({"lengths"})
+    ov.save_model(model, folder / "loops.xml", compress_to_fp16=False)
+    return [ir_contender(path, name) for name, path in {LOOPS: folder / "loops.xml", **made}.items()]
+
+
+def lines(report: Report, plan: dict) -> list[str]:
+    """The table, and who failed."""
+    found = report.of("utterance")
+    rounds = max(len(each.rounds) for each in found)
+    version = report.contenders[0]["versions"]["openvino"].split("-")[0]
+    rows = [
+        (
+            each.contender,
+            number(each.summary.median / 1000),
+            number(each.summary.median / 1000 / each.point),
+            times(report.ratio(each)),
+            f"{report.differences.get(each.contender, float('nan')):.0e}",
+        )
+        for each in found
+        if each.summary
+    ]
+    header = ("IR", f"{plan['seconds']} s of audio, s", "real-time factor", "against the two Loops", "difference")
+    failures = [f"- {each.contender}: {each.failure}" for each in found if each.failure]
+    return [
+        f"OpenVINO {version}, {report.threads} threads, H = {plan['hidden']}, {rounds} rounds, {report.date}:",
+        "",
+        *table(header, rows),
+        *failures,
+    ]
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if sys.argv[1:] else HIDDEN, page=not sys.argv[1:])
+    main()

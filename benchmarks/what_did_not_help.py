@@ -15,16 +15,14 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.models import frozen_graph
+from benchmarks.page import SPEED, write_between
 from deepspeech_recipe.benchmark.machine import usable_processors
 from deepspeech_recipe.convert import convert
-from deepspeech_recipe.files import atomic_path
 from deepspeech_recipe.ov_api import opset, ov
 from deepspeech_recipe.passes import compress, fast_recurrence
 from deepspeech_recipe.passes.compress import LAYERS, LSTM_INPUT, LSTM_RECURRENT
 from deepspeech_recipe.passes.weight_matrix import quantize_rows, weight_matrix
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "speed.md"
-BEGIN, END = "<!-- did not help: begin -->\n", "<!-- did not help: end -->"
 HIDDEN, FRAMES, ROUNDS, CALLS = 2048, 16, 11, 4
 
 
@@ -177,10 +175,7 @@ def main() -> None:
         ratios = np.quantile(base / np.array(times[name]), [0.25, 0.5, 0.75])
         lines.append(f"| {name} | {np.median(times[name]):.1f} | {ratios[1]:.2f} × ({ratios[0]:.2f}–{ratios[2]:.2f}) |")
     print("\n".join(lines))
-    page = PAGE.read_text()
-    before, rest = page.split(BEGIN)
-    with atomic_path(PAGE) as target:
-        target.write_text(before + BEGIN + "\n" + "\n".join(lines) + "\n\n" + END + rest.split(END)[1])
+    write_between(SPEED, "did not help", lines)
 
 
 if __name__ == "__main__":

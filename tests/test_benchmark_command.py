@@ -105,8 +105,8 @@ def test_a_streaming_ir_gets_a_chunk_of_samples(worker, kind):
 
 @pytest.mark.parametrize("options", [{}, {"recognizer": {"max_batch": 2}}])
 def test_live_streams_give_a_time_for_each_chunk(worker, tmp_path, options):
-    audio = write_speech(tmp_path, [1])[1]  # 16000 samples are 4 chunks of 16 frames, the last one not full
-    assert len(worker("windows, open", **options).ask("live", audio=str(audio), rows=3)["ms"]) == 3 * 4
+    audio = write_speech(tmp_path, [1])[1]  # 16000 samples are 4 blocks of 16 frames; the first one completes no chunk
+    assert len(worker("windows, open", **options).ask("live", audio=str(audio), rows=3)["ms"]) == 3 * 3
 
 
 def test_an_ir_of_whole_utterances_has_no_chunks(worker):

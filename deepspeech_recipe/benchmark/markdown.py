@@ -14,7 +14,7 @@ def markdown(report: Report) -> str:
     for title, table in (
         ("Goals", _goals),
         ("One chunk after the other", _chunk),
-        ("A whole utterance, audio to text", _utterance),
+        ("A whole utterance", _utterance),
         ("Many streams in one call: chunks per second", _streams),
         ("Live streams: how late a chunk's text is, ms, p50 and p95", _live),
         ("Milliseconds per second of audio, as the utterance grows", _length),

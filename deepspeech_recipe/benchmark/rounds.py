@@ -20,7 +20,12 @@ class Entry:
         return all(each.failure for each in self.measurements)
 
 
-def take_turns(entries: Sequence[Entry], rounds: int, say: Callable[[str], None] = lambda line: None) -> None:
+def take_turns(
+    entries: Sequence[Entry],
+    rounds: int,
+    say: Callable[[str], None] = lambda line: None,
+    after_round: Callable[[], None] = lambda: None,
+) -> None:
     """Fills the entries' measurements. An entry that fails is left out from then on."""
     for entry in entries:
         if entry.warm_up is not None:
@@ -34,6 +39,7 @@ def take_turns(entries: Sequence[Entry], rounds: int, say: Callable[[str], None]
             found = _try(entry, entry.run)
             for measurement, samples in zip(entry.measurements, found or [], strict=False):
                 measurement.rounds.append(samples)
+        after_round()
 
 
 def _try(entry: Entry, call: Callable):

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from deepspeech_recipe.benchmark import scenarios as make
-from deepspeech_recipe.benchmark.contenders import PROGRAMS, Contender, ir_contender
+from deepspeech_recipe.benchmark.contenders import PACKAGE, PROGRAMS, Contender, ir_contender
 from deepspeech_recipe.benchmark.machine import usable_processors
 from deepspeech_recipe.benchmark.process import Failed, Worker
 from deepspeech_recipe.benchmark.recordings import write_speech
@@ -153,17 +153,21 @@ def _open(path):
     return open_model(path)
 
 
-def _tensorflow(source, folder: Path, labels=()) -> Contender:
+def _tensorflow(source, folder: Path) -> Contender:
     from deepspeech_recipe.alphabet import label_texts
     from deepspeech_recipe.graphdef.view import GraphView
     from deepspeech_recipe.recognise.graph import recognise
 
-    model = recognise(GraphView(source.graph.node)).deepspeech
-    labels = model.metadata.alphabet if model is not None else None
-    texts = label_texts(labels) if labels is not None else None
+    model = recognise(GraphView(source.graph.node)).acoustic
+    options: dict = {"labels": []}
+    if model is not None and model.flat:
+        options = {"package": str(PACKAGE)}
+        options["vectors"] = {"sample_rate": 16000, "count": model.n_input, "context": model.n_context}
+    elif model is not None and model.metadata.alphabet is not None:
+        options = {"labels": label_texts(model.metadata.alphabet) or []}
     path = folder / f"{Path(source.path).stem}.tensorflow.pb"
     source.write_pb(path)
-    return Contender(f"TensorFlow, {Path(source.path).name}", path, "tensorflow", options={"labels": texts or []})
+    return Contender(f"TensorFlow, {Path(source.path).name}", path, "tensorflow", options=options)
 
 
 def _converted(model, others: list[Contender], device: str, folder: Path, say) -> list[Contender]:

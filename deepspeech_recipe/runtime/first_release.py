@@ -57,22 +57,26 @@ class FirstRelease:
 
     def logits(self, samples: np.ndarray) -> np.ndarray:
         """Samples `[N]`, N > 0, from −1 to 1 → `[frames, classes]`."""
-        whole = np.clip(np.round(samples.astype(np.float64) * 32768), -32768, 32767)
-        vectors = input_vectors(whole, self.sample_rate, self.metadata["n_input"], self.metadata["n_context"])
+        vectors = self.vectors(samples)
         feeds = {self._name("input_node"): vectors[None]}
         if self._form.lengths is not None:
             feeds[self._name(self._form.lengths)] = np.array([len(vectors)], np.int64)
         return self._compiled.create_infer_request().infer(feeds)[0][:, 0].copy()
 
+    def vectors(self, samples: np.ndarray) -> np.ndarray:
+        """Samples as for `logits` → what the network reads, `[frames, (2·context + 1) · n_input]`."""
+        whole = np.clip(np.round(samples.astype(np.float64) * 32768), -32768, 32767)
+        return input_vectors(whole, self.sample_rate, self.metadata["n_input"], self.metadata["n_context"])
+
     def _name(self, role: str) -> str:
         return self._form.input(role).get_any_name()
 
 
-def extractor(ir, device: str = "CPU", **options):
-    """What gives features of an IR: a Recognizer, or a FirstRelease. options: the Recognizer's."""
+def extractor(ir, device: str = "CPU", *, config: dict | None = None, **options):
+    """What gives features of an IR: a Recognizer, or a FirstRelease. config: of either; options: the Recognizer's."""
     form = IRForm(ir)
     if form.metadata.get("generation") == GENERATION:
-        return FirstRelease(form, device)
+        return FirstRelease(form, device, config=config)
     from deepspeech_recipe.runtime.recognizer import Recognizer
 
-    return Recognizer(ir, device=device, **options)
+    return Recognizer(ir, device=device, config=config, **options)

@@ -11,6 +11,8 @@ import time
 
 WARM_SECONDS = 0.05  # processors and their caches need that long to be at their usual speed
 
+NO_CHUNKS = "the network is bidirectional and takes whole utterances, so it has no chunks and no streams"
+
 
 def limit_threads() -> int:
     """Keeps the process to as many processors as the first argument says; call it before anything is imported."""

@@ -2,15 +2,14 @@
 
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 
-from loop import Commands, limit_threads, serve, timed
+from loop import NO_CHUNKS, Commands, limit_threads, serve, timed
 
 THREADS = limit_threads()
 
 import numpy as np  # noqa: E402
 import openvino as ov  # noqa: E402
-from signals import int16_samples, windows  # noqa: E402
+from signals import flat_windows, int16_samples, softmax, windows  # noqa: E402
 
 # What the outputs of documented conversions are called, which kept the framework's names.
 STATES = {"c": ("new_state_c", "/GatherNd", "/GatherV2"), "h": ("new_state_h", "/GatherNd_1", "/GatherV2_1")}
@@ -29,7 +28,7 @@ class Worker(Commands):
         self.options = recognizer or {}
         self.model, self.device, self.metadata, self.chunk_samples = model, device, metadata, chunk_samples
         self.config = {"INFERENCE_NUM_THREADS": THREADS} if device == "CPU" else {}
-        self.calls, self.recognizer = {}, None
+        self.calls, self.network = {}, None
         sys.path.append(package)
 
     def compile(self, cache: str = "") -> dict:
@@ -46,50 +45,47 @@ class Worker(Commands):
         return {"ms": timed(call, repeat)}
 
     def probabilities(self, frames: int, chunks: int) -> list:
-        """Of chained chunks from zero state, row after row."""
+        """Of chained chunks from zero state, row after row; of one call with all frames where there are no chunks."""
         call = self._call(1)
+        if call.whole:
+            return [softmax(call.utterance(frames * chunks)).tolist()]
         call.prepare(frames)
         call.reset()
         return [call().tolist() for _ in range(chunks)]
 
     def utterance(self, audio: str) -> dict:
-        """Audio to text by this project's runtime, greedy."""
-        recognizer, samples = self._recognizer(), int16_samples(audio)
+        """Audio to text by this project's runtime, greedy; to scores where the network gives no text."""
+        network, samples = self._network(), int16_samples(audio)
         start = time.perf_counter()
-        text = recognizer.transcribe(samples).text
-        return {"ms": [1000 * (time.perf_counter() - start)], "text": text}
+        if hasattr(network, "transcribe"):
+            found = {"text": network.transcribe(samples).text}
+        else:
+            found = {"frames": len(network.features(samples))}
+        return {"ms": [1000 * (time.perf_counter() - start)], **found}
 
     def live(self, audio: str, rows: int) -> dict:
         """So many streams that hear the audio at real-time pace: how late each chunk's text is."""
-        recognizer, samples = self._recognizer(), int16_samples(audio)
-        block = 16 * recognizer.metadata["features"]["stride"]
-        pace, start = block / recognizer.sample_rate, time.perf_counter() + 0.1
+        from deepspeech_recipe.runtime.load import load
 
-        def hear(number: int) -> list:
-            found, stream = [], recognizer.stream()
-            begin = start + pace * number / rows  # not all at the same moment
-            for at in range(0, len(samples), block):
-                due = begin + (at + block) / recognizer.sample_rate
-                time.sleep(max(0, due - time.perf_counter()))
-                stream.feed(samples[at : at + block])
-                stream.partial()
-                found.append(1000 * (time.perf_counter() - due))
-            stream.finish()
-            return found
-
-        with ThreadPoolExecutor(rows) as threads:
-            return {"ms": [spent for found in threads.map(hear, range(rows)) for spent in found]}
+        network = self._network()
+        if not hasattr(network, "stream"):
+            raise ValueError(NO_CHUNKS)
+        return {"ms": (1000 * load(network, int16_samples(audio), rows).latencies).tolist()}
 
     def features(self, audio: str) -> dict:
         """The part of it that ends with the MFCCs."""
         from deepspeech_recipe.runtime.mfcc_frames import LARGEST_CALL
         from deepspeech_recipe.runtime.samples import as_samples
 
-        source, samples = self._recognizer().mfcc_frames(LARGEST_CALL), int16_samples(audio)
+        network, samples = self._network(), int16_samples(audio)
         start = time.perf_counter()
-        source.reset()
-        for _ in (*source.feed(as_samples(samples)), *source.finish()):
-            pass
+        if hasattr(network, "vectors"):
+            network.vectors(as_samples(samples))
+        else:
+            source = network.mfcc_frames(LARGEST_CALL)
+            source.reset()
+            for _ in (*source.feed(as_samples(samples)), *source.finish()):
+                pass
         return {"ms": [1000 * (time.perf_counter() - start)]}
 
     def _call(self, rows: int):
@@ -122,15 +118,16 @@ class Worker(Commands):
             model.reshape(shapes)
         return model
 
-    def _recognizer(self):
-        if self.recognizer is None:
-            from deepspeech_recipe.runtime import Recognizer
+    def _network(self):
+        """The runtime's Recognizer, or its FirstRelease."""
+        if self.network is None:
+            from deepspeech_recipe.runtime.first_release import extractor
 
             model = ov.Core().read_model(self.model) if self.metadata else self.model
             if self.metadata and not model.has_rt_info(METADATA):
                 self._dress(model)
-            self.recognizer = Recognizer(model, device=self.device, config=self.config, **self.options)
-        return self.recognizer
+            self.network = extractor(model, self.device, config=self.config, **self.options)
+        return self.network
 
     def _dress(self, model) -> None:
         """Gives an IR that somebody else made the names and the metadata that the runtime asks for."""
@@ -160,10 +157,13 @@ class Call:
                 self.request.set_tensor(port, ov.Tensor(value, shared_memory=True))
                 self.states.append((value, output))
         self.feeds, self.number = [], 0
+        self.whole = "input_node" in self.inputs and len(self.inputs["input_node"].get_partial_shape()) == 3
 
     def prepare(self, frames: int) -> None:
         if self.feeds:
             return
+        if self.whole:
+            raise ValueError(NO_CHUNKS)
         if "end_of_stream" in self.inputs:
             self._prepare_samples()
         elif "input_node" in self.inputs:
@@ -185,6 +185,14 @@ class Call:
         for value in values:
             parts = [np.ascontiguousarray(value[:, at : at + steps]) for at in range(0, frames, steps)]
             self.feeds.append([(self.inputs["input_node"], ov.Tensor(part, shared_memory=True)) for part in parts])
+
+    def utterance(self, frames: int) -> np.ndarray:
+        """Scores of one call with so many windows."""
+        feeds = {"input_node": flat_windows(frames, self.inputs["input_node"].get_partial_shape()[2].get_length())}
+        if "lengths" in self.inputs:
+            feeds["lengths"] = np.full(1, frames, np.int64)
+        found = self.request.infer({self.inputs[name]: value for name, value in feeds.items()})
+        return found[self.logits].copy()
 
     def _check_rows(self, port) -> None:
         rows = port.get_partial_shape()[0]

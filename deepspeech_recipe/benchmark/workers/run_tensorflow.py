@@ -1,16 +1,17 @@
 """Runs a frozen graph in TensorFlow: `run_tensorflow.py THREADS`."""
 
 import os
+import sys
 import time
 
-from loop import Commands, limit_threads, serve, timed
+from loop import NO_CHUNKS, Commands, limit_threads, serve, timed
 
 THREADS = limit_threads()
 os.environ.update(TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="")
 
 import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
-from signals import greedy_text, int16_samples, windows  # noqa: E402
+from signals import flat_windows, greedy_text, int16_samples, softmax, windows  # noqa: E402
 
 tf1 = tf.compat.v1
 STATES = ("c", "h")
@@ -23,8 +24,15 @@ class Worker(Commands):
         self.packages = ()
         return {**super().about(), "tensorflow": tf.__version__, "numpy": np.__version__}
 
-    def load(self, model: str, labels: list = (), **others) -> None:
+    def load(self, model: str, labels: list = (), package: str = "", vectors=None) -> None:
+        """vectors: what to ask of `runtime.classic_mfcc.input_vectors` for a graph that reads whole utterances;
+        package: where this project lies, which has it."""
         self.model, self.labels, self.session = model, list(labels), None
+        if vectors is not None:
+            sys.path.append(package)
+            from deepspeech_recipe.runtime.classic_mfcc import input_vectors
+
+            self._vectors = lambda samples: input_vectors(samples, **vectors)[None]
 
     def compile(self, cache: str = "") -> dict:
         """From the file to a first result, as a session makes its plan only then."""
@@ -40,25 +48,31 @@ class Worker(Commands):
         return {"ms": timed(self._step, repeat)}
 
     def probabilities(self, frames: int, chunks: int) -> list:
+        self._prepare(None, 1)
+        if self.whole:
+            return [softmax(self._run(flat_windows(frames * chunks, self.sizes[0]))).tolist()]
         self._prepare(frames, 1)
         self._reset()
         return [self._step().tolist() for _ in range(chunks)]
 
     def utterance(self, audio: str) -> dict:
-        """As DeepSpeech's client does: the graph's feature part window by window, then chunks."""
+        """As DeepSpeech's client does: the graph's feature part window by window, then chunks; v0.1's: one call."""
         self._prepare(None, 1)
         samples = int16_samples(audio)
         start = time.perf_counter()
+        if self.whole:
+            frames = len(self._run(self._vectors(samples)))
+            return {"ms": [1000 * (time.perf_counter() - start)], "frames": frames}
         self._reset()
         mfccs = self._features(samples)
-        context = self.width // 2
+        context = self.sizes[0] // 2
         mfccs = np.pad(mfccs, [(context, context), (0, 0)])
         count, found = len(mfccs) - 2 * context, []
         for at in range(0, count, self.steps):
             used = min(self.steps, count - at)
-            block = np.zeros((1, self.steps, self.width, mfccs.shape[1]), np.float32)
+            block = np.zeros((1, self.steps, *self.sizes), np.float32)
             for row in range(used):
-                block[0, row] = mfccs[at + row : at + row + self.width]
+                block[0, row] = mfccs[at + row : at + row + self.sizes[0]]
             found.append(self._run(block)[:used, 0])
         text = greedy_text(np.concatenate(found), self.labels)
         return {"ms": [1000 * (time.perf_counter() - start)], "text": text}
@@ -70,7 +84,7 @@ class Worker(Commands):
         self._prepare(None, 1)
         samples = int16_samples(audio)
         start = time.perf_counter()
-        self._features(samples)
+        (self._vectors if self.whole else self._features)(samples)
         return {"ms": [1000 * (time.perf_counter() - start)]}
 
     def _features(self, samples) -> np.ndarray:
@@ -105,8 +119,12 @@ class Worker(Commands):
         self.initialize = "initialize_state" in names
         self.network = self.session.make_callable(outputs, inputs)
         shape = graph.get_tensor_by_name("input_node:0").shape.as_list()
-        self.rows, self.steps, self.width, features = shape[0] or 1, shape[1] or 16, shape[2], shape[3]
-        self.values = [windows(8, self.rows, self.steps, self.width, features)]
+        self.rows, self.steps, *self.sizes = shape[0] or 1, shape[1] or 16, *shape[2:]
+        self.whole = len(self.sizes) == 1
+        if self.whole:
+            self.values = [flat_windows(self.steps, *self.sizes)]
+        else:
+            self.values = windows(8, self.rows, self.steps, *self.sizes)
         if self.fed:
             size = graph.get_tensor_by_name("previous_state_c:0").shape.as_list()[1]
             self.size = size
@@ -115,6 +133,8 @@ class Worker(Commands):
     def _prepare(self, frames, rows: int) -> None:
         if self.session is None:
             self._open()
+        if frames is not None and self.whole:
+            raise ValueError(NO_CHUNKS)
         if frames is not None and frames != self.steps:
             raise ValueError(f"the graph takes {self.steps} windows a call, a chunk has {frames}")
         if rows != self.rows:
@@ -127,12 +147,11 @@ class Worker(Commands):
             self.session.run("initialize_state")
 
     def _step(self):
-        values = self.values[0]
         self.number += 1
-        return self._run(values[(self.number - 1) % len(values)])
+        return self._run(self.values[(self.number - 1) % len(self.values)])
 
     def _run(self, block):
-        lengths = [np.full(self.rows, self.steps, np.int32)] * self.lengths
+        lengths = [np.full(len(block), block.shape[1], np.int32)] * self.lengths
         logits, *self.state = self.network(block, *self.state, *lengths)
         return logits
 

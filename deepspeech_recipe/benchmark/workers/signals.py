@@ -11,6 +11,17 @@ def windows(chunks: int, rows: int, frames: int, width: int, features: int) -> n
     return (10 * rng.standard_normal((chunks, rows, frames, width, features))).astype(np.float32)
 
 
+def flat_windows(frames: int, size: int) -> np.ndarray:
+    """`[1, frames, size]` f32 of the size that v0.1's scaled MFCCs have."""
+    return windows(1, 1, frames, 1, size)[0, :, :, 0] / 10
+
+
+def softmax(scores: np.ndarray) -> np.ndarray:
+    """Over the last axis."""
+    exponential = np.exp(scores - scores.max(-1, keepdims=True))
+    return exponential / exponential.sum(-1, keepdims=True)
+
+
 def int16_samples(path: str) -> np.ndarray:
     """`[N]` of a mono WAV file."""
     with wave.open(path) as file:
