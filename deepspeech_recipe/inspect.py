@@ -12,7 +12,7 @@ def inspect(model: str | os.PathLike, *, recipe: str | os.PathLike | None = None
     Returns one document of JSON values:
     file: path, kind (of `sources.open_model`), size in bytes (a directory's files added up), nodes of the graph;
     notes: what was found and done while reading;
-    deepspeech: None, or sizes, state, head, audio settings, metadata, and `tensors`: for every tensor of the IR
+    deepspeech: None, or recipe, sizes, state, head, audio settings, metadata, and `tensors`: for every tensor of the IR
     contract its name and other names in the graph, and its shape (-1: open);
     why_not: what a DeepSpeech model would have had, where deepspeech is None;
     recipe: None, or what another recipe than DeepSpeech's made of the graph (recipe: a Python file with one, see
@@ -75,7 +75,7 @@ def _deepspeech(view, model, source) -> dict:
     from deepspeech_recipe.passes.metadata import model_metadata
 
     metadata = complete_metadata(model_metadata(model), source)
-    del metadata["recipe"], metadata["recipe_version"]
+    del metadata["recipe_version"]
     return {
         **metadata,
         "time_steps": model.time_steps or "dynamic",

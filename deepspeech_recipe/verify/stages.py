@@ -1,17 +1,19 @@
 """Where a model's stages end, found by topology in the original graph and in the IR.
 
-features: what enters the first dense layer. dense 1 to 3, LSTM output, dense 5: what enters the next layer.
-dense 6: the raw scores. The states and the head are outputs of the model.
+features: what enters the first dense layer. dense 1 to 3 (1 to 4 in forks), LSTM output, dense 5: what enters the next
+layer. dense 6: the raw scores. The states and the head are outputs of the model.
 """
 
+from deepspeech_recipe.audio.precision import is_audio_constant
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
 from deepspeech_recipe.verify.original import Original
 
-# In the order of computation; those from STATES on are outputs or derived from outputs.
-INNER = ("features", "dense 1", "dense 2", "dense 3", "LSTM output", "dense 5", "dense 6")
-ORDER = (*INNER[:5], "cell state", "hidden state", *INNER[5:], "head")
+# In the order of computation.
+_BEFORE, _BEHIND = ("dense 1", "dense 2", "dense 3", "dense 4"), ("dense 5", "dense 6")
+ORDER = ("features", *_BEFORE, "LSTM output", "cell state", "hidden state", *_BEHIND, "head")
 
+_LAYERS = range(1, len(_BEFORE) + 1)
 _RECURRENT = ("LSTMSequence", "TensorIterator", "Loop")
 # Ops that move values without changing them → the input that holds the values.
 _MOVING = {"Transpose": 0, "Reshape": 0, "Squeeze": 0, "Unsqueeze": 0, "Concat": 0}
@@ -26,12 +28,16 @@ def stages_of_graph(original: Original) -> dict[str, Tensor]:
     cell = cells[0]
     before = _weight_products(view, view.ancestors(cell.inputs[1]))[::-1]
     after = _weight_products(view, view.descendants(Tensor(cell.name, 6)))
-    if len(before) != 3 or len(after) != 2:
+    if len(before) not in _LAYERS or len(after) != 2:
         raise RecipeError(f"{original.source.path}: its dense layers cannot be told apart.")
     logits = view.source_node(original.logits)
     scores = logits.inputs[0] if logits.op == "Softmax" else original.logits
     ends = [node.inputs[0] for node in before] + [cell.inputs[1]] + [node.inputs[0] for node in after] + [scores]
-    return dict(zip(INNER, ends, strict=True))
+    return _named(ends)
+
+
+def _named(ends: list) -> dict:
+    return dict(zip(("features", *_BEFORE[: len(ends) - 4], "LSTM output", *_BEHIND), ends, strict=True))
 
 
 def _weight_products(view: GraphView, nodes) -> list[Node]:
@@ -55,18 +61,18 @@ def stages_of_ir(model, logits) -> dict:
     hidden = 4 * _hidden_size(recurrent[0], after)
     outside = before and _width(before[-1]) == hidden and recurrent[0].get_type_name() != "LSTMSequence"
     into_lstm = before.pop().input_value(0) if outside else _sequence(recurrent[0], before)
-    if len(before) < 3 or len(after) != 2:
+    if len(before) not in _LAYERS or len(after) != 2:
         raise RecipeError(
-            f"The IR has {len(before)} weight matrices before the LSTM and {len(after)} behind it, where 3 and 2 were "
-            "looked for."
+            f"The IR has {len(before)} weight matrices before the LSTM and {len(after)} behind it, where 1 to 4 and 2 "
+            "were looked for."
         )
     source = logits.get_node().input_value(0)
     if source.get_node().get_type_name() == "Slice":  # a streaming model cuts off the step that was not due
         source = source.get_node().input_value(0)
     scores = source.get_node().input_value(0) if source.get_node().get_type_name() == "Softmax" else source
-    ends = [node.input_value(0) for node in before[-3:]] + [_moved_from(into_lstm)]
+    ends = [node.input_value(0) for node in before] + [_moved_from(into_lstm)]
     ends += [node.input_value(0) for node in after] + [scores]
-    return dict(zip(INNER, ends, strict=True))
+    return _named(ends)
 
 
 def _ancestors(node) -> dict:
@@ -82,8 +88,8 @@ def _ancestors(node) -> dict:
 
 
 def _is_weight_product(node) -> bool:
-    """A MatMul by a constant, compressed or not."""
-    if node.get_type_name() != "MatMul":
+    """A MatMul by a constant, compressed or not, of the network."""
+    if node.get_type_name() != "MatMul" or is_audio_constant(node.input_value(1).get_node()):
         return False
     sources = [node.input_value(1).get_node()]
     for source in sources:
