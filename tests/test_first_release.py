@@ -65,6 +65,15 @@ def test_rows_shorter_than_the_sequence(expected):
     assert np.abs(expected["logits"] - expected["whole"]).max() > 0.1
 
 
+def test_a_row_alone_needs_no_lengths(expected):
+    """time_len == seq_len: a call with as many windows as the row has gives what the graph gives at its length."""
+    model = compiled(convert(GRAPH.read_bytes()))
+    assert len(set(expected["lengths"])) > 1
+    for row, length in enumerate(expected["lengths"]):
+        found = model({"input_node": expected["chunks"][row : row + 1, :length]})["logits"]
+        np.testing.assert_allclose(found[:, 0], expected["logits"][:length, row], rtol=0, atol=TOLERANCE)
+
+
 def test_fixed_sizes(expected):
     model = convert(GRAPH.read_bytes(), time_steps=9, batch=4)
     assert list(model.input(0).shape) == [4, 9, 57]
@@ -119,6 +128,44 @@ def test_plain_mo(tmp_path, prefix):
         (want,) = run_graph(graph, feeds, [f"{scope}logits:0"])
         np.testing.assert_allclose(run(model, input_node=x), want, rtol=0, atol=TOLERANCE)
         assert f"{scope}logits:0" in model.output(0).get_names()
+    assert len(model.outputs) == 1
+    x, lengths = x[:, [0, 0, 0]], [1, 3, 2]
+    (want,) = run_graph(graph, {f"{scope}input_node:0": x, f"{scope}input_lengths:0": lengths}, [f"{scope}logits:0"])
+    for gated in (lengths_input(model), lengths_input(convert(graph))):
+        assert_sequences(gated, 2, backwards=1)
+        found = run(gated, input_node=x, lengths=np.int64(lengths))
+        np.testing.assert_allclose(found, want, rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.requires_tf
+@pytest.mark.requires_mo
+def test_windows_that_are_time_major_make_it_a_general_model(tmp_path):
+    """Its loops become LSTMSequences all the same, lengths exact; `--output logits` cuts the decoder off."""
+    from tests.graphs.rnn import first_release
+    from tests.mo_run import mo
+    from tests.reference import run_graph
+
+    graph = parse(GraphDef, first_release(decoder=True), what="a test")
+    nodes = {node.name: node for node in graph.node}
+    (reader,) = (node for node in graph.node if "transpose" in node.input)
+    reader.input[list(reader.input).index("transpose")] = "input_node"
+    for end in ("strided_slice/stack", "strided_slice/stack_1"):  # of the shape: the batch is the second size now
+        nodes[end].attr["value"].tensor.int_val[0] += 1
+    for name in ("transpose", "transpose/perm"):
+        graph.node.remove(nodes[name])
+    path = tmp_path / "time_major.pb"
+    path.write_bytes(graph.SerializeToString())
+    found = deepspeech_recipe.inspect(path)
+    assert "a Transpose of 'input_node' into time-major order" in found["misses"]["deepspeech-0.1"]
+    with pytest.raises(RecipeError, match="CTCBeamSearchDecoder"):
+        convert(path.read_bytes())
+    model, _ = mo(path, "--output", "logits")
+    assert_sequences(model, 2, backwards=1)
+    assert [port.get_names() for port in model.outputs] == [{"logits", "logits:0"}]
+    feeds = {"input_node:0": np.random.default_rng(1).standard_normal((7, 3, 57)).astype(np.float32)}
+    feeds["input_lengths:0"] = np.int32([7, 2, 5])
+    (want,) = run_graph(path.read_bytes(), feeds, ["logits:0"])
+    np.testing.assert_allclose(compiled(model)(feeds)["logits"], want, rtol=0, atol=TOLERANCE)
 
 
 @pytest.mark.requires_tf

@@ -260,7 +260,7 @@ def test_layer_normalisation_is_seen(save):
         ),
         (
             lambda v: (v.clear(), v.update({"bidirectional_rnn/fw/basic_lstm_cell/kernel": np.zeros((3, 4))})),
-            "v0.1, a bidirectional network",
+            r"v0\.1, a bidirectional network.*Export it with v0\.1's own DeepSpeech\.py --export_dir",
         ),
         (lambda v: v.update({"layer_2/bias": np.zeros(3, np.float32)}), "do not fit together"),
         (

@@ -7,12 +7,14 @@ from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
 from deepspeech_recipe.passes.carry import finish_general
 from deepspeech_recipe.passes.contract import Conversion, finish
+from deepspeech_recipe.passes.unused import drop_unused_outputs
 from deepspeech_recipe.recipes.registry import load
 from deepspeech_recipe.recognise.acoustic_model import AcousticModel
 from deepspeech_recipe.recognise.cells import links_of, projected
 from deepspeech_recipe.recognise.graph import Recognition, recognise
 from deepspeech_recipe.recognise.text import one_line
 from deepspeech_recipe.rewrite.acoustic_model import rewrite_acoustic
+from deepspeech_recipe.rewrite.edits import RECIPE_LSTM, Edits
 from deepspeech_recipe.rewrite.general import describe, rewrite_general
 from deepspeech_recipe.rewrite.reach import ends
 from deepspeech_recipe.version import __version__
@@ -37,7 +39,7 @@ def prepare(graph, operations: dict) -> None:
 def _prepare_acoustic(graph, argv, view: GraphView, model: AcousticModel, options, operations) -> None:
     ordered = argv.output is None
     sizes = mo_request.complete_acoustic(argv, view, model)
-    mo_graph.apply_edits(graph, rewrite_acoustic(view, model), operations)
+    _apply(graph, rewrite_acoustic(view, model), operations)
     if sizes is None:
         _say(f"DeepSpeech {model.generation}: only its feature part, {model.audio.samples} → {model.audio.mfccs}")
         return
@@ -54,7 +56,7 @@ def _prepare_general(graph, argv, view: GraphView, recognition: Recognition, opt
         argv.output = list(general.ends)
     freed = general.roles.claimed | general.states
     mo_request.complete_general(argv, list(freed), list(freed.values()))
-    mo_graph.apply_edits(graph, general.edits, operations)
+    _apply(graph, general.edits, operations)
     # MO's BasicLSTMCell takes a cell with a projection for one without, and fails.
     for name in projected(view, links_of(view), recognition.states):
         mo_graph.exchange_terms(graph, name)
@@ -62,6 +64,13 @@ def _prepare_general(graph, argv, view: GraphView, recognition: Recognition, opt
     named = [Tensor.parse(name).node for name in argv.output or ends(view, general.edits)]
     on_finished(graph, "states", lambda ov_model: finish_general(ov_model, recognition, general, conversion, named))
     _say(describe(recognition, general))
+
+
+def _apply(graph, edits: Edits, operations) -> None:
+    mo_graph.apply_edits(graph, edits, operations)
+    if any(node.op == RECIPE_LSTM for node in edits.add):
+        # Before any other pass: they read the LSTM until it is exchanged for another.
+        on_finished(graph, "unused outputs", drop_unused_outputs)
 
 
 def _refuse_options(recognition: Recognition, options: dict) -> None:

@@ -169,8 +169,8 @@ def find_naming(variables: Variables, path: Path) -> Naming:
         )
     if any(name.startswith("bidirectional_rnn/") for name in variables.shapes):
         raise Refusal(
-            f"{path}: is a checkpoint of v0.1, a bidirectional network",
-            remedy="Supported are DeepSpeech v0.2 and later, and Coqui STT",
+            f"{path}: is a checkpoint of v0.1, a bidirectional network; checkpoints are read from v0.2 on",
+            remedy="Export it with v0.1's own DeepSpeech.py --export_dir, and give the frozen graph that it writes",
         )
     shown = ", ".join(missing[naming][:6]) + (", …" if len(missing[naming]) > 6 else "")
     raise Refusal(

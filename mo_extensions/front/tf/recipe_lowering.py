@@ -20,7 +20,6 @@ from openvino.tools.mo.utils.shape import new_shape_node_from_shape_nodes, node_
 from deepspeech_recipe.converters.mo_hook import on_finished
 from deepspeech_recipe.passes.gate import gate_sequence
 from deepspeech_recipe.passes.general_cell import with_general_cell
-from deepspeech_recipe.passes.unused import drop_unused_outputs
 
 from ...ops.recipe_lstm import RecipeLSTMSequence
 
@@ -119,9 +118,9 @@ def _replace_outputs(graph: Graph, node: Node, lstm: Node, name: str):
 
 
 def _occupy(graph: Graph, lstm: Node, port: int, name: str):
-    """MO numbers the outputs that are used: without the ones before it, an output would become another one."""
+    """MO numbers the outputs that are used: without the ones before it, an output would become another one. The plugin
+    drops it again (`passes.unused`)."""
     Result(graph, {"name": f"{name}/unused_{port}"}).create_node().in_port(0).connect(lstm.out_port(port))
-    on_finished(graph, "unused outputs", drop_unused_outputs)
 
 
 class RecipeSplitTimeLowering(FrontReplacementPattern):
