@@ -1,0 +1,61 @@
+"""DeepSpeech v0.1 in the benchmark: whole utterances, and one line for what a bidirectional network has not."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from deepspeech_recipe import cli, convert
+from deepspeech_recipe.benchmark.workers.loop import NO_CHUNKS
+
+GRAPH = Path(__file__).with_name("fixtures") / "old_tensorflow" / "v0.1.pb"
+FRAMES = 50  # of a second: one every 20 ms
+
+
+def run(capsys, *arguments) -> dict:
+    assert cli.main(["benchmark", *map(str, arguments), "--rounds", "1", "--seconds", "1", "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def facts(found: dict, name: str) -> list:
+    return [each["facts"].get(name) for each in found["measurements"] if each["scenario"] == "utterance"]
+
+
+def test_an_ir_has_whole_utterances_and_starts_and_no_chunks(capsys, tmp_path):
+    ir = convert(GRAPH, tmp_path, converter="openvino", verify=False).files[0]
+    asked = [f"--scenario={name}" for name in ("chunk", "utterance", "streams", "live", "length", "start")]
+    found = run(capsys, ir, *asked, "--threads", 1)
+    measured = {each["scenario"] for each in found["measurements"] if each["rounds"]}
+    assert measured == {"utterance", "features", "length", "compile", "compile, cached", "memory"}
+    assert {each["failure"] for each in found["measurements"] if not each["rounds"]} == {NO_CHUNKS}
+    assert facts(found, "frames") == [FRAMES]
+    assert facts(found, "text") == [None]
+
+
+@pytest.mark.requires_tf
+def test_tensorflow_reads_the_same_frames_beside_its_irs(capsys):
+    found = run(capsys, GRAPH, "--scenario=chunk", "--scenario=utterance")
+    names = ["TensorFlow, v0.1.pb", "v0.1, fp32", "v0.1, int8"]
+    assert (found["baseline"], list(found["differences"])) == (names[0], names)
+    assert facts(found, "frames") == [FRAMES] * 3
+    assert found["differences"][names[1]] < 1e-6 < found["differences"][names[2]] < 0.05
+    assert {each["failure"] for each in found["measurements"] if each["scenario"] == "chunk"} == {NO_CHUNKS}
+    assert all(each["rounds"] for each in found["measurements"] if each["scenario"] in ("utterance", "features"))
+
+
+@pytest.mark.requires_tf
+def test_its_table_of_the_documents_can_be_made(tmp_path, capsys):
+    from benchmarks.first_release import LOOPS, main
+
+    page = tmp_path / "speed.md"
+    page.write_text("before\n<!-- v0.1: begin -->\nold\n<!-- v0.1: end -->\nafter\n")
+    main(["--quick", "--page", str(page)])
+    text = page.read_text()
+    assert text.startswith("before\n<!-- v0.1: begin -->\n\nOpenVINO ")
+    assert text.endswith("|\n\n<!-- v0.1: end -->\nafter\n")
+    rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| ")][2:]
+    assert [row[0] for row in rows] == [f"| {LOOPS}", "| `convert --weights fp32`", "| `convert --weights int8`"]
+    assert [float(row[-1].rstrip(" |")) < limit for row, limit in zip(rows, (1e-9, 1e-6, 1e-2), strict=True)] == [
+        True
+    ] * 3
+    assert "2 rounds" in capsys.readouterr().out
