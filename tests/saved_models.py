@@ -16,10 +16,10 @@ def wrap(tf, graph_def: bytes, path, *, scope: str = "", inputs=INPUTS, outputs=
         start = f"{scope}/" if scope else ""
         if initialize:
             session.run(f"{start}{initialize}")
-        _save(tf1, session, path, {n: graph.get_tensor_by_name(f"{start}{n}:0") for n in inputs}, outputs, start)
+        save_session(tf1, session, path, {n: graph.get_tensor_by_name(f"{start}{n}:0") for n in inputs}, outputs, start)
 
 
-def _save(tf1, session, path, inputs, outputs, start="") -> None:
+def save_session(tf1, session, path, inputs, outputs, start="") -> None:
     saving = tf1.saved_model
     outputs = {name: session.graph.get_tensor_by_name(f"{start}{name}:0") for name in outputs}
     infos = [{n: saving.build_tensor_info(t) for n, t in group.items()} for group in (inputs, outputs)]
@@ -42,7 +42,7 @@ def unfrozen(tf, graph_def: bytes, path, weights: tuple[str, ...], *, resource: 
         kept = tf1.GraphDef(versions=kept.versions, node=[n for n in kept.node if n.name[:-5] not in weights])
         tf1.import_graph_def(kept, name="", input_map=reads)
         session.run(tf1.global_variables_initializer())
-        _save(tf1, session, path, {n: graph.get_tensor_by_name(f"{n}:0") for n in INPUTS}, OUTPUTS)
+        save_session(tf1, session, path, {n: graph.get_tensor_by_name(f"{n}:0") for n in INPUTS}, OUTPUTS)
 
 
 def function(tf, graph_def: bytes, path) -> None:
@@ -97,4 +97,4 @@ def coqui(tf, weights, path, *, sample_rate: int = 8000) -> None:
         tf.nn.softmax(dense("layer_6", x), name="probs")
         session.run(tf1.global_variables_initializer())
         inputs = {"features": session.graph.get_tensor_by_name("features_in:0")}
-        _save(tf1, session, path, inputs, ("probs", "features"))
+        save_session(tf1, session, path, inputs, ("probs", "features"))

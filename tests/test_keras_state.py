@@ -11,20 +11,19 @@ from deepspeech_recipe.ov_api import ov
 from deepspeech_recipe.runtime import StatefulModel
 from deepspeech_recipe.sources import open_model
 from deepspeech_recipe.sources.bundle import Bundle
-from tests.ir import op_counts
+from tests.ir import compiled, op_counts
 
 FIXTURES = Path(__file__).parent / "fixtures" / "keras"
 UNITS = (7, 6)
 
 
-def check(path, values, output, *, state: str, converter: str, loop: bool):
+def check(path, values, output, *, state: str, converter: str):
     """Converts and compares chained calls; values: (x, y)."""
     result = convert(path, output, name="ir", converter=converter, state=state, verify=False)
     model = ov.Core().read_model(result.files[0])
     counts = op_counts(model)
     assert not {"Loop", "TensorIterator", "If"} & set(counts)
-    if loop:
-        assert counts["LSTMSequence"] == 2
+    assert counts["LSTMSequence"] == 2
     assert counts.get("Assign", 0) == counts.get("ReadValue", 0) == (4 if state == "internal" else 0)
     assert len(model.inputs) == len(model.outputs) == (1 if state == "internal" else 5)
     run = StatefulModel(result.files[0])
@@ -43,21 +42,21 @@ def check(path, values, output, *, state: str, converter: str, loop: bool):
 
 
 @pytest.mark.parametrize("state", ["external", "internal"])
-@pytest.mark.parametrize("name", ["keras", "tf_keras"])
+@pytest.mark.parametrize("name", ["keras", "tf_keras", "tf_keras_unrolled"])
 def test_saved_models_of_both_keras(name, state, tmp_path):
     """Without TensorFlow: the checkpoint is read here."""
     values = np.load(FIXTURES / f"{name}.npz")
     values = values["x"], values["y"]
-    check(FIXTURES / f"{name}.zip", values, tmp_path, state=state, converter="openvino", loop=True)
+    check(FIXTURES / f"{name}.zip", values, tmp_path, state=state, converter="openvino")
 
 
 @pytest.mark.requires_mo
 @pytest.mark.requires_tf
-@pytest.mark.parametrize("name", ["keras", "tf_keras"])
-def test_loops_by_mo(name, tmp_path):
+@pytest.mark.parametrize("name", ["keras", "tf_keras", "tf_keras_unrolled"])
+def test_layers_by_mo(name, tmp_path):
     values = np.load(FIXTURES / f"{name}.npz")
     values = values["x"], values["y"]
-    check(FIXTURES / f"{name}.zip", values, tmp_path, state="internal", converter="mo", loop=True)
+    check(FIXTURES / f"{name}.zip", values, tmp_path, state="internal", converter="mo")
 
 
 def build(tf, path, *, unroll: bool, export: bool, dense: int = 4):
@@ -84,9 +83,38 @@ def test_what_the_installed_keras_writes(tf, tmp_path, unroll, export, converter
     if converter == "mo":
         pytest.importorskip("openvino.tools.mo")
     values = build(tf, tmp_path / "saved", unroll=unroll, export=export)
-    result = check(tmp_path / "saved", values, tmp_path / "out", state="external", converter=converter, loop=not unroll)
+    result = check(tmp_path / "saved", values, tmp_path / "out", state="external", converter=converter)
     assert any("state variables become inputs" in note for note in result.notes)
     assert sorted(f"new_{name}" for name in result.metadata["states"]) == sorted(result.metadata["states"].values())
+
+
+@pytest.mark.parametrize(
+    ("batch", "options", "wrapped"),
+    [
+        (None, {"return_sequences": True}, False),
+        (1, {}, False),
+        (2, {"return_sequences": True, "stateful": True, "go_backwards": True}, False),
+        (None, {"return_sequences": True}, True),
+    ],
+)
+def test_unrolled_layers(tf, tmp_path, batch, options, wrapped):
+    """In any direction; wrapped: in both."""
+    import keras
+
+    keras.utils.set_random_seed(5)
+    start = keras.Input(batch_shape=(batch, 4, 5), name="x")
+    layer = keras.layers.LSTM(7, unroll=True, bias_initializer="random_normal", **options)
+    layer = keras.layers.Bidirectional(layer) if wrapped else layer
+    keras.Model(start, keras.layers.Dense(3)(layer(start))).export(str(tmp_path / "saved"), verbose=False)
+    call = tf.saved_model.load(str(tmp_path / "saved")).signatures["serving_default"]
+    state = "internal" if options.get("stateful") else "external"
+    result = convert(tmp_path / "saved", tmp_path / "out", name="ir", converter="openvino", state=state, verify=False)
+    model = ov.Core().read_model(result.files[0])
+    assert op_counts(model)["LSTMSequence"] == 1 + wrapped
+    request = compiled(model).create_infer_request()
+    for x in np.random.default_rng(2).standard_normal((3, batch or 6, 4, 5)).astype(np.float32):
+        expected = call(x=tf.constant(x))["output_0"].numpy()
+        np.testing.assert_allclose(request.infer([x])[0], expected, rtol=0, atol=1e-6)
 
 
 def test_a_loop_that_stays_one_keeps_its_state(tf, tmp_path):

@@ -170,9 +170,10 @@ class GraphView:
     def descendants(self, tensor: Tensor) -> Iterator[Node]:
         """The nodes computed from the tensor, nearest first, each once."""
         start = [node.name for node in self.consumers(tensor)]
-        yield from self._walk(start, lambda node: (n.name for n in self._next(node)))
+        yield from self._walk(start, lambda node: (n.name for n in self.following(node)))
 
-    def _next(self, node: Node) -> list[Node]:
+    def following(self, node: Node) -> list[Node]:
+        """The nodes that read any output of this one."""
         return self._consumers_by_node.get(node.name, [])
 
     @cached_property

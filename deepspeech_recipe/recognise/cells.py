@@ -12,8 +12,10 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
+from deepspeech_recipe.recognise.conditions import with_choices
 from deepspeech_recipe.recognise.lstm import CS_PREV, H_PREV, FusedLstm
 from deepspeech_recipe.recognise.state import State
+from deepspeech_recipe.recognise.stopped import stopped_values
 
 LOOPS = ("While", "StatelessWhile")
 _ADDITIONS = ("Add", "AddV2", "BiasAdd")
@@ -37,7 +39,7 @@ class Link(NamedTuple):
 
 def links_of(view: GraphView, fused: tuple[FusedLstm, ...] = ()) -> list[Link]:
     """All links of a graph. fused: its fused LSTMs that were recognised."""
-    links = [*_steps(view), *_loops(view), *_frames(view), *_block_cells(view)]
+    links = [*_steps(view), *_loops(view), *_frames(view), *_block_cells(view), *_stops(view)]
     for lstm in fused:
         for port, last in ((CS_PREV, lstm.last_c), (H_PREV, lstm.last_h)):
             links += [Link(view.nodes[lstm.node].inputs[port], each.tensor, lstm.node) for each in last]
@@ -180,6 +182,13 @@ def _block_cells(view: GraphView) -> Iterator[Link]:
         if len(cell.inputs) > 2:
             yield Link(cell.inputs[1], Tensor(cell.name, 1), cell.name)
             yield Link(cell.inputs[2], Tensor(cell.name, 6), cell.name)
+
+
+def _stops(view: GraphView) -> Iterator[Link]:
+    """Rows that are past their length keep the previous state, in `static_rnn` behind conditions."""
+    for tensor, stopped in stopped_values(with_choices(view)).items():
+        if tensor.node in view.nodes:
+            yield Link(stopped.past, tensor, tensor.node)
 
 
 def projected(view: GraphView, links: list[Link], states: Iterable[State]) -> list[str]:

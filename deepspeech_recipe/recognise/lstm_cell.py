@@ -176,7 +176,7 @@ def _bias(view: GraphView, product: Tensor) -> tuple[list[Node], Tensor | None]:
     while pending:
         tensor = pending.pop(0)
         node = view.source_node(tensor)
-        if node is not None and node.op in ADDITIONS:
+        if node is not None and node.op in (*ADDITIONS, "Squeeze"):  # Keras adds a product of batch 1 like a bias
             pending += node.inputs
         elif node is not None and node.op == "MatMul":
             matmuls.append(node)

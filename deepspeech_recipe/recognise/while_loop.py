@@ -11,8 +11,8 @@ of the graph's library; what does not change is handed on from step to step.
 
 from dataclasses import dataclass
 
-from deepspeech_recipe.graphdef.proto import NodeDef
 from deepspeech_recipe.graphdef.view import Function, GraphView, Node, Tensor
+from deepspeech_recipe.recognise.functions import add_node, function_tensor, write_function
 
 WHILE_OPS = ("While", "StatelessWhile")
 _ARGUMENT = "LoopVariable"
@@ -128,14 +128,14 @@ def _while(view: GraphView, node: Node) -> Loop | None:
         return None
     nodes = dict(view.nodes)
     body_name, condition_name = f"{node.name}:body/", f"{node.name}:cond/"
-    results = [_reference(result, body_name) for result in body.results]
+    results = [function_tensor(result, body_name) for result in body.results]
     passed = [_passed_on(body, number) for number in range(len(node.inputs))]
     for number, argument in enumerate(body.arguments):
         sources = [str(node.inputs[number])] if passed[number] else []
-        _add(nodes, f"{body_name}{argument}", "Identity" if sources else _ARGUMENT, sources)
-        _add(nodes, f"{condition_name}{condition.arguments[number]}", "Identity", [f"{body_name}{argument}"])
-    _write(nodes, body, body_name)
-    _write(nodes, condition, condition_name)
+        add_node(nodes, f"{body_name}{argument}", "Identity" if sources else _ARGUMENT, sources)
+        add_node(nodes, f"{condition_name}{condition.arguments[number]}", "Identity", [f"{body_name}{argument}"])
+    write_function(nodes, body, body_name)
+    write_function(nodes, condition, condition_name)
     inside = _LoopView(nodes)
     variables = []
     for number, initial in enumerate(node.inputs):
@@ -146,7 +146,7 @@ def _while(view: GraphView, node: Node) -> Loop | None:
             variables.append(Variable(initial, own, own, inside.source(results[number]), final))
     if len(condition.results) != 1:
         return None
-    return Loop(node.name, inside, tuple(variables), _reference(condition.results[0], condition_name))
+    return Loop(node.name, inside, tuple(variables), function_tensor(condition.results[0], condition_name))
 
 
 def _passed_on(body: Function, number: int) -> bool:
@@ -161,26 +161,3 @@ def _passed_on(body: Function, number: int) -> bool:
             return False
         reference = node.input[0]
     return False
-
-
-def _write(nodes: dict[str, Node], function: Function, prefix: str) -> None:
-    for pb in function.nodes:
-        copy = NodeDef()
-        # Model Optimizer's NodeDefs are TensorFlow's own messages.
-        copy.ParseFromString(pb.SerializeToString())
-        copy.name = f"{prefix}{pb.name}"
-        copy.input[:] = [str(_reference(reference, prefix)) for reference in pb.input if not reference.startswith("^")]
-        nodes[copy.name] = Node(copy)
-
-
-def _add(nodes: dict[str, Node], name: str, op: str, inputs: list[str]) -> None:
-    nodes[name] = Node(NodeDef(name=name, op=op, input=inputs))
-
-
-def _reference(reference: str, prefix: str) -> Tensor:
-    """'node:output:2' of a function → a tensor of the view. Operations with several named outputs are no part of an
-    LSTM, whose Split has one named list."""
-    name, _, output = reference.partition(":")
-    number = output.partition(":")[2]
-    port = int(number) if number.isdigit() else 0
-    return Tensor(f"{prefix}{name}", port)

@@ -40,6 +40,25 @@ def remove_unused(view: GraphView, edits: Edits, outputs: Iterable[str] = ()) ->
     """Removes what the edits left without a reader: a replaced LSTM, its mask, the states in a row.
 
     outputs: nodes that stay, read or not."""
-    inputs = edited_inputs(view, edits)
-    kept = needed(inputs, [*ends(view, edits), *outputs])
+    inputs, pivots = edited_inputs(view, edits), _pivots(view)
+    last = [*ends(view, edits), *outputs]
+    kept: set[str] = set()
+    while (needs := needed(inputs, last)) != kept:
+        kept = needs
+        last = [name for name in last if name in outputs or name not in pivots or pivots[name] & kept]
     edits.remove += [name for name in inputs if name not in kept]
+
+
+def _pivots(view: GraphView) -> dict[str, set[str]]:
+    """The nodes of TensorFlow 1's conditions that have no reader, as control inputs alone name them: copies of
+    Switch(p, p) → the Switches that p decides."""
+    decided: dict[Tensor, set[str]] = {}
+    copies: dict[str, Tensor] = {}
+    for switch in view.of_op("Switch"):
+        data, predicate = map(view.source, switch.inputs)
+        if data == predicate:
+            aliases = [alias.node for port in (0, 1) for alias in view.aliases(Tensor(switch.name, port))]
+            copies |= dict.fromkeys(aliases, predicate)
+        else:
+            decided.setdefault(predicate, set()).add(switch.name)
+    return {name: decided[predicate] for name, predicate in copies.items() if predicate in decided}

@@ -1,8 +1,9 @@
 """General rewrites: an LSTM that stands in the graph step by step to one RecipeLSTM for each layer."""
 
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
-from deepspeech_recipe.recognise.lstm_cell import Cell, cell_weights
-from deepspeech_recipe.recognise.static_rnn import StaticRnn
+from deepspeech_recipe.recognise.conditions import IF_OPS
+from deepspeech_recipe.recognise.lstm_cell import cell_weights
+from deepspeech_recipe.recognise.static_rnn import Row, StaticRnn
 from deepspeech_recipe.rewrite.edits import (
     EXCHANGE,
     LAST_CELL,
@@ -21,45 +22,54 @@ def replace_static_rnn(view: GraphView, rnn: StaticRnn, edits: Edits) -> None:
     if rnn.batch_major:
         edits.add.append(NewNode(f"{rnn.node}/time_major", EXCHANGE, (x,)))
         x = Tensor(f"{rnn.node}/time_major")
-    for number, cells in enumerate(rnn.layers):
+    for number, row in enumerate(rnn.layers):
         new = f"{rnn.node}/sequence" if len(rnn.layers) == 1 else f"{rnn.node}/sequence_{number}"
+        inputs = (x, row.cell.h, row.cell.c) if row.lengths is None else (x, row.cell.h, row.cell.c, row.lengths)
         attributes = {
-            "weights": cell_weights(view, cells[0]),
-            "hidden_size": cells[0].hidden_size,
+            "weights": cell_weights(rnn.view, row.cell),
+            "hidden_size": row.cell.hidden_size,
             "steps": rnn.steps,
+            "direction": "reverse" if rnn.backwards else "forward",
         }
-        edits.add.append(NewNode(new, RECIPE_LSTM, (x, cells[0].h, cells[0].c), attributes))
+        edits.add.append(NewNode(new, RECIPE_LSTM, inputs, attributes))
         x = Tensor(new, SEQUENCE)
-        stacked = _replace_stacks(view, cells, x, edits)
-        inner = _inside(view, rnn)
-        for step, cell in enumerate(cells):
-            if step == len(cells) - 1:
-                edits.redirect[cell.new_h] = Tensor(new, LAST_HIDDEN)
-                edits.redirect[cell.new_c] = Tensor(new, LAST_CELL)
-            elif any(reader.name not in inner and reader.name not in stacked for reader, _ in view.readers(cell.new_h)):
-                edits.add.append(NewNode(f"{new}/step_{step}", STEP, (x,), {"step": step}))
-                edits.redirect[cell.new_h] = Tensor(f"{new}/step_{step}")
+        if not rnn.backwards:  # else they stack what was made last in front
+            _replace_stacks(view, row, x, edits)
+        last = row.steps[-1]
+        ends = dict.fromkeys(last.c, Tensor(new, LAST_CELL)) | dict.fromkeys(last.h, Tensor(new, LAST_HIDDEN))
+        for tensor, value in ends.items():
+            _replace(view, tensor, value, edits)
+        for time, step in enumerate(row.steps[:: -1 if rnn.backwards else 1]):
+            outputs = [tensor for tensor in sorted(step.outputs - ends.keys()) if _is_there(view, tensor)]
+            if outputs:
+                edits.add.append(NewNode(f"{new}/step_{time}", STEP, (x,), {"step": time}))
+            for tensor in outputs:
+                _replace(view, tensor, Tensor(f"{new}/step_{time}"), edits)
 
 
-def _inside(view: GraphView, rnn: StaticRnn) -> set[str]:
-    """The names of the nodes that put a hidden state in front of a kernel."""
-    kernels = {kernel for cells in rnn.layers for kernel in cells[0].kernels}
-    products = [node for node in view.of_op("MatMul") if view.source(node.inputs[1]) in kernels]
-    return {node.inputs[0].node for node in products}
+def _is_there(view: GraphView, tensor: Tensor) -> bool:
+    """Whether it is a tensor of the graph, not of a function, and read or an output."""
+    return tensor.node in view.nodes and (view.nodes[tensor.node].op not in IF_OPS or bool(view.consumers(tensor)))
 
 
-def _replace_stacks(view: GraphView, cells: tuple[Cell, ...], sequence: Tensor, edits: Edits) -> set[str]:
-    """Replaces the Packs of all hidden states in their order; returns their names."""
-    states, found = [cell.new_h for cell in cells], set()
-    for reader, _ in view.readers(states[0]):
-        if reader.op == "Pack" and list(map(view.source, reader.inputs)) == states:
-            axis = reader.attribute("axis", 0)
-            if axis == 0:
-                edits.replace.append(NewNode(reader.name, "Identity", (sequence,)))
-            elif axis == 1:
-                edits.add.append(NewNode(f"{reader.name}/batch_major", EXCHANGE, (sequence,)))
-                edits.replace.append(NewNode(reader.name, "Identity", (Tensor(f"{reader.name}/batch_major"),)))
-            else:
-                continue
-            found.add(reader.name)
-    return found
+def _replace(view: GraphView, tensor: Tensor, value: Tensor, edits: Edits) -> None:
+    """Its node keeps its name, as far as it has no other outputs."""
+    if _is_there(view, tensor):
+        if view.nodes[tensor.node].op in IF_OPS:
+            edits.redirect[tensor] = value
+        else:
+            edits.replace.append(NewNode(tensor.node, "Identity", (value,)))
+
+
+def _replace_stacks(view: GraphView, row: Row, sequence: Tensor, edits: Edits) -> None:
+    """Replaces the Packs of all hidden states in their order."""
+    packs = {reader.name: reader for tensor in row.steps[0].outputs for reader, _ in view.readers(tensor)}
+    for pack in packs.values():
+        axis = pack.attribute("axis", 0)
+        if pack.op != "Pack" or len(pack.inputs) != len(row.steps) or axis not in (0, 1):
+            continue
+        if all(view.source(tensor) in step.outputs for tensor, step in zip(pack.inputs, row.steps, strict=True)):
+            if axis == 1:
+                edits.add.append(NewNode(f"{pack.name}/batch_major", EXCHANGE, (sequence,)))
+            value = Tensor(f"{pack.name}/batch_major") if axis == 1 else sequence
+            edits.replace.append(NewNode(pack.name, "Identity", (value,)))

@@ -1,4 +1,4 @@
-"""Loops of TensorFlow 2 whose bodies read variables: the variables' values are handed in instead of their handles."""
+"""Loops and conditions of TensorFlow 2 that read variables: the variables' values are handed in instead of handles."""
 
 from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.proto import DATA_TYPES, GraphDef, NodeDef
@@ -6,9 +6,11 @@ from deepspeech_recipe.sources.frozen import input_name
 from deepspeech_recipe.sources.inline import CALLS
 
 _RESOURCE = DATA_TYPES["DT_RESOURCE"]
-# Op → (the attribute with its inputs' types, the attributes that name functions of these inputs).
+# Op → (the attribute with its inputs' types, the attributes that name functions of these inputs). What decides between
+# branches is an input that comes first and has no type there.
 _CALLERS = {
     **dict.fromkeys(("While", "StatelessWhile"), ("T", ("body", "cond"))),
+    **dict.fromkeys(("If", "StatelessIf"), ("Tin", ("then_branch", "else_branch"))),
     **dict.fromkeys(CALLS, ("Tin", ("f",))),
 }
 
@@ -46,14 +48,15 @@ def _called(node: NodeDef) -> list[str]:
 def _freeze_call(node: NodeDef, given: list[int | None], functions: dict) -> None:
     attribute, names = _CALLERS[node.op]
     types = node.attr[attribute].list.type
+    given = given[len(given) - len(types) :]
     changed = {port: given[port] for port, kind in enumerate(types) if kind == _RESOURCE}
     if not changed:
         return
     if None in changed.values():
         raise Refusal(
-            "A loop is given the handle of a variable that is a state, or of something that is no variable",
+            "A loop or a condition is given the handle of a state, or of something that is no variable",
             node=node.name,
-            remedy="Read the variable before the loop and assign it after the loop",
+            remedy="Read the variable before it and assign it after it",
         )
     for port, kind in changed.items():
         types[port] = kind
@@ -79,10 +82,11 @@ def _freeze_function(function, changed: dict[int, int], functions: dict) -> None
             node.attr["T"].type = arguments[node.input[0]]
             reads[f"{node.name}:value:0"] = f"{node.name}:output:0"
         elif node.op in _CALLERS:
-            _freeze_call(node, [arguments.get(reference) for reference in node.input], functions)
+            given = [arguments.get(reference) for reference in node.input if not reference.startswith("^")]
+            _freeze_call(node, given, functions)
         elif any(reference in arguments for reference in node.input) and node.op != "Identity":
             raise Refusal(
-                f"The variable '{node.input[0]}' is changed inside of a loop ({node.op})",
+                f"The variable '{node.input[0]}' is changed inside of a loop or of a condition ({node.op})",
                 node=node.name,
                 remedy="Assign the variable after the loop",
             )

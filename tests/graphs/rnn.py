@@ -14,13 +14,12 @@ INPUT, HIDDEN = 5, (4, 7)
 
 @dataclass(frozen=True)
 class RnnGraph:
-    """time_major: the layout of `x`. states: names of the tensors of last states. lengths: whether `lengths` is one of
-    the inputs; initial: names of state inputs and their sizes;
-    steps: the only T, 0 for any."""
+    """time_major: the layout of `x`. states: names of the tensors of last states. lengths: the type of the input
+    `lengths`, '' without one; initial: names of state inputs and their sizes; steps: the only T, 0 for any."""
 
     graph_def: bytes
     time_major: bool
-    lengths: bool
+    lengths: str
     states: tuple[str, ...]
     initial: dict[str, int] = field(default_factory=dict)
     steps: int = 0
@@ -35,7 +34,7 @@ class RnnGraph:
         shape = (steps, len(lengths), INPUT) if self.time_major else (len(lengths), steps, INPUT)
         feeds = {"x:0": rng.standard_normal(shape).astype(np.float32)}
         if self.lengths:
-            feeds["lengths:0"] = np.array(lengths, np.int32)
+            feeds["lengths:0"] = np.array(lengths, self.lengths)
         for name, size in self.initial.items():
             feeds[f"{name}:0"] = rng.standard_normal((len(lengths), size)).astype(np.float32)
         return feeds
@@ -46,7 +45,7 @@ def dynamic(
     *,
     cell: str = "basic",
     layers: int = 1,
-    lengths: bool = False,
+    lengths: bool | str = False,
     time_major: bool = False,
     both: bool = False,
     given: bool = False,
@@ -55,7 +54,8 @@ def dynamic(
     pick: tuple[int, ...] = (),
     reversed_input: bool = False,
 ) -> RnnGraph:
-    """cell: 'basic' (BasicLSTMCell), 'lstm' (LSTMCell), or a near miss of `_cell`. both: bidirectional. given: the
+    """cell: 'basic' (BasicLSTMCell), 'lstm' (LSTMCell), or a near miss of `_cell`. lengths: with an input of them, or
+    its type ('int32' if True). both: bidirectional. given: the
     initial state is an input. control_flow: 'v1' (Enter, Merge, Switch…) or 'v2' (While). static: static_rnn over so
     many steps instead of a loop. pick: of these only some go to the output.
     reversed_input: time runs backwards, in the output too."""
@@ -64,21 +64,22 @@ def dynamic(
     tf = tensorflow()
     tf1 = tf.compat.v1
     initial = {}
-    with _control_flow(control_flow), tf.Graph().as_default() as graph:
+    with control_flow_as(control_flow), tf.Graph().as_default() as graph:
         tf1.set_random_seed(4)
         steps, axis = static or None, 0 if time_major else 1
         shape = [steps, None, INPUT] if time_major else [None, steps, INPUT]
         x = tf1.placeholder(tf.float32, shape, "x")
-        rows = tf1.placeholder(tf.int32, [None], name="lengths") if lengths else None
+        kind = "int32" if lengths is True else lengths or ""
+        rows = tf1.placeholder(kind, [None], name="lengths") if kind else None
         state = None
         if given:
             size = HIDDEN[1] if both else HIDDEN[0]
             initial = {f"initial_{part}": size for part in "ch"}
             parts = [tf1.placeholder(tf.float32, [None, size], name=name) for name in initial]
-            state = _cells().LSTMStateTuple(*parts)
+            state = lstm_cells().LSTMStateTuple(*parts)
         with tf1.variable_scope("net", initializer=tf1.random_normal_initializer(stddev=0.5)):
             cells = [_cell(tf, cell, HIDDEN[number]) for number in range(layers)]
-            stack = cells[0] if layers == 1 else _cells().MultiRNNCell(cells)
+            stack = cells[0] if layers == 1 else lstm_cells().MultiRNNCell(cells)
             options = {"sequence_length": rows, "dtype": tf.float32}
             if both:
                 other = _cell(tf, cell, HIDDEN[1])
@@ -98,8 +99,8 @@ def dynamic(
         for number, each in enumerate(states):
             tf.identity(each, name=f"state_{number}")
         names = tuple(f"state_{number}" for number in range(len(states)))
-        frozen = _frozen(tf1, graph, ["out", *names])
-    return RnnGraph(frozen, time_major, lengths, tuple(f"{name}:0" for name in names), initial, static)
+        graph_def = freeze(tf1, graph, ["out", *names])
+    return RnnGraph(graph_def, time_major, kind, tuple(f"{name}:0" for name in names), initial, static)
 
 
 @functools.lru_cache(maxsize=4)
@@ -119,7 +120,7 @@ def first_release(
     rng = np.random.default_rng(11)
     size = (2 * context + 1) * n_input
     one, two, three, units, five = widths
-    with _control_flow("v1"), tf.Graph().as_default() as graph:
+    with control_flow_as("v1"), tf.Graph().as_default() as graph:
         tf1.set_random_seed(5)
         scope = tf1.name_scope(prefix) if prefix else contextlib.nullcontext()
         with scope:
@@ -137,7 +138,7 @@ def first_release(
             x = dense(dense(dense(x, size, one), one, two), two, three)
             x = tf.reshape(x, [-1, batch[0], three])
             with tf1.variable_scope("net", initializer=tf1.random_normal_initializer(stddev=deviation)):
-                cells = [_cells().BasicLSTMCell(units, forget_bias=1.0, state_is_tuple=True) for _ in range(2)]
+                cells = [lstm_cells().BasicLSTMCell(units, forget_bias=1.0, state_is_tuple=True) for _ in range(2)]
                 out, _ = tf1.nn.bidirectional_dynamic_rnn(
                     *cells, inputs=x, dtype=tf.float32, time_major=True, sequence_length=tf.cast(lengths, tf.int64)
                 )
@@ -148,7 +149,7 @@ def first_release(
                 decoded, _ = tf1.nn.ctc_beam_search_decoder(logits, lengths, merge_repeated=False)
                 tf.convert_to_tensor([tf1.sparse_tensor_to_dense(each) for each in decoded], name="output_node")
         name = "output_node" if decoder else "logits"
-        return _frozen(tf1, graph, [f"{prefix}/{name}" if prefix else name])
+        return freeze(tf1, graph, [f"{prefix}/{name}" if prefix else name])
 
 
 @functools.lru_cache(maxsize=2)
@@ -158,11 +159,11 @@ def inside(kind: str) -> bytes:
 
     tf = tensorflow()
     tf1 = tf.compat.v1
-    with _control_flow("v1"), tf.Graph().as_default() as graph:
+    with control_flow_as("v1"), tf.Graph().as_default() as graph:
         x = tf1.placeholder(tf.float32, [None, 2, INPUT], "x")
         flag = tf1.placeholder(tf.bool, [], "flag")
         with tf1.variable_scope("net", initializer=tf1.random_normal_initializer(stddev=0.5)):
-            cell = _cells().BasicLSTMCell(HIDDEN[0])
+            cell = lstm_cells().BasicLSTMCell(HIDDEN[0])
 
             def run(x):
                 return tf1.nn.dynamic_rnn(cell, x, dtype=tf.float32, time_major=True)[0]
@@ -179,43 +180,33 @@ def inside(kind: str) -> bytes:
             else:
                 out = run(tf1.cond(flag, lambda: x * 2, lambda: x))
         tf.identity(out, name="out")
-        return _frozen(tf1, graph, ["out"])
+        return freeze(tf1, graph, ["out"])
 
 
-@functools.lru_cache(maxsize=2)
-def attention_decoder(control_flow: str = "v1") -> bytes:
-    """An LSTM that reads what it attends to, as the decoders of GNMT and Tacotron do: `memory` `[B, N, 6]` → `out`."""
-    from tests.reference import tensorflow
-
-    tf = tensorflow()
-    tf1 = tf.compat.v1
-    with _control_flow(control_flow), tf.Graph().as_default() as graph:
-        memory = tf1.placeholder(tf.float32, [2, 3, 6], "memory")
-        with tf1.variable_scope("net", initializer=tf1.random_normal_initializer(stddev=0.5)):
-            cell = _cells().BasicLSTMCell(4)
-            query = tf1.get_variable("query", [4, 6])
-
-            def step(time, state, outputs):
-                scores = tf.reduce_sum(memory * tf.expand_dims(tf.matmul(state[1], query), 1), 2)
-                context = tf.reduce_sum(tf.expand_dims(tf.nn.softmax(scores), 2) * memory, 1)
-                _, state = cell(context, state)
-                return time + 1, state, outputs.write(time, state[1])
-
-            zero = tf.zeros([2, 4])
-            first = tf.constant(0), _cells().LSTMStateTuple(zero, zero), tf.TensorArray(tf.float32, 5)
-            outputs = tf1.while_loop(lambda time, *_: time < 5, step, first)[2]
-        tf.identity(outputs.stack(), name="out")
-        return _frozen(tf1, graph, ["out"])
-
-
-def _cells():
+def lstm_cells():
     from tensorflow.python.keras.layers.legacy_rnn import rnn_cell_impl
 
     return rnn_cell_impl
 
 
+def cell_of(tf, kernel, bias):
+    """A BasicLSTMCell of these weights, tensors or variables, for TensorFlow's functions that take cells."""
+    units = int(bias.shape[0]) // 4
+
+    class Cell(lstm_cells().RNNCell):
+        output_size, state_size = units, (units, units)
+
+        def __call__(self, x, states, scope=None):
+            i, j, f, o = tf.split(tf.nn.bias_add(tf.matmul(tf.concat([x, states[1]], 1), kernel), bias), 4, 1)
+            c = tf.sigmoid(f + 1.0) * states[0] + tf.sigmoid(i) * tf.tanh(j)
+            h = tf.sigmoid(o) * tf.tanh(c)
+            return h, (c, h)
+
+    return Cell()
+
+
 def _cell(tf, kind: str, units: int):
-    make = _cells()
+    make = lstm_cells()
     if kind == "gru":
         return make.GRUCell(units)
     if kind == "basic":
@@ -231,7 +222,7 @@ def _cell(tf, kind: str, units: int):
 
 
 @contextlib.contextmanager
-def _control_flow(kind: str):
+def control_flow_as(kind: str):
     """TensorFlow 1's circles of nodes, or While with functions."""
     from tensorflow.python.ops import control_flow_util
 
@@ -243,7 +234,7 @@ def _control_flow(kind: str):
         control_flow_util.ENABLE_CONTROL_FLOW_V2 = before
 
 
-def _frozen(tf1, graph, outputs: list[str]) -> bytes:
+def freeze(tf1, graph, outputs: list[str]) -> bytes:
     config = tf1.ConfigProto(intra_op_parallelism_threads=1, inter_op_parallelism_threads=1)
     with tf1.Session(graph=graph, config=config) as session:
         session.run(tf1.global_variables_initializer())

@@ -1,6 +1,9 @@
 """Models in the manner of others that carry a state, small: LSTM cells in plain operations, all sizes different."""
 
+import numpy as np
+
 from tests.graphs.foreign import _assign, _foreign, _variable
+from tests.graphs.rnn import cell_of, control_flow_as
 
 
 def _cell(tf, weights, x, c, h, *, projection=None, name):
@@ -75,3 +78,21 @@ def stacked_states(tf, weights, placeholder):
     parts = [tf.reshape(tf.stack(part, 0), [1, layers, units]) for part in (new_h, new_c)]
     tf.stack(parts, -1, name="out_states")
     return ["mask", "out_states"]
+
+
+@_foreign
+def stopped_steps(tf, weights, placeholder, steps=4):
+    """`static_rnn` with lengths, its states in variables."""
+    units = 7
+    x, lengths = placeholder("frames", [3, steps, 5]), placeholder("lengths", [3], np.int32)
+    variables = [_variable(tf, name, [3, units]) for name in "ch"]
+    initial = tuple(tf.raw_ops.Identity(input=each, name=f"{each.op.name}/read") for each in variables)
+    with control_flow_as("v1"):
+        cell = cell_of(tf, weights(5 + units, 4 * units), weights(4 * units))
+        out, last = tf.compat.v1.nn.static_rnn(
+            cell, tf.unstack(x, steps, 1), initial_state=initial, sequence_length=lengths
+        )
+    tf.group(*(_assign(tf, each, tf.zeros([3, units])) for each in variables), name="reset")
+    with tf.control_dependencies([_assign(tf, each, new) for each, new in zip(variables, last, strict=True)]):
+        tf.stack(out, 1, name="out")
+    return ["out"], "reset", list("ch")
