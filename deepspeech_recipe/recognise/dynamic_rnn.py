@@ -272,7 +272,8 @@ class _Reader:
                     "a condition time < number of steps was looked for", node.name if node is not None else ""
                 )
         if len(constants) > 1:
-            raise self._refuse(f"it runs for {' and for '.join(map(str, sorted(constants)))} steps")
+            times = " and for ".join(map(str, sorted(constants)))
+            raise self._refuse(f"it runs for {times} steps", self.loop.condition.node)
         return constants.pop() if constants else None
 
     def _limit(self, tensor: Tensor, x: Tensor) -> set[int]:
