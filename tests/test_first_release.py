@@ -251,6 +251,15 @@ def test_it_gives_no_text(ir):
         Recognizer(ir)
 
 
+def test_the_runner_of_any_model_runs_it_without_a_state(ir, expected):
+    from deepspeech_recipe.runtime import StatefulModel
+
+    network = StatefulModel(ir)
+    assert (network.inputs, network.outputs, dict(network.states)) == (("input_node",), ("logits",), {})
+    found = network({"input_node": expected["chunks"]})["logits"]
+    np.testing.assert_allclose(found, expected["whole"], rtol=0, atol=TOLERANCE)
+
+
 def test_diagnose_says_that_it_does_not_know_it(ir):
     with pytest.raises(RecipeError, match="is compared by verify alone"):
         deepspeech_recipe.diagnose(GRAPH, ir)
