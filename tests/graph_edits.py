@@ -82,3 +82,13 @@ class Edited:
                 ends = split, bias_add, matmul, self.source(matmul, 0)
                 found.append(PlainCell(h, factors["Tanh"], factors["Sigmoid"], c, *ends))
         return found
+
+
+def renamed(op: str, new: str):
+    """An edit: every node of one operation becomes another."""
+
+    def edit(graph):
+        for node in graph.of_op(op):
+            node.op = new
+
+    return edit

@@ -1,0 +1,182 @@
+"""One near miss for each reason to leave a loop or a row of LSTM cells as it is that no other test asks for."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from deepspeech_recipe.graphdef.proto import GraphDef, parse
+from deepspeech_recipe.graphdef.view import GraphView
+from deepspeech_recipe.recognise.graph import recognise
+from deepspeech_recipe.sources import open_model
+from tests.graph_edits import Edited, renamed
+
+FIXTURES = Path(__file__).with_name("fixtures")
+
+
+def quarter(graph):
+    cell = graph.cells()[0]
+    graph.add("relu", "Relu", cell.output_gate.input[0])
+    cell.output_gate.input[0] = "relu"
+
+
+def same_quarter(graph):
+    cell = graph.cells()[0]
+    cell.output_gate.input[0] = cell.split.name
+
+
+def products(graph):
+    cell = graph.cells()[0]
+    graph.add("two", "AddV2", cell.matmul.name, cell.matmul.name)
+    graph.add("three", "AddV2", "two", cell.matmul.name)
+    cell.bias_add.input[0] = "three"
+
+
+def doubled(graph):
+    kernel = graph.behind(graph.cells()[0].matmul, 1)
+    kernel.attr["value"].tensor.dtype = 2
+    kernel.attr["value"].tensor.tensor_content = kernel.attr["value"].tensor.tensor_content * 2
+
+
+def features(graph):
+    axis = graph.constant("axis", np.int32(0))
+    graph.cells()[0].concat.input[2] = axis
+
+
+def both_first(graph):
+    one, two = graph.cells()
+    two.concat.input[0] = one.concat.input[0]
+
+
+def no_chain(graph):
+    two = graph.cells()[1]
+    two.concat.input[0] = two.h.name
+
+
+def unstopped(graph):
+    select = next(node for node in graph.of_op("NextIteration") if graph.source(node, 0).op == "Select")
+    select.input[0] = graph.source(select, 0).input[2]
+
+
+def two_limits(graph):
+    bounds = [graph.of_op("Less")[0]]
+    graph.add("other", "Less", bounds[0].input[0], graph.constant("five", np.int32(5)))
+    both = graph.add("both", "LogicalAnd", bounds[0].name, "other")
+    graph.of_op("LoopCond")[0].input[0] = both.name
+    bounds[0].input[1] = graph.constant("three", np.int32(3))
+
+
+def time_read(graph):
+    """The variable that counts the steps: Merge → Switch → Add 1 → NextIteration."""
+    merge = graph.source(graph.of_op("Less")[0], 0)
+    switch = next(node for node in graph.of_op("Switch") if graph.source(node, 0) is merge)
+    graph.add("time_end", "Exit", switch.name)
+    graph.add("time_read", "Identity", "time_end")
+
+
+def output_of_c(graph):
+    write = graph.of_op("TensorArrayWriteV3")[0]
+    graph.source(write, 2).input[2] = graph.cells()[1].c.name
+
+
+def of_cell(part, new):
+    def edit(graph):
+        getattr(graph.cells()[0], part).op = new
+
+    return edit
+
+
+def larger(graph):
+    for number, array in enumerate(graph.of_op("TensorArrayV3")):
+        array.input[0] = graph.constant(f"size_{number}", np.int32(77))
+
+
+# Name → (what is changed in a dynamic_rnn of two layers with lengths, the reason).
+LOOPS = {
+    "cell state": (
+        of_cell("c", "Sub"),
+        "The cell state as a sum of what is kept and what is added was looked for, a Su",
+    ),
+    "gate": (quarter, "Gate o as a quarter of one product was looked for, a Relu was found"),
+    "gates": (same_quarter, "The four gates are not the four quarters of one product"),
+    "product": (of_cell("matmul", "BatchMatMul"), "The gates as a product with a kernel plus a bias was looked for"),
+    "products": (products, "The gates are a sum of 3 products, where those of x and h were looked for"),
+    "x and h": (of_cell("concat", "Concat"), "The kernel's factor as [x, h] was looked for, a Concat was found"),
+    "joined": (features, "x and h are not joined along their features"),
+    "type": (doubled, "The LSTM computes in float64"),
+    "kernel": (lambda g: g.placeholder(g.behind(g.cells()[0].matmul, 1)), "The LSTM's kernel is no constant"),
+    "bias": (lambda g: g.placeholder(g.behind(g.cells()[0].bias_add, 1)), "The LSTM's bias is no constant"),
+    "two read": (both_first, "2 of its cells read the sequence"),
+    "no chain": (no_chain, "its cells are no chain"),
+    "lengths": (unstopped, "its lengths do not hold for every state and output"),
+    "condition": (renamed("Less", "LessEqual"), "a condition time < number of steps was looked for"),
+    "limits": (two_limits, "it runs for 3 and for 5 steps"),
+    "time": (time_read, "its number of steps is read behind it"),
+    "output": (output_of_c, "it has a variable that is neither a state of its cells nor their output"),
+    "array": (renamed("TensorArrayGatherV3", "TensorArrayConcatV3"), "its output array is read by a TensorArrayConcat"),
+    "size": (larger, "its output array has another size than its sequence"),
+}
+
+
+def refused(graph) -> str:
+    """What is said of the only loop or row of steps that is refused."""
+    (refusal,) = recognise(GraphView.of(graph)).refused
+    assert refusal.node
+    assert refusal.remedy
+    return str(refusal)
+
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_loops(name):
+    edit, reason = LOOPS[name]
+    graph = Edited(parse(GraphDef, (FIXTURES / "rnn" / "layers.pb").read_bytes(), what="a test"))
+    edit(graph)
+    assert reason in refused(graph.graph)
+
+
+def more_room(graph):
+    """In the array of one step in which Keras keeps the last output."""
+    for array in graph.of_op("TensorListReserve"):
+        if graph.value(array, 1) == 1:
+            array.input[1] = graph.constant("two", np.int32(2))
+
+
+def other_reader(graph):
+    """Of that array's only step."""
+    for node in graph.of_op("StridedSlice"):
+        if graph.behind(node, 0).op == "TensorListStack":
+            node.op = "Relu"
+
+
+@pytest.mark.parametrize(
+    ("edit", "reason"),
+    [
+        (more_room, "its output array has room for more than the one step it holds"),
+        (other_reader, "its last output is read by a Relu"),
+    ],
+)
+def test_keras_loops_that_keep_the_last_output(edit, reason):
+    graph = Edited(open_model(FIXTURES / "keras" / "keras.zip").graph)
+    edit(graph)
+    assert reason in refused(graph.graph)
+
+
+@pytest.mark.requires_tf
+def test_steps_that_stop_at_another_time():
+    from tests.graphs.rnn import dynamic
+
+    graph = Edited(parse(GraphDef, dynamic(static=4, lengths=True).graph_def, what="a test"))
+    for node in (*graph.of_op("LessEqual"), *graph.of_op("Greater")):
+        if graph.value(node, 1) == 2:
+            node.input[1] = graph.constant(f"{node.name}/other", np.int32(7))
+    assert "lengths of an LSTM that stands step by step do not hold for each of its steps alike" in refused(graph.graph)
+
+
+@pytest.mark.requires_tf
+def test_steps_in_another_order():
+    from tests.graphs.rnn import dynamic
+
+    graph = Edited(parse(GraphDef, dynamic(static=3).graph_def, what="a test"))
+    first, second, _ = (cell.concat for cell in graph.cells())
+    first.input[0], second.input[0] = second.input[0], first.input[0]
+    assert "The steps of an LSTM are not the parts of one sequence, in their order" in refused(graph.graph)
