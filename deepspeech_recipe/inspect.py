@@ -15,7 +15,7 @@ def inspect(model: str | os.PathLike, *, recipe: str | os.PathLike | None = None
     deepspeech: None, or recipe, sizes, state, head, audio settings, metadata, and `tensors`: for every tensor of the IR
     contract its name and other names in the graph, and its shape (-1: open);
     why_not: what a DeepSpeech model would have had, where deepspeech is None;
-    recipe: None, or what a recipe made of a graph that is no such model (recipe: a Python file with one, see `recipes`):
+    recipe: None, or what a recipe (a Python file with one, see `recipes`) made of a graph that is no such model:
     its name, summary, inputs, outputs and states; misses: the recipes that do not fit → why not;
     states: what goes from call to call, and where it is kept;
     lstms: the fused LSTMs that can be converted; rnns: those that are loops or stand step by step;
