@@ -264,3 +264,35 @@ def test_damaged_files_open_or_are_refused(tmp_path_factory, data):
     (path / "saved_model.pb").write_bytes(content[: data.draw(st.integers(1, len(content)))])
     result = outcome(lambda: open_model(path))
     assert isinstance(result, Source) or str(path) in str(result)
+
+
+@pytest.mark.parametrize("control", ["loop", "condition"])
+@pytest.mark.parametrize("inside", [True, False])
+def test_a_state_in_a_loop_or_a_condition_is_not_lost(tf, tmp_path, control, inside):
+    """inside: where the variable is assigned; it is read there in any case."""
+    module = tf.Module()
+    module.state, module.weight = tf.Variable(tf.zeros([3])), tf.Variable(tf.ones([3]))
+
+    def step(x):
+        y = tf.tanh(module.weight * x + module.state)
+        if inside:
+            module.state.assign(y)
+        return y
+
+    @tf.function(input_signature=[tf.TensorSpec([3], name="x")])
+    def run(x):
+        if control == "loop":
+            y = tf.while_loop(lambda time, _: time < 2, lambda time, y: (time + 1, step(y)), (0, x))[1]
+        else:
+            y = tf.cond(x[0] > 0, lambda: step(x), lambda: x)
+        if not inside:
+            module.state.assign(y)
+        return {"y": y}
+
+    module.run = run
+    tf.saved_model.save(module, str(tmp_path / "saved"), signatures=run)
+    reason = (
+        r"is changed inside of a loop or of a condition \(AssignVariableOp\)" if inside else "the handle of a state"
+    )
+    with pytest.raises(RecipeError, match=reason):
+        open_model(tmp_path / "saved")
