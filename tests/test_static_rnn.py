@@ -130,8 +130,11 @@ def test_saved_models_of_a_session(tf, tmp_path, control_flow):
     check(ov.Core().read_model(result.files[0]), 1, graph)
 
 
-def test_saved_models_of_a_function(tf, tmp_path):
-    """Variables, which the cells read within the branches of an If."""
+@pytest.mark.parametrize("kind", ["saved_model", "frozen", "lowered"])
+def test_functions(tf, tmp_path, kind):
+    """Variables, which the cells read within the branches of an If; or frozen, with If or, lowered, with Switch."""
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
     from tests.graphs.rnn import INPUT, cell_of
 
     rng = np.random.default_rng(2)
@@ -145,16 +148,22 @@ def test_saved_models_of_a_function(tf, tmp_path):
         out, (c, h) = tf.compat.v1.nn.static_rnn(
             cell_of(tf, kernel, bias), tf.unstack(x, 5, 1), initial_state=(zeros, zeros), sequence_length=lengths
         )
-        return {"out": tf.stack(out), "c": c, "h": h}
+        return {"c": c, "h": h, "out": tf.stack(out)}
 
     module = tf.Module()
     module.run, module.weights = run, [kernel, bias]
     feeds = {"x": rng.standard_normal((3, 5, INPUT)).astype(np.float32), "lengths": np.array([5, 0, 2], np.int32)}
     expected = {f"{name}:0": value.numpy() for name, value in run(**feeds).items()}
-    tf.saved_model.save(module, str(tmp_path / "saved"), signatures=run)
-    result = convert_file(tmp_path / "saved", tmp_path / "out", converter="openvino", verify=False)
-    model = ov.Core().read_model(result.files[0])
+    if kind == "saved_model":
+        tf.saved_model.save(module, str(tmp_path / "saved"), signatures=run)
+        result = convert_file(tmp_path / "saved", tmp_path / "out", converter="openvino", verify=False)
+        model = ov.Core().read_model(result.files[0])
+    else:
+        function = convert_variables_to_constants_v2(run.get_concrete_function(), lower_control_flow=kind == "lowered")
+        model, _ = convert(function.graph.as_graph_def().SerializeToString())
+        expected = dict(zip([tensor.name for tensor in function.outputs], expected.values(), strict=True))
     assert_sequences(model, 1)
+    assert len(model.outputs) == 3
     assert_same(model, {f"{name}:0": value for name, value in feeds.items()}, expected)
 
 

@@ -51,7 +51,7 @@ def remove_unused(view: GraphView, edits: Edits, outputs: Iterable[str] = ()) ->
 
 def _pivots(view: GraphView) -> dict[str, set[str]]:
     """The nodes of TensorFlow 1's conditions that have no reader, as control inputs alone name them: copies of
-    Switch(p, p) → the Switches that p decides."""
+    Switch(p, p), and Merges of these → the Switches that p decides."""
     decided: dict[Tensor, set[str]] = {}
     copies: dict[str, Tensor] = {}
     for switch in view.of_op("Switch"):
@@ -61,4 +61,7 @@ def _pivots(view: GraphView) -> dict[str, set[str]]:
             copies |= dict.fromkeys(aliases, predicate)
         else:
             decided.setdefault(predicate, set()).add(switch.name)
+    for merge in view.of_op("Merge"):
+        if all(tensor.node in copies for tensor in merge.inputs):
+            copies[merge.name] = copies[merge.inputs[0].node]
     return {name: decided[predicate] for name, predicate in copies.items() if predicate in decided}
