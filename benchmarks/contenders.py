@@ -11,7 +11,8 @@ from models import CannotMake
 from deepspeech_recipe.benchmark.contenders import PACKAGE, Contender
 
 DOCUMENTED, LOOP, PLUGIN = "documented IR", "default-frontend IR", "mo --extensions"
-FP32, FP32_LOOP, INT8 = "convert fp32", "convert fp32, own loop", "convert int8"
+FP32, FP32_CPU, INT8 = "convert fp32", "convert fp32, for a CPU", "convert int8"
+INT8_EXACT = "convert int8, activations fp32"
 INT8_OPEN = "convert int8, steps open"
 TENSORFLOW, DEEPSPEECH, STT = "TensorFlow", "deepspeech 0.9.3", "stt 1.4.0, int8"
 INT8_GATHERED = "convert int8, streams gathered"
@@ -92,10 +93,14 @@ ALL = [
     Recipe(PLUGIN, ".xml", _mo("plugin"), "`mo --extensions`", "mo", ours=True),
     Recipe(FP32, ".xml", _convert("--weights", "fp32"), "`convert --weights fp32`", ours=True),
     Recipe(
-        FP32_LOOP, ".xml", lambda pythons, pb, path, hidden: models.fp32_loop(pythons.main, pb, path),
-        "the same, `passes.fast_recurrence(weights=\"fp32\")`", ours=True,
+        FP32_CPU, ".xml", _convert("--weights", "fp32", "--device", "CPU"), "`convert --weights fp32 --device CPU`",
+        ours=True,
     ),
     Recipe(INT8, ".xml", _convert("--weights", "int8"), "`convert --weights int8`", ours=True),
+    Recipe(
+        INT8_EXACT, ".xml", _convert("--weights", "int8", "--activations", "fp32"),
+        "`convert --weights int8 --activations fp32`", ours=True,
+    ),
     Recipe(
         INT8_OPEN, ".xml", _convert("--weights", "int8", "--time-steps", "dynamic"),
         "`convert --weights int8 --time-steps dynamic`", ours=True,
@@ -110,14 +115,14 @@ ALL = [
     Recipe(STT, ".tflite", lambda pythons, pb, path, hidden: models.tensorflow_lite(pythons.exporter, path, hidden),
            "Coqui's client, `.tflite` of its exporter", "stt", ("exporter",), "client", ("stt",)),
 ]  # fmt: skip
-ALL += [_newest(recipe) for recipe in ALL if recipe.name in (DOCUMENTED, FP32, INT8)]
+ALL += [_newest(recipe) for recipe in ALL if recipe.name in (DOCUMENTED, FP32_CPU, INT8)]
 
 # Who takes part where. The slowest are left out where a minute of audio takes half a minute of each round.
-UTTERANCE = (DOCUMENTED, FP32, INT8, INT8_OPEN, DEEPSPEECH, STT, INT8 + NEWEST)
-STREAMS = (DOCUMENTED, FP32, INT8, INT8 + NEWEST)
+UTTERANCE = (DOCUMENTED, FP32_CPU, INT8, INT8_OPEN, DEEPSPEECH, STT, INT8 + NEWEST)
+STREAMS = (DOCUMENTED, FP32, INT8, INT8_EXACT, INT8 + NEWEST)
 LIVE = (INT8, INT8_GATHERED)
 LENGTH = (DOCUMENTED, INT8, INT8_OPEN)
 LONGEST = (INT8_OPEN,)
-START = (TENSORFLOW, DOCUMENTED, FP32, INT8, INT8_OPEN, DEEPSPEECH, STT, INT8 + NEWEST)
+START = (TENSORFLOW, DOCUMENTED, FP32, FP32_CPU, INT8, INT8_OPEN, DEEPSPEECH, STT, INT8 + NEWEST)
 SIZE = (DOCUMENTED, FP32, INT8)
 NO_CHUNK = (DEEPSPEECH, STT, INT8_GATHERED)

@@ -25,15 +25,14 @@ PAGE = ROOT / "docs" / "int8.md"
 HIDDEN, SECONDS, FRAMES = 2048, 30, 16
 AT = (1, 4, 16, 64, 93)  # chunks after which states are compared
 LSTM = (LSTM_INPUT, LSTM_RECURRENT)
+EXACT = {"weights": "int8", "activations": "fp32"}
 FORMS = {
     "fp32": {},
     "fp16": {"weights": "fp16"},
-    "int8, recurrent matrix only": {
-        "weights": "int8",
-        "keep_fp16": [name for name in LAYERS if name != LSTM_RECURRENT],
-    },
-    "int8, LSTM only": {"weights": "int8", "keep_fp16": [name for name in LAYERS if name not in LSTM]},
-    "int8, dense layers only": {"weights": "int8", "keep_fp16": LSTM},
+    "int8, recurrent matrix only": {**EXACT, "keep_fp16": [name for name in LAYERS if name != LSTM_RECURRENT]},
+    "int8, LSTM only": {**EXACT, "keep_fp16": [name for name in LAYERS if name not in LSTM]},
+    "int8, dense layers only": {**EXACT, "keep_fp16": LSTM},
+    "int8, activations in FP32": EXACT,
     "int8": {"weights": "int8"},
 }
 

@@ -103,7 +103,7 @@ def _measure(report: Report, scenario: str, team, plan: dict, rounds: int, work:
         _turns(report, make.utterance(team.only(LONGEST), longest, short, "length"), 1)
     else:
         some, seconds = team.only(START), plan["working"]
-        _turns(report, make.start(some, write_speech(work, [seconds])[seconds]), rounds)
+        _turns(report, make.start(some, write_speech(work, [seconds])[seconds], short), rounds)
 
 
 def _sizes(report: Report, plan: dict, recipes: list, pythons: Pythons, work: Path) -> None:

@@ -90,20 +90,6 @@ def convert(python: Path, pb: Path, xml: Path, *options: str) -> None:
     _run([python, *command], cwd=xml.parent)
 
 
-def fp32_loop(python: Path, pb: Path, xml: Path) -> None:
-    """`convert`'s IR with the LSTMSequence as a loop of the same weights."""
-    convert(python, pb, xml, "--converter", "openvino")
-    code = (
-        "import sys, openvino as ov; from deepspeech_recipe.passes.fast_recurrence import fast_recurrence; "
-        "model = fast_recurrence(ov.Core().read_model(sys.argv[1]), weights='fp32'); "
-        "ov.save_model(model, sys.argv[2], compress_to_fp16=False)"
-    )
-    new = xml.with_name("new.xml")
-    _run([python, "-c", code, xml, new], cwd=xml.parent)
-    for suffix in (".bin", ".xml"):
-        new.with_suffix(suffix).replace(xml.with_suffix(suffix))
-
-
 def metadata() -> dict:
     """What this project writes into an IR of these models."""
     from dataclasses import asdict

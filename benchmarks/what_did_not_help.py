@@ -6,7 +6,6 @@ One process, round-robin, 16-frame chunks at H = 2048; writes its table into doc
 import sys
 import tempfile
 import time
-from contextlib import ExitStack
 from pathlib import Path
 from unittest import mock
 
@@ -18,7 +17,7 @@ from benchmarks.models import frozen_graph
 from benchmarks.page import SPEED, write_between
 from deepspeech_recipe.benchmark.machine import usable_processors
 from deepspeech_recipe.convert import convert
-from deepspeech_recipe.ov_api import opset, ov
+from deepspeech_recipe.ov_api import Constant, opset, ov
 from deepspeech_recipe.passes import compress, fast_recurrence
 from deepspeech_recipe.passes.compress import LAYERS, LSTM_INPUT, LSTM_RECURRENT
 from deepspeech_recipe.passes.weight_matrix import quantize_rows, weight_matrix
@@ -57,10 +56,39 @@ def otherwise_stored(form):
         def stored(matrix, weights):
             return form(np.asarray(matrix, np.float32)) if weights == "int8" else weight_matrix(matrix, weights)
 
-        with ExitStack() as stack:
-            for module in (compress, fast_recurrence):
-                stack.enter_context(mock.patch.object(module, "weight_matrix", stored))
+        with mock.patch("deepspeech_recipe.passes.weight_matrix.weight_matrix", stored):
             return compress.compress_weights(model)
+
+    return make
+
+
+_KEPT: list[np.ndarray] = []
+
+
+def four_bits(matrix):
+    """Two values a byte, a scale for 128 of them; 8 bits where rows are no multiple of that."""
+    if matrix.shape[1] % 128:
+        return weight_matrix(matrix, "int8")
+    groups = np.ascontiguousarray(matrix).reshape(len(matrix), -1, 128)
+    scales = np.maximum(np.abs(groups).max(axis=-1, keepdims=True) / 7, np.float32(1e-9))
+    values = (np.round(groups / scales).astype(np.int8) + 8).astype(np.uint8).reshape(-1, 2)
+    packed = np.ascontiguousarray(values[:, 0] | values[:, 1] << 4)
+    _KEPT.append(packed)  # the tensor does not own it
+    constant = opset.convert(Constant(ov.Tensor(packed, ov.Shape(groups.shape), ov.Type.u4)), "f32")
+    scaled = opset.multiply(opset.subtract(constant, np.float32([[[8]]])), opset.constant(scales))
+    return opset.reshape(scaled, np.int64(matrix.shape), False)
+
+
+def more_steps(count: int):
+    """More frames a call; its times are those of FRAMES."""
+
+    def make(model):
+        shapes = {port.get_any_name(): list(port.get_partial_shape()) for port in model.inputs}
+        for shape in shapes.values():
+            if len(shape) == 4:
+                shape[1] = count
+        model.reshape({name: ov.PartialShape(shape) for name, shape in shapes.items()})
+        return compress.compress_weights(model)
 
     return make
 
@@ -111,16 +139,24 @@ WAYS = {
     "`convert --weights int8`": (INT8, {}),
     "one scale for a whole matrix": (otherwise_stored(one_scale), {}),
     "a scale for 128 values": (otherwise_stored(groups_of_128), {}),
+    "4 bits, a scale for 128 values": (otherwise_stored(four_bits), {}),
     "unsigned, with a zero point": (otherwise_stored(unsigned), {}),
     "the loop unrolled": (unrolled, {}),
     "dense layers in FP16": (wider(*DENSE), {}),
     "dense layers and input product in FP16": (wider(*DENSE, LSTM_INPUT), {}),
     "recurrent matrix in FP16": (wider(LSTM_RECURRENT), {}),
-    "everything in FP32, as a loop": (lambda model: fast_recurrence.fast_recurrence(model, weights="fp32"), {}),
+    "everything in FP32, as a loop of two steps": (
+        lambda model: fast_recurrence.fast_recurrence(model, weights="fp32"),
+        {},
+    ),
     "everything in FP32, `LSTMSequence`": (lambda model: model, {}),
     "hint: bf16": (INT8, {"INFERENCE_PRECISION_HINT": "bf16"}),
     "hint: f16": (INT8, {"INFERENCE_PRECISION_HINT": "f16"}),
-    "activations in 8 bits, groups of 64": (INT8, {"DYNAMIC_QUANTIZATION_GROUP_SIZE": "64"}),
+    "activations in FP32": (lambda model: compress.compress_weights(model, activations="fp32"), {}),
+    "activations in groups of 64": (INT8, {"DYNAMIC_QUANTIZATION_GROUP_SIZE": "64"}),
+    "activations in groups of 128": (INT8, {"DYNAMIC_QUANTIZATION_GROUP_SIZE": "128"}),
+    f"{2 * FRAMES} frames a call": (more_steps(2 * FRAMES), {}),
+    f"{4 * FRAMES} frames a call": (more_steps(4 * FRAMES), {}),
     "no pinning of threads": (INT8, {"ENABLE_CPU_PINNING": "NO"}),
     "hint: throughput": (INT8, {"PERFORMANCE_HINT": "THROUGHPUT"}),
     "one thread": (INT8, {"INFERENCE_NUM_THREADS": "1"}),
@@ -135,7 +171,8 @@ def caller(path: Path, make, options: dict):
     feed = {
         port.get_any_name(): rng.normal(0, 0.3, port.get_shape()).astype(np.float32) for port in request.model_inputs
     }
-    return lambda: request.infer(feed)
+    frames = next(shape[1] for shape in (value.shape for value in feed.values()) if len(shape) == 4)
+    return lambda: request.infer(feed), FRAMES / frames
 
 
 def main() -> None:
@@ -143,10 +180,10 @@ def main() -> None:
         pb = Path(folder) / "large.pb"
         frozen_graph(pb, HIDDEN)
         path = convert(pb, folder, converter="openvino", verify=False).files[0]
-        calls, failed = {}, {}
+        calls, parts, failed = {}, {}, {}
         for name, (make, options) in WAYS.items():
             try:
-                calls[name] = caller(path, make, options)
+                calls[name], parts[name] = caller(path, make, options)
                 calls[name]()
             except Exception as error:  # an option that this version or machine lacks
                 failed[name] = str(error).strip().splitlines()[-1]
@@ -160,7 +197,7 @@ def main() -> None:
                 begin = time.perf_counter()
                 for _ in range(CALLS):
                     call()
-                times[name].append((time.perf_counter() - begin) / CALLS * 1000)
+                times[name].append((time.perf_counter() - begin) / CALLS * 1000 * parts[name])
     base = np.array(times[next(iter(WAYS))])
     lines = [
         f"OpenVINO {ov.__version__.split('-')[0]}:",

@@ -12,6 +12,7 @@ CONVERTERS = ("auto", "mo", "openvino")
 LENGTHS = ("enforce", "input")
 AUDIO = ("none", "separate", "attached")
 WEIGHTS = ("fp32", "fp16", "int8")
+ACTIVATIONS = ("fp32", "int8")
 DEVICES = ("CPU", "GPU", "NPU")
 
 
@@ -25,7 +26,8 @@ class Options:
     audio: str
     weights: str
     keep_fp16: tuple[str, ...] = ()
-    device: str = "CPU"
+    activations: str | None = None
+    device: str | None = None
 
     @property
     def streaming(self) -> bool:
@@ -39,12 +41,18 @@ class Options:
             ("lengths", self.lengths, LENGTHS),
             ("audio", self.audio, AUDIO),
             ("weights", self.weights, WEIGHTS),
-            ("device", self.device, DEVICES),
+            ("activations", self.activations or "int8", ACTIVATIONS),
+            ("device", self.device or "CPU", DEVICES),
         ):
             check_choice(what, value, choices)
         if self.keep_fp16 and self.weights != "int8":
             raise RecipeError(
                 f"--keep-fp16 names layers that weights of 8 bits leave wider; these are {self.weights}. "
+                "Give --weights int8 with it."
+            )
+        if self.activations and self.weights != "int8":
+            raise RecipeError(
+                f"--activations says what weights of 8 bits are multiplied by; these are {self.weights}. "
                 "Give --weights int8 with it."
             )
         if self.audio == "attached" and self.request.time_steps not in (None, DYNAMIC):

@@ -4,12 +4,12 @@ import openvino as ov
 
 try:
     from openvino import opset13 as opset
-    from openvino.op import Parameter, Result
+    from openvino.op import Constant, Parameter, Result
 except ImportError:  # 2024.6
     from openvino.runtime import opset13 as opset
-    from openvino.runtime.op import Parameter, Result
+    from openvino.runtime.op import Constant, Parameter, Result
 
-__all__ = ["Parameter", "Result", "opset", "ov", "rebuild"]
+__all__ = ["Constant", "Parameter", "Result", "opset", "ov", "rebuild"]
 
 
 def rebuild(model, *, results=None, sinks=None, parameters=None):

@@ -56,3 +56,9 @@ def assert_same_numbers(found: Reference, expected: Reference, *, tolerance: flo
         want = getattr(expected, part)
         largest = max(1.0, float(np.abs(want).max()))
         np.testing.assert_allclose(getattr(found, part), want, rtol=0, atol=tolerance * largest, err_msg=part)
+
+
+def runtime_info(node, key: str) -> str:
+    """What the plugin says of a node of its runtime model."""
+    value = node.get_rt_info()[key]
+    return value if isinstance(value, str) else value.get()

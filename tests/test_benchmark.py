@@ -164,19 +164,19 @@ def test_workers_end_with_their_team(stub):
 def test_start_takes_fresh_processes_each_time(stub):
     contender = stub("a", milliseconds=5)
     with make.Team([contender], 1) as team:
-        (entry,) = make.start(team, Path("x.wav"))
+        (entry,) = make.start(team, Path("x.wav"), Path("y.wav"))
         take_turns([entry], 2)
-    # Compiled 2 × 5 ms, 5 with a cache, which is filled first; an utterance adds one megabyte.
-    assert values([entry]) == [[[10], [10]], [[5], [5]], [[10**6], [10**6]]]
-    assert lines(stub).count("begin a compile") == 2 * (1 + 1) + 1
+    # Compiled 2 × 5 ms, 5 with a cache, which is filled first; an utterance takes 5 and adds one megabyte.
+    assert values([entry]) == [[[10], [10]], [[5], [5]], [[15], [15]], [[10**6], [10**6]]]
+    assert lines(stub).count("begin a compile") == 2 * (1 + 1 + 1) + 1
 
 
 def test_a_cache_that_there_is_not_costs_one_row_only(stub):
     with make.Team([stub("a", refuses="compile")], 1) as team:
-        (entry,) = make.start(team, Path("x.wav"))
+        (entry,) = make.start(team, Path("x.wav"), Path("y.wav"))
         take_turns([entry], 2)
-    assert [bool(each.failure) for each in entry.measurements] == [True, True, False]
-    assert values([entry])[2] == [[10**6], [10**6]]
+    assert [bool(each.failure) for each in entry.measurements] == [True, True, True, False]
+    assert values([entry])[3] == [[10**6], [10**6]]
 
 
 def test_differences_are_from_the_first(stub):
@@ -259,7 +259,7 @@ def test_the_tables(report):
         "| contender | 4 at once |",
         "| a | 16.0, 30.4 |",
         "| contender | H = 512 |",
-        "| b | 1.50 | | 90.0 | 2.00 |",
+        "| b | 1.50 | | | 90.0 | 2.00 |",
         "- c: has no legs",
         "- a, streams 2, 4: has a batch of 1",
     ):

@@ -169,7 +169,7 @@ def test_a_model_is_converted_and_compared(capsys, tmp_path):
     assert found["baseline"] == names[0]
     assert [each["failure"] for each in found["contenders"]] == [""] * len(names)
     scenarios = {(each["scenario"], each["contender"]) for each in found["measurements"] if each["rounds"]}
-    wanted = ("chunk", "utterance", "features", "compile", "compile, cached", "memory")
+    wanted = ("chunk", "utterance", "features", "compile", "compile, cached", "first utterance", "memory")
     assert {(scenario, name) for scenario in wanted for name in names} - scenarios <= {("compile, cached", *graph)}
     texts = {each["facts"]["text"] for each in found["measurements"] if each["scenario"] == "utterance"}
     assert len(texts) == 1

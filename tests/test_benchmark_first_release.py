@@ -26,7 +26,7 @@ def test_an_ir_has_whole_utterances_and_starts_and_no_chunks(capsys, tmp_path):
     asked = [f"--scenario={name}" for name in ("chunk", "utterance", "streams", "live", "length", "start")]
     found = run(capsys, ir, *asked, "--threads", 1)
     measured = {each["scenario"] for each in found["measurements"] if each["rounds"]}
-    assert measured == {"utterance", "features", "length", "compile", "compile, cached", "memory"}
+    assert measured == {"utterance", "features", "length", "compile", "compile, cached", "first utterance", "memory"}
     assert {each["failure"] for each in found["measurements"] if not each["rounds"]} == {NO_CHUNKS}
     assert facts(found, "frames") == [FRAMES]
     assert facts(found, "text") == [None]

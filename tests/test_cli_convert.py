@@ -67,6 +67,7 @@ EVERY_OPTION = {
     "weights": "int8",
     "keep_fp16": ("layer_1", "lstm_input"),
     "device": "GPU",
+    "activations": "fp32",
     "head": "raw",
     "verify": False,
     "alphabet": "a.txt",

@@ -13,7 +13,7 @@ from deepspeech_recipe.ov_api import Parameter, opset, ov
 from deepspeech_recipe.passes.compress import LAYERS, compress_weights, dense_layers
 from deepspeech_recipe.passes.fast_recurrence import fast_recurrence
 from deepspeech_recipe.passes.weight_matrix import quantize_rows
-from tests.ir import compiled, op_counts
+from tests.ir import compiled, op_counts, runtime_info
 from tests.source_models import AUDIO, HIDDEN, N_CONTEXT, N_INPUT, SIZES, make_weights
 
 FORMS = {
@@ -83,7 +83,7 @@ def run(model) -> list[np.ndarray]:
 @pytest.mark.parametrize("form", FORMS)
 def test_numbers_are_those_of_the_rounded_weights(tmp_path, form):
     weights = make_weights()
-    small = converted(tmp_path, weights, weights="int8", **FORMS[form])
+    small = converted(tmp_path, weights, weights="int8", activations="fp32", **FORMS[form])
     counts = op_counts(small)
     assert counts["TensorIterator"] == 1
     assert "LSTMSequence" not in counts
@@ -129,17 +129,33 @@ def test_every_matrix_has_8_bits_in_the_file_and_when_it_runs(tmp_path, form):
 
 
 @pytest.mark.parametrize("make", [compress_weights, fast_recurrence])
-def test_activations_stay_as_they_are(tmp_path, make):
-    """Only processors with VNNI would round them; the option is there on all."""
-    model = make(converted(tmp_path, make_weights(), time_steps="dynamic"))
+@pytest.mark.parametrize(("activations", "group"), [("fp32", 0), ("int8", 32)])
+def test_the_plugin_is_told_what_to_do_with_activations(tmp_path, make, activations, group):
+    """Only processors with VNNI round them; the option is there on all."""
+    model = make(converted(tmp_path, make_weights(), time_steps="dynamic"), activations=activations)
     option = "DYNAMIC_QUANTIZATION_GROUP_SIZE"
-    assert int(ov.Core().compile_model(model, "CPU").get_property(option)) == 0
-    assert int(ov.Core().compile_model(model, "CPU", {option: "32"}).get_property(option)) == 32
+    assert int(ov.Core().compile_model(model, "CPU").get_property(option)) == group
+    assert int(ov.Core().compile_model(model, "CPU", {option: "64"}).get_property(option)) == 64
 
 
-def runtime_info(node, key: str) -> str:
-    value = node.get_rt_info()[key]
-    return value if isinstance(value, str) else value.get()
+@pytest.mark.parametrize("form", FORMS)
+def test_rounded_activations_cost_little(tmp_path, form):
+    """With VNNI; nothing without. What OpenVINO 2024.6 makes of matrices whose sides are no multiples of 16 is as
+    large as the values themselves."""
+    weights = make_weights()
+    exact = run(converted(tmp_path, weights, weights="int8", activations="fp32", **FORMS[form]))
+    model = converted(tmp_path, weights, weights="int8", **FORMS[form])
+    shapes = [
+        tuple(node.get_output_shape(0))
+        for each in bodies(model)
+        for node in each.get_ops()
+        if node.get_type_name() == "Constant" and node.get_element_type() == ov.Type.i8
+    ]
+    assert len(shapes) == 7
+    assert not [shape for shape in shapes if shape[0] % 16 or shape[1] % 16]
+    for wanted, found in zip(exact, run(model), strict=True):
+        assert found.shape == wanted.shape
+        assert np.sqrt(np.square(found - wanted).mean()) <= 0.02 * wanted.std()
 
 
 def test_layers_kept_in_half_precision(tmp_path):
@@ -169,6 +185,34 @@ def test_other_devices_keep_their_own_sequence(tmp_path):
     assert matrices(model) == ["i8"] * 5
 
 
+def test_fp32_for_a_cpu(tmp_path):
+    """Chunks of an even number of steps gain, others stay as they are, with a note."""
+    graph = canonical_graph(make_weights(scale=2), n_context=N_CONTEXT, n_steps=6, audio=AUDIO)
+    (tmp_path / "m.pb").write_bytes(graph.SerializeToString())
+
+    def made(**options):
+        result = convert(tmp_path / "m.pb", tmp_path, converter="openvino", verify=False, **options)
+        return result.notes, ov.Core().read_model(result.files[0])
+
+    (_, plain), (notes, fast), (other_notes, other) = made(), made(device="CPU"), made(device="CPU", time_steps=5)
+    assert op_counts(fast)["TensorIterator"] == 1
+    assert "LSTMSequence" not in op_counts(fast)
+    assert not [note for note in notes if "LSTM" in note]
+    rng, names = np.random.default_rng(0), ("new_state_c", "new_state_h", "logits")
+    requests = [compiled(model).create_infer_request() for model in (fast, plain)]
+    feed = {f"previous_state_{kind}": np.zeros((1, 2 * HIDDEN), np.float32) for kind in "ch"}
+    for _ in range(2):
+        feed["input_node"] = rng.standard_normal((1, 6, 2 * N_CONTEXT + 1, N_INPUT)).astype(np.float32)
+        for request in requests:
+            request.infer(feed)
+        found, wanted = ([request.get_tensor(name).data.copy() for name in names] for request in requests)
+        for value, other_value in zip(found, wanted, strict=True):
+            np.testing.assert_allclose(value, other_value, rtol=0, atol=2e-6)
+        feed |= {"previous_state_c": wanted[0], "previous_state_h": wanted[1]}
+    assert "a fixed and even number of steps" in other_notes[-1]
+    assert op_counts(other)["LSTMSequence"] == 1
+
+
 def test_layers_of_other_models_go_by_their_names():
     x = Parameter(ov.Type.f32, ov.PartialShape([2, 4]))
     product = x
@@ -186,6 +230,8 @@ def test_layers_of_other_models_go_by_their_names():
     ("options", "reason"),
     [
         ({"weights": "int8", "keep_fp16": ["layer_4"]}, "no layer 'layer_4' to keep in FP16. It has layer_1"),
+        ({"weights": "fp16", "activations": "fp32"}, "multiplied by; these are fp16. Give --weights int8 with it"),
+        ({"weights": "int8", "activations": "int4"}, "must be fp32 or int8"),
         ({"weights": "fp16", "keep_fp16": ["layer_1"]}, "these are fp16. Give --weights int8 with it"),
         ({"weights": "int4"}, "int8"),
         ({"weights": "int8", "device": "TPU"}, "GPU"),

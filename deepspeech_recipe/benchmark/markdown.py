@@ -180,7 +180,7 @@ def _start(report: Report) -> list[str]:
         found = report.find(scenario, name)
         return "" if found is None or not found.summary else number(found.summary.median / scale)
 
-    columns = {"compile": 1000, "compile, cached": 1000, "memory": _MEGABYTE}
+    columns = {"compile": 1000, "compile, cached": 1000, "first utterance": 1000, "memory": _MEGABYTE}
     if not any(report.of(scenario) for scenario in columns):
         return []
     rows = []
@@ -188,7 +188,8 @@ def _start(report: Report) -> list[str]:
         cells = [cell(scenario, each["name"], scale) for scenario, scale in columns.items()]
         if any(cells):
             rows.append((each["name"], *cells, number(each["disk_bytes"] / _MEGABYTE)))
-    header = ("contender", "file to compiled, s", "with a model cache, s", "peak memory, MB", "on disk, MB")
+    times = ("file to compiled, s", "with a model cache, s", "file to the first second's text, s")
+    header = ("contender", *times, "peak memory, MB", "on disk, MB")
     return rows and table(header, rows)
 
 

@@ -88,9 +88,9 @@ def _entries(team, scenario: str, folder: Path, frames: int, seconds: float, rat
     recordings = write_speech(folder, LENGTHS if scenario == "length" else [seconds], rate)
     if scenario == "live":
         return make.live(team, LIVE, recordings[seconds])
-    if scenario == "start":
-        return make.start(team, recordings[seconds])
     short = write_speech(folder, [_SHORT], rate)[_SHORT]
+    if scenario == "start":
+        return make.start(team, recordings[seconds], short)
     if scenario == "length":
         return make.utterance(team, recordings, short, "length")
     return [*make.utterance(team, recordings, short), *make.features(team, recordings, short)]

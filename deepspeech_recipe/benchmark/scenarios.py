@@ -139,13 +139,14 @@ def live(team: Team, rows: Sequence[int], audio: Path) -> list[Entry]:
     ]  # fmt: skip
 
 
-def start(team: Team, audio: Path) -> list[Entry]:
-    """Compiling in a fresh process, without and with a model cache, and the memory of another one at work."""
-    return [_start(team, contender, audio) for contender in team.contenders]
+def start(team: Team, audio: Path, short: Path) -> list[Entry]:
+    """Each in a fresh process: compiling, without and with a model cache; compiling and a first utterance, `short`; the
+    memory at work."""
+    return [_start(team, contender, audio, short) for contender in team.contenders]
 
 
-def _start(team: Team, contender: Contender, audio: Path) -> Entry:
-    units = {"compile": "ms", "compile, cached": "ms", "memory": "bytes"}
+def _start(team: Team, contender: Contender, audio: Path, short: Path) -> Entry:
+    units = {"compile": "ms", "compile, cached": "ms", "first utterance": "ms", "memory": "bytes"}
     found = [team.measurement(scenario, contender, unit) for scenario, unit in units.items()]
 
     def compile_times():
@@ -162,6 +163,11 @@ def _start(team: Team, contender: Contender, audio: Path) -> Entry:
         with team.fresh(contender) as worker:
             return worker.ask("compile", cache=caches[0])["ms"]
 
+    def first_utterance():
+        with team.fresh(contender) as worker:
+            parts = (worker.ask("compile"), worker.ask("utterance", audio=str(short)))
+            return [sum(part["ms"][0] for part in parts)]
+
     def memory():
         with team.fresh(contender) as worker:
             before = worker.ask("memory")
@@ -172,7 +178,7 @@ def _start(team: Team, contender: Contender, audio: Path) -> Entry:
 
     def run():
         samples = []
-        for measurement, measure in zip(found, (compile_times, cached_times, memory), strict=True):
+        for measurement, measure in zip(found, (compile_times, cached_times, first_utterance, memory), strict=True):
             try:
                 samples.append([] if measurement.failure else measure())
             except Failed as failure:

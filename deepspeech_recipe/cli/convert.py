@@ -47,8 +47,14 @@ def add_arguments(parser) -> None:
         "layer_5, layer_6 (default: none)",
     )  # fmt: skip
     how.add_argument(
+        "--activations", choices=("fp32", "int8"), **quiet,
+        help="what --weights int8 multiplies by: int8 where the processor has VNNI, which is fast (default), or fp32, "
+        "which is the same on every processor",
+    )  # fmt: skip
+    how.add_argument(
         "--device", choices=("CPU", "GPU", "NPU"), **quiet,
-        help="what --weights int8 is for: only the CPU gets a loop in place of LSTMSequence (default: CPU)",
+        help="what the IR is for: only a CPU gets a loop in place of LSTMSequence, which is faster there "
+        "(default: every device; CPU with --weights int8)",
     )  # fmt: skip
     how.add_argument("--head", choices=("probabilities", "raw"), **quiet, help="what logits are; default: the graph's")
     how.add_argument(

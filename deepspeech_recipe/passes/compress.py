@@ -6,9 +6,8 @@ import numpy as np
 
 from deepspeech_recipe.audio.precision import is_audio_constant
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.ov_api import opset
 from deepspeech_recipe.passes.fast_recurrence import fast_recurrence
-from deepspeech_recipe.passes.weight_matrix import constant_of, keep_activations, weight_matrix
+from deepspeech_recipe.passes.weight_matrix import constant_of, matrix_product, set_activations
 
 LSTM_INPUT, LSTM_RECURRENT = "lstm_input", "lstm_recurrent"
 # Where the loop was measured to be faster than the plugin's own LSTMSequence: docs/speed.md.
@@ -17,13 +16,15 @@ DENSE = ("layer_1", "layer_2", "layer_3", "layer_5", "layer_6")
 LAYERS = (*DENSE[:3], LSTM_INPUT, LSTM_RECURRENT, *DENSE[3:])
 
 
-def compress_weights(model, *, fp16: Collection[str] = (), device: str = "CPU"):
+def compress_weights(model, *, fp16: Collection[str] = (), device: str = "CPU", activations: str = "int8"):
     """Stores the weight matrices in 8 bits, one scale for each output channel; biases and audio parts stay FP32.
 
     In place; returns the model. fp16: the layers to store in half precision instead, of LAYERS in a DeepSpeech model;
     in others a dense layer goes by the friendly name of its MatMul. Every LSTMSequence becomes the loop of
     `fast_recurrence`, so this comes after the passes that need the sequence. device: other plugins than the CPU's have
-    kernels of their own for LSTMSequence, which stays for them, with its weights as they are.
+    kernels of their own for LSTMSequence, which stays for them, with its weights as they are. activations: 'int8' lets
+    processors with VNNI round also what is multiplied by 8 bits, which makes them much faster; with 'fp32' every
+    processor computes the same (docs/int8.md).
     Raises RecipeError for an unknown layer, and as fast_recurrence does.
     """
     layers = dense_layers(model)
@@ -38,10 +39,12 @@ def compress_weights(model, *, fp16: Collection[str] = (), device: str = "CPU"):
         return "fp16" if name in fp16 else "int8"
 
     if device in FAST_ON and any(node.get_type_name() == "LSTMSequence" for node in model.get_ops()):
-        fast_recurrence(model, weights=chosen(LSTM_RECURRENT), input_weights=chosen(LSTM_INPUT))
+        fast_recurrence(
+            model, weights=chosen(LSTM_RECURRENT), input_weights=chosen(LSTM_INPUT), activations=activations
+        )
     for name, node in layers.items():
-        _store(node, chosen(name))
-    keep_activations(model)
+        _store(node, chosen(name), activations)
+    set_activations(model, activations)
     model.validate_nodes_and_infer_types()
     return model
 
@@ -66,11 +69,11 @@ def _is_dense(node) -> bool:
     return constant_of(matrix) is not None and len(matrix.get_shape()) == 2 and not is_audio_constant(matrix.get_node())
 
 
-def _store(node, weights: str) -> None:
+def _store(node, weights: str, activations: str) -> None:
     attributes = node.get_attributes()
     matrix = constant_of(node.input_value(1))
     rows = matrix if attributes["transpose_b"] else np.ascontiguousarray(matrix.T)
-    new = opset.matmul(node.input_value(0), weight_matrix(rows, weights), attributes["transpose_a"], True)
+    new = matrix_product(node.input_value(0), rows, weights, activations, transpose_a=attributes["transpose_a"])
     new.set_friendly_name(node.get_friendly_name())
     new.output(0).get_tensor().set_names(node.output(0).get_names())
     for reader in node.output(0).get_target_inputs():

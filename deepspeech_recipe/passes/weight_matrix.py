@@ -5,7 +5,12 @@ import numpy as np
 from deepspeech_recipe.ov_api import opset
 
 FORMATS = ("int8", "fp16", "fp32")
+ACTIVATIONS = ("fp32", "int8")
 _LARGEST = 127
+# OpenVINO rounds activations in groups of so many.
+_GROUP = 32
+# Where a side of the matrix is no multiple of this, OpenVINO 2024.6 computes something else with rounded activations.
+_TILE = 16
 
 
 def quantize_rows(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -30,14 +35,33 @@ def weight_matrix(matrix: np.ndarray, weights: str):
     return opset.multiply(opset.convert(opset.constant(values), "f32"), opset.constant(scales))
 
 
-def keep_activations(model) -> None:
-    """Tells the CPU plugin to leave the activations in front of 8-bit weights in f32.
+def matrix_product(x, matrix: np.ndarray, weights: str, activations: str = "fp32", *, transpose_a: bool = False):
+    """x · matrixᵀ, for a matrix [outputs, inputs] kept in one of FORMATS.
 
-    On processors with VNNI it rounds them to 8 bits otherwise: 2 to 4 % of a product's standard deviation, and more
-    than its size in OpenVINO 2024.6 where the inputs are no multiple of 16, as DeepSpeech's 494 are. Whoever compiles
-    the model may choose otherwise; the plugin reads this only where they say nothing.
+    activations: 'int8' where the model's may be rounded (`set_activations`); the matrix then gets zeros up to whole
+    tiles, which OpenVINO 2024.6 needs.
     """
-    model.set_rt_info("0", ["runtime_options", "DYNAMIC_QUANTIZATION_GROUP_SIZE"])
+    outputs, inputs = matrix.shape
+    more = (-outputs % _TILE, -inputs % _TILE) if (weights, activations) == ("int8", "int8") else (0, 0)
+    if more[1]:
+        ends = np.zeros(len(x.get_partial_shape()), np.int64)
+        ends[-2 if transpose_a else -1] = more[1]
+        x = opset.pad(x, np.zeros_like(ends), ends, "constant", np.float32(0))
+    padded = np.pad(matrix, [(0, each) for each in more])
+    product = opset.matmul(x, weight_matrix(padded, weights), transpose_a, True)
+    if more[0]:
+        product = opset.slice(product, np.int64([0]), np.int64([outputs]), np.int64([1]), np.int64([-1]))
+    return product
+
+
+def set_activations(model, activations: str) -> None:
+    """Tells the CPU plugin whether to round the activations in front of 8-bit weights ('int8') or not ('fp32').
+
+    Only processors with VNNI do it, where it is not forbidden. It costs 2 to 4 % of a product's standard deviation.
+    Whoever compiles the model may choose otherwise.
+    """
+    group = _GROUP if activations == "int8" else 0
+    model.set_rt_info(str(group), ["runtime_options", "DYNAMIC_QUANTIZATION_GROUP_SIZE"])
 
 
 def constant_of(output) -> np.ndarray | None:
