@@ -173,6 +173,21 @@ def test_steps_that_stop_at_another_time():
 
 
 @pytest.mark.requires_tf
+@pytest.mark.parametrize(
+    ("node", "port"), [("Merge_1", 1), ("cond/Merge_1", 1), ("cond/Select_1", 1), ("cond/Select_1", 2)]
+)
+def test_a_branch_that_hands_on_something_else(node, port):
+    """Zeros, where every row is past its length, or every one within it; or in either kind of row where both are."""
+    from tests.graphs.rnn import dynamic
+
+    graph = Edited(parse(GraphDef, dynamic(static=4, lengths=True).graph_def, what="a test"))
+    where = "net/rnn/cond_2/" + node.rpartition("/")[0]
+    graph.add("zeros", "Switch", "net/rnn/zeros", f"{where.rstrip('/')}/pred_id")
+    graph.nodes[f"net/rnn/cond_2/{node}"].input[port] = "zeros:1" if "Merge" in node else "zeros"
+    assert "4 LSTM cells share a kernel, but do not hand on their states" in refused(graph.graph)
+
+
+@pytest.mark.requires_tf
 def test_steps_in_another_order():
     from tests.graphs.rnn import dynamic
 

@@ -223,6 +223,39 @@ def test_steps_inside_of_a_condition_or_a_loop_are_left_alone(tf, kind, lengths)
     assert len(reasons) == 1
 
 
+def test_a_product_of_batch_1_that_is_added_as_a_bias(tf):
+    """As some releases of Keras 3 write it."""
+    from tests.graphs.rnn import freeze
+    from tests.reference import run_graph
+
+    tf1, rng = tf.compat.v1, np.random.default_rng(4)
+    with tf.Graph().as_default() as graph:
+        x = tf1.placeholder(tf.float32, [1, 3, 5], "x")
+        kernel, recurrent, bias = (tf.constant(rng.standard_normal(n), tf.float32) for n in ((5, 16), (4, 16), (16,)))
+        c = h = tf.zeros([1, 4])
+        for frame in tf.unstack(x, 3, 1):
+            product = tf.nn.bias_add(tf.matmul(frame, kernel), tf.squeeze(tf.matmul(h, recurrent)))
+            i, f, j, o = tf.split(tf.nn.bias_add(product, bias), 4, 1)
+            c = tf.sigmoid(f) * c + tf.sigmoid(i) * tf.tanh(j)
+            h = tf.sigmoid(o) * tf.tanh(c)
+        tf.identity(h, "out")
+        graph_def = freeze(tf1, graph, ["out"])
+    model, _ = convert(graph_def)
+    assert_sequences(model, 1)
+    feeds = {"x:0": rng.standard_normal((1, 3, 5)).astype(np.float32)}
+    assert_same(model, feeds, {"out:0": run_graph(graph_def, feeds, ["out:0"])[0]})
+
+
+def test_inspect_lists_them(tmp_path, capsys):
+    from deepspeech_recipe.cli import main
+
+    graph, _ = case("if_layers")
+    (tmp_path / "model.pb").write_bytes(graph.graph_def)
+    assert main(["inspect", str(tmp_path / "model.pb")]) == 0
+    line = "LSTM of 6 steps 'net/rnn/cond' (5 → 4 → 7) can become LSTMSequences; lengths 'lengths:0'"
+    assert line in capsys.readouterr().out
+
+
 def refusals(graph_def: bytes) -> str:
     found = recognise(GraphView.of(parse(GraphDef, graph_def, what="a test")))
     assert not found.static_rnns

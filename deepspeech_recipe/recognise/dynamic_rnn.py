@@ -92,7 +92,7 @@ class _Reader:
         """The new value of where(time >= lengths, old, new), or the tensor itself. old None: zeros."""
         source = self.view.source(tensor)
         node = self.view.producer(source)
-        if node is None or node.op not in ("Select", "SelectV2"):
+        if node is None or node.op != "Select":  # SelectV2 would take a vector for columns
             return source
         lengths = self._past(node)
         if lengths is None:
