@@ -56,7 +56,7 @@ def test_the_same_through_mo(tmp_path, case):
         assert_same(model, feeds, expected)
 
 
-@pytest.mark.parametrize(("name", "backwards"), [("layers", 0), ("both", 1), ("while", 1)])
+@pytest.mark.parametrize(("name", "backwards"), [("layers", 0), ("both", 1), ("while", 1), ("switch", 0), ("if", 0)])
 def test_without_tensorflow(name, backwards):
     with np.load(FIXTURES / f"{name}.npz") as arrays:
         values = {key[:-2] + ":0": value for key, value in arrays.items()}
