@@ -29,20 +29,25 @@ def save_session(tf1, session, path, inputs, outputs, start="") -> None:
     builder.save()
 
 
-def unfrozen(tf, graph_def: bytes, path, weights: tuple[str, ...], *, resource: bool = False) -> None:
+def unfrozen(
+    tf, graph_def: bytes, path, weights: tuple[str, ...], *, resource: bool = False, inputs=INPUTS, outputs=OUTPUTS
+) -> None:
     """The same, but the constants named `weights` are variables again."""
     tf1 = tf.compat.v1
     frozen = tf1.GraphDef.FromString(graph_def)
     with tf.Graph().as_default() as graph, tf1.Session() as session:
         values = {node.name: tf.make_ndarray(node.attr["value"].tensor) for node in frozen.node if node.name in weights}
         variables = {n: tf1.get_variable(n, initializer=value, use_resource=resource) for n, value in values.items()}
-        reads = {f"{name}/read:0": tf.identity(variable) for name, variable in variables.items()}
+        names = {node.name for node in frozen.node}
+        read = {name: f"{name}/read:0" if f"{name}/read" in names else f"{name}:0" for name in weights}
+        reads = {read[name]: tf.identity(variable) for name, variable in variables.items()}
         kept = tf1.GraphDef(versions=frozen.versions)
         kept.node.extend(node for node in frozen.node if node.name not in weights)
         kept = tf1.GraphDef(versions=kept.versions, node=[n for n in kept.node if n.name[:-5] not in weights])
+        kept.library.CopyFrom(frozen.library)
         tf1.import_graph_def(kept, name="", input_map=reads)
         session.run(tf1.global_variables_initializer())
-        save_session(tf1, session, path, {n: graph.get_tensor_by_name(f"{n}:0") for n in INPUTS}, OUTPUTS)
+        save_session(tf1, session, path, {n: graph.get_tensor_by_name(f"{n}:0") for n in inputs}, outputs)
 
 
 def function(tf, graph_def: bytes, path) -> None:

@@ -119,13 +119,18 @@ def test_states_go_from_call_to_call():
         state = dict(zip(names, found[1:], strict=True))
 
 
+@pytest.mark.parametrize("variables", [False, True])
 @pytest.mark.parametrize("control_flow", ["v1", "v2"])
-def test_saved_models_of_a_session(tf, tmp_path, control_flow):
-    from tests.saved_models import wrap
+def test_saved_models_of_a_session(tf, tmp_path, control_flow, variables):
+    from tests.saved_models import unfrozen, wrap
 
     graph = make(static=6, lengths=True, control_flow=control_flow)
-    inputs, outputs = ("x", "lengths"), ("out", "state_0", "state_1")
-    wrap(tf, graph.graph_def, tmp_path / "saved", inputs=inputs, outputs=outputs)
+    names = {"inputs": ("x", "lengths"), "outputs": ("out", "state_0", "state_1")}
+    if variables:
+        weights = tuple(f"net/rnn/basic_lstm_cell/{name}" for name in ("kernel", "bias"))
+        unfrozen(tf, graph.graph_def, tmp_path / "saved", weights, resource=True, **names)
+    else:
+        wrap(tf, graph.graph_def, tmp_path / "saved", **names)
     result = convert_file(tmp_path / "saved", tmp_path / "out", converter="openvino", verify=False)
     check(ov.Core().read_model(result.files[0]), 1, graph)
 

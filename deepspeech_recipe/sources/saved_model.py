@@ -64,7 +64,7 @@ def read(path: Path, overrides: dict, shape: dict) -> Source:
         notes += [f"{len(weights)} variables read", *_kept_values(nodes, variables)]
     elif weights:
         variables = _variables(path)
-        if not any(node.name == "input_node" for node in nodes):
+        if not any(node.name == "input_node" for node in nodes) and _has_deepspeech(variables):
             return _rebuild(path, meta, variables, overrides, shape)
         nodes = _freeze(nodes, weights, variables)
         notes.append(f"{len(weights)} variables read")
@@ -151,6 +151,11 @@ def _variables(path: Path) -> checkpoint.Variables:
     return checkpoint.read_variables(
         find_prefix(path / "variables" / "variables"), path, "the variables of a SavedModel"
     )
+
+
+def _has_deepspeech(variables: checkpoint.Variables) -> bool:
+    """Whether any of DeepSpeech's variables is there."""
+    return any(name in variables for naming in checkpoint.NAMINGS for name in naming.required())
 
 
 def _rebuild(path: Path, meta, variables: checkpoint.Variables, overrides: dict, shape: dict) -> Source:
