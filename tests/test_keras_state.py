@@ -91,7 +91,6 @@ def test_what_the_installed_keras_writes(tf, tmp_path, unroll, export, converter
 @pytest.mark.parametrize(
     ("batch", "options", "wrapped"),
     [
-        (None, {"return_sequences": True}, False),
         (1, {}, False),
         (2, {"return_sequences": True, "stateful": True, "go_backwards": True}, False),
         (None, {"return_sequences": True}, True),

@@ -65,7 +65,7 @@ def test_steps_become_sequences(name):
 
 
 @pytest.mark.requires_mo
-@pytest.mark.parametrize("name", ["layers", "lengths_given", "lengths_layers", "lengths_picked", "if_layers"])
+@pytest.mark.parametrize("name", ["layers", "lengths_given", "if_layers"])
 def test_the_same_through_mo(tmp_path, name):
     graph, count = case(name)
     model, printed = to_ir(graph.graph_def, "mo", tmp_path)
@@ -119,8 +119,7 @@ def test_states_go_from_call_to_call():
         state = dict(zip(names, found[1:], strict=True))
 
 
-@pytest.mark.parametrize("variables", [False, True])
-@pytest.mark.parametrize("control_flow", ["v1", "v2"])
+@pytest.mark.parametrize(("control_flow", "variables"), [("v1", True), ("v2", False)])
 def test_saved_models_of_a_session(tf, tmp_path, control_flow, variables):
     from tests.saved_models import unfrozen, wrap
 
