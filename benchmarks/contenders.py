@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import models
@@ -16,7 +16,8 @@ INT8_EXACT = "convert int8, activations fp32"
 INT8_OPEN = "convert int8, steps open"
 TENSORFLOW, DEEPSPEECH, STT = "TensorFlow", "deepspeech 0.9.3", "stt 1.4.0, int8"
 INT8_GATHERED = "convert int8, streams gathered"
-NEWEST = ", newest OpenVINO"
+GLIBC_HUGE_PAGES = "glibc.malloc.hugetlb=1"
+NEWEST, HUGE_PAGES = ", newest OpenVINO", ", huge pages"
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Recipe:
     options: dict = field(default_factory=dict)
     file: str = ""  # whose file it is, of several recipes with the same one
     ours: bool = False  # made anew in each run, for the code that makes it changes
+    environment: dict = field(default_factory=dict)
 
     def contender(self, pythons: Pythons, folder: Path, hidden: int, *, again: bool = True) -> Contender:
         """Makes the file if it is not there yet; again: or if it is `ours`. Raises CannotMake."""
@@ -61,7 +63,7 @@ class Recipe:
         if self.worker == "openvino":
             options = {"package": str(PACKAGE), "metadata": _metadata(), **options}
         python = getattr(pythons, self.python)
-        return Contender(self.name, path, self.worker, python, self.arguments, options, self.made)
+        return Contender(self.name, path, self.worker, python, self.arguments, options, self.made, self.environment)
 
 
 def _metadata() -> str:
@@ -78,9 +80,8 @@ def _convert(*options: str) -> Callable:
 
 
 def _newest(recipe: Recipe) -> Recipe:
-    values = {**vars(recipe), "name": recipe.name + NEWEST, "python": "current"}
-    values |= {"file": recipe.name, "needs": (*recipe.needs, recipe.python)}
-    return Recipe(**values)
+    needs = (*recipe.needs, recipe.python)
+    return replace(recipe, name=recipe.name + NEWEST, python="current", file=recipe.name, needs=needs)
 
 
 ALL = [
@@ -115,10 +116,21 @@ ALL = [
     Recipe(STT, ".tflite", lambda pythons, pb, path, hidden: models.tensorflow_lite(pythons.exporter, path, hidden),
            "Coqui's client, `.tflite` of its exporter", "stt", ("exporter",), "client", ("stt",)),
 ]  # fmt: skip
+ALL += [
+    replace(
+        recipe,
+        name=recipe.name + HUGE_PAGES,
+        file=recipe.name,
+        environment={"GLIBC_TUNABLES": GLIBC_HUGE_PAGES},
+        made=f"{recipe.made}, run with `GLIBC_TUNABLES={GLIBC_HUGE_PAGES}`",
+    )
+    for recipe in ALL
+    if recipe.name in (DOCUMENTED, FP32, INT8)
+]
 ALL += [_newest(recipe) for recipe in ALL if recipe.name in (DOCUMENTED, FP32_CPU, INT8)]
 
 # Who takes part where. The slowest are left out where a minute of audio takes half a minute of each round.
-UTTERANCE = (DOCUMENTED, FP32_CPU, INT8, INT8_OPEN, DEEPSPEECH, STT, INT8 + NEWEST)
+UTTERANCE = (DOCUMENTED, FP32_CPU, FP32 + HUGE_PAGES, INT8, INT8_OPEN, DEEPSPEECH, STT, INT8 + NEWEST)
 STREAMS = (DOCUMENTED, FP32, INT8, INT8_EXACT, INT8 + NEWEST)
 LIVE = (INT8, INT8_GATHERED)
 LENGTH = (DOCUMENTED, INT8, INT8_OPEN)

@@ -45,6 +45,9 @@ class Stub(Commands):
     def utterance(self, audio: str) -> dict:
         return {**self._turn("utterance"), "text": Path(audio).stem}
 
+    def variables(self, names: list) -> list:
+        return [os.environ.get(name) for name in names]
+
     def live(self, audio: str, rows: int) -> dict:
         return self._turn("live", rows)
 

@@ -1,5 +1,6 @@
 """The benchmark's structure, with workers whose numbers are made up. No test looks at a time."""
 
+import dataclasses
 import itertools
 import json
 import re
@@ -317,3 +318,13 @@ def test_workers_run_on_python_3_9():
 def test_a_worker_is_kept_to_its_processors(stub):
     with Worker(sys.executable, STUB, 1, str(stub.log), "a") as worker:
         assert worker.ask("about")["threads"] == "1"
+
+
+def test_a_contender_s_environment_is_its_worker_s_alone(stub, monkeypatch):
+    monkeypatch.setenv("OF_ALL", "x")
+    found = {}
+    for environment in ({}, {"OF_ONE": "y"}):
+        contender = dataclasses.replace(stub("a"), environment=environment)
+        with make.Team([contender], 1) as team:
+            found[len(environment)] = team.workers["a"].ask("variables", names=["OF_ALL", "OF_ONE"])
+    assert found == {0: ["x", None], 1: ["x", "y"]}

@@ -1,14 +1,12 @@
 """The v0.9 network in TensorFlow, with the very operation the exported graph has (BlockLSTM)."""
 
-import os
-
 import numpy as np
 import tensorflow as tf
 
 from training.features import N_INPUT
 from training.text import ALPHABET
 
-HIDDEN, N_CONTEXT = int(os.environ.get("HIDDEN", "160")), 9
+HIDDEN, N_CONTEXT = 160, 9
 INPUT = (2 * N_CONTEXT + 1) * N_INPUT
 CLASSES = len(ALPHABET) + 1
 DENSE = {"1": (INPUT, HIDDEN), "2": (HIDDEN, HIDDEN), "3": (HIDDEN, HIDDEN),

@@ -21,7 +21,7 @@ from training.network import initial, logits, windows
 from training.plan import SEED
 from training.text import ALPHABET, edits, greedy
 
-EPOCHS, BATCH, RATE, DROP = int(os.environ.get("EPOCHS", "24")), 32, float(os.environ.get("RATE", "2e-3")), 0.1
+EPOCHS, BATCH, RATE, DROP = 24, 32, 2e-3, 0.1
 JITTER, COLOUR = 0.1, 0.3  # noise a frame, and an offset an utterance, in deviations of the feature
 
 

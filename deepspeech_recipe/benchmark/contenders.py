@@ -13,6 +13,7 @@ PROGRAMS = {"openvino": "run_openvino.py", "tensorflow": "run_tensorflow.py", "c
 class Contender:
     """worker: one of PROGRAMS, or the path of a program that speaks their protocol; arguments: after the number of
     threads. options: what its command `load` gets besides the model. made: how the file was made, for the report.
+    environment: variables for its process.
     """
 
     name: str
@@ -22,6 +23,7 @@ class Contender:
     arguments: tuple[str, ...] = ()
     options: dict = field(default_factory=dict)
     made: str = ""
+    environment: dict[str, str] = field(default_factory=dict)
 
     @property
     def disk_bytes(self) -> int:

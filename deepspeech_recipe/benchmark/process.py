@@ -6,6 +6,7 @@ import queue
 import subprocess
 import tempfile
 import threading
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,18 +21,29 @@ class Failed(RecipeError):
 
 
 class Worker:
-    """Starts `program` with `python`, kept to `threads` processors. Ends with the `with` block."""
+    """Starts `program` with `python`, kept to `threads` processors. Ends with the `with` block.
 
-    def __init__(self, python: str | os.PathLike, program: str | os.PathLike, threads: int, *arguments: str):
+    environment: variables for it, besides this process's own.
+    """
+
+    def __init__(
+        self,
+        python: str | os.PathLike,
+        program: str | os.PathLike,
+        threads: int,
+        *arguments: str,
+        environment: Mapping[str, str] | None = None,
+    ):
         self.died = ""
         self._stderr = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
         self._answers: queue.SimpleQueue = queue.SimpleQueue()
         path = WORKERS / program  # an absolute path stays as it is
-        environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME")}
+        variables = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME")}
+        variables |= environment or {}
         try:
             self._process = subprocess.Popen(
                 [os.fspath(python), str(path), str(threads), *arguments],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr, encoding="utf-8", env=environment,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr, encoding="utf-8", env=variables,
             )  # fmt: skip
         except OSError as error:
             self._stderr.close()

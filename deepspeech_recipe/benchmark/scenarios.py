@@ -53,7 +53,9 @@ class Team:
     def start(self, contender: Contender, stack: ExitStack) -> tuple[Worker, dict]:
         """A new worker with the contender's file, and its versions. stack: ends it."""
         program = PROGRAMS.get(contender.worker, contender.worker)
-        worker = stack.enter_context(Worker(contender.python, program, self.threads, *contender.arguments))
+        environment = contender.environment
+        worker = Worker(contender.python, program, self.threads, *contender.arguments, environment=environment)
+        stack.enter_context(worker)
         versions = worker.ask("about")
         worker.ask("load", model=str(contender.model), **contender.options)
         return worker, versions
