@@ -13,7 +13,7 @@ _GROWTH = (
     ("streams", "streams in one call", "chunks per second", lambda each: 1000 * each.point / each.summary.median),
 )
 # Dark and light of ten colours: more contenders than that are nobody's to tell apart.
-_PALETTE = [f"C{number}" for number in range(10)] + ["0.2", "0.5", "gold", "navy", "lime"]
+_PALETTE = [*(f"C{number}" for number in range(10)), "black", "gold", "navy", "lime", "salmon", "indigo", "tan", "teal"]
 
 
 def has_matplotlib() -> bool:
