@@ -11,7 +11,7 @@ from models import CannotMake
 from deepspeech_recipe.benchmark.contenders import PACKAGE, Contender
 
 DOCUMENTED, LOOP, PLUGIN = "documented IR", "default-frontend IR", "mo --extensions"
-FP32, FP32_CPU, INT8 = "convert fp32", "convert fp32, for a CPU", "convert int8"
+FP32, INT8 = "convert fp32", "convert int8"
 INT8_EXACT = "convert int8, activations fp32"
 INT8_OPEN = "convert int8, steps open"
 TENSORFLOW, DEEPSPEECH, STT = "TensorFlow", "deepspeech 0.9.3", "stt 1.4.0, int8"
@@ -93,10 +93,6 @@ ALL = [
     Recipe(LOOP, ".xml", _mo("default"), "`mo`, every name typed", "mo"),
     Recipe(PLUGIN, ".xml", _mo("plugin"), "`mo --extensions`", "mo", ours=True),
     Recipe(FP32, ".xml", _convert("--weights", "fp32"), "`convert --weights fp32`", ours=True),
-    Recipe(
-        FP32_CPU, ".xml", _convert("--weights", "fp32", "--device", "CPU"), "`convert --weights fp32 --device CPU`",
-        ours=True,
-    ),
     Recipe(INT8, ".xml", _convert("--weights", "int8"), "`convert --weights int8`", ours=True),
     Recipe(
         INT8_EXACT, ".xml", _convert("--weights", "int8", "--activations", "fp32"),
@@ -127,14 +123,14 @@ ALL += [
     for recipe in ALL
     if recipe.name in (DOCUMENTED, FP32, INT8)
 ]
-ALL += [_newest(recipe) for recipe in ALL if recipe.name in (DOCUMENTED, FP32_CPU, INT8)]
+ALL += [_newest(recipe) for recipe in ALL if recipe.name in (DOCUMENTED, FP32, INT8)]
 
 # Who takes part where. The slowest are left out where a minute of audio takes half a minute of each round.
-UTTERANCE = (DOCUMENTED, FP32_CPU, FP32 + HUGE_PAGES, INT8, INT8_OPEN, DEEPSPEECH, STT, INT8 + NEWEST)
+UTTERANCE = (DOCUMENTED, FP32, FP32 + HUGE_PAGES, INT8, INT8_OPEN, DEEPSPEECH, STT, INT8 + NEWEST)
 STREAMS = (DOCUMENTED, FP32, INT8, INT8_EXACT, INT8 + NEWEST)
 LIVE = (INT8, INT8_GATHERED)
 LENGTH = (DOCUMENTED, INT8, INT8_OPEN)
 LONGEST = (INT8_OPEN,)
-START = (TENSORFLOW, DOCUMENTED, FP32, FP32_CPU, INT8, INT8_OPEN, DEEPSPEECH, STT, INT8 + NEWEST)
+START = (TENSORFLOW, DOCUMENTED, FP32, INT8, INT8_OPEN, DEEPSPEECH, STT, INT8 + NEWEST)
 SIZE = (DOCUMENTED, FP32, INT8)
 NO_CHUNK = (DEEPSPEECH, STT, INT8_GATHERED)

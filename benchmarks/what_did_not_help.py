@@ -145,7 +145,7 @@ WAYS = {
     "dense layers in FP16": (wider(*DENSE), {}),
     "dense layers and input product in FP16": (wider(*DENSE, LSTM_INPUT), {}),
     "recurrent matrix in FP16": (wider(LSTM_RECURRENT), {}),
-    "everything in FP32, as a loop of two steps": (
+    "everything in FP32, as a loop": (
         lambda model: fast_recurrence.fast_recurrence(model, weights="fp32"),
         {},
     ),

@@ -97,7 +97,7 @@ def convert(
     weights: str = "fp32",
     keep_fp16: Collection[str] = (),
     activations: str | None = None,
-    device: str | None = None,
+    device: str = "CPU",
     head: str | None = None,
     verify: bool | None = None,
     alphabet: str | os.PathLike | bytes | None = None,
@@ -118,8 +118,7 @@ def convert(
     with state 'internal' in blocks of any size, `passes.streaming`).
     weights: 'fp32', 'fp16', or 'int8' (`passes.compress`); keep_fp16: the layers that int8 leaves in FP16;
     activations: 'int8' (the default) or 'fp32', what is multiplied by 8 bits on processors with VNNI; device: 'CPU',
-    'GPU' or 'NPU', what the IR is for, None for the CPU where it is int8, and for all of them where it is not.
-    head: 'probabilities', 'raw', or None for the graph's own.
+    'GPU' or 'NPU', what an int8 IR is for. head: 'probabilities', 'raw', or None for the graph's own.
     verify: compare the IR with the original; None: where TensorFlow is installed.
     alphabet, sample_rate, window_ms, step_ms, n_steps and `known` (further keywords of `open_model`): what the file
     itself does not know. progress: gets a line for each stage.
@@ -160,11 +159,7 @@ def convert(
             models = _passes(job, ov_model, name)
             if weights == "int8":
                 say("storing the weights in 8 bits")
-                compress_weights(
-                    models[name], fp16=keep_fp16, device=device or "CPU", activations=activations or "int8"
-                )
-            elif weights == "fp32" and device == "CPU":
-                job.notes += _for_cpu(models[name])
+                compress_weights(models[name], fp16=keep_fp16, device=device, activations=activations or "int8")
             say(f"writing {', '.join(f'{ir}.xml' for ir in models)} in {output}")
             result = ConvertResult(
                 files=tuple(save.save_irs(models, output, fp16=weights == "fp16")),
@@ -176,16 +171,6 @@ def convert(
             )
         del ov_model, models
         return replace(result, verification=_verify(job, result)) if compare and result.metadata else result
-
-
-def _for_cpu(model) -> list[str]:
-    """Makes the recurrence of an FP32 model faster on a CPU, or says why it stays."""
-    from deepspeech_recipe.passes.fast_recurrence import fast_recurrence, gains_in_fp32
-
-    if not gains_in_fp32(model):
-        return ["the LSTM stays as it is: in FP32 a loop is faster on a CPU only with a fixed and even number of steps"]
-    fast_recurrence(model, weights="fp32")
-    return []
 
 
 def _choose(converter: str) -> tuple[str, list[str]]:

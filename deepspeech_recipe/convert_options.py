@@ -27,7 +27,7 @@ class Options:
     weights: str
     keep_fp16: tuple[str, ...] = ()
     activations: str | None = None
-    device: str | None = None
+    device: str = "CPU"
 
     @property
     def streaming(self) -> bool:
@@ -42,7 +42,7 @@ class Options:
             ("audio", self.audio, AUDIO),
             ("weights", self.weights, WEIGHTS),
             ("activations", self.activations or "int8", ACTIVATIONS),
-            ("device", self.device or "CPU", DEVICES),
+            ("device", self.device, DEVICES),
         ):
             check_choice(what, value, choices)
         if self.keep_fp16 and self.weights != "int8":

@@ -5,9 +5,9 @@ import pytest
 
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.ov_api import Parameter, opset, ov
-from deepspeech_recipe.passes.fast_recurrence import GATES, fast_recurrence, gains_in_fp32
+from deepspeech_recipe.passes.fast_recurrence import fast_recurrence
 from deepspeech_recipe.passes.weight_matrix import quantize_rows
-from tests.ir import compiled, op_counts, runtime_info
+from tests.ir import compiled, op_counts
 
 INPUT, HIDDEN = 5, 12
 DIRECTIONS = {"forward": 1, "reverse": 1, "bidirectional": 2}
@@ -35,16 +35,8 @@ def run(model, batch, steps, count):
     return [value.copy() for value in compiled(model)([feed.astype(np.float32) for feed in feeds]).values()]
 
 
-def is_loop(node) -> bool:
-    return node.get_type_name() == "TensorIterator"
-
-
-def position(node) -> int:
-    return int(runtime_info(node, "execOrder"))
-
-
 @pytest.mark.parametrize("direction", DIRECTIONS)
-@pytest.mark.parametrize("sizes", [(-1, -1), (3, 7), (3, 6), (-1, 2)], ids=["open", "odd", "even", "one pair"])
+@pytest.mark.parametrize("sizes", [(-1, -1), (3, 7)], ids=["open", "fixed"])
 def test_lossless_form_gives_the_same_numbers(direction, sizes):
     model, _ = lstm_model(direction, batch=sizes[0], steps=sizes[1])
     batch, steps = (size if size > 0 else default for size, default in zip(sizes, (2, 9), strict=True))
@@ -55,23 +47,6 @@ def test_lossless_form_gives_the_same_numbers(direction, sizes):
     assert counts["TensorIterator"] == DIRECTIONS[direction]
     for found, wanted in zip(run(fast, batch, steps, DIRECTIONS[direction]), expected, strict=True):
         np.testing.assert_allclose(found, wanted, rtol=0, atol=2e-6)
-
-
-@pytest.mark.parametrize("backward", [False, True], ids=["forward", "reverse"])
-def test_of_two_steps_the_second_reads_the_weights_in_the_opposite_order(backward):
-    model, _ = lstm_model("reverse" if backward else "forward", steps=6)
-    loop = next(node for node in fast_recurrence(model, weights="fp32").get_ops() if is_loop(node))
-    nodes = sorted(compiled(loop.get_function()).get_runtime_model().get_ops(), key=position)
-    names = [node.get_friendly_name() for node in nodes if runtime_info(node, "layerType") == "FullyConnected"]
-    there = [f"{gate}_{half}" for gate in GATES for half in (0, 1)]
-    assert names == [*there, *(f"{name}_mirrored" for name in there[::-1])]
-
-
-def test_where_fp32_gains():
-    assert gains_in_fp32(lstm_model(steps=6)[0])
-    assert not gains_in_fp32(lstm_model(steps=7)[0])
-    assert not gains_in_fp32(lstm_model()[0])
-    assert not gains_in_fp32(fast_recurrence(lstm_model(steps=6)[0]))
 
 
 def test_int8_form_is_the_lossless_one_of_the_rounded_matrix():

@@ -185,34 +185,6 @@ def test_other_devices_keep_their_own_sequence(tmp_path):
     assert matrices(model) == ["i8"] * 5
 
 
-def test_fp32_for_a_cpu(tmp_path):
-    """Chunks of an even number of steps gain, others stay as they are, with a note."""
-    graph = canonical_graph(make_weights(scale=2), n_context=N_CONTEXT, n_steps=6, audio=AUDIO)
-    (tmp_path / "m.pb").write_bytes(graph.SerializeToString())
-
-    def made(**options):
-        result = convert(tmp_path / "m.pb", tmp_path, converter="openvino", verify=False, **options)
-        return result.notes, ov.Core().read_model(result.files[0])
-
-    (_, plain), (notes, fast), (other_notes, other) = made(), made(device="CPU"), made(device="CPU", time_steps=5)
-    assert op_counts(fast)["TensorIterator"] == 1
-    assert "LSTMSequence" not in op_counts(fast)
-    assert not [note for note in notes if "LSTM" in note]
-    rng, names = np.random.default_rng(0), ("new_state_c", "new_state_h", "logits")
-    requests = [compiled(model).create_infer_request() for model in (fast, plain)]
-    feed = {f"previous_state_{kind}": np.zeros((1, 2 * HIDDEN), np.float32) for kind in "ch"}
-    for _ in range(2):
-        feed["input_node"] = rng.standard_normal((1, 6, 2 * N_CONTEXT + 1, N_INPUT)).astype(np.float32)
-        for request in requests:
-            request.infer(feed)
-        found, wanted = ([request.get_tensor(name).data.copy() for name in names] for request in requests)
-        for value, other_value in zip(found, wanted, strict=True):
-            np.testing.assert_allclose(value, other_value, rtol=0, atol=2e-6)
-        feed |= {"previous_state_c": wanted[0], "previous_state_h": wanted[1]}
-    assert "a fixed and even number of steps" in other_notes[-1]
-    assert op_counts(other)["LSTMSequence"] == 1
-
-
 def test_layers_of_other_models_go_by_their_names():
     x = Parameter(ov.Type.f32, ov.PartialShape([2, 4]))
     product = x

@@ -53,8 +53,7 @@ def add_arguments(parser) -> None:
     )  # fmt: skip
     how.add_argument(
         "--device", choices=("CPU", "GPU", "NPU"), **quiet,
-        help="what the IR is for: only a CPU gets a loop in place of LSTMSequence, which is faster there "
-        "(default: every device; CPU with --weights int8)",
+        help="what --weights int8 is for: only the CPU gets a loop in place of LSTMSequence (default: CPU)",
     )  # fmt: skip
     how.add_argument("--head", choices=("probabilities", "raw"), **quiet, help="what logits are; default: the graph's")
     how.add_argument(

@@ -1,8 +1,7 @@
 """The recurrence at memory speed: LSTMSequence → one product for all inputs, then a loop over the steps.
 
 The plugin's LSTMSequence reads its recurrent matrix in f32 once a step. In a TensorIterator of our own the matrix
-may be int8, which the CPU plugin keeps compressed: a quarter of the memory traffic of what is a memory-bound loop. In
-f32 two steps may share what the cache holds (`_in_pairs`).
+may be int8, which the CPU plugin keeps compressed: a quarter of the memory traffic of what is a memory-bound loop.
 """
 
 import numpy as np
@@ -17,11 +16,9 @@ from deepspeech_recipe.passes.weight_matrix import (
     constant_of,
     matrix_product,
     set_activations,
-    weight_matrix,
 )
 
 _X, _HIDDEN, _CELL, _LENGTHS, _W, _R, _B = range(7)
-GATES = ("forget", "update", "candidate", "output")
 _PLAIN = {"activations": ["sigmoid", "tanh", "tanh"], "clip": 0.0}
 
 
@@ -50,13 +47,6 @@ def fast_recurrence(model, *, weights: str = "int8", input_weights: str = "fp32"
         set_activations(model, activations)
     model.validate_nodes_and_infer_types()
     return model
-
-
-def gains_in_fp32(model) -> bool:
-    """Whether the loop is faster than LSTMSequence in FP32 too: where the steps are fixed, and even (docs/speed.md)."""
-    nodes = [node for node in model.get_ops() if node.get_type_name() == "LSTMSequence"]
-    sizes_of = [(node.get_input_partial_shape(_X)[1], node.get_attributes()["hidden_size"]) for node in nodes]
-    return bool(nodes) and all(_in_pairs(*each, "fp32") for each in sizes_of)
 
 
 def _check(node) -> None:
@@ -117,72 +107,21 @@ def _input_product(x, w: np.ndarray, b: np.ndarray, weights: str, activations: s
 
 def _loop(gates, first_hidden, first_cell, recurrent: np.ndarray, size: int, backward: bool, *formats: str):
     """(hidden states [B, T, H], last hidden state, last cell state) of a loop over the steps of `gates`."""
-    pairs = _in_pairs(gates.get_output_partial_shape(0)[1], size, formats[0])
-    steps = 2 if pairs else 1
-    rows = Parameter(ov.Type.f32, ov.PartialShape([-1, steps, 4 * size]))
+    row = Parameter(ov.Type.f32, ov.PartialShape([-1, 1, 4 * size]))
     hidden, cell = (Parameter(ov.Type.f32, ov.PartialShape([-1, size])) for _ in range(2))
-    turns = [opset.squeeze(row, np.int64([1])) for row in opset.split(rows, np.int64(1), steps).outputs()]
-    if pairs:
-        matrices = [weight_matrix(each, formats[0]) for each in np.split(recurrent, 2 * len(GATES))]
-        last, states = (hidden, cell), []
-        for number, row in enumerate(turns[::-1] if backward else turns):
-            last = _step_in_halves(row, *last, matrices, mirrored=number == 1)
-            states.append(opset.unsqueeze(last[0], np.int64([1])))
-        found = opset.concat(states[::-1] if backward else states, 1)
-    else:
-        last = _step(turns[0], hidden, cell, recurrent, *formats)
-        found = opset.unsqueeze(last[0], np.int64([1]))
-    body = ov.Model([opset.result(value) for value in (*last, found)], [rows, hidden, cell], "step")
-    loop = opset.tensor_iterator()
-    loop.set_body(body)
-    loop.set_merged_input(hidden, first_hidden.output(0), last[0].output(0))
-    loop.set_merged_input(cell, first_cell.output(0), last[1].output(0))
-    # Slices run from step 0 on, or from the last one back; their parts are put together the same way.
-    start, stride, end = (-1, -steps, 0) if backward else (0, steps, -1)
-    loop.set_sliced_input(rows, gates.output(0), start, stride, steps, end, 1)
-    outputs = loop.get_concatenated_slices(found.output(0), start, stride, steps, end, 1)
-    return loop, (outputs, *(loop.get_iter_value(value.output(0), -1) for value in last))
-
-
-def _step(row, hidden, cell, recurrent: np.ndarray, *formats: str):
-    total = opset.add(row, matrix_product(hidden, recurrent, *formats))
+    total = opset.add(opset.squeeze(row, np.int64([1])), matrix_product(hidden, recurrent, *formats))
     forget, update, candidate, output = opset.split(total, np.int64(1), 4).outputs()
     kept = opset.multiply(opset.sigmoid(forget), cell)
     new_cell = opset.add(kept, opset.multiply(opset.sigmoid(update), opset.tanh(candidate)))
-    return opset.multiply(opset.sigmoid(output), opset.tanh(new_cell)), new_cell
-
-
-def _step_in_halves(row, hidden, cell, matrices: list, *, mirrored: bool):
-    """A step that reads the matrices, two for each gate, in their order, or mirrored, in the opposite one.
-
-    The CPU plugin computes what stands first in an operation first, so the order is that of the operands here.
-    """
-    products = [opset.matmul(hidden, matrix, False, True) for matrix in matrices]
-    for number, product in enumerate(products):
-        product.set_friendly_name(f"{GATES[number // 2]}_{number % 2}{'_mirrored' * mirrored}")
-    parts = opset.split(row, np.int64(1), len(matrices)).outputs()
-    sums = [opset.add(product, part) for product, part in zip(products, parts, strict=True)]
-
-    def first(one, other):
-        return (other, one) if mirrored else (one, other)
-
-    # Mirrored, the second half of the units stands in front of the first one.
-    forget, update, candidate, output = (opset.concat(first(*sums[at : at + 2]), 1) for at in range(0, 8, 2))
-    kept = opset.multiply(opset.sigmoid(forget), _exchanged(cell) if mirrored else cell)
-    fresh = opset.multiply(*first(opset.sigmoid(update), opset.tanh(candidate)))
-    new_cell = opset.add(*first(kept, fresh))
-    new_hidden = opset.multiply(*first(opset.tanh(new_cell), opset.sigmoid(output)))
-    return (_exchanged(new_hidden), _exchanged(new_cell)) if mirrored else (new_hidden, new_cell)
-
-
-def _exchanged(state):
-    return opset.concat(opset.split(state, np.int64(1), 2).outputs()[::-1], 1)
-
-
-def _in_pairs(steps, size: int, weights: str) -> bool:
-    """Whether the loop takes two steps at a time, the second of which reads the gates' matrices in the opposite order.
-
-    A matrix in FP32 (67 MB at H = 2048) is larger than the cache, and where all steps read it in one order none finds
-    any of it there; so the second finds what the first has read last. steps: a dimension; size: that of the state.
-    """
-    return weights == "fp32" and steps.is_static and steps.get_length() % 2 == 0 and size % 2 == 0
+    new_hidden = opset.multiply(opset.sigmoid(output), opset.tanh(new_cell))
+    step = opset.unsqueeze(new_hidden, np.int64([1]))
+    body = ov.Model([opset.result(value) for value in (new_hidden, new_cell, step)], [row, hidden, cell], "step")
+    loop = opset.tensor_iterator()
+    loop.set_body(body)
+    loop.set_merged_input(hidden, first_hidden.output(0), new_hidden.output(0))
+    loop.set_merged_input(cell, first_cell.output(0), new_cell.output(0))
+    # Slices run from step 0 on, or from the last one back; their parts are put together the same way.
+    start, stride, end = (-1, -1, 0) if backward else (0, 1, -1)
+    loop.set_sliced_input(row, gates.output(0), start, stride, 1, end, 1)
+    states = loop.get_concatenated_slices(step.output(0), start, stride, 1, end, 1)
+    return loop, (states, *(loop.get_iter_value(value.output(0), -1) for value in (new_hidden, new_cell)))
