@@ -168,7 +168,11 @@ def _arguments():
     parser.add_argument("--results", type=Path, default=ROOT / "docs" / "benchmarks", help="for speed.json and .png")
     parser.add_argument("--threads", type=int, help="of each contender (default: all processors)")
     for name in ("mo", "current", "deepspeech", "stt", "exporter"):
-        parser.add_argument(f"--{name}", type=Path, metavar="PYTHON", help=f"the Python of the environment '{name}'")
+        # Absolute, as the makers of models run elsewhere; not resolved, as a virtual environment's Python is a link.
+        parser.add_argument(
+            f"--{name}", type=lambda text: Path(text).absolute(), metavar="PYTHON",
+            help=f"the Python of the environment '{name}'",
+        )  # fmt: skip
     arguments = parser.parse_args()
     names = [recipe.name for recipe in ALL]
     for name in arguments.only or ():
