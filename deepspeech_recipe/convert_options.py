@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from deepspeech_recipe.converters.request import DYNAMIC, Request, check_choice
 from deepspeech_recipe.errors import RecipeError, Refusal
 from deepspeech_recipe.model_settings import check_settings
+from deepspeech_recipe.passes.weight_matrix import ACTIVATIONS
 from deepspeech_recipe.recognise.graph import Recognition
 from deepspeech_recipe.sources import Source
 
@@ -12,7 +13,6 @@ CONVERTERS = ("auto", "mo", "openvino")
 LENGTHS = ("enforce", "input")
 AUDIO = ("none", "separate", "attached")
 WEIGHTS = ("fp32", "fp16", "int8")
-ACTIVATIONS = ("fp32", "int8")
 DEVICES = ("CPU", "GPU", "NPU")
 
 

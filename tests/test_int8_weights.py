@@ -158,6 +158,15 @@ def test_rounded_activations_cost_little(tmp_path, form):
         assert np.sqrt(np.square(found - wanted).mean()) <= 0.02 * wanted.std()
 
 
+@pytest.mark.parametrize("make", [compress_weights, fast_recurrence])
+def test_unknown_activations_change_nothing(tmp_path, make):
+    model = converted(tmp_path, make_weights())
+    before = op_counts(model)
+    with pytest.raises(RecipeError, match="activations must be one of fp32, int8, not 'int4'"):
+        make(model, activations="int4")
+    assert op_counts(model) == before
+
+
 def test_layers_kept_in_half_precision(tmp_path):
     weights = make_weights()
     kept = ("layer_1", "lstm_input", "layer_6")

@@ -7,7 +7,7 @@ import numpy as np
 from deepspeech_recipe.audio.precision import is_audio_constant
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.passes.fast_recurrence import fast_recurrence
-from deepspeech_recipe.passes.weight_matrix import constant_of, matrix_product, set_activations
+from deepspeech_recipe.passes.weight_matrix import check_activations, constant_of, matrix_product, set_activations
 
 LSTM_INPUT, LSTM_RECURRENT = "lstm_input", "lstm_recurrent"
 # Where the loop was measured to be faster than the plugin's own LSTMSequence: docs/speed.md.
@@ -25,8 +25,9 @@ def compress_weights(model, *, fp16: Collection[str] = (), device: str = "CPU", 
     kernels of their own for LSTMSequence, which stays for them, with its weights as they are. activations: 'int8' lets
     processors with VNNI round also what is multiplied by 8 bits, which makes them much faster; with 'fp32' every
     processor computes the same (docs/int8.md).
-    Raises RecipeError for an unknown layer, and as fast_recurrence does.
+    Raises RecipeError for an unknown layer or format, and as fast_recurrence does.
     """
+    check_activations(activations)
     layers = dense_layers(model)
     unknown = sorted(set(fp16) - set(layers) - {LSTM_INPUT, LSTM_RECURRENT})
     if unknown:

@@ -11,8 +11,8 @@ from deepspeech_recipe.ov_api import Parameter, opset, ov
 from deepspeech_recipe.passes.gate import without_pad_feature
 from deepspeech_recipe.passes.shape_values import numbers, sizes
 from deepspeech_recipe.passes.weight_matrix import (
-    ACTIVATIONS,
     FORMATS,
+    check_activations,
     constant_of,
     matrix_product,
     set_activations,
@@ -34,8 +34,7 @@ def fast_recurrence(model, *, weights: str = "int8", input_weights: str = "fp32"
     for what, chosen in (("recurrent", weights), ("input", input_weights)):
         if chosen not in FORMATS:
             raise RecipeError(f"The {what} weights must be one of {', '.join(FORMATS)}, not {chosen!r}.")
-    if activations not in ACTIVATIONS:
-        raise RecipeError(f"The activations must be one of {', '.join(ACTIVATIONS)}, not {activations!r}.")
+    check_activations(activations)
     sequences = [node for node in model.get_ordered_ops() if node.get_type_name() == "LSTMSequence"]
     if not sequences:
         raise RecipeError("The model has no LSTMSequence that could be made faster.")

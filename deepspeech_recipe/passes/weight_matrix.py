@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.ov_api import opset
 
 FORMATS = ("int8", "fp16", "fp32")
@@ -52,6 +53,12 @@ def matrix_product(x, matrix: np.ndarray, weights: str, activations: str = "fp32
     if more[0]:
         product = opset.slice(product, np.int64([0]), np.int64([outputs]), np.int64([1]), np.int64([-1]))
     return product
+
+
+def check_activations(activations: str) -> None:
+    """Raises RecipeError for what is none of ACTIVATIONS."""
+    if activations not in ACTIVATIONS:
+        raise RecipeError(f"The activations must be one of {', '.join(ACTIVATIONS)}, not {activations!r}.")
 
 
 def set_activations(model, activations: str) -> None:
