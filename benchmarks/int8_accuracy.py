@@ -12,9 +12,9 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.models import frozen_graph
+from benchmarks.page import write_between
 from deepspeech_recipe.convert import convert
 from deepspeech_recipe.evaluate import evaluate
-from deepspeech_recipe.files import atomic_path
 from deepspeech_recipe.ov_api import ov
 from deepspeech_recipe.passes.compress import LAYERS, LSTM_INPUT, LSTM_RECURRENT
 from deepspeech_recipe.runtime.audio_files import read_audio
@@ -39,7 +39,7 @@ FORMS = {
 
 def table(titles, rows) -> list[str]:
     lines = [titles, ["---"] * len(titles), *rows]
-    return ["| " + " | ".join(map(str, line)) + " |" for line in lines] + [""]
+    return ["| " + " | ".join(map(str, line)) + " |" for line in lines]
 
 
 def text_accuracy(clips: Path, folder: Path) -> list[str]:
@@ -111,20 +111,11 @@ def run(xml: Path, audio: Path):
 def main(clips: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
-        write("trained", growth(BUNDLED / "output_graph.pb", folder))
+        write_between(PAGE, "trained", growth(BUNDLED / "output_graph.pb", folder))
         pb = folder / "large.pb"
         frozen_graph(pb, HIDDEN)
-        write("large", growth(pb, folder))
-        write("text", text_accuracy(clips, folder))
-
-
-def write(name: str, lines: list[str]) -> None:
-    """Puts a table in its place on the page."""
-    begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->"
-    page = PAGE.read_text()
-    before, rest = page.split(begin)
-    with atomic_path(PAGE) as path:
-        path.write_text(before + begin + "\n" + "\n".join(lines) + "\n" + end + rest.split(end)[1])
+        write_between(PAGE, "large", growth(pb, folder))
+        write_between(PAGE, "text", text_accuracy(clips, folder))
 
 
 if __name__ == "__main__":

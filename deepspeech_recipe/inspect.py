@@ -45,7 +45,7 @@ def inspect(model: str | os.PathLike, *, recipe: str | os.PathLike | None = None
         "misses": found.misses,
         "states": [_state(state) for state in found.states],
         "lstms": [_lstm(stateful) for stateful in found.lstms],
-        "rnns": [_rnn(rnn) for rnn in found.rnns] + [_static_rnn(rnn) for rnn in found.static_rnns],
+        "rnns": [*(_rnn(rnn, "loop") for rnn in found.rnns), *(_rnn(rnn, "steps") for rnn in found.static_rnns)],
         "refused": [str(refusal) for refusal in found.refused],
     }
 
@@ -128,21 +128,11 @@ def _lstm(stateful) -> dict:
     }
 
 
-def _rnn(rnn) -> dict:
+def _rnn(rnn, kind: str) -> dict:
     return {
         "node": rnn.node,
-        "kind": "loop",
+        "kind": kind,
         "sizes": _layer_sizes(layer.cell for layer in rnn.layers),
-        "lengths": None if rnn.lengths is None else str(rnn.lengths),
-        "steps": rnn.steps,
-    }
-
-
-def _static_rnn(rnn) -> dict:
-    return {
-        "node": rnn.node,
-        "kind": "steps",
-        "sizes": _layer_sizes(row.cell for row in rnn.layers),
         "lengths": None if rnn.lengths is None else str(rnn.lengths),
         "steps": rnn.steps,
     }

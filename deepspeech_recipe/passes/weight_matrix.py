@@ -48,8 +48,9 @@ def matrix_product(x, matrix: np.ndarray, weights: str, activations: str = "fp32
         ends = np.zeros(len(x.get_partial_shape()), np.int64)
         ends[-2 if transpose_a else -1] = more[1]
         x = opset.pad(x, np.zeros_like(ends), ends, "constant", np.float32(0))
-    padded = np.pad(matrix, [(0, each) for each in more])
-    product = opset.matmul(x, weight_matrix(padded, weights), transpose_a, True)
+    if any(more):
+        matrix = np.pad(matrix, [(0, each) for each in more])
+    product = opset.matmul(x, weight_matrix(matrix, weights), transpose_a, True)
     if more[0]:
         product = opset.slice(product, np.int64([0]), np.int64([outputs]), np.int64([1]), np.int64([-1]))
     return product
