@@ -53,3 +53,17 @@ def references(graph, calls=((9, [9, 4, 0]), (6, [6, 6]), (1, [1, 0, 1, 1]))):
     for seed, (steps, lengths) in enumerate(calls):
         feeds = graph.feeds(graph.steps or steps, lengths, seed)
         yield feeds, dict(zip(graph.outputs, run_graph(graph.graph_def, feeds, list(graph.outputs)), strict=True))
+
+
+def assert_states_are_carried(graph, lengths: list[list[int]], steps: int) -> None:
+    """Chained calls through TensorFlow and through the IR, each with lengths of its own, the last states fed back."""
+    from tests.reference import run_graph
+
+    model, _ = convert(graph.graph_def)
+    names = [f"{name}:0" for name in graph.initial]
+    state = {name: np.zeros((3, 4), np.float32) for name in names}
+    for seed, of_rows in enumerate(lengths):
+        feeds = {**graph.feeds(steps, of_rows, seed), **state}
+        found = run_graph(graph.graph_def, feeds, list(graph.outputs))
+        assert_same(model, feeds, dict(zip(graph.outputs, found, strict=True)))
+        state = dict(zip(names, found[1:], strict=True))

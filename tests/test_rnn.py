@@ -9,7 +9,7 @@ from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.proto import GraphDef, parse
 from deepspeech_recipe.graphdef.view import GraphView
 from deepspeech_recipe.recognise.graph import recognise
-from tests.rnn_check import assert_same, assert_sequences, convert, make, references
+from tests.rnn_check import assert_same, assert_sequences, assert_states_are_carried, convert, make, references
 
 FIXTURES = Path(__file__).with_name("fixtures") / "rnn"
 
@@ -96,17 +96,8 @@ def test_a_reversed_sequence_that_is_returned_stays_reversed():
 
 @pytest.mark.requires_tf
 def test_states_go_from_call_to_call():
-    from tests.reference import run_graph
-
     graph = make(lengths=True, time_major=True, given=True)
-    model, _ = convert(graph.graph_def)
-    names = [f"{name}:0" for name in graph.initial]
-    state = {name: np.zeros((3, 4), np.float32) for name in names}
-    for seed, lengths in enumerate(([5, 2, 0], [3, 5, 5], [1, 0, 4])):
-        feeds = {**graph.feeds(5, lengths, seed), **state}
-        found = run_graph(graph.graph_def, feeds, list(graph.outputs))
-        assert_same(model, feeds, dict(zip(graph.outputs, found, strict=True)))
-        state = dict(zip(names, found[1:], strict=True))
+    assert_states_are_carried(graph, [[5, 2, 0], [3, 5, 5], [1, 0, 4]], steps=5)
 
 
 REFUSALS = {

@@ -9,7 +9,7 @@ from deepspeech_recipe.graphdef.view import GraphView
 from deepspeech_recipe.ov_api import ov
 from deepspeech_recipe.recognise.graph import recognise
 from tests.ir import compiled
-from tests.rnn_check import assert_same, assert_sequences, convert, make, references
+from tests.rnn_check import assert_same, assert_sequences, assert_states_are_carried, convert, make, references
 
 pytestmark = pytest.mark.requires_tf
 
@@ -106,17 +106,8 @@ def test_what_lies_past_a_length_reaches_nothing():
 
 
 def test_states_go_from_call_to_call():
-    from tests.reference import run_graph
-
     graph, _ = case("lengths_given")
-    model, _ = convert(graph.graph_def)
-    names = [f"{name}:0" for name in graph.initial]
-    state = {name: np.zeros((3, 4), np.float32) for name in names}
-    for seed, lengths in enumerate(([6, 2, 0], [3, 5, 6], [1, 0, 4])):
-        feeds = {**graph.feeds(6, lengths, seed), **state}
-        found = run_graph(graph.graph_def, feeds, list(graph.outputs))
-        assert_same(model, feeds, dict(zip(graph.outputs, found, strict=True)))
-        state = dict(zip(names, found[1:], strict=True))
+    assert_states_are_carried(graph, [[6, 2, 0], [3, 5, 6], [1, 0, 4]], steps=6)
 
 
 @pytest.mark.parametrize(("control_flow", "variables"), [("v1", True), ("v2", False)])
