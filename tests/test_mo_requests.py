@@ -181,7 +181,7 @@ def test_raw_head_by_transformations_config(deepspeech, graph_file):
 
 
 def test_options_that_are_not_known_are_refused(graph_file, tmp_path):
-    for custom, text in (({"stat": "internal"}, "'stat' is no option"), ({"state": "both"}, "not one of external")):
+    for custom, text in (({"stat": "internal"}, "'stat' is not an option"), ({"state": "both"}, "not one of external")):
         config = tmp_path / "config.json"
         config.write_text(
             json.dumps([{"id": "deepspeech_recipe", "match_kind": "general", "custom_attributes": custom}])

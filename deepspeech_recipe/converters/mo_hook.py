@@ -9,6 +9,8 @@ also when the conversion fails, and no other conversion sees it.
 
 from openvino.tools.mo.back import offline_transformations
 
+from deepspeech_recipe.converters.mo_arguments import Arguments
+
 _ATTRIBUTE = "deepspeech_recipe_on_finished"
 
 
@@ -18,10 +20,7 @@ def on_finished(graph, key: str, action) -> None:
     A second action with the same key is ignored; None as result keeps the model.
     """
     _install()
-    arguments = graph.graph["cmd_params"]
-    if not hasattr(arguments, _ATTRIBUTE):
-        setattr(arguments, _ATTRIBUTE, {})
-    getattr(arguments, _ATTRIBUTE).setdefault(key, action)
+    Arguments.of(graph).kept(_ATTRIBUTE, {}).setdefault(key, action)
 
 
 def _install() -> None:
@@ -30,7 +29,7 @@ def _install() -> None:
         return
 
     def apply_offline_transformations(func, argv):
-        for action in getattr(argv, _ATTRIBUTE, {}).values():
+        for action in Arguments(argv).kept(_ATTRIBUTE, {}).values():
             func = action(func) or func
         return original(func, argv)
 

@@ -1,8 +1,9 @@
 """What the Model Optimizer plugin does with a graph that was just loaded. See `mo_extensions/`, which calls this."""
 
 from deepspeech_recipe.converters import mo_graph, mo_request
+from deepspeech_recipe.converters.mo_arguments import Arguments
 from deepspeech_recipe.converters.mo_hook import on_finished
-from deepspeech_recipe.converters.mo_options import read_options
+from deepspeech_recipe.converters.mo_options import check_options
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
 from deepspeech_recipe.passes.carry import finish_general
@@ -20,50 +21,55 @@ from deepspeech_recipe.rewrite.reach import ends
 from deepspeech_recipe.version import __version__
 
 
-def prepare(graph, operations: dict) -> None:
+def prepare(graph, operations: dict, options: dict) -> None:
     """Recognises and rewrites an MO graph between its loading and MO's reading of inputs and outputs.
 
-    operations: op name → MO class for the ops of `rewrite.edits`. Raises RecipeError for what must not go on.
+    operations: op name → MO class for the ops of `rewrite.edits`. options: the plugin's own, as MO read them.
+    Raises RecipeError for what must not go on.
     """
-    argv = graph.graph["cmd_params"]
-    options = read_options(argv)
+    arguments, options = Arguments.of(graph), dict(options)
+    check_options(options, arguments.configuration)
     view = mo_graph.view_of(graph)
     file = options.pop("recipe", None)
     recognition = recognise(view, [load(file)] if file else [])
     if recognition.acoustic is not None:
-        _prepare_acoustic(graph, argv, view, recognition.acoustic, options, operations)
+        line = _prepare_acoustic(graph, arguments, view, recognition.acoustic, options, operations)
     else:
-        _prepare_general(graph, argv, view, recognition, options, operations)
+        line = _prepare_general(graph, arguments, view, recognition, options, operations)
+    if not arguments.silent:
+        print(f"[ deepspeech-recipe ] {line}", flush=True)
 
 
-def _prepare_acoustic(graph, argv, view: GraphView, model: AcousticModel, options, operations) -> None:
-    ordered = argv.output is None
-    sizes = mo_request.complete_acoustic(argv, view, model)
+def _prepare_acoustic(graph, arguments: Arguments, view: GraphView, model: AcousticModel, options, operations) -> str:
+    """Returns the line for a person."""
+    ordered = arguments.outputs is None
+    sizes = mo_request.complete_acoustic(arguments, view, model)
     _apply(graph, rewrite_acoustic(view, model), operations)
     if sizes is None:
-        _say(f"DeepSpeech {model.generation}: only its feature part, {model.audio.samples} → {model.audio.mfccs}")
-        return
-    _say(one_line(model, steps=sizes[0], batch=sizes[1]))
+        return f"DeepSpeech {model.generation}: only its feature part, {model.audio.samples} → {model.audio.mfccs}"
     conversion = Conversion(converter=f"mo, plugin {__version__}", **options)
     on_finished(graph, "contract", lambda ov_model: finish(ov_model, view, model, conversion, ordered=ordered))
+    return one_line(model, steps=sizes[0], batch=sizes[1])
 
 
-def _prepare_general(graph, argv, view: GraphView, recognition: Recognition, options, operations) -> None:
+def _prepare_general(
+    graph, arguments: Arguments, view: GraphView, recognition: Recognition, options, operations
+) -> str:
+    """Returns the line for a person."""
     _refuse_options(recognition, options)
-    frozen = argv.freeze_placeholder_with_value or {}
-    general = rewrite_general(view, recognition, frozen, freeze="--freeze_placeholder_with_value")
-    if argv.output is None and general.ends is not None:
-        argv.output = list(general.ends)
+    general = rewrite_general(view, recognition, arguments.frozen, freeze="--freeze_placeholder_with_value")
+    if arguments.outputs is None and general.ends is not None:
+        arguments.outputs = general.ends
     freed = general.roles.claimed | general.states
-    mo_request.complete_general(argv, list(freed), list(freed.values()))
+    mo_request.complete_general(arguments, list(freed), list(freed.values()))
     _apply(graph, general.edits, operations)
     # MO's BasicLSTMCell takes a cell with a projection for one without, and fails.
     for name in projected(view, links_of(view), recognition.states):
         mo_graph.exchange_terms(graph, name)
     conversion = Conversion(converter=f"mo, plugin {__version__}", **options)
-    named = [Tensor.parse(name).node for name in argv.output or ends(view, general.edits)]
+    named = [Tensor.parse(name).node for name in arguments.outputs or ends(view, general.edits)]
     on_finished(graph, "states", lambda ov_model: finish_general(ov_model, recognition, general, conversion, named))
-    _say(describe(recognition, general))
+    return describe(recognition, general)
 
 
 def _apply(graph, edits: Edits, operations) -> None:
@@ -79,7 +85,3 @@ def _refuse_options(recognition: Recognition, options: dict) -> None:
             "Internal state was asked for, but neither a DeepSpeech model nor another recurrent cell whose state goes "
             f"from call to call was found ({recognition.why_not}). Convert without --transformations_config"
         )
-
-
-def _say(line: str) -> None:
-    print(f"[ deepspeech-recipe ] {line}", flush=True)

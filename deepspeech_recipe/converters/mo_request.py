@@ -1,13 +1,9 @@
-"""What the user asked `mo` for, and what is filled in where the user said nothing.
-
-Reads and writes the arguments of Model Optimizer before it acts on them:
-`placeholder_shapes` (None, one shape, a list of names or of shapes, or a dict name → shape), `inputs_list`,
-`freeze_placeholder_with_value` (dict name → value) and `output` (list of names).
-"""
+"""What the user asked `mo` for, and what is filled in where the user said nothing, before MO acts on it."""
 
 import numpy as np
 from openvino.runtime import PartialShape
 
+from deepspeech_recipe.converters.mo_arguments import Arguments
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
 from deepspeech_recipe.recognise.acoustic_model import AcousticModel
@@ -15,45 +11,42 @@ from deepspeech_recipe.recognise.acoustic_model import AcousticModel
 ENFORCED = "One call consumes all of its time steps (time_len == seq_len)"
 
 
-def complete_acoustic(argv, view: GraphView, model: AcousticModel) -> tuple[int | None, int | None] | None:
+def complete_acoustic(
+    arguments: Arguments, view: GraphView, model: AcousticModel
+) -> tuple[int | None, int | None] | None:
     """Fills in inputs and outputs of the acoustic model; returns (time steps, batch), None where dynamic.
 
     Returns None where only the feature part was asked for.
     Raises RecipeError where the request contradicts time_len == seq_len.
     """
-    shapes = _named_shapes(argv, view, model)
-    outputs = argv.output
+    shapes = _named_shapes(arguments, view, model)
+    outputs = arguments.outputs
     if _is_audio_only(view, model, shapes, outputs):
         if outputs is None:
-            argv.output = [model.audio.mfccs.node]
+            arguments.outputs = [model.audio.mfccs.node]
         if not shapes:
-            argv.placeholder_shapes = {model.audio.samples.node: None}
+            arguments.set_inputs([], {model.audio.samples.node: None})
         return None
-    if argv.batch is not None:
-        # MO's own --batch wants the graph to leave the batch open; here it is known where the batch is.
-        shapes[model.windows.node] = _windows_shape(model, argv.batch)
-        argv.batch = None
+    if arguments.batch is not None:
+        shapes[model.windows.node] = _windows_shape(model, arguments.batch)
+        arguments.forget_batch()
     batch, steps = (_sizes(shapes.get(model.windows.node)) or (model.batch, model.time_steps))[:2]
-    _take_lengths(argv, shapes, model, batch, steps)
-    if shapes or argv.freeze_placeholder_with_value:
+    _take_lengths(arguments, shapes, model, batch, steps)
+    if shapes or arguments.frozen:
         _add_missing_inputs(shapes, model, batch)
-    if shapes:
-        argv.placeholder_shapes, argv.inputs_list = shapes, list(shapes)
-    else:
-        argv.placeholder_shapes, argv.inputs_list = None, list(model.inputs)
+    arguments.set_inputs(list(shapes or model.inputs), shapes or None)
     if outputs is None:
-        argv.output = _default_outputs(model)
+        arguments.outputs = _default_outputs(model)
     return steps, batch
 
 
-def complete_general(argv, variables: list[str], new_states: list[str]) -> None:
+def complete_general(arguments: Arguments, variables: list[str], new_states: list[str]) -> None:
     """Adds state variables that became inputs and outputs to what the user named."""
-    shapes = argv.placeholder_shapes
+    shapes = arguments.shapes
     if isinstance(shapes, dict):
-        for name in variables:
-            shapes.setdefault(name, None)
-    if argv.output is not None:
-        argv.output += [name for name in new_states if name not in argv.output]
+        arguments.set_inputs([], shapes | {name: None for name in variables if name not in shapes})
+    if arguments.outputs is not None:
+        arguments.outputs += [name for name in new_states if name not in arguments.outputs]
 
 
 def _windows_shape(model: AcousticModel, batch: int) -> PartialShape:
@@ -61,9 +54,9 @@ def _windows_shape(model: AcousticModel, batch: int) -> PartialShape:
     return PartialShape(list(model.windows_shape(batch, steps)))
 
 
-def _named_shapes(argv, view: GraphView, model: AcousticModel) -> dict:
-    """placeholder_shapes by name. Names of copies of an input (`previous_state_c/read`) become the input's own."""
-    shapes = argv.placeholder_shapes
+def _named_shapes(arguments: Arguments, view: GraphView, model: AcousticModel) -> dict:
+    """The shapes by name. Names of copies of an input (`previous_state_c/read`) become the input's own."""
+    shapes = arguments.shapes
     if shapes is None:
         return {}
     if isinstance(shapes, PartialShape):
@@ -100,13 +93,12 @@ def _is_feature(view: GraphView, model: AcousticModel, node) -> bool:
     return any(ancestor.op in ("AudioSpectrogram", "Mfcc") for ancestor in view.ancestors(Tensor(node.name)))
 
 
-def _take_lengths(argv, shapes: dict, model: AcousticModel, batch, steps) -> None:
+def _take_lengths(arguments: Arguments, shapes: dict, model: AcousticModel, batch, steps) -> None:
     """Checks what the user says of the lengths, and takes them out of the request: nothing reads them any more."""
     if model.lengths is None:
         return
     name = model.lengths.node
-    frozen = argv.freeze_placeholder_with_value or {}
-    typed = [key for key in frozen if Tensor.parse(key).node == name]
+    typed = [key for key in arguments.frozen if Tensor.parse(key).node == name]
     if not typed and name in shapes:
         raise RecipeError(
             f"'{name}' cannot stay an input. {ENFORCED}. Remove it from --input, or freeze it: "
@@ -114,7 +106,8 @@ def _take_lengths(argv, shapes: dict, model: AcousticModel, batch, steps) -> Non
         )
     shapes.pop(name, None)
     for key in typed:
-        _check_frozen(name, frozen.pop(key), batch, steps)
+        _check_frozen(name, arguments.frozen[key], batch, steps)
+        arguments.forget_frozen(key)
 
 
 def _check_frozen(name: str, value, batch, steps) -> None:

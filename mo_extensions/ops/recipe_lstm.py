@@ -1,7 +1,10 @@
 from openvino.tools.mo.front.common.partial_infer.utils import compatible_dims, dynamic_dimension, shape_array
 from openvino.tools.mo.graph.graph import Graph, Node
+from openvino.tools.mo.ops.lstm_sequence import LSTMSequence
 from openvino.tools.mo.ops.op import Op
 from openvino.tools.mo.utils.error import Error
+
+from .. import library  # noqa: F401 (MO imports this module first, and library says what is missing)
 
 
 class RecipeLSTM(Op):
@@ -88,9 +91,12 @@ class RecipeStep(Op):
         super().__init__(graph, {"op": self.op, "type": None, "in_ports_count": 1, "out_ports_count": 1}, attrs)
 
 
-class RecipeLSTMSequence(Op):
+class RecipeLSTMSequence(LSTMSequence):
     """
     OpenVINO's LSTMSequence-5, written to the IR as it is.
+
+    MO's own class of that name is an intermediate operation: it has no type of the IR, ONNX's order of inputs, and
+    passes that look for its `op` turn it into a TensorIterator. Its attributes are the same, and used here.
 
     Inputs: X [B, T, I], initial hidden state [B, 1, H], initial cell state [B, 1, H], sequence lengths [B],
             W [1, 4H, I], R [1, 4H, H], B [1, 4H]
@@ -101,23 +107,17 @@ class RecipeLSTMSequence(Op):
     enabled = False
 
     def __init__(self, graph: Graph, attrs: dict):
-        mandatory_props = {
+        own = {
             "op": self.op,
             "type": "LSTMSequence",
             "version": "opset5",
-            "direction": "forward",
-            "activations": "sigmoid,tanh,tanh",
-            "activations_alpha": "",
-            "activations_beta": "",
+            "activations": ["sigmoid", "tanh", "tanh"],
             "clip": 0.0,
             "infer": self.infer,
             "in_ports_count": 7,
             "out_ports_count": 3,
         }
-        super().__init__(graph, mandatory_props, attrs)
-
-    def backend_attrs(self):
-        return ["hidden_size", "direction", "activations", "activations_alpha", "activations_beta", "clip"]
+        super().__init__(graph, own | attrs)
 
     @staticmethod
     def infer(node: Node):

@@ -4,6 +4,8 @@ from openvino.tools.mo.front.common.replacement import FrontReplacementPattern
 from openvino.tools.mo.graph.graph import Graph, Node, rename_nodes
 from openvino.tools.mo.utils.error import Error
 
+from ...library import asked_for
+
 from deepspeech_recipe.audio import lowering
 from deepspeech_recipe.audio.mo_emitter import MOEmitter
 from deepspeech_recipe.audio.precision import keep_audio_fp32
@@ -33,10 +35,14 @@ class AudioFeatures(FrontReplacementPattern):
     Limitations:
     - the sample rate must be a constant
     - the number of bins must be known: from the AudioSpectrogram, or from the shape of an input
+
+    Attributes are read from TensorFlow's NodeDef here rather than by extractors: MO would go on calling those in
+    later conversions that do not name the plugin.
     """
 
     enabled = True
     replacement_id = "AudioFeatures"
+    graph_condition = (asked_for,)
 
     def find_and_replace_pattern(self, graph: Graph):
         try:

@@ -17,11 +17,11 @@ from openvino.tools.mo.ops.transpose import Transpose
 from openvino.tools.mo.ops.unsqueeze import Unsqueeze
 from openvino.tools.mo.utils.shape import new_shape_node_from_shape_nodes, node_to_get_shape_value_of_indices
 
+from ...ops.recipe_lstm import RecipeLSTMSequence
+
 from deepspeech_recipe.converters.mo_hook import on_finished
 from deepspeech_recipe.passes.gate import gate_sequence
 from deepspeech_recipe.passes.general_cell import with_general_cell
-
-from ...ops.recipe_lstm import RecipeLSTMSequence
 
 TIME_AND_BATCH = int64_array([1, 0, 2])
 

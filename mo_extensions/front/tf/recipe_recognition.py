@@ -1,11 +1,14 @@
+from openvino.tools.mo.front.common.custom_replacement_registry import CustomReplacementRegistry
 from openvino.tools.mo.front.common.replacement import FrontReplacementPattern
 from openvino.tools.mo.graph.graph import Graph
 from openvino.tools.mo.utils.error import Error
 
-from deepspeech_recipe.converters import mo_plugin
-from deepspeech_recipe.errors import RecipeError
-
+from ...library import asked_for
 from ...ops.recipe_lstm import RecipeExchange, RecipeLSTM, RecipeSplitTime, RecipeStep
+
+from deepspeech_recipe.converters import mo_plugin
+from deepspeech_recipe.converters.mo_options import ID
+from deepspeech_recipe.errors import RecipeError
 
 
 class RecipeRecognition(FrontReplacementPattern):
@@ -15,17 +18,20 @@ class RecipeRecognition(FrontReplacementPattern):
     BlockLSTM, mask and last states → RecipeLSTM; state variables → inputs and outputs. For DeepSpeech also:
     the lengths are dropped (time_len == seq_len), and inputs and outputs are set where the user named none.
 
-    It runs before MO reads the user's inputs and outputs, so that those may be the ones made here.
+    It runs before MO reads the user's inputs and outputs, so that those may be the ones made here, and after MO has
+    read the configuration file. Not a FrontReplacementFromConfigFileGeneral: that does nothing without such a file.
     """
 
     enabled = True
     run_not_recursively = True
-    replacement_id = "deepspeech_recipe"
+    replacement_id = ID
+    graph_condition = (asked_for,)
 
     def run_after(self):
+        from openvino.tools.mo.front.transformations_config import TransformationsConfig
         from openvino.tools.mo.load.loader import LoadFinish
 
-        return [LoadFinish]
+        return [LoadFinish, TransformationsConfig]
 
     def run_before(self):
         from openvino.tools.mo.front.user_data_repack import UserDataRepack
@@ -33,7 +39,12 @@ class RecipeRecognition(FrontReplacementPattern):
         return [UserDataRepack]
 
     def find_and_replace_pattern(self, graph: Graph):
+        options = {}
+        for description in CustomReplacementRegistry().get_all_replacements_descriptions():
+            if description.id == self.replacement_id:
+                options |= description.custom_attributes
+        operations = {op.op: op for op in (RecipeExchange, RecipeLSTM, RecipeSplitTime, RecipeStep)}
         try:
-            mo_plugin.prepare(graph, {op.op: op for op in (RecipeExchange, RecipeLSTM, RecipeSplitTime, RecipeStep)})
+            mo_plugin.prepare(graph, operations, options)
         except RecipeError as refusal:
             raise Error(str(refusal)) from None

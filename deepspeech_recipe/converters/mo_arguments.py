@@ -1,0 +1,78 @@
+"""Model Optimizer's arguments: the one place that reads and writes them.
+
+MO hands a pass its parsed command line as `graph.graph["cmd_params"]`, and has no other way to say before
+`UserDataRepack` what the inputs and outputs are. A plugin that fills them in has to write there, so it is done here,
+with the reason beside each, and nowhere else. The values are those that `arguments_post_parsing` leaves, the same for
+`mo` and for `openvino.tools.mo.convert_model`.
+"""
+
+from openvino.runtime import PartialShape
+
+
+class Arguments:
+    """The arguments of one conversion."""
+
+    def __init__(self, argv):
+        self._argv = argv
+
+    @classmethod
+    def of(cls, graph) -> "Arguments":
+        """Those of the conversion of an MO graph."""
+        return cls(graph.graph["cmd_params"])
+
+    @property
+    def shapes(self) -> PartialShape | list | dict | None:
+        """What the user typed of shapes: one, a list of them or of names, or name → shape; None for nothing."""
+        return self._argv.placeholder_shapes
+
+    def set_inputs(self, names: list[str], shapes: dict | None) -> None:
+        """The inputs in their order, and their shapes, before MO cuts the graph at them."""
+        self._argv.placeholder_shapes = shapes
+        if names:
+            self._argv.inputs_list = names
+
+    @property
+    def outputs(self) -> list[str] | None:
+        """The outputs that the user typed, or that were set; None: all that nobody reads."""
+        return self._argv.output
+
+    @outputs.setter
+    def outputs(self, names: list[str]) -> None:
+        # Without it MO takes every node that nobody reads: assignments, metadata, the decoder's rest.
+        self._argv.output = list(names)
+
+    @property
+    def frozen(self) -> dict:
+        """Input → the value it is frozen to."""
+        return self._argv.freeze_placeholder_with_value or {}
+
+    def forget_frozen(self, name: str) -> None:
+        """The rewritten graph does not have this input any more: MO would not find it."""
+        del self._argv.freeze_placeholder_with_value[name]
+
+    @property
+    def batch(self) -> int | None:
+        """What was typed as --batch."""
+        return self._argv.batch
+
+    def forget_batch(self) -> None:
+        """It is in the shapes now: MO's own --batch wants the graph to leave the batch open, and first."""
+        self._argv.batch = None
+
+    @property
+    def silent(self) -> bool:
+        """Whether nothing but errors is to be printed: the default of `convert_model`. The command `mo` has the same
+        default, and prints its own lines in spite of it."""
+        return bool(self._argv.silent) and getattr(self._argv, "is_python_api_used", True)
+
+    @property
+    def configuration(self) -> str:
+        """The file of the plugin's options, for messages; MO itself reads it."""
+        return str(self._argv.transformations_config)
+
+    def kept(self, name: str, default):
+        """What is kept for the rest of this conversion under a name of our own: the arguments end with it, also when
+        it fails, and no other conversion sees them."""
+        if not hasattr(self._argv, name):
+            setattr(self._argv, name, default)
+        return getattr(self._argv, name)
