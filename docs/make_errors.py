@@ -124,9 +124,11 @@ FAMILIES = (
         ("evaluate.py", "clips.py"),
     ),
     (
-        "Damaged messages in a file",
-        "TensorFlow's own messages inside a file could not be parsed.",
-        ("graphdef/",),
+        "A graph is damaged, or asks for too much",
+        "Every graph is checked when it is read: inputs and attributes of the operations that this project looks at, "
+        "what constants hold, circles outside of loops, and how much it asks for. Copy the file again, or export it "
+        "again.",
+        ("graphdef/", "limits.py"),
     ),
     (
         "Something else",

@@ -191,16 +191,17 @@ def test_calls_with_several_outputs_and_name_clashes(tmp_path):
     builder.const("cell", np.float32(2))
     call(builder, "first", "inner", ["a", "cell"])
     call(builder, "logits", "inner", ["first:1", "first", "^first"])
-    nodes = [("cell", "BlockLSTM", ["x", "y"]), ("split", "Split", ["cell:h:0", "^cell"])]
-    add_function(builder.graph, "inner", "xy", nodes, {"p": "split:output:2", "q": "y"})
+    nodes = [("cell", "BlockLSTM", ["x", *8 * "y"]), ("split", "Split", ["x", "cell:h:0", "^cell"])]
+    function = add_function(builder.graph, "inner", "xy", nodes, {"p": "split:output:2", "q": "y"})
+    function.node_def[1].attr["num_split"].i = 4
     graph = open_model(write(tmp_path / "m", builder.graph, outputs=("logits", "logits:1"))).graph
     assert structure(graph) == {
         ("a", "Const", ()),
         ("cell", "Const", ()),
-        ("first/cell", "BlockLSTM", ("a", "cell")),
-        ("split", "Split", ("first/cell:6", "^first/cell")),
-        ("logits/cell", "BlockLSTM", ("cell", "split:2")),
-        ("logits/split", "Split", ("logits/cell:6", "^logits/cell")),
+        ("first/cell", "BlockLSTM", ("a", *8 * ("cell",))),
+        ("split", "Split", ("a", "first/cell:6", "^first/cell")),
+        ("logits/cell", "BlockLSTM", ("cell", *8 * ("split:2",))),
+        ("logits/split", "Split", ("cell", "logits/cell:6", "^logits/cell")),
     }
 
 
@@ -209,10 +210,10 @@ def test_calls_with_several_outputs_and_name_clashes(tmp_path):
     [
         (lambda f: setattr(f.signature, "name", "other"), "function 'inner' is not in the file"),
         (lambda f: f.signature.input_arg.add(name="z"), "another number of arguments"),
-        (lambda f: setattr(f.node_def[0], "input", ["z"]), "reads 'z', which it does not have"),
+        (lambda f: setattr(f.node_def[0], "input", ["z"]), "node 'n' reads 'z', which does not exist"),
         (lambda f: setattr(f.node_def[0].attr["T"], "placeholder", "T"), "is generic, which is not supported"),
-        (lambda f: f.ret.update(p="nowhere:output:0"), "reads 'nowhere:output:0'"),
-        (lambda f: f.ret.clear(), "reads ''"),
+        (lambda f: f.ret.update(p="nowhere:output:0"), "it returns 'nowhere:output:0', which does not exist"),
+        (lambda f: f.ret.clear(), "it returns ''"),
     ],
 )
 def test_functions_that_cannot_be_written_out(tmp_path, change, reason):
@@ -220,7 +221,7 @@ def test_functions_that_cannot_be_written_out(tmp_path, change, reason):
     builder.const("a", np.float32(1))
     call(builder, "logits", "inner", ["a"])
     function = add_function(builder.graph, "inner", "x", [("n", "Relu", ["x"])], {"p": "n:y:0"})
-    if "which it does not have" in reason:
+    if "reads 'z'" in reason:
         function.node_def[0].input[:] = ["z"]
     else:
         change(function)
@@ -228,19 +229,40 @@ def test_functions_that_cannot_be_written_out(tmp_path, change, reason):
         open_model(write(tmp_path / "m", builder.graph))
 
 
-@pytest.mark.parametrize("width", [1, 2])
-def test_functions_that_call_themselves(tmp_path, width):
-    """Once a round, or twice, which doubles the graph each round."""
-    builder = GraphBuilder()
+def nested(builder, depth, width, *, innermost):
+    """A call of a function that calls the next one `width` times, and so on; the last one calls `innermost`."""
     builder.const("a", np.float32(1))
-    call(builder, "logits", "inner", ["a"])
-    function = add_function(builder.graph, "inner", "x", [], {"p": "sum:z:0"})
-    for index in range(width):
-        node = function.node_def.add(name=f"n{index}", op="PartitionedCall", input=["x"])
-        node.attr["f"].func.name = "inner"
-    function.node_def.add(name="sum", op="AddN", input=[f"n{index}:output:0" for index in range(width)])
-    with pytest.raises(RecipeError, match="call themselves" if width == 1 else "too many nodes"):
+    call(builder, "logits", "f0", ["a"])
+    for level in range(depth):
+        function = add_function(builder.graph, f"f{level}", "x", [], {"p": "sum:z:0"})
+        for index in range(width):
+            node = function.node_def.add(name=f"n{index}", op="PartitionedCall", input=["x"])
+            node.attr["f"].func.name = innermost if level == depth - 1 else f"f{level + 1}"
+        function.node_def.add(name="sum", op="AddN", input=[f"n{index}:output:0" for index in range(width)])
+    add_function(builder.graph, "end", "x", [("y", "Relu", ["x"])], {"p": "y:y:0"})
+
+
+@pytest.mark.parametrize(
+    ("depth", "width", "innermost", "reason"),
+    [
+        (1, 1, "f0", "the function 'f0' calls itself"),
+        (3, 2, "f0", "the function 'f0' calls itself"),
+        (200, 1, "end", "functions call functions 101 deep"),
+        (40, 2, "end", "nodes with all of its functions written out"),
+    ],
+)
+def test_functions_without_end(tmp_path, depth, width, innermost, reason):
+    builder = GraphBuilder()
+    nested(builder, depth, width, innermost=innermost)
+    with pytest.raises(RecipeError, match=reason):
         open_model(write(tmp_path / "m", builder.graph))
+
+
+def test_functions_in_functions_are_written_out(tmp_path):
+    builder = GraphBuilder()
+    nested(builder, 6, 2, innermost="end")
+    graph = open_model(write(tmp_path / "m", builder.graph)).graph
+    assert sum(node.op == "Relu" for node in graph.node) == 64
 
 
 @pytest.mark.parametrize(

@@ -7,18 +7,22 @@ from openvino.tools.mo.ops.elementwise import Add
 from openvino.tools.mo.ops.identity import Identity
 from openvino.tools.mo.ops.parameter import Parameter
 
+from deepspeech_recipe.graphdef.check import check_nodes
 from deepspeech_recipe.graphdef.view import Function, GraphView, Tensor
 from deepspeech_recipe.rewrite.edits import Edits, NewNode
 
 
 def view_of(graph: Graph) -> GraphView:
-    """The recogniser's view of a graph that was just loaded: every node still has its NodeDef."""
+    """The recogniser's view of a graph that was just loaded: every node still has its NodeDef.
+
+    Raises RecipeError where nodes lack what their operations need (`graphdef.check`)."""
     nodes = [node["pb"] for _, node in graph.nodes(data=True) if node.get("pb") is not None]
     functions = {}
     for name, function in graph.graph.get("library", {}).items():
         arguments, outputs = ([arg.name for arg in function[key]] for key in ("input_arg", "output_arg"))
         results = tuple(function["ret"][output] for output in outputs)
         functions[name] = Function(tuple(arguments), results, tuple(function["node_def"]))
+    check_nodes(nodes, functions)
     return GraphView(nodes, functions)
 
 

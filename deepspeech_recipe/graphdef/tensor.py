@@ -1,5 +1,7 @@
 """TensorProto to numpy and back."""
 
+import math
+
 import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
@@ -26,6 +28,9 @@ _FIELDS = {
     ]
 }
 _NUMBERS = {dtype: number for number, (dtype, _) in _FIELDS.items()}
+
+# numpy has no more.
+_MOST_AXES = 32
 
 DT_STRING = DATA_TYPES["DT_STRING"]
 
@@ -58,42 +63,77 @@ def to_numpy(tensor) -> np.ndarray:
     As in TensorFlow, a short value list is filled up with its last value.
     Raises RecipeError where the declared shape and the stored bytes disagree.
     """
-    shape = shape_of(tensor.tensor_shape)
-    if shape is None or any(size < 0 for size in shape):
-        raise RecipeError("A constant has no fixed shape; the file is damaged.")
-    dtype = numpy_dtype(tensor.dtype)
-    # Python's integers: a hostile shape must not overflow into a small count.
-    count = 1
-    for size in shape:
-        count *= size
+    shape, dtype = _fixed_shape(tensor), numpy_dtype(tensor.dtype)
+    count = math.prod(shape)
     if dtype.kind == "O":
         values = np.empty(len(tensor.string_val), dtype=object)
         values[:] = list(tensor.string_val)
     elif content := tensor.tensor_content:  # protobuf copies it at each access
-        if len(content) != count * dtype.itemsize:
-            raise RecipeError(
-                f"A constant of shape {list(shape)} holds {len(content)} bytes "
-                f"instead of {count * dtype.itemsize}; the file is damaged."
-            )
+        _check_content(shape, dtype, len(content))
         return np.frombuffer(content, dtype.newbyteorder("<")).astype(dtype, copy=False).reshape(shape)
-    elif dtype == np.float16:
-        values = np.array(tensor.half_val, np.uint16).view(np.float16)
     else:
-        values = np.array(getattr(tensor, _FIELDS[tensor.dtype % 100][1]), dtype)
+        stored = getattr(tensor, _FIELDS[tensor.dtype % 100][1])
+        if dtype.itemsize < 4:  # stored as int32, whose other bits a damaged file may have set
+            values = np.array(stored, np.int32)
+            values = values.astype(np.uint16).view(dtype) if dtype == np.float16 else values.astype(dtype)
+        else:
+            values = np.array(stored, dtype)
     return _fill(values, shape, count, dtype)
+
+
+def excess_bytes(tensor) -> int:
+    """How many bytes more a TensorProto's value takes in memory than it has values stored for: a constant may be
+    written as its last value alone.
+
+    Raises RecipeError where the declared shape and what is stored disagree; types that are not read here are not
+    looked at.
+    """
+    shape = _fixed_shape(tensor)
+    count, number = math.prod(shape), tensor.dtype % 100
+    if number == DT_STRING:
+        stored, size = len(tensor.string_val), 8
+    elif number not in _FIELDS:
+        return count
+    else:
+        dtype, field = _FIELDS[number]
+        if content := tensor.tensor_content:
+            _check_content(shape, dtype, len(content))
+            return 0
+        stored, size = len(getattr(tensor, field)), dtype.itemsize
+    _check_stored(shape, count, stored)
+    return (count - stored) * size
+
+
+def _fixed_shape(tensor) -> tuple[int, ...]:
+    shape = shape_of(tensor.tensor_shape)
+    if shape is None or any(size < 0 for size in shape):
+        raise RecipeError("A constant has no fixed shape; the file is damaged.")
+    if len(shape) > _MOST_AXES:
+        raise RecipeError(f"A constant has {len(shape)} axes; the file is damaged.")
+    return shape
+
+
+def _check_content(shape: tuple[int, ...], dtype: np.dtype, stored: int) -> None:
+    wanted = math.prod(shape) * dtype.itemsize
+    if stored != wanted:
+        raise RecipeError(
+            f"A constant of shape {list(shape)} holds {stored} bytes instead of {wanted}; the file is damaged."
+        )
+
+
+def _check_stored(shape: tuple[int, ...], count: int, stored: int) -> None:
+    if stored > count:
+        raise RecipeError(f"A constant of shape {list(shape)} holds {stored} values; the file is damaged.")
 
 
 def _fill(values: np.ndarray, shape, count: int, dtype) -> np.ndarray:
     if values.size == count:
         return values.reshape(shape)
-    if values.size > count:
-        raise RecipeError(f"A constant of shape {list(shape)} holds {values.size} values; the file is damaged.")
+    _check_stored(shape, count, values.size)
     last = values[-1] if values.size else (b"" if dtype.kind == "O" else dtype.type(0))
     # A splat is a view on one value: a huge declared shape costs no memory.
     if values.size <= 1:
         return np.broadcast_to(np.array(last, dtype), shape)
-    if count > 2**28:
-        raise RecipeError(f"A constant of shape {list(shape)} holds only {values.size} values; the file is damaged.")
     filled = np.full(count, last, dtype)
     filled[: values.size] = values
     return filled.reshape(shape)

@@ -26,7 +26,9 @@ class Tensor(NamedTuple):
     def parse(cls, text: str) -> "Tensor":
         """'a' and 'a:0' are the first output of a."""
         node, colon, port = text.rpartition(":")
-        return cls(node, int(port)) if colon and port.isdigit() else cls(text)
+        # str.isdigit alone takes what int does not.
+        is_port = colon and port.isascii() and port.isdigit() and len(port) < 10
+        return cls(node, int(port)) if is_port else cls(text)
 
 
 class Function(NamedTuple):
@@ -35,6 +37,18 @@ class Function(NamedTuple):
     arguments: tuple[str, ...]
     results: tuple[str, ...]
     nodes: tuple
+
+
+def functions_of(library) -> dict[str, Function]:
+    """The functions of a FunctionDefLibrary by name."""
+    return {
+        function.signature.name: Function(
+            tuple(arg.name for arg in function.signature.input_arg),
+            tuple(function.ret[arg.name] for arg in function.signature.output_arg),
+            tuple(function.node_def),
+        )
+        for function in library.function
+    }
 
 
 class Node:
@@ -92,15 +106,7 @@ class GraphView:
     @classmethod
     def of(cls, graph) -> "GraphView":
         """The view of a GraphDef and its library."""
-        functions = {}
-        for function in graph.library.function:
-            signature = function.signature
-            functions[signature.name] = Function(
-                tuple(arg.name for arg in signature.input_arg),
-                tuple(function.ret[arg.name] for arg in signature.output_arg),
-                tuple(function.node_def),
-            )
-        return cls(graph.node, functions)
+        return cls(graph.node, functions_of(graph.library))
 
     def of_op(self, *ops: str) -> list[Node]:
         return [node for node in self.nodes.values() if node.op in ops]

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import reading
+from deepspeech_recipe.graphdef.check import check_graph
 from deepspeech_recipe.graphdef.proto import GraphDef, MetaGraphDef, SavedModel, parse, parse_text
 
 # protobuf's own bound on one message.
@@ -49,25 +50,6 @@ def read_text(path: Path):
     graph = parse_text(GraphDef, text, what=f"{path}: is a text file, but no text graph")
     check_graph(graph, path)
     return graph
-
-
-def check_graph(graph, path) -> None:
-    """Raises RecipeError where the messages parsed, but form no graph. Random bytes sometimes do that."""
-    if not graph.node:
-        raise RecipeError(f"{path}: holds no graph node; it is no frozen graph.")
-    names = set()
-    for node in graph.node:
-        if not node.name or not node.op:
-            raise RecipeError(f"{path}: holds a node without a name or an operation; it is no frozen graph.")
-        if node.name in names:
-            raise RecipeError(f"{path}: two nodes have the name '{node.name}'; the file is damaged.")
-        names.add(node.name)
-    for node in graph.node:
-        for reference in node.input:
-            if input_name(reference) not in names:
-                raise RecipeError(
-                    f"{path}: node '{node.name}' reads '{reference}', which does not exist; the file is damaged."
-                )
 
 
 def input_name(reference: str) -> str:

@@ -1,15 +1,15 @@
 """Writes function calls out, as TensorFlow 2 wraps graphs: PartitionedCall → the nodes of the function."""
 
+import functools
 from collections.abc import Iterable
 
+from deepspeech_recipe import limits
 from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.proto import NodeDef
 from deepspeech_recipe.sources.frozen import input_name
 
 CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 _EFFECTS = ("AssignVariableOp", "AssignAddVariableOp", "AssignSubVariableOp")
-_MOST_NODES = 10_000
-_MOST_ROUNDS = 50
 
 # Inside functions outputs have names; only operations with more than one output need a table.
 _OUTPUTS = {
@@ -36,13 +36,15 @@ def needed(nodes: Iterable, roots: Iterable[str]) -> list:
 def inline_calls(nodes: list, library, roots: list[str]) -> tuple[list, list[str]]:
     """Replaces all calls that `roots` (tensor references) need; returns the nodes and the roots' new references.
 
-    Assignments of variables in what is called are needed too.
+    Assignments of variables in what is called are needed too. The graph was checked (`graphdef.check`), so that no
+    function calls itself.
 
-    Raises Refusal for functions that are missing, call themselves, or have parameters of type.
+    Raises Refusal for functions that are missing or have parameters of type.
     """
     functions = {function.signature.name: function for function in library.function}
+    _check_size(nodes, functions)
     written: set[str] = set()
-    for _ in range(_MOST_ROUNDS):
+    while True:
         effects = [node.name for node in nodes if node.name in written and node.op in _EFFECTS]
         nodes = needed(nodes, [*map(input_name, roots), *effects])
         calls = [node for node in nodes if node.op in CALLS]
@@ -55,13 +57,28 @@ def inline_calls(nodes: list, library, roots: list[str]) -> tuple[list, list[str
             body = _body(call, functions, taken, moved)
             written |= {node.name for node in body}
             nodes += body
-            if len(nodes) > _MOST_NODES:
-                raise Refusal("The functions of the graph expand to too many nodes", node=call.name)
         # An output may lead to another call of this round.
         for node in nodes:
             node.input[:] = [_follow(reference, moved) for reference in node.input]
         roots = [_follow(root, moved) for root in roots]
-    raise Refusal(f"The functions of the graph are nested more than {_MOST_ROUNDS} deep, or call themselves")
+
+
+def _check_size(nodes: list, functions: dict) -> None:
+    """A few functions that call the next one twice stand for more nodes than there is memory for."""
+
+    @functools.cache
+    def size(name: str) -> int:
+        return _total(functions[name].node_def) if name in functions else 0
+
+    def _total(nodes) -> int:
+        return len(nodes) + sum(size(node.attr["f"].func.name) for node in nodes if node.op in CALLS)
+
+    total = _total(nodes)
+    if total > limits.allowed(limits.NODES):
+        raise Refusal(
+            f"The graph has {total:.3g} nodes with all of its functions written out",
+            remedy=limits.remedy(total, limits.NODES),
+        )
 
 
 def _body(call, functions: dict, taken: set[str], moved: dict[str, list[str]]) -> list:
@@ -89,8 +106,6 @@ def _body(call, functions: dict, taken: set[str], moved: dict[str, list[str]]) -
         if reference in references:
             return references[reference]
         inner, _, output = reference.partition(":")
-        if inner not in names:
-            raise Refusal(f"The function '{name}' reads '{reference}', which it does not have", node=call.name)
         number = _output_number(operations[inner], output)
         return f"{names[inner]}:{number}" if number else names[inner]
 
@@ -115,10 +130,7 @@ def _output_number(operation: str, output: str) -> int:
 
 
 def _follow(reference: str, moved: dict[str, list[str]]) -> str:
-    for _ in range(_MOST_ROUNDS):
-        name = input_name(reference)
-        if name not in moved:
-            return reference
+    while (name := input_name(reference)) in moved:
         if reference.startswith("^"):
             outputs = moved[name]
             reference = f"^{input_name(outputs[0])}" if outputs else ""
@@ -127,4 +139,4 @@ def _follow(reference: str, moved: dict[str, list[str]]) -> str:
             if not number.isdigit() or int(number) >= len(moved[name]):
                 raise Refusal(f"The function called has no output {number}", node=name)
             reference = moved[name][int(number)]
-    raise Refusal("The functions of the graph call each other in a circle", node=input_name(reference))
+    return reference

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import atomic_path, naming, reading
+from deepspeech_recipe.graphdef.check import check_graph
 from deepspeech_recipe.graphdef.proto import GraphDef, MemmappedFileSystemDirectory, parse
 from deepspeech_recipe.graphdef.tensor import numpy_dtype, shape_of
-from deepspeech_recipe.sources.frozen import check_graph
 from deepspeech_recipe.sources.source import Source
 from deepspeech_recipe.sources.stream import write_graph
 
@@ -38,10 +38,10 @@ class Package:
             raise RecipeError(f"{path}: the memory-mapped package holds no graph ('{GRAPH_REGION}').")
         offset, size = self._regions[GRAPH_REGION]
         self.skeleton = parse(GraphDef, mapped[offset : offset + size], what=f"{path}: the package's graph")
+        check_graph(self.skeleton, path)
         for node in self.skeleton.node:
             if node.op == "ImmutableConst":
                 self._make_const(node)
-        check_graph(self.skeleton, path)
 
     def _make_const(self, node) -> None:
         region = node.attr["memory_region_name"].s.decode(errors="replace")

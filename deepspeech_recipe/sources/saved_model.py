@@ -9,12 +9,13 @@ from deepspeech_recipe.errors import RecipeError, Refusal
 from deepspeech_recipe.files import reading
 from deepspeech_recipe.graphdef.build import DType
 from deepspeech_recipe.graphdef.build import set_attr as set_attribute
+from deepspeech_recipe.graphdef.check import check_graph
 from deepspeech_recipe.graphdef.proto import DATA_TYPES, GraphDef, NodeDef, SavedModel, parse, parse_text
 from deepspeech_recipe.graphdef.tensor import dtype_number
 from deepspeech_recipe.sources import checkpoint
 from deepspeech_recipe.sources.checkpoint_files import find_prefix
 from deepspeech_recipe.sources.fold import fold_sizes
-from deepspeech_recipe.sources.frozen import check_graph, input_name
+from deepspeech_recipe.sources.frozen import input_name
 from deepspeech_recipe.sources.inline import CALLS, inline_calls, needed
 from deepspeech_recipe.sources.loops import freeze_loops, needed_library
 from deepspeech_recipe.sources.objects import ObjectVariables, object_keys
@@ -95,7 +96,9 @@ def _meta_graph(path: Path):
     graphs = [meta for meta in saved.meta_graphs if meta.graph_def.node]
     if not graphs:
         raise RecipeError(f"{path}: the SavedModel holds no graph; its saved_model.pb is damaged or of another kind.")
-    return next((meta for meta in graphs if "serve" in meta.meta_info_def.tags), graphs[0])
+    meta = next((meta for meta in graphs if "serve" in meta.meta_info_def.tags), graphs[0])
+    check_graph(meta.graph_def, path)
+    return meta
 
 
 def _signature_outputs(meta, only: str | None = None) -> dict[str, str]:

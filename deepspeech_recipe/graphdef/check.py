@@ -1,0 +1,223 @@
+"""What a graph must be before anything looks at it. Every later step relies on it, and asks no more.
+
+Names and references, the inputs and attributes of the operations in `ops`, what constants hold, no circle but that of
+a loop. The messages may be this project's or TensorFlow's own.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from deepspeech_recipe import limits
+from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.graphdef.ops import OPS, Count
+from deepspeech_recipe.graphdef.tensor import excess_bytes
+from deepspeech_recipe.graphdef.view import Function, Tensor, functions_of
+
+_BACK, _MERGES = ("NextIteration", "RefNextIteration"), ("Merge", "RefMerge")
+
+
+def check_graph(graph, path) -> None:
+    """Raises RecipeError, naming the file `path`, where a GraphDef's messages parsed but form no graph that could run.
+    Random bytes sometimes do that."""
+    if not graph.node:
+        raise RecipeError(f"{path}: holds no graph node; it is no frozen graph.")
+    try:
+        functions = functions_of(graph.library)
+        if len(functions) < len(graph.library.function):
+            raise RecipeError("two functions have one name; the file is damaged.")
+        check_nodes(graph.node, functions)
+    except RecipeError as error:
+        raise RecipeError(f"{path}: {error}") from None
+
+
+def check_nodes(nodes: Iterable, functions: Mapping[str, Function] = {}) -> None:
+    """The same for NodeDefs and the functions that they may call, without the file's name."""
+    nodes = list(nodes)
+    total = len(nodes) + sum(len(function.nodes) for function in functions.values())
+    if total > limits.allowed(limits.NODES):
+        raise RecipeError(f"the graph has {total} nodes. {limits.remedy(total, limits.NODES)}.")
+    excess = _Part(nodes).check()
+    for name, function in functions.items():
+        try:
+            excess += _Part(function.nodes, function).check()
+        except RecipeError as error:
+            raise RecipeError(f"function '{name}': {error}") from None
+    if excess > limits.allowed(limits.EXPANDED):
+        raise RecipeError(
+            f"constants that are written as one repeated value take {excess} bytes. "
+            f"{limits.remedy(excess, limits.EXPANDED)}."
+        )
+    _check_calls(functions)
+
+
+class _Part:
+    """A graph, or the body of a function, whose nodes read its arguments too, and name outputs as 'node:output:0'."""
+
+    def __init__(self, nodes: Iterable, function: Function | None = None):
+        self.function = function
+        self.nodes: dict = {}
+        for node in nodes:
+            if not node.name or not node.op:
+                raise RecipeError("holds a node without a name or an operation; it is no frozen graph.")
+            if node.name in self.nodes:
+                raise RecipeError(f"two nodes have the name '{node.name}'; the file is damaged.")
+            self.nodes[node.name] = node
+
+    def check(self) -> int:
+        """The bytes that its constants take beyond what is stored of them (`tensor.excess_bytes`)."""
+        excess = 0
+        sources: dict[str, list[str]] = {}
+        for name, node in self.nodes.items():
+            references = list(node.input)
+            sources[name] = [source for text in references if (source := self._read(node, text))]
+            if node.op in OPS:
+                _check_operation(node, sum(not text.startswith("^") for text in references))
+            if node.op == "Const":
+                excess += _excess(node)
+        for result in self.function.results if self.function else ():
+            self._tensor(result, "it returns")
+        self._check_circles(sources)
+        return excess
+
+    def _read(self, node, text: str) -> str | None:
+        """The node that another one reads, None for a function's argument."""
+        where = f"node '{node.name}' reads"
+        if text.startswith("^"):
+            name = text[1:]
+            if name not in self.nodes and not self._is_argument(name):
+                raise RecipeError(f"{where} '{text}', which does not exist; the file is damaged.")
+        else:
+            name = self._tensor(text, where)
+        return name if name in self.nodes else None
+
+    def _is_argument(self, name: str) -> bool:
+        return self.function is not None and name in self.function.arguments
+
+    def _tensor(self, text: str, where: str) -> str:
+        """The name of the node that makes a tensor, which has such an output."""
+        if self.function is None:
+            name, port = Tensor.parse(text)
+        elif self._is_argument(text):
+            return ""
+        else:
+            name, _, output = text.partition(":")
+            port = Tensor.parse(f":{output.rpartition(':')[2]}").port
+        if name not in self.nodes:
+            raise RecipeError(f"{where} '{text}', which does not exist; the file is damaged.")
+        node = self.nodes[name]
+        if node.op in OPS:
+            outputs = OPS[node.op].outputs
+            most = _most(node, outputs)
+            if self.function is not None and not outputs.attribute:
+                most = min(most, 1)  # each output has a name of its own there
+            if port >= most:
+                raise RecipeError(
+                    f"{where} '{text}', but '{name}' ({node.op}) has {most} outputs; the file is damaged."
+                )
+        return name
+
+    def _check_circles(self, sources: dict[str, list[str]]) -> None:
+        """A circle goes through the NextIteration and Merge of a loop, or it can never begin."""
+        waits: dict[str, int] = {}
+        readers: dict[str, list[str]] = {}
+        for name, read in sources.items():
+            if self.nodes[name].op in _MERGES:
+                read = [source for source in read if self.nodes[source].op not in _BACK]
+            waits[name] = len(read)
+            for source in read:
+                readers.setdefault(source, []).append(name)
+        ready = [name for name, count in waits.items() if not count]
+        for name in ready:
+            del waits[name]
+            for reader in readers.get(name, ()):
+                waits[reader] -= 1
+                if not waits[reader]:
+                    ready.append(reader)
+        if waits:
+            name, seen = next(iter(waits)), set()
+            while name not in seen:  # backwards, one comes into the circle
+                seen.add(name)
+                name = next(source for source in sources[name] if source in waits)
+            raise RecipeError(f"node '{name}' waits for its own output, outside of any loop; the file is damaged.")
+
+
+def _check_operation(node, inputs: int) -> None:
+    op = OPS[node.op]
+    for name in op.required:
+        if name not in node.attr or node.attr[name].WhichOneof("value") is None:
+            raise RecipeError(f"node '{node.name}' ({node.op}) has no attribute '{name}'; the file is damaged.")
+    for name, value in node.attr.items():
+        wanted, kind = op.attributes.get(name), value.WhichOneof("value")
+        # A function's attributes may stand for its caller's.
+        if wanted is None or kind in (None, "placeholder"):
+            continue
+        wanted, _, of = wanted.rstrip(")").partition("(")
+        if kind != wanted or (of and any(field.name != of for field, _ in value.list.ListFields())):
+            raise RecipeError(
+                f"node '{node.name}' ({node.op}) has an attribute '{name}' of another kind than {wanted}; "
+                "the file is damaged."
+            )
+    least, most = _least(node, op.inputs), _most(node, op.inputs)
+    if not least <= inputs <= most:
+        wanted = f"{least}" if least == most else f"at least {least}" if most > inputs else f"at most {most}"
+        raise RecipeError(
+            f"node '{node.name}' ({node.op}) has {inputs} inputs instead of {wanted}; the file is damaged."
+        )
+
+
+def _said(node, count: Count) -> int | None:
+    """What the attribute says, None without one."""
+    if not count.attribute or count.attribute not in node.attr:
+        return None
+    value = node.attr[count.attribute]
+    if value.WhichOneof("value") == "list":
+        return len(value.list.type) + count.extra
+    return value.i + count.extra if value.WhichOneof("value") == "i" else None
+
+
+def _least(node, count: Count) -> int:
+    said = _said(node, count)
+    return count.least if said is None else max(count.least, said)
+
+
+def _most(node, count: Count) -> int:
+    said = _said(node, count)
+    return count.most if said is None else said
+
+
+def _excess(node) -> int:
+    tensor = node.attr["value"].tensor
+    try:
+        if "dtype" in node.attr and node.attr["dtype"].type not in (0, tensor.dtype):
+            raise RecipeError("A constant is of another type than its node says; the file is damaged.")
+        return excess_bytes(tensor)
+    except RecipeError as error:
+        raise RecipeError(f"node '{node.name}': {error}") from None
+
+
+def _check_calls(functions: Mapping[str, Function]) -> None:
+    """No function calls itself, and none calls others without end."""
+    depth: dict[str, int] = {}
+    for start in functions:
+        path = {start: _called(functions, start)}  # in order, the functions that are being looked at
+        while path:
+            name = next(reversed(path))
+            inner = next((each for each in path[name] if each not in depth), None)
+            if inner in path:
+                raise RecipeError(f"the function '{inner}' calls itself, which cannot be converted.")
+            if inner is not None:
+                path[inner] = _called(functions, inner)
+                continue
+            del path[name]
+            depth[name] = 1 + max((depth[each] for each in _called(functions, name)), default=0)
+            if depth[name] > limits.allowed(limits.CALLS_WITHIN_CALLS):
+                raise RecipeError(
+                    f"functions call functions {depth[name]} deep. "
+                    f"{limits.remedy(depth[name], limits.CALLS_WITHIN_CALLS)}."
+                )
+
+
+def _called(functions: Mapping[str, Function], name: str) -> Iterator[str]:
+    for node in functions[name].nodes:
+        for value in node.attr.values():
+            if value.WhichOneof("value") == "func" and value.func.name in functions:
+                yield value.func.name

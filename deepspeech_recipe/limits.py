@@ -1,0 +1,35 @@
+"""How much a model file may ask for. A file is data from anywhere: a few bytes of it can stand for terabytes or years.
+
+The bounds are far above what models need. `DEEPSPEECH_RECIPE_LIMITS=4` in the environment makes all of them four times
+as wide, for a file that is trusted and larger.
+"""
+
+import os
+
+from deepspeech_recipe.errors import RecipeError
+
+VARIABLE = "DEEPSPEECH_RECIPE_LIMITS"
+
+NODES = 100_000  # of a graph and its functions; of a graph whose calls are written out
+CALLS_WITHIN_CALLS = 100  # functions that call functions
+EXPANDED = 64 * 2**20  # bytes that constants are in memory beyond those the file holds for them
+
+
+def allowed(bound: float) -> float:
+    """The bound, as wide as the user wants it. Raises RecipeError where the environment holds no number."""
+    text = os.environ.get(VARIABLE) or "1"
+    try:
+        factor = float(text)
+    except ValueError:
+        factor = 0.0
+    if not 0 < factor < float("inf"):
+        raise RecipeError(f"The environment variable {VARIABLE} must be a number above zero, not '{text}'.")
+    return bound * factor
+
+
+def remedy(wanted: float, bound: float) -> str:
+    """What a refusal says where `wanted` exceeds `allowed(bound)`."""
+    return (
+        f"The limit is {allowed(bound):.0f}. For a file that you trust, set {VARIABLE}={-(-wanted // bound):.0f} in "
+        "the environment, which widens all limits"
+    )

@@ -1,0 +1,215 @@
+"""Graphs that no TensorFlow wrote: each kind of damage is one line, wherever it is met first."""
+
+import numpy as np
+import pytest
+
+from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.graphdef.build import DType, GraphBuilder
+from deepspeech_recipe.graphdef.check import check_graph
+from deepspeech_recipe.graphdef.ops import OPS
+from deepspeech_recipe.sources import open_model
+
+
+def small() -> GraphBuilder:
+    builder = GraphBuilder()
+    builder.placeholder("x", 1, (2, 3))
+    builder.const("axis", np.int32(1))
+    builder.node("parts", "Split", ["axis", "x"], num_split=3)
+    builder.node("sum", "AddV2", ["parts:0", "parts:2"], T=DType(1))
+    builder.const("zeros", np.zeros((2, 1), np.float32))
+    builder.node("joined", "ConcatV2", ["sum", "zeros", "axis"], N=2)
+    return builder
+
+
+def node(builder: GraphBuilder, name: str):
+    return next(each for each in builder.graph.node if each.name == name)
+
+
+def tensor(builder: GraphBuilder, name: str):
+    return node(builder, name).attr["value"].tensor
+
+
+def refused(builder: GraphBuilder, path) -> str:
+    path.write_bytes(builder.graph.SerializeToString())
+    with pytest.raises(RecipeError) as caught:
+        open_model(path)
+    assert str(path) in str(caught.value)
+    return str(caught.value)
+
+
+def test_the_graph_itself_is_sound():
+    check_graph(small().graph, "a graph")
+
+
+def called(builder: GraphBuilder) -> None:
+    builder.node("called", "PartitionedCall", ["x"])
+    node(builder, "called").attr["f"].func.name = "f"
+    node(builder, "called").attr["Tin"].list.type.extend([1, 1])
+
+
+DAMAGE = {
+    "too few inputs": (lambda b: node(b, "sum").input.pop(), "node 'sum' (AddV2) has 1 inputs instead of 2"),
+    "too many inputs": (lambda b: node(b, "sum").input.append("x"), "node 'sum' (AddV2) has 3 inputs instead of 2"),
+    "no input at all": (lambda b: b.node("left", "Exit"), "node 'left' (Exit) has 0 inputs instead of 1"),
+    "no value at all": (lambda b: b.node("merge", "Merge"), "node 'merge' (Merge) has 0 inputs instead of at least 1"),
+    "control inputs are not counted": (
+        lambda b: b.node("copy", "Identity", ["^x"]),
+        "node 'copy' (Identity) has 0 inputs instead of 1",
+    ),
+    "another number than N": (
+        lambda b: node(b, "joined").input.pop(0),
+        "node 'joined' (ConcatV2) has 2 inputs instead of 3",
+    ),
+    "another number than T": (called, "node 'called' (PartitionedCall) has 1 inputs instead of 2"),
+    "an output that is not there": (
+        lambda b: b.node("more", "Identity", ["parts:3"]),
+        "reads 'parts:3', but 'parts' (Split) has 3 outputs",
+    ),
+    "a port that is no number": (lambda b: b.node("more", "Identity", ["parts:²"]), "reads 'parts:²', which does not"),
+    "an attribute of another kind": (
+        lambda b: setattr(node(b, "parts").attr["num_split"], "s", b"3"),
+        "node 'parts' (Split) has an attribute 'num_split' of another kind than i",
+    ),
+    "a value of another kind": (
+        lambda b: setattr(node(b, "axis").attr["value"], "i", 1),
+        "node 'axis' (Const) has an attribute 'value' of another kind than tensor",
+    ),
+    "a list of another kind": (
+        lambda b: b.node("squeezed", "Squeeze", ["x"]) and node(b, "squeezed").attr["squeeze_dims"].list.s.append(b"0"),
+        "node 'squeezed' (Squeeze) has an attribute 'squeeze_dims' of another kind than list",
+    ),
+    "no value": (lambda b: node(b, "axis").attr.pop("value"), "node 'axis' (Const) has no attribute 'value'"),
+    "an attribute without a value": (
+        lambda b: node(b, "parts").attr["num_split"].Clear(),
+        "node 'parts' (Split) has no attribute 'num_split'",
+    ),
+    "a loop without a name": (
+        lambda b: b.node("in", "Enter", ["x"]),
+        "node 'in' (Enter) has no attribute 'frame_name'",
+    ),
+    "bytes are missing": (
+        lambda b: setattr(tensor(b, "zeros"), "tensor_content", b"1234"),
+        "node 'zeros': A constant of shape [2, 1] holds 4 bytes instead of 8",
+    ),
+    "values are too many": (
+        lambda b: tensor(b, "zeros").ClearField("tensor_content") or tensor(b, "zeros").float_val.extend([1] * 3),
+        "node 'zeros': A constant of shape [2, 1] holds 3 values",
+    ),
+    "a size below zero": (
+        lambda b: setattr(tensor(b, "zeros").tensor_shape.dim[0], "size", -2),
+        "node 'zeros': A constant has no fixed shape",
+    ),
+    "many axes": (
+        lambda b: [tensor(b, "zeros").tensor_shape.dim.add(size=1) for _ in range(60)],
+        "node 'zeros': A constant has 62 axes",
+    ),
+    "two types": (
+        lambda b: setattr(tensor(b, "zeros"), "dtype", 7),
+        "node 'zeros': A constant is of another type than its node says",
+    ),
+    "one value for terabytes": (
+        lambda b: (
+            tensor(b, "zeros").ClearField("tensor_content") or tensor(b, "zeros").tensor_shape.dim.add(size=2**40)
+        ),
+        "take 8796093022208 bytes. The limit is 67108864. For a file that you trust, set DEEPSPEECH_RECIPE_LIMITS=",
+    ),
+    "a copy of itself": (lambda b: b.node("self", "Identity", ["self"]), "node 'self' waits for its own output"),
+    "a circle": (
+        lambda b: b.node("a", "Tanh", ["b"]) and b.node("b", "Tanh", ["c"]) and b.node("c", "AddV2", ["a", "x"]),
+        "node 'a' waits for its own output, outside of any loop",
+    ),
+    "a circle of control": (
+        lambda b: b.node("a", "Tanh", ["x", "^b"]) and b.node("b", "Tanh", ["a"]),
+        "node 'a' waits for its own output, outside of any loop",
+    ),
+    "a circle that is no loop": (
+        lambda b: b.node("a", "Merge", ["x", "b"], N=2) and b.node("b", "Identity", ["a"]),
+        "node 'a' waits for its own output, outside of any loop",
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_damage_is_named(tmp_path, damage):
+    change, reason = DAMAGE[damage]
+    builder = small()
+    change(builder)
+    assert reason in refused(builder, tmp_path / "model.pb")
+
+
+@pytest.mark.parametrize("damage", ["too few inputs", "a circle", "an attribute of another kind", "bytes are missing"])
+def test_damage_inside_of_functions_is_named(tmp_path, damage):
+    change, reason = DAMAGE[damage]
+    builder = small()
+    change(builder)
+    outer = GraphBuilder()
+    outer.const("a", np.float32(1))
+    function = outer.graph.library.function.add()
+    function.signature.name = "f"
+    for each in builder.graph.node:
+        copy = function.node_def.add()
+        copy.CopyFrom(each)
+        copy.input[:] = [text if ":" not in text else text.replace(":", ":output:") for text in each.input]
+    assert f"function 'f': {reason}" in refused(outer, tmp_path / "model.pb")
+
+
+def test_a_loop_is_no_circle(tmp_path):
+    builder = small()
+    builder.node("enter", "Enter", ["x"], frame_name="loop")
+    builder.node("merge", "Merge", ["enter", "next"], N=2)
+    builder.node("test", "LoopCond", ["merge:1"])
+    builder.node("switch", "Switch", ["merge", "test"])
+    builder.node("next", "NextIteration", ["switch:1"])
+    builder.node("exit", "Exit", ["switch"])
+    check_graph(builder.graph, "a graph")
+
+
+@pytest.mark.parametrize(("factor", "fits"), [("1", False), ("3", True), ("2.5", True), ("0", None), ("x", None)])
+def test_limits_are_the_users(tmp_path, monkeypatch, factor, fits):
+    """Half of what the limit allows twice over."""
+    builder = GraphBuilder()
+    builder.const("zeros", np.float32(0))
+    tensor(builder, "zeros").ClearField("tensor_content")
+    tensor(builder, "zeros").tensor_shape.dim.add(size=2**25)
+    monkeypatch.setenv("DEEPSPEECH_RECIPE_LIMITS", factor)
+    if fits:
+        check_graph(builder.graph, "a graph")
+    else:
+        with pytest.raises(RecipeError, match="set DEEPSPEECH_RECIPE_LIMITS=" if fits is False else "must be a number"):
+            check_graph(builder.graph, "a graph")
+
+
+def test_too_many_nodes(tmp_path):
+    builder = GraphBuilder()
+    for number in range(100_001):
+        builder.graph.node.add(name=str(number), op="NoOp")
+    assert "has 100001 nodes. The limit is 100000" in refused(builder, tmp_path / "model.pb")
+
+
+@pytest.mark.requires_tf
+def test_the_table_is_tensorflows():
+    """Every operation as TensorFlow registers it; what older releases had fewer of is a range here."""
+    from tensorflow.python.framework import op_def_registry
+
+    kinds = {"type": "type", "shape": "shape", "tensor": "tensor", "func": "func", "string": "s", "bool": "b"}
+    kinds |= {
+        "float": "f",
+        "int": "i",
+        "list(type)": "list(type)",
+        "list(int)": "list(i)",
+        "list(shape)": "list(shape)",
+    }
+    for name, op in OPS.items():
+        registered = op_def_registry.get(name)
+        for arguments, count in ((registered.input_arg, op.inputs), (registered.output_arg, op.outputs)):
+            lists = [arg.number_attr or arg.type_list_attr for arg in arguments]
+            if count.attribute:
+                assert [each for each in lists if each] == [count.attribute], name
+                assert len(arguments) - 1 == count.extra, name
+            else:
+                assert not any(lists), name
+                assert count.least <= len(arguments) == count.most, name
+        attributes = {attr.name: attr for attr in registered.attr}
+        assert all(not attributes[each].HasField("default_value") for each in op.required), name
+        for attribute in attributes.keys() & op.attributes.keys():
+            assert kinds[attributes[attribute].type] == op.attributes[attribute], f"{name}.{attribute}"
