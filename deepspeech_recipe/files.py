@@ -47,6 +47,12 @@ def check_writable(destination: str | os.PathLike) -> None:
         raise RecipeError(f"{destination}: no permission to write in the directory '{directory}'.")
 
 
+def cache_directory() -> Path:
+    """Where this user's caches lie (XDG base directories); it need not exist or be writable."""
+    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return (base if base.is_absolute() else Path(os.path.expanduser("~/.cache"))) / "deepspeech-recipe"
+
+
 @contextmanager
 def reading(path: str | os.PathLike) -> Iterator[None]:
     """Turns the operating system's errors on reading `path` into a RecipeError that names it."""

@@ -317,7 +317,7 @@ def test_scorers_whose_words_mean_something_else(tmp_path, scorer):
         Scorer(scorer, hot_words={"hallo": 1.0, "up": 1.0}).for_model([label.encode() for label in ENGLISH])
     data = scorer.read_bytes()
     (tmp_path / "broken").write_bytes(bytes(16 * 20) + data[16 * 20 :])  # no header of KenLM's
-    with pytest.raises(RecipeError, match="no language model that KenLM can read"):
+    with pytest.raises(RecipeError, match="not a language model that KenLM can read"):
         Scorer(tmp_path / "broken").for_model([label.encode() for label in ENGLISH])
 
 

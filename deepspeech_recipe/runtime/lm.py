@@ -7,18 +7,23 @@ all paths of a text. Words are those of the scorer; several spaces count as one.
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from numbers import Integral, Real
 from pathlib import Path
 
 from deepspeech_recipe.alphabet import is_bytes_alphabet
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import naming, reading
+from deepspeech_recipe.runtime.arpa_file import arpa_words, check_arpa, is_arpa
 from deepspeech_recipe.runtime.beam import BeamUtterance
-from deepspeech_recipe.runtime.scorer_file import read_scorer
+from deepspeech_recipe.runtime.kenlm_file import check_binary
+from deepspeech_recipe.runtime.scorer_file import LARGEST_WEIGHT, read_scorer
+from deepspeech_recipe.runtime.scorer_trial import try_once
 
 _BEAM_WIDTH = 500  # DeepSpeech's own default
 _NO_THRESHOLD = 1e6
 _UNKNOWN = "<unk>"
 _CHECKED_WORDS = 200
+WIDEST_BEAM = 100_000  # more than anyone waits for
 _ALPHA, _BETA = 0.93, 1.18  # DeepSpeech's defaults for a language model that brings none
 
 
@@ -78,17 +83,21 @@ class Scorer:
         words: str | os.PathLike | Iterable[str] | None = None,
     ):
         _check_width(beam_width)
+        for name, value in (("alpha", alpha), ("beta", beta)):
+            if value is not None:
+                _check_weight(f"The scorer's {name}", value)
+        for word, boost in (hot_words or {}).items():
+            _check_weight(f"The boost of the hot word {word!r}", boost)
         self.path, self._words, self._width = Path(path), words, beam_width
         self.alpha, self.beta, self._hot_words = alpha, beta, dict(hot_words or {})
 
-    def for_model(self, labels: Sequence[bytes], beam_width: int | None = None) -> "_ForModel":
+    def for_model(self, labels: Sequence[bytes], beam_width: int | None = None) -> "ScorerSearch":
         if is_bytes_alphabet(labels):
             raise RecipeError(f"{self.path}: a model that outputs bytes is decoded greedily, without a scorer.")
         space = labels.index(b" ") if b" " in labels else None
         if space is None:
             raise RecipeError(f"{self.path}: a scorer of words needs an alphabet with a space, this one has none.")
-        with naming(self.path), reading(self.path), self.path.open("rb") as file:
-            arpa = file.read(4096).lstrip().startswith(b"\\data\\")
+        arpa = is_arpa(self.path)
         alpha, beta = self.alpha, self.beta
         if self._words is None and not arpa:
             file = read_scorer(self.path, space)
@@ -97,15 +106,17 @@ class Scorer:
             spelled = _spelled_by_classes(self.path, file.words, labels)
             alpha, beta = (own if typed is None else typed for typed, own in ((alpha, file.alpha), (beta, file.beta)))
         else:
-            words = _arpa_words(self.path) if self._words is None else _word_list(self._words)
+            words = arpa_words(self.path) if self._words is None else _word_list(self._words)
             spelled = _spelled_by_letters(self.path, words, labels)
         weights = _ALPHA if alpha is None else alpha, _BETA if beta is None else beta
-        return _ForModel(
+        _flashlight()
+        try_once(self.path, labels, spelled, lambda: (check_arpa if arpa else check_binary)(self.path))
+        return ScorerSearch(
             self.path, labels, spelled, *weights, self._width or beam_width or _BEAM_WIDTH, self._hot_words
         )
 
 
-class _ForModel:
+class ScorerSearch:
     """A language model and its words, spelled in a model's classes; shared by all utterances."""
 
     def __init__(self, path: Path, labels, spelled: dict, alpha: float, beta: float, width: int, hot_words: Mapping):
@@ -118,7 +129,7 @@ class _ForModel:
             model = kenlm.KenLM(str(path), names)
         except (RuntimeError, ValueError) as error:
             reason = str(error).strip().splitlines() or ["no reason given"]
-            raise RecipeError(f"{path}: is no language model that KenLM can read ({reason[0][:200]}).") from None
+            raise RecipeError(f"{path}: is not a language model that KenLM can read ({reason[0][:200]}).") from None
         self._model, self._names = model, names
         boosts = {names.get_index(word): boost / math.log(10) for word, boost in hot_words.items()}
         self._language = _boosted(decoder, model, boosts) if boosts else model
@@ -143,7 +154,10 @@ class _ForModel:
         tree = decoder.Trie(self._classes, self._space)
         for word, spelling in spelled.items():
             index = self._names.get_index(word)
-            tree.insert([*spelling, self._space], index, self._language.score(begin, index)[1])
+            score = self._language.score(begin, index)[1]
+            if not math.isfinite(score):
+                raise RecipeError(f"{path}: is damaged: its language model gives {word!r} the score {score}.")
+            tree.insert([*spelling, self._space], index, score)
         tree.smear(decoder.SmearingMode.MAX)
         begin = self._model.start(False)
         nothing = self._model.score(begin, self._names.get_index(_UNKNOWN))[1]
@@ -209,21 +223,11 @@ def _word_list(words) -> list[str]:
             raise RecipeError(f"{words}: is no text in UTF-8.") from None
 
 
-def _arpa_words(path: Path) -> list[str]:
-    """The 1-grams of an ARPA file, but for <s>, </s> and <unk>."""
-    words, inside = [], False
-    with naming(path), reading(path), path.open(encoding="utf-8", errors="replace") as file:
-        for line in file:
-            parts = line.split()
-            if parts and parts[0].startswith("\\"):
-                if inside:
-                    break
-                inside = parts[0] == "\\1-grams:"
-            elif inside and len(parts) > 1 and not parts[1].startswith("<"):
-                words.append(parts[1])
-    return words
-
-
 def _check_width(beam_width: int | None) -> None:
-    if beam_width is not None and beam_width < 1:
-        raise RecipeError(f"The beam width is {beam_width}, at least 1 is needed.")
+    if beam_width is not None and not (isinstance(beam_width, Integral) and 1 <= beam_width <= WIDEST_BEAM):
+        raise RecipeError(f"The beam width is {beam_width}, a whole number from 1 to {WIDEST_BEAM} is needed.")
+
+
+def _check_weight(name: str, value: float) -> None:
+    if not (isinstance(value, Real) and abs(value) <= LARGEST_WEIGHT):  # not a number is not less than any
+        raise RecipeError(f"{name} is {value}: a number from -{LARGEST_WEIGHT:g} to {LARGEST_WEIGHT:g} is needed.")

@@ -8,7 +8,7 @@ one, and each word ends with a space, unless the flag is set.
 import mmap
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,14 +17,15 @@ import numpy as np
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import naming, reading
 
-_MAGIC = b"EIRT"  # 'TRIE' as a little-endian number
+MAGIC = b"EIRT"  # 'TRIE' as a little-endian number
 _VERSION = 6
 _FST_MAGIC = 2125659606
 _HAS_SYMBOLS, _ALIGNED = 3, 4
+LARGEST_WEIGHT = 1e4  # of alpha, beta and boosts: all that people use is below 1000
 _ALIGNMENT = 16
 _STATE = np.dtype([("final", "<f4"), ("first", "<u4"), ("arcs", "<u4"), ("inputs", "<u4"), ("outputs", "<u4")])
 _ARC = np.dtype([("label", "<i4"), ("output", "<i4"), ("weight", "<f4"), ("next", "<i4")])
-_LONGEST_WORD, _MOST_LETTERS = 1000, 2**26  # beyond what a language has; a damaged file may have ways without end
+_MOST_LETTERS = 2**28  # beyond what a language has
 
 
 @dataclass(frozen=True)
@@ -54,14 +55,17 @@ def read_scorer(path: str | os.PathLike, space: int | None) -> ScorerFile:
 
 
 def _read(path: Path, data, space: int | None) -> ScorerFile:
-    at = data.rfind(_MAGIC + struct.pack("<i", _VERSION))
+    at = data.rfind(MAGIC + struct.pack("<i", _VERSION))
     if at < 0:
-        old = data.rfind(_MAGIC)
+        old = data.rfind(MAGIC)
         version = struct.unpack_from("<i", data, old + 4)[0] if 0 <= old <= len(data) - 8 else None
         if version is not None and 0 < version < 100:
             raise RecipeError(f"{path}: is a scorer of version {version}, {_VERSION} is needed (DeepSpeech v0.7 on).")
         raise RecipeError(f"{path}: is no scorer: the words behind the language model are missing.")
     utf8, alpha, beta = struct.unpack_from("<?dd", data, at + 8)
+    for name, value in (("alpha", alpha), ("beta", beta)):
+        if not abs(value) <= LARGEST_WEIGHT:  # not a number is not less than any
+            raise RecipeError(f"{path}: is damaged: its {name} is {value}.")
     states, arcs, start = _automaton(path, data, at + 25)
     words = [] if utf8 else [_without_space(path, word, space) for word in _paths(states, arcs, start)]
     return ScorerFile(alpha, beta, utf8, words)
@@ -79,11 +83,21 @@ def _automaton(path: Path, data, at: int) -> tuple[np.ndarray, np.ndarray, int]:
         raise RecipeError(f"{path}: keeps its words in an automaton of another kind.")
     aligned = version == 1 or flags & _ALIGNED
     at += -at % _ALIGNMENT if aligned else 0
+    # Copies: the file is closed when the words are read.
     states = np.frombuffer(data[at : at + state_count * _STATE.itemsize], _STATE, state_count)
     at += states.nbytes
     at += -at % _ALIGNMENT if aligned else 0
     arcs = np.frombuffer(data[at : at + arc_count * _ARC.itemsize], _ARC, arc_count)
+    _check(states, arcs, start)
     return states, arcs, start
+
+
+def _check(states: np.ndarray, arcs: np.ndarray, start: int) -> None:
+    """Raises ValueError if a state or an arc leads out of the automaton."""
+    ends = states["first"].astype(np.uint64) + states["arcs"]
+    inside = (arcs["next"] >= 0) & (arcs["next"] < len(states)) & (arcs["label"] >= 1)
+    if not 0 <= start < len(states) or (ends > len(arcs)).any() or not inside.all() or np.isnan(states["final"]).any():
+        raise ValueError
 
 
 def _paths(states: np.ndarray, arcs: np.ndarray, start: int) -> Iterator[tuple[int, ...]]:
@@ -91,17 +105,42 @@ def _paths(states: np.ndarray, arcs: np.ndarray, start: int) -> Iterator[tuple[i
     final = np.isfinite(states["final"]).tolist()
     first, counts = states["first"].tolist(), states["arcs"].tolist()
     labels, following = (arcs["label"] - 1).tolist(), arcs["next"].tolist()
+
+    def after(state: int) -> list[int]:
+        return following[first[state] : first[state] + counts[state]]
+
+    if _letters(start, after) > _MOST_LETTERS:
+        raise ValueError
     stack: list[tuple[int, tuple[int, ...]]] = [(start, ())]
-    letters = 0
     while stack:
         state, word = stack.pop()
-        letters += len(word)
-        if len(word) > _LONGEST_WORD or letters > _MOST_LETTERS:
-            raise ValueError
         if word and final[state]:
             yield word
         begin = first[state]
         stack += [(following[arc], (*word, labels[arc])) for arc in range(begin, begin + counts[state])]
+
+
+def _letters(start: int, after: Callable[[int], list[int]]) -> int:
+    """Letters of all prefixes of all ways, counted before any is followed. Raises ValueError if there is a circle."""
+    ways: dict[int, tuple[int, int]] = {}  # state → ways that begin there, however long; letters on all of them
+    waiting = [start]
+    open_states = set()
+    while waiting:
+        state = waiting[-1]
+        if state in ways:
+            waiting.pop()
+        elif state in open_states:
+            found = [ways[each] for each in after(state)]
+            ways[state] = 1 + sum(count for count, _ in found), sum(count + letters for count, letters in found)
+            open_states.discard(state)
+            waiting.pop()
+        else:
+            open_states.add(state)
+            coming = [each for each in after(state) if each not in ways]
+            if not open_states.isdisjoint(coming):
+                raise ValueError
+            waiting += coming
+    return ways[start][1]
 
 
 def _without_space(path: Path, word: tuple[int, ...], space: int | None) -> tuple[int, ...]:
