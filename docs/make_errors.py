@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "deepspeech_recipe"
 PAGE = Path(__file__).with_name("errors.md")
-ERRORS = ("RecipeError", "Refusal")
+ERRORS = ("RecipeError", "Refusal", "NotPure", "NotRepeatable")
 
 # title, what it means and what to do, modules
 FAMILIES = (
@@ -91,6 +91,12 @@ FAMILIES = (
         "Nothing to compare with",
         "`verify` runs the original and the IR over the same audio, and needs both.",
         ("verify/",),
+    ),
+    (
+        "A graph that is not run",
+        "Of a file, only operations that compute are run ([security](security.md)); the model is exported without the "
+        "others.",
+        ("graphdef/pure.py",),
     ),
     (
         "A benchmark that cannot begin",

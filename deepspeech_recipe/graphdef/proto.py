@@ -58,8 +58,9 @@ _MESSAGES = {
     "NameAttrList": "name=1 string, attr=2 map AttrValue",
     "NodeDef": "name=1 string, op=2 string, input=3 *string, device=4 string, attr=5 map AttrValue",
     "VersionDef": "producer=1 int32, min_consumer=2 int32, bad_consumers=3 *int32",
-    "OpDef": "name=1 string, input_arg=2 *OpDef.ArgDef, output_arg=3 *OpDef.ArgDef",
-    "OpDef.ArgDef": "name=1 string, type=3 DataType, type_attr=4 string, number_attr=5 string",
+    "OpDef": "name=1 string, input_arg=2 *OpDef.ArgDef, output_arg=3 *OpDef.ArgDef, attr=4 *OpDef.AttrDef",
+    "OpDef.ArgDef": "name=1 string, type=3 DataType, type_attr=4 string, number_attr=5 string, type_list_attr=6 string",
+    "OpDef.AttrDef": "name=1 string, type=2 string, default_value=3 AttrValue",
     "FunctionDef": "signature=1 OpDef, attr=5 map AttrValue, node_def=3 *NodeDef, ret=4 map string, "
     "control_ret=6 map string",
     "FunctionDefLibrary": "function=1 *FunctionDef",

@@ -1,7 +1,6 @@
 """IRs of other recipes than DeepSpeech's against their originals: random inputs, call after call, states included."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,9 +13,8 @@ from deepspeech_recipe.passes.metadata import PATH, is_acoustic, read_metadata
 from deepspeech_recipe.recognise.state import VARIABLE_OPS
 from deepspeech_recipe.runtime.stateful import StatefulModel
 from deepspeech_recipe.sources import Source
-from deepspeech_recipe.sources.checkpoint import import_tensorflow
 from deepspeech_recipe.verify.report import Check, Report
-from deepspeech_recipe.verify.tensorflow_session import plain_session
+from deepspeech_recipe.verify.tensorflow_session import TensorFlowGraph
 from deepspeech_recipe.verify.weights import weights_format
 
 CALLS = 4
@@ -31,7 +29,6 @@ class Carried:
     name: str
     source: Tensor
     new: Tensor
-    in_variable: bool
 
 
 def other_recipe(ir) -> bool:
@@ -51,15 +48,15 @@ def verify_carried(source: Source, ir, *, device: str = "CPU") -> Report:
     limit = _LIMITS.get(weights, _LIMITS["fp16"])
     pair = Pair(source, model, converted, str(ir))
     errors: dict[str, float] = {}
-    with pair.original() as call:
-        for number in range(CALLS):
-            feeds = pair.random_feeds(number)
-            expected = call(feeds)
-            found = converted(feeds) | converted.states
-            for name, value in expected.items():
-                scale = max(1.0, float(np.abs(value).max(initial=0)))
-                error = float(np.abs(found[name] - value).max(initial=0)) / scale
-                errors[name] = max(errors.get(name, 0.0), error if np.isfinite(error) else np.inf)
+    call = pair.original()
+    for number in range(CALLS):
+        feeds = pair.random_feeds(number)
+        expected = call(feeds)
+        found = converted(feeds) | converted.states
+        for name, value in expected.items():
+            scale = max(1.0, float(np.abs(value).max(initial=0)))
+            error = float(np.abs(found[name] - value).max(initial=0)) / scale
+            errors[name] = max(errors.get(name, 0.0), error if np.isfinite(error) else np.inf)
     checks = tuple(
         Check(f"{'state' if name in pair.states else 'output'} '{name}'", bool(error <= limit), error, limit, "")
         for name, error in errors.items()
@@ -103,13 +100,12 @@ class Pair:
             names = self._metadata.get("graph", {})
             source = self._view.source(self._tensor(names.get(before, [before]), before))
             node = self._view.producer(source)
-            in_variable = node.op in VARIABLE_OPS
             writers = [each for each in self._view.consumers(Tensor(node.name)) if each.op.startswith("Assign")]
-            if in_variable:
+            if node.op in VARIABLE_OPS:
                 new = next(each.inputs[1] for each in writers if not self._is_constant(each.inputs[1]))
             else:
                 new = self._tensor(names.get(after, [after]), after)
-            yield Carried(before, source, new, in_variable)
+            yield Carried(before, source, new)
 
     def _is_constant(self, tensor: Tensor) -> bool:
         return self._view.source_node(tensor).op in ("Const", "Fill", "ZerosLike")
@@ -136,60 +132,24 @@ class Pair:
             feeds[name] = (rng.integers(0, 2, shape) if whole else rng.standard_normal(shape)).astype(kind)
         return feeds
 
-    @contextmanager
     def original(self, extra: dict[str, Tensor] | None = None):
         """call(feeds) → outputs and new states by the IR's names, in TensorFlow, from zero state on.
 
         extra: further tensors of the graph to fetch, by any name.
         """
-        tf = import_tensorflow(self._source.path, "the original")
-        tf1 = tf.compat.v1
-        graph = tf1.Graph()
-        with graph.as_default():
-            tf1.import_graph_def(tf1.GraphDef.FromString(self._source.graph.SerializeToString()), name="")
-            updates, starts = [], []
-            for state in self.states.values():
-                if state.in_variable:
-                    variable = graph.get_tensor_by_name(str(state.source))
-                    zeros = np.zeros(self._view.producer(state.source).attribute("shape"), np.float32)
-                    starts.append(
-                        tf.raw_ops.AssignVariableOp(resource=variable, value=zeros)
-                        if variable.dtype == tf.resource
-                        else tf.raw_ops.Assign(ref=variable, value=zeros)
-                    )
-                    updates += self._updates(graph, state)
-        fetches = {name: str(tensor) for name, tensor in (*self.outputs.items(), *(extra or {}).items())}
-        fetches |= {state.name: str(state.new) for state in self.states.values()}
-        outside = {state.name: state for state in self.states.values() if not state.in_variable}
-        with plain_session(graph) as session:
-            session.run(starts)
-            fed: dict[str, np.ndarray] = {}
+        fetches = self.outputs | (extra or {}) | {state.name: state.new for state in self.states.values()}
+        sources = {state.name: state.source for state in self.states.values()}
+        graph = TensorFlowGraph(
+            self._source.graph, fetches.values(), (*self.inputs.values(), *sources.values()), self._source.path
+        )
+        shapes = {name: self._view.producer(source).attribute("shape") for name, source in sources.items()}
+        kept = {name: np.zeros([max(size, 1) for size in shape], np.float32) for name, shape in shapes.items()}
 
-            def call(feeds):
-                given = {str(self.inputs[name]): value for name, value in feeds.items()}
-                for name, state in outside.items():
-                    shape = [size if size > 0 else 1 for size in self._view.producer(state.source).attribute("shape")]
-                    given[str(state.source)] = fed.get(name, np.zeros(shape, np.float32))
-                try:
-                    found = session.run([fetches, updates], given)[0]
-                except (tf1.errors.OpError, ValueError, TypeError) as error:
-                    raise RecipeError(f"{self._source.path}: TensorFlow cannot run it ({_first(error)}).") from None
-                fed.update({name: found[name] for name in outside})
-                return found
+        def call(feeds):
+            given = {self.inputs[name]: value for name, value in feeds.items()}
+            given |= {sources[name]: value for name, value in kept.items()}
+            found = dict(zip(fetches, graph.run(fetches.values(), given), strict=True))
+            kept.update({name: found[name] for name in kept})
+            return found
 
-            yield call
-
-    def _updates(self, graph, state: Carried) -> list:
-        writers = self._view.consumers(Tensor(state.source.node))
-        return [
-            graph.get_operation_by_name(node.name)
-            for node in writers
-            if node.op.startswith("Assign") and self._view.source(node.inputs[1]) == self._view.source(state.new)
-        ]
-
-
-def _first(error: Exception) -> str:
-    """TensorFlow says the reason first."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    told = [line for line in lines if not line.startswith(("Graph execution", "Detected at", "Node:", "Traceback"))]
-    return (told or lines or [type(error).__name__])[0].rstrip(".")
+        return call

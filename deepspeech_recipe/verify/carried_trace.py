@@ -32,12 +32,12 @@ def compare_tensors(source: Source, ir, device: str) -> Iterator[tuple[int, dict
     converted = StatefulModel(model, device=device)
     pair = Pair(source, model, converted, str(ir))
     order = sorted(pair.outputs, key=lambda name: names.get(name.removesuffix(":0"), 0))
-    with pair.original() as call:
-        for number in range(CALLS):
-            feeds = pair.random_feeds(number)
-            expected = call(feeds)
-            found = converted(feeds) | converted.states
-            yield number + 1, {name: (expected[name], found[name]) for name in (*order, *pair.states)}
+    call = pair.original()
+    for number in range(CALLS):
+        feeds = pair.random_feeds(number)
+        expected = call(feeds)
+        found = converted(feeds) | converted.states
+        yield number + 1, {name: (expected[name], found[name]) for name in (*order, *pair.states)}
 
 
 def weights_of(ir) -> str:

@@ -8,41 +8,26 @@ from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
 from deepspeech_recipe.verify.numpy_ops import OPS
 
-_VARIABLES = ("VariableV2", "Variable")
-
 
 class NumpyGraph:
-    """Evaluates tensors of a graph. Variables begin undefined; `run_node` runs Assigns, as a session would."""
+    """Evaluates tensors of a graph. Control edges play no part: nothing here has an effect."""
 
     def __init__(self, view: GraphView):
         self._view = view
         self._constants: dict[str, np.ndarray] = {}
-        self._variables: dict[str, np.ndarray] = {}
 
     def run(self, fetches: Iterable[Tensor], feeds: Mapping[Tensor, np.ndarray]) -> list[np.ndarray]:
-        """The values of the tensors, floating point in float64. Assigns they depend on take effect afterwards.
+        """The values of the tensors, floating point in float64.
 
         Raises RecipeError for an operation that is not known here.
         """
         fetches = list(fetches)
         known = {tensor: _wide(value) for tensor, value in feeds.items()}
-        assigned: dict[str, np.ndarray] = {}
         for tensor in fetches:
-            self._evaluate(tensor, known, assigned)
-        self._variables |= assigned
+            self._evaluate(tensor, known)
         return [known[tensor] for tensor in fetches]
 
-    def run_node(self, name: str) -> None:
-        """Runs a node for its effects: the reset of state variables."""
-        known, assigned = {}, {}
-        self._evaluate(Tensor(name), known, assigned)
-        self._variables |= assigned
-
-    def variable(self, name: str) -> np.ndarray:
-        """The value of a variable."""
-        return self._variables[name]
-
-    def _evaluate(self, wanted: Tensor, known: dict, assigned: dict) -> None:
+    def _evaluate(self, wanted: Tensor, known: dict) -> None:
         stack = [wanted]
         waiting: set[Tensor] = set()
         while stack:
@@ -53,12 +38,9 @@ class NumpyGraph:
             node = self._view.producer(tensor)
             if node is None:
                 raise RecipeError(f"The graph has no node '{tensor.node}'.")
-            needed = [*node.inputs, *(Tensor(name) for name in node.control_inputs)]
-            if node.op == "Assign":
-                needed = [node.inputs[1]]
-            missing = [each for each in needed if each not in known]
+            missing = [each for each in node.inputs if each not in known]
             if not missing:
-                self._compute(node, known, assigned)
+                self._compute(node, known)
                 if tensor not in known:
                     raise RecipeError(f"The numpy reference does not know output {tensor.port} of {node}.")
                 stack.pop()
@@ -68,20 +50,11 @@ class NumpyGraph:
                 waiting.add(tensor)
                 stack += missing
 
-    def _compute(self, node: Node, known: dict, assigned: dict) -> None:
-        first = Tensor(node.name)
-        if node.op == "NoOp":
-            known[first] = None
-        elif node.op == "Const":
+    def _compute(self, node: Node, known: dict) -> None:
+        if node.op == "Const":
             if node.name not in self._constants:
                 self._constants[node.name] = _wide(node.attribute("value"))
-            known[first] = self._constants[node.name]
-        elif node.op in _VARIABLES:
-            if node.name not in self._variables:
-                raise RecipeError(f"The variable '{node.name}' has no value: the graph does not initialise it.")
-            known[first] = self._variables[node.name]
-        elif node.op == "Assign":
-            assigned[node.inputs[0].node] = known[first] = known[node.inputs[1]]
+            known[Tensor(node.name)] = self._constants[node.name]
         elif node.op in OPS:
             found = OPS[node.op](node, *(known[tensor] for tensor in node.inputs))
             found = found if isinstance(found, dict) else {0: found}

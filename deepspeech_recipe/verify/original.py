@@ -25,7 +25,7 @@ class Original:
     windows `[B, T, window, n_input]`; batch, steps: its sizes there, None where open. lengths: input `[B]` or None.
     logits `[T, B, classes]`: probabilities or raw scores, as `head` says.
     state_c, state_h `[B, H]`: placeholders, or variables that the graph itself updates (`keeps_state`), or None;
-    new_c, new_h: the values after the last step. reset: the node that begins an utterance, for variables.
+    new_c, new_h: the values after the last step. first_c, first_h: what variables are given when an utterance begins.
     samples, mfccs: the feature part's ends, or None; sample_rate in Hz.
     """
 
@@ -43,7 +43,8 @@ class Original:
     state_h: Tensor | None
     new_c: Tensor | None
     new_h: Tensor | None
-    reset: str | None
+    first_c: Tensor | None
+    first_h: Tensor | None
     samples: Tensor | None
     mfccs: Tensor | None
 
@@ -54,6 +55,16 @@ class Original:
     @property
     def has_state(self) -> bool:
         return self.state_c is not None
+
+    @property
+    def inputs(self) -> list[Tensor]:
+        """What a call is given: windows, lengths, states."""
+        return [each for each in (self.windows, self.lengths, self.state_c, self.state_h) if each is not None]
+
+    @property
+    def outputs(self) -> list[Tensor]:
+        """What a call returns: logits, new states."""
+        return [each for each in (self.logits, self.new_c, self.new_h) if each is not None]
 
     @property
     def hidden_size(self) -> int:
@@ -101,8 +112,7 @@ def _by_name(view: GraphView) -> dict | None:
         "windows": Tensor("input_node"),
         "logits": Tensor("logits"),
         "lengths": Tensor("input_lengths") if _is_placeholder(view, "input_lengths", 1) else None,
-        "reset": "initialize_state" if "initialize_state" in view.nodes else None,
-        **dict.fromkeys(("state_c", "state_h", "new_c", "new_h")),
+        **dict.fromkeys(("state_c", "state_h", "new_c", "new_h", "first_c", "first_h")),
     }
     for part in "ch":
         state, new = f"previous_state_{part}", f"new_state_{part}"
@@ -111,6 +121,7 @@ def _by_name(view: GraphView) -> dict | None:
         roles[f"state_{part}"] = Tensor(state)
         if view.nodes[state].op in _VARIABLES:
             roles[f"new_{part}"] = _assigned(view, state)
+            roles[f"first_{part}"] = _first(view, state, "initialize_state")
         elif new in view.nodes:
             roles[f"new_{part}"] = Tensor(new)
         if roles[f"new_{part}"] is None:
@@ -134,13 +145,14 @@ def _by_recogniser(view: GraphView, source: Source, recipe) -> dict:
     states = {"c": model.state_c, "h": model.state_h}
     kept = {part: state for part, state in states.items() if state.kind != "constant"}
     reset = _reset(view, {name for state in kept.values() for name in state.reset})
+    first = {part: _first(view, kept[part].name, reset) for part in kept if kept[part].kind == "variable"}
     return {
         "windows": model.windows,
         "logits": model.logits,
         "lengths": model.lengths,
-        "reset": reset,
         **{f"state_{part}": kept[part].source if part in kept else None for part in states},
         **{f"new_{part}": kept[part].new[0] if part in kept else None for part in states},
+        **{f"first_{part}": first.get(part) for part in states},
     }
 
 
@@ -149,6 +161,13 @@ def _reset(view: GraphView, assigns: set[str]) -> str | None:
     if not assigns:
         return None
     return next((node.name for node in view.of_op("NoOp") if assigns <= set(node.control_inputs)), None)
+
+
+def _first(view: GraphView, variable: str, reset: str | None) -> Tensor | None:
+    """What a variable is assigned by the node that begins an utterance, or None."""
+    nodes = view.nodes.get(reset).control_inputs if reset in view.nodes else ()
+    assigns = [view.nodes[name] for name in nodes if name in view.nodes and view.nodes[name].op == "Assign"]
+    return next((node.inputs[1] for node in assigns if node.inputs[0] == Tensor(variable)), None)
 
 
 def _is_placeholder(view: GraphView, name: str, rank: int) -> bool:

@@ -9,7 +9,6 @@ B and T are the graph's own. Neither cuts nor rewrites the graph.
 """
 
 import importlib.util
-import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +20,7 @@ from deepspeech_recipe.graphdef.view import Tensor
 from deepspeech_recipe.ov_api import ov
 from deepspeech_recipe.verify.numpy_graph import NumpyGraph
 from deepspeech_recipe.verify.original import Original
-from deepspeech_recipe.verify.tensorflow_session import plain_session
+from deepspeech_recipe.verify.tensorflow_session import TensorFlowGraph
 
 REFERENCES = ("auto", "tensorflow", "openvino", "numpy")
 
@@ -47,117 +46,98 @@ def make_reference(original: Original, which: str = "auto", *, lengths: bool = F
     return {"tensorflow": TensorFlow, "openvino": OpenVINO, "numpy": Numpy}[which](original)
 
 
-def _zeros(original: Original):
-    if not original.has_state:
-        return None, None
-    return tuple(np.zeros((original.state_rows, original.hidden_size), np.float32) for _ in "ch")
+class Reference:
+    """What the three have in common. The state is never the graph's own: it is fed, and its new value fetched.
 
+    name: what computes, for the report.
+    """
 
-def _feeds(original: Original, windows, lengths, state) -> dict:
-    if len(original.view.producer(original.windows).attribute("shape")) == 3:
-        windows = windows.reshape(*windows.shape[:2], -1)
-    feeds = {original.windows: windows}
-    if original.lengths is not None:
-        feeds[original.lengths] = np.asarray(lengths, np.int32)
-    if original.has_state and not original.keeps_state:
-        feeds |= dict(zip((original.state_c, original.state_h), state, strict=True))
-    return feeds
-
-
-def _reset(original: Original) -> str:
-    """The node that begins the state variables."""
-    if original.reset is None:
-        raise RecipeError("The graph does not say how its state variables begin (no initialize_state).")
-    return original.reset
-
-
-class Numpy:
-    """Every release's graph in plain numpy and float64."""
+    name = ""
 
     def __init__(self, original: Original):
-        self.name = "numpy, float64"
-        self._original, self._graph = original, NumpyGraph(original.view)
+        self._original = original
         self._state = None, None
 
     def start(self):
-        original = self._original
-        if original.keeps_state:
-            self._graph.run_node(_reset(original))
-            self._state = tuple(self._graph.variable(state.node) for state in (original.state_c, original.state_h))
-        else:
-            self._state = _zeros(original)
+        self._state = self._first()
         return self._state
+
+    def _first(self):
+        original = self._original
+        if not original.has_state:
+            return None, None
+        if not original.keeps_state:
+            return tuple(np.zeros((original.state_rows, original.hidden_size), np.float32) for _ in "ch")
+        if original.first_c is None or original.first_h is None:
+            raise RecipeError("The graph does not say how its state variables begin (no initialize_state).")
+        return tuple(self._run([original.first_c, original.first_h], {}))
 
     def step(self, windows, lengths, fetches: list[Tensor] | None = None):
         """fetches: further tensors, whose values follow as a list."""
         original = self._original
         states = [original.new_c, original.new_h] if original.has_state else []
-        wanted = [original.logits, *states, *(fetches or [])]
-        logits, *rest = self._graph.run(wanted, _feeds(original, windows, lengths, self._state))
+        feeds = self._feeds(windows, lengths)
+        logits, *rest = self._run([original.logits, *states, *(fetches or [])], feeds)
         if original.has_state:
             self._state, rest = tuple(rest[:2]), rest[2:]
         return (logits, *self._state, rest) if fetches is not None else (logits, *self._state)
 
+    def _feeds(self, windows, lengths) -> dict:
+        original = self._original
+        if len(original.view.producer(original.windows).attribute("shape")) == 3:
+            windows = windows.reshape(*windows.shape[:2], -1)
+        feeds = {original.windows: windows}
+        if original.lengths is not None:
+            feeds[original.lengths] = np.asarray(lengths, np.int32)
+        if original.has_state:
+            feeds |= dict(zip((original.state_c, original.state_h), self._state, strict=True))
+        return feeds
+
+    def _run(self, fetches: list[Tensor], feeds: dict) -> list[np.ndarray]:
+        raise NotImplementedError
+
+
+class Numpy(Reference):
+    """Every release's graph in plain numpy and float64."""
+
+    def __init__(self, original: Original):
+        super().__init__(original)
+        self.name = "numpy, float64"
+        self._graph = NumpyGraph(original.view)
+
+    def _run(self, fetches, feeds):
+        return self._graph.run(fetches, feeds)
+
     def features(self, samples):
         original = self._original
-        (mfccs,) = self._graph.run([original.mfccs], {original.samples: samples})
+        (mfccs,) = self._run([original.mfccs], {original.samples: samples})
         return mfccs.reshape(-1, original.n_input)
 
 
-class TensorFlow:
+class TensorFlow(Reference):
     """The graph in TensorFlow's own session, on the CPU."""
 
     def __init__(self, original: Original):
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        try:
-            import tensorflow as tf
-        except ImportError as error:
-            raise RecipeError(f"The reference 'tensorflow' is not to be had: {error}.") from None
-        tf1 = tf.compat.v1
-        self.name = f"TensorFlow {tf.__version__}"
-        self._original = original
-        with tf.Graph().as_default() as graph:
-            tf1.import_graph_def(tf1.GraphDef.FromString(original.source.graph.SerializeToString()), name="")
-        self._session = plain_session(graph)
-        self._state = None, None
+        super().__init__(original)
+        fetches = [*original.outputs, original.mfccs, original.first_c, original.first_h]
+        feeds = [*original.inputs, original.samples]
+        wanted = ([each for each in group if each is not None] for group in (fetches, feeds))
+        self._graph = TensorFlowGraph(original.source.graph, *wanted, original.source.path)
+        self.name = f"TensorFlow {self._graph.version}"
 
-    def start(self):
-        original = self._original
-        if original.keeps_state:
-            self._session.run(_reset(original))
-            self._state = self._variables()
-        else:
-            self._state = _zeros(original)
-        return self._state
-
-    def step(self, windows, lengths):
-        original = self._original
-        feeds = {str(tensor): value for tensor, value in _feeds(original, windows, lengths, self._state).items()}
-        if original.keeps_state:
-            logits = self._session.run(str(original.logits), feeds)
-            self._state = self._variables()
-        elif original.has_state:
-            wanted = (original.logits, original.new_c, original.new_h)
-            logits, *self._state = self._session.run([str(tensor) for tensor in wanted], feeds)
-        else:
-            logits = self._session.run(str(original.logits), feeds)
-        return logits, *self._state
+    def _run(self, fetches, feeds):
+        return self._graph.run(fetches, feeds)
 
     def features(self, samples):
         """Window by window, as the graph's input wants it."""
         original = self._original
         _, window, stride = original.audio
-        mfccs = [
-            self._session.run(str(original.mfccs), {str(original.samples): samples[start : start + window]})
-            for start in range(0, len(samples) - window + 1, stride)
-        ]
+        starts = range(0, len(samples) - window + 1, stride)
+        mfccs = [self._run([original.mfccs], {original.samples: samples[at : at + window]})[0] for at in starts]
         return np.concatenate([each.reshape(1, original.n_input) for each in mfccs])
 
-    def _variables(self):
-        return tuple(self._session.run([str(self._original.state_c), str(self._original.state_h)]))
 
-
-class OpenVINO:
+class OpenVINO(Reference):
     """The graph as OpenVINO's own TensorFlow frontend reads it, on the CPU in float32; the features in numpy,
     as the frontend does not know their operations."""
 
@@ -167,23 +147,13 @@ class OpenVINO:
                 "OpenVINO's own TensorFlow frontend cannot read graphs that keep their state in variables "
                 "(v0.2 to v0.5): compare with TensorFlow or numpy."
             )
+        super().__init__(original)
         self.name = f"OpenVINO's own TensorFlow frontend, {ov.__version__.split('-')[0]}"
-        self._original = original
-        model = _frontend(original)
-        self._call: Callable = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-        self._state = None, None
+        self._call: Callable = ov.Core().compile_model(_frontend(original), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 
-    def start(self):
-        self._state = _zeros(self._original)
-        return self._state
-
-    def step(self, windows, lengths):
-        original = self._original
-        feeds = _feeds(original, windows, lengths, self._state)
+    def _run(self, fetches, feeds):
         found = self._call({str(tensor): value for tensor, value in feeds.items()})
-        if original.has_state:
-            self._state = tuple(found[str(tensor)].copy() for tensor in (original.new_c, original.new_h))
-        return found[str(original.logits)].copy(), *self._state
+        return [found[str(tensor)].copy() for tensor in fetches]
 
     def features(self, samples):
         return Numpy(self._original).features(samples)
@@ -192,9 +162,7 @@ class OpenVINO:
 def _frontend(original: Original):
     from openvino.frontend import FrontEndManager
 
-    states = [original.state_c, original.state_h] if original.has_state else []
-    inputs = [original.windows, *([original.lengths] if original.lengths is not None else []), *states]
-    outputs = [original.logits, *([original.new_c, original.new_h] if original.has_state else [])]
+    inputs, outputs = original.inputs, original.outputs
     for node in original.source.graph.node:
         if node.op == "Const":
             # Scalars may have no shape, which the frontend takes for an unknown one.
