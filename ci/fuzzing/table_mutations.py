@@ -1,0 +1,119 @@
+"""A checkpoint's .index with entries changed and its checksums right, so that no reader stops at these."""
+
+import struct
+from random import Random
+
+from ci.fuzzing.byte_mutations import INTEGERS, WORDS
+from ci.fuzzing.message_mutations import mutate_message
+from deepspeech_recipe.graphdef.proto import BundleEntryProto
+
+_MAGIC = 0xDB4775248B80FB57
+
+
+def _crc_table() -> list[int]:
+    table = []
+    for value in range(256):
+        for _ in range(8):
+            value = value >> 1 ^ (0x82F63B78 if value & 1 else 0)
+        table.append(value)
+    return table
+
+
+_TABLE = _crc_table()
+
+
+def _masked_crc(data: bytes) -> int:
+    """CRC-32C as LevelDB stores it."""
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc = crc >> 8 ^ _TABLE[(crc ^ byte) & 0xFF]
+    crc ^= 0xFFFFFFFF
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*out, value])
+
+
+def read_table(data: bytes) -> list[tuple[bytes, bytes]]:
+    """Key and value of every entry of a whole, uncompressed table."""
+
+    def varint(at: int) -> tuple[int, int]:
+        value = shift = 0
+        while data[at] > 0x7F:
+            value, at, shift = value | (data[at] & 0x7F) << shift, at + 1, shift + 7
+        return value | data[at] << shift, at + 1
+
+    def block(offset: int, size: int):
+        end = offset + size
+        end -= 4 * (1 + struct.unpack_from("<I", data, end - 4)[0])
+        key, at = b"", offset
+        while at < end:
+            shared, at = varint(at)
+            fresh, at = varint(at)
+            length, at = varint(at)
+            key = key[:shared] + data[at : at + fresh]
+            yield key, at + fresh, length
+            at += fresh + length
+
+    def handle(at: int) -> tuple[int, int]:
+        offset, at = varint(at)
+        return offset, varint(at)[0]
+
+    at = varint(len(data) - 48)[1]
+    index = handle(varint(at)[1])
+    return [
+        (key, data[start : start + length])
+        for _, place, _ in block(*index)
+        for key, start, length in block(*handle(place))
+    ]
+
+
+def write_table(entries: list[tuple[bytes, bytes]], random: Random | None = None) -> bytes:
+    """The table of entries in one block. random: with a length, an offset or a shared prefix that is wrong."""
+    wrong = random.randrange(3 * len(entries) + 1) if random and entries and random.random() < 0.3 else -1
+    out = bytearray()
+
+    def add(content: bytes) -> bytes:
+        """A block and its handle."""
+        offset = len(out)
+        out.extend(content + b"\0" + struct.pack("<I", _masked_crc(content + b"\0")))
+        return _varint(offset) + _varint(len(content))
+
+    body = bytearray()
+    for place, (key, value) in enumerate(entries):
+        numbers = [0, len(key), len(value)]
+        if wrong // 3 == place:
+            numbers[wrong % 3] = abs(random.choice(INTEGERS))
+        body += b"".join(map(_varint, numbers)) + key + value
+    handle = add(bytes(body) + struct.pack("<II", 0, 1))
+    meta = add(struct.pack("<II", 0, 1))
+    last = entries[-1][0] if entries else b""
+    index = add(_varint(0) + _varint(len(last)) + _varint(len(handle)) + last + handle + struct.pack("<II", 0, 1))
+    return bytes(out) + (meta + index).ljust(40, b"\0") + struct.pack("<Q", _MAGIC)
+
+
+def mutate_table(data: bytes, random: Random) -> bytes:
+    """`data`, a table of a checkpoint, with one to three entries dropped, doubled, renamed or changed."""
+    entries = read_table(data)
+    for _ in range(random.choice((1, 1, 2, 3))):
+        at = random.randrange(len(entries))
+        key, value = entries[at]
+        kind = random.randrange(8)
+        if kind == 0 and len(entries) > 1:
+            del entries[at]
+        elif kind == 1:
+            entries.insert(at, entries[random.randrange(len(entries))])
+        elif kind == 2:
+            entries[at] = random.choice((*(word.encode() for word in WORDS), key + b"x", b"\xff\xfe")), value
+        elif key:
+            entry = BundleEntryProto.FromString(value)
+            mutate_message(entry, random)
+            entries[at] = key, entry.SerializeToString()
+    if random.random() < 0.8:
+        entries.sort()
+    return write_table(entries, random)
