@@ -109,3 +109,25 @@ def test_mo_with_a_copy_of_both_directories(graph_file, tmp_path):
     folder.mkdir()
     metadata = mo(graph_file("0.9"), tmp_path / "copy" / "mo_extensions", folder)
     assert metadata["recipe_version"] == "9.9.9"
+
+
+@pytest.mark.requires_mo
+def test_mo_through_a_symlink(graph_file, tmp_path):
+    (tmp_path / "plugin").symlink_to(ROOT / "mo_extensions")
+    metadata = mo(graph_file("0.9"), tmp_path / "plugin", tmp_path)
+    assert metadata["converter"].startswith("mo")
+
+
+@pytest.mark.requires_mo
+def test_mo_with_a_copy_of_the_plugin_alone(graph_file, installed, tmp_path):
+    """The package as it is installed, or else one line that says what is missing."""
+    plugin = tmp_path / "copy" / "mo_extensions"
+    shutil.copytree(ROOT / "mo_extensions", plugin, ignore=_LEFT_OUT)
+    (tmp_path / "copy" / "deepspeech_recipe").mkdir()  # somebody's results
+    command = [Path(sys.executable).with_name("mo"), "--input_model", graph_file("0.9"), "--extensions", plugin]
+    done = subprocess.run([*map(str, command)], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    (line,) = [line for line in done.stderr.splitlines() if "[ ERROR ]" in line]
+    assert f"The plugin in {plugin} needs the package deepspeech_recipe" in line
+    assert "Copy the directory deepspeech_recipe beside it" in line
+    assert mo(graph_file("0.9"), plugin, tmp_path, path=[installed])["converter"].startswith("mo")
