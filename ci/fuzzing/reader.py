@@ -31,8 +31,7 @@ class Reader:
 
     make: a damaged input. read: what the project does with it, given its path and a directory to write to; returns
     where it was accepted. prepare: loads modules and seed files before the first input; it must start no thread.
-    names_file: whether refusals must name the file. children: whether it may start processes. cpu_seconds: the limit
-    of one input. share: of the time.
+    names_file: whether refusals must name the file. cpu_seconds: the limit of one input. share: of the time.
     """
 
     name: str
@@ -40,7 +39,6 @@ class Reader:
     read: Callable[[Path, Path], object]
     prepare: Callable[[], object] = lambda: None
     names_file: bool = True
-    children: bool = False
     cpu_seconds: float = 5.0
     share: float = 1.0
 

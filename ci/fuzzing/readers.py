@@ -13,6 +13,7 @@ import numpy as np
 from ci.fuzzing import corpus
 from ci.fuzzing.byte_mutations import mutate_bytes, mutate_text
 from ci.fuzzing.file_mutations import mutate_riff
+from ci.fuzzing.forked import Forked
 from ci.fuzzing.ir_mutations import mutate_ir
 from ci.fuzzing.models import MODELS, damaged_graph
 from ci.fuzzing.reader import Input, Reader
@@ -41,13 +42,23 @@ def _scorer(random: Random) -> Input:
 
 
 def _read_scorer(path: Path, out: Path) -> None:
-    """One utterance through the decoder with the scorer."""
+    """One utterance through the decoder with the scorer, which is tried in a child process first."""
+    from deepspeech_recipe.runtime import scorer_trial
     from deepspeech_recipe.runtime.lm import Scorer
+
+    scorer_trial.subprocess = Forked(scorer_trial.main)
 
     words = ["one", "two", "three"] if path.suffix == ".binary" else None
     utterance = Scorer(path, words=words, beam_width=8).for_model(corpus.labels(), 8).start()
     utterance.feed(_probabilities())
     utterance.finish(1)
+
+
+def _load_scorer() -> None:
+    for name in ("flashlight.lib.text.decoder.kenlm", "deepspeech_recipe.runtime.lm"):
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    corpus.scorers()
 
 
 @cache
@@ -150,7 +161,7 @@ READERS = {
     for reader in (
         *MODELS,
         Reader("alphabet", _alphabet, _read_alphabet, corpus.alphabets),
-        Reader("scorer", _scorer, _read_scorer, corpus.scorers, children=True),
+        Reader("scorer", _scorer, _read_scorer, _load_scorer),
         Reader("audio", _sound, _read_sound, _load_sound),
         Reader("audio without soundfile", _wav, _read_sound_alone, _load_sound),
         Reader("manifest", _manifest, _read_manifest),

@@ -65,12 +65,13 @@ class Worker:
         faulthandler.enable(self._places.stack.open("w"), all_threads=False)
         sys.dont_write_bytecode = True
         os.environ |= {"HOME": str(self._places.home), "TMPDIR": str(self._places.temporary)}
+        os.environ["XDG_CACHE_HOME"] = str(self._places.cache)
         tempfile.tempdir = None
         os.chdir(self._places.cwd)
         used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (used + _ADDRESS_SPACE, -1))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        self._guard = Guard(self._places, reader.children)
+        self._guard = Guard(self._places)
 
     def run(self, seed: int, numbers) -> None:
         for number in numbers:
