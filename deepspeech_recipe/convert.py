@@ -2,7 +2,6 @@
 
 import importlib.util
 import os
-import tempfile
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -21,6 +20,7 @@ from deepspeech_recipe.recognise.cells import LOOPS
 from deepspeech_recipe.recognise.graph import Recognition, recognise
 from deepspeech_recipe.recognise.text import one_line
 from deepspeech_recipe.sources import Source, open_model
+from deepspeech_recipe.temporary import temporary_directory
 
 _NAMES = {
     *("input_node", "previous_state_c", "previous_state_h", "lengths", "samples", "sample_lengths", "end_of_stream"),
@@ -225,7 +225,7 @@ def _converted(job: _Job, converter: str, *, keep: bool) -> Iterator[tuple[Any, 
         yield prepared.convert(), f"openvino {openvino.version()}"
         return
     job.say("converting with mo (this takes a while: it loads TensorFlow)")
-    with tempfile.TemporaryDirectory(prefix="deepspeech-recipe-") as folder:
+    with temporary_directory() as folder:
         graph = Path(folder) / "graph.pb"
         job.source.write_pb(graph)
         if not keep:

@@ -6,12 +6,12 @@ import pkgutil
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.temporary import temporary_directory
 from deepspeech_recipe.version import __version__
 
 _EXTRAS = {
@@ -195,7 +195,7 @@ def _plugin(command: str, graph) -> Finding:
     from deepspeech_recipe.extensions import extensions
 
     name = "mo loads the plugin"
-    with tempfile.TemporaryDirectory(prefix="deepspeech-recipe-") as folder:
+    with temporary_directory() as folder:
         graph.write_pb(Path(folder) / "graph.pb")
         empty = Path(folder) / "empty"
         empty.mkdir()

@@ -2,49 +2,61 @@
 
 import errno
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from deepspeech_recipe.errors import RecipeError, Refusal
+from deepspeech_recipe.temporary import temporary_directory
 
 _LONGEST_MESSAGE = 700
+_LONGEST_NAME = 255  # bytes, on most file systems
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
 
 
 @contextmanager
 def atomic_path(destination: str | os.PathLike) -> Iterator[Path]:
-    """Gives a temporary path beside `destination` to write to, and renames it when the block ends well.
+    """Gives a path of the same name in a temporary directory beside it, and renames it when the block ends well.
 
-    The temporary name keeps the suffix, for writers that look at it. When the block raises, the temporary
-    file is removed and `destination` stays as it was. Raises RecipeError if the directory does not exist or
+    When the block raises, `destination` stays as it was. Raises RecipeError if the directory does not exist or
     cannot be written, if `destination` is a directory, or when the disk is full.
     """
     destination = Path(destination)
     check_writable(destination)
-    temporary = destination.with_name(f".{destination.stem}.{secrets.token_hex(4)}.part{destination.suffix}")
     try:
-        yield temporary
-        os.replace(temporary, destination)
+        with temporary_directory(destination.parent) as directory:
+            yield directory / destination.name
+            os.replace(directory / destination.name, destination)
     except OSError as error:
         if error.errno in _DISK_ERRORS:
             raise RecipeError(f"{destination}: cannot be written ({os.strerror(error.errno)}).") from error
         raise
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def check_writable(destination: str | os.PathLike) -> None:
     """Raises RecipeError, before any work is done, if no file can be made at `destination`."""
     destination = Path(destination)
     directory = destination.parent
+    if "\0" in str(destination) or len(os.fsencode(destination.name)) > _LONGEST_NAME:
+        raise RecipeError(f"{str(destination)[:80]!r} is not the name of a file.")
     if destination.is_dir():
         raise RecipeError(f"{destination}: is a directory; give the name of a file.")
     if not directory.is_dir():
         raise RecipeError(f"{destination}: the directory '{directory}' does not exist; make it first.")
     if not os.access(directory, os.W_OK | os.X_OK):
         raise RecipeError(f"{destination}: no permission to write in the directory '{directory}'.")
+
+
+def existing_parent(directory: Path) -> Path:
+    """The directory, or the next one above it that exists. Raises RecipeError if none can be made there."""
+    for path in (directory, *directory.absolute().parents):
+        if path.is_dir():
+            return path
+        if path.is_symlink():
+            raise RecipeError(f"{directory}: cannot be made, '{path}' is a link that leads nowhere.")
+        if path.exists():
+            raise RecipeError(f"{directory}: cannot be made, '{path}' is a file.")
+    raise RecipeError(f"{directory}: cannot be made.")
 
 
 def cache_directory() -> Path:

@@ -123,7 +123,7 @@ def test_every_keyword_of_the_function_is_an_option():
         (["--audio", "attached", "--time-steps", "16"], "the time steps cannot be fixed to 16"),
         (["--state", "internal", "--batch", "dynamic"], "Internal state needs a fixed batch"),
         (["--n-steps", "16"], "only a checkpoint needs n_steps"),
-        (["--name", "a/b"], "'a/b' is no file name"),
+        (["--name", "a/b"], "'a/b' is not a file name"),
     ],
 )
 def test_bad_usage_is_one_line_and_writes_nothing(capsys, model, options, text):

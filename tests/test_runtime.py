@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import threading
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from hypothesis import given, settings, strategies
 
 from deepspeech_recipe.audio.framing import client_frame_count
 from deepspeech_recipe.errors import RecipeError, Refusal
+from deepspeech_recipe.passes.attach_audio import feature_model
 from deepspeech_recipe.passes.metadata import write_metadata
 from deepspeech_recipe.runtime import Recognizer, mfcc_frames
 from deepspeech_recipe.runtime.chain import Chain
@@ -62,6 +64,12 @@ def test_other_audio_settings(name):
 
 def test_the_feature_model_beside_the_ir_is_used(tmp_path, monkeypatch):
     path = runtime_models.write_separate(tmp_path)
+    same(Recognizer(path, config=ONE_THREAD).features(speech()), expected(speech()))
+    # What another conversion left is not: its windows are of another length.
+    other = replace(AUDIO, window_size=400)
+    features = feature_model(other, runtime_models.CONTEXT)
+    write_metadata(features, {"features": asdict(other), "n_context": runtime_models.CONTEXT})
+    ov.save_model(features, tmp_path / "m.audio.xml")
     same(Recognizer(path, config=ONE_THREAD).features(speech()), expected(speech()))
     (tmp_path / "m.audio.xml").write_text("damaged")
     with pytest.raises(RecipeError, match=r"m\.audio\.xml: is no IR"):

@@ -2,7 +2,6 @@
 
 import importlib.util
 import os
-import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -17,6 +16,7 @@ from deepspeech_recipe.benchmark.report import Report
 from deepspeech_recipe.benchmark.rounds import Entry, take_turns
 from deepspeech_recipe.benchmark.write import check_output, write
 from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.temporary import temporary_directory
 
 SCENARIOS = ("chunk", "utterance", "streams", "live", "length", "start")
 DEFAULT_SCENARIOS = ("chunk", "utterance", "start")
@@ -54,7 +54,7 @@ def benchmark(
     if output is not None:
         check_output(output)
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="deepspeech-recipe-")))
+        folder = Path(stack.enter_context(temporary_directory()))
         contenders, baseline = _contenders(models, against, device, folder, say)
         contenders = _everywhere(contenders, python, threads)
         frames, step, rate = _sizes(contenders)

@@ -1,6 +1,5 @@
 """What is measured. Each scenario makes the entries that take turns; their measurements are the result."""
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -10,6 +9,7 @@ from deepspeech_recipe.benchmark.contenders import PROGRAMS, Contender
 from deepspeech_recipe.benchmark.measurement import Measurement
 from deepspeech_recipe.benchmark.process import Failed, Worker
 from deepspeech_recipe.benchmark.rounds import Entry
+from deepspeech_recipe.temporary import temporary_directory
 
 FRAMES = 16  # of a chunk, as DeepSpeech's exported graphs
 CHECKED_CHUNKS = 8
@@ -44,7 +44,7 @@ class Team:
 
     def folder(self) -> str:
         """An empty directory that goes with the workers."""
-        return self._stack.enter_context(tempfile.TemporaryDirectory(prefix="deepspeech-recipe-"))
+        return str(self._stack.enter_context(temporary_directory()))
 
     def only(self, names: Sequence[str]) -> "Team":
         """Some of the contenders, with the same workers."""

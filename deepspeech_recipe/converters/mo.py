@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 from deepspeech_recipe.converters.mo_options import ID
@@ -13,6 +12,7 @@ from deepspeech_recipe.converters.request import Request
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.extensions import extensions
 from deepspeech_recipe.recognise.acoustic_model import AcousticModel
+from deepspeech_recipe.temporary import temporary_directory
 
 NAME = "mo"
 INSTALL = "pip install openvino-dev==2024.6.0 'tensorflow-cpu<2.18' 'numpy<2', on Python 3.10 to 3.12"
@@ -55,7 +55,7 @@ def convert(graph: Path, output: Path, model: AcousticModel | None, request: Req
     if model is not None:
         request.check_model(model)
     arguments = options(model, request, output)
-    with tempfile.TemporaryDirectory(prefix="deepspeech-recipe-") as empty:
+    with temporary_directory() as empty:
         # mo takes what it finds in the current directory for extensions, so that one is empty.
         printed = run(
             ["--input_model", str(Path(graph).resolve()), "--output_dir", str(Path(output).resolve()), *arguments],

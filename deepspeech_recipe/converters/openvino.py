@@ -3,7 +3,6 @@
 The recogniser decides, the graph is edited, and the frontend translates what is left; weights go past it.
 """
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +28,7 @@ from deepspeech_recipe.recognise.graph import Recognition
 from deepspeech_recipe.rewrite.acoustic_model import rewrite_acoustic
 from deepspeech_recipe.rewrite.general import General, describe, rewrite_general
 from deepspeech_recipe.rewrite.reach import ends
+from deepspeech_recipe.temporary import temporary_directory
 
 NAME = "openvino"
 
@@ -121,7 +121,7 @@ def _translate(edited: EditedGraph):
     translators = Translators(edited.weights)
     for extension in translators.extensions:
         frontend.add_extension(extension)
-    with tempfile.TemporaryDirectory(prefix="deepspeech-recipe-") as folder:
+    with temporary_directory() as folder:
         path = Path(folder) / "graph.pb"
         path.write_bytes(edited.graph.SerializeToString(deterministic=True))
         try:

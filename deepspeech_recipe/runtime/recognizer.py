@@ -10,6 +10,7 @@ from deepspeech_recipe.alphabet import read_alphabet
 from deepspeech_recipe.errors import RecipeError, Refusal
 from deepspeech_recipe.ir_file import read_ir
 from deepspeech_recipe.ir_form import compile_model
+from deepspeech_recipe.passes.metadata import PATH, read_metadata
 from deepspeech_recipe.runtime import batch, frame_features
 from deepspeech_recipe.runtime.chain import Chain, Network, whole_calls
 from deepspeech_recipe.runtime.detach import chunked_form
@@ -183,11 +184,18 @@ class Recognizer:
             return frame_features.with_tensor(self._ir, tensor)
         if self._whole.path is not None:
             beside = self._whole.path.with_suffix(".audio.xml")
-            if beside.exists():
-                return read_ir(beside)
+            if beside.exists() and self._is_part(model := read_ir(beside)):
+                return model
         from deepspeech_recipe.passes.attach_audio import feature_model
 
         return feature_model(self._ir.audio, self.metadata["n_context"])
+
+    def _is_part(self, features) -> bool:
+        """Whether a feature model is this model's: another conversion may have left it."""
+        if not features.has_rt_info(PATH):
+            return False
+        other = read_metadata(features)
+        return all(other.get(key) == self.metadata.get(key) for key in ("features", "n_context"))
 
     def _for_chunks(self, ir: IR) -> IR:
         """What audio of any length goes through."""

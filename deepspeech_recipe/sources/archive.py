@@ -11,7 +11,6 @@ import lzma
 import os
 import struct
 import tarfile
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -24,6 +23,7 @@ from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import reading
 from deepspeech_recipe.sources.detect import Kind, detect
 from deepspeech_recipe.sources.source import Source
+from deepspeech_recipe.temporary import temporary_directory
 
 MOST_MEMBERS = 10_000
 LARGEST_UNPACKED = 4 * 2**30  # bytes written to the temporary directory
@@ -68,7 +68,7 @@ def read(path: Path, read_model: Callable[[Path, Kind, dict], Source], overrides
     read_model: reads an unpacked file of a kind, with what the user typed.
     Raises RecipeError where the archive is damaged, too large, wants to write outside, or holds no model.
     """
-    with tempfile.TemporaryDirectory(prefix="deepspeech-recipe-") as directory:
+    with temporary_directory() as directory:
         root = Path(directory).resolve()
         skipped = _unpack(path, root)
         chosen, kind, others = _choose(path, root, skipped)

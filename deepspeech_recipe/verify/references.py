@@ -9,7 +9,6 @@ B and T are the graph's own. Neither cuts nor rewrites the graph.
 """
 
 import importlib.util
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +17,7 @@ import numpy as np
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.view import Tensor
 from deepspeech_recipe.ov_api import ov
+from deepspeech_recipe.temporary import temporary_directory
 from deepspeech_recipe.verify.numpy_graph import NumpyGraph
 from deepspeech_recipe.verify.original import Original
 from deepspeech_recipe.verify.tensorflow_session import TensorFlowGraph
@@ -167,7 +167,7 @@ def _frontend(original: Original):
         if node.op == "Const":
             # Scalars may have no shape, which the frontend takes for an unknown one.
             node.attr["value"].tensor.tensor_shape.SetInParent()
-    with tempfile.TemporaryDirectory() as directory:
+    with temporary_directory() as directory:
         path = Path(directory) / "model.pb"
         original.source.write_pb(path)
         try:
