@@ -206,3 +206,13 @@ def test_an_operation_the_frontend_does_not_know_is_one_line():
 def test_what_cannot_be_asked_for(name, request_, reason):
     with pytest.raises(RecipeError, match=reason):
         contract.convert("openvino", contract.case(name), Request(**request_), None)
+
+
+def test_sizes_that_do_not_fit_are_told_by_the_node():
+    """Known only when the open sizes get their numbers: the frontend has translated the graph by then."""
+    graph = parse(GraphDef, (contract.FOLDER / "v0.4.pb").read_bytes(), what="")
+    nodes = {node.name: node for node in graph.node}
+    nodes["Reshape"].input[1] = "lstm_fused_cell/ExpandDims/dim"
+    view = GraphView.of(graph)
+    with pytest.raises(RecipeError, match=r"sizes in the graph do not fit together: .*'MatMul'"):
+        openvino.prepare(graph, view, recognise(view), Request()).convert()

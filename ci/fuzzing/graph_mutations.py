@@ -17,8 +17,8 @@ _SIZES = (-1, 0, 1, 2, 3, 16, 19, 29, 2048, 2**31 - 1, 2**31, 2**40, 2**62, -(2*
 
 
 def mutate_graph(graph, random: Random) -> None:
-    """One to eight changes to a GraphDef, in its nodes and in the bodies of its functions."""
-    for _ in range(random.choice((1, 1, 1, 2, 3, 8))):
+    """One to four changes to a GraphDef, in its nodes and in the bodies of its functions."""
+    for _ in range(random.choice((1, 1, 1, 1, 1, 2, 2, 4))):
         functions = graph.library.function
         nodes = random.choice(functions).node_def if functions and random.random() < 0.4 else graph.node
         if not nodes or random.random() < 0.15:

@@ -50,7 +50,13 @@ class Prepared:
 
     def convert(self):
         """Returns the ov.Model. Raises RecipeError."""
-        return self.finish(_translate(self.edited))
+        ov_model = _translate(self.edited)
+        try:
+            return self.finish(ov_model)
+        except RuntimeError as error:
+            if type(error) is not RuntimeError:  # OpenVINO's checks of sizes have no type of their own
+                raise
+            raise RecipeError(f"The sizes in the graph do not fit together: {_reason(error)}") from error
 
 
 def prepare(graph, view: GraphView, recognition: Recognition, request: Request) -> Prepared:
