@@ -1,22 +1,33 @@
-"""OpenVINO's Python names, which moved between 2024.6 and 2025."""
+"""OpenVINO's Python names, which moved: the plugin runs with releases from 2022.3 on, the library with the newest."""
 
-import openvino as ov
-
-try:
+try:  # 2025 and later
+    import openvino as ov
+    from openvino import op
     from openvino import opset13 as opset
-    from openvino.op import Constant, Parameter, Result
-except ImportError:  # 2024.6
-    from openvino.runtime import opset13 as opset
-    from openvino.runtime.op import Constant, Parameter, Result
+except ImportError:
+    from openvino import runtime as ov
+    from openvino.runtime import op
 
-__all__ = ["Constant", "Parameter", "Result", "opset", "ov", "rebuild"]
+    try:
+        from openvino.runtime import opset13 as opset
+    except ImportError:  # 2023.1 and older; what the passes need is in both
+        from openvino.runtime import opset10 as opset
+
+Constant, Parameter = op.Constant, op.Parameter
+
+__all__ = ["Constant", "Parameter", "opset", "ov", "rebuild", "sinks_of"]
+
+
+def sinks_of(model) -> list:
+    """The Assigns that the model runs though no output reads them (`get_sinks`, which 2022.3 does not have)."""
+    return [node for node in model.get_ops() if node.get_type_name() == "Assign"]
 
 
 def rebuild(model, *, results=None, sinks=None, parameters=None):
     """The same model with other results, sinks or parameters; name and rt_info are kept."""
     new = ov.Model(
         list(model.get_results() if results is None else results),
-        list(model.get_sinks() if sinks is None else sinks),
+        list(sinks_of(model) if sinks is None else sinks),
         list(model.get_parameters() if parameters is None else parameters),
         model.get_friendly_name(),
     )

@@ -26,7 +26,7 @@ def set_head(model, current: str, wanted: str):
         names |= both_forms("raw_logits")
     else:
         raise RecipeError("The output 'logits' does not come from a Softmax, so raw scores cannot be taken from it.")
-    source.set_names(source.get_names() - names)  # the framework's own names stay where they were
+    source.get_tensor().set_names(source.get_names() - names)  # the framework's own names stay where they were
     result = opset.result(new)
     result.set_friendly_name(output.get_node().get_friendly_name())
     result.output(0).get_tensor().add_names(names)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.ov_api import opset, rebuild
+from deepspeech_recipe.ov_api import opset, rebuild, sinks_of
 from deepspeech_recipe.passes.names import both_forms, find
 
 
@@ -13,7 +13,7 @@ def internal_state(model, pairs: dict[str, str]):
     pairs: input name → output name. `reset_state()` sets a state to zeros.
     Raises RecipeError where a tensor is missing or the state's shape is dynamic.
     """
-    parameters, results, sinks = list(model.get_parameters()), list(model.get_results()), list(model.get_sinks())
+    parameters, results, sinks = list(model.get_parameters()), list(model.get_results()), sinks_of(model)
     for input_name, output_name in pairs.items():
         port = find(model.inputs, both_forms(input_name))
         output = find(model.outputs, both_forms(output_name))

@@ -28,7 +28,7 @@ def name_tensors(model, inputs: dict[str, set[str]], outputs: dict[str, set[str]
             port = find(ports, wanted)
             if port is None:
                 continue
-            port.add_names(wanted - _taken(model, port))
+            port.get_tensor().add_names(wanted - _taken(model, port))
     for parameter in model.get_parameters():
         for role in inputs:
             if role in parameter.output(0).get_names():
