@@ -18,7 +18,7 @@ from deepspeech_recipe.recipes.registry import load
 from deepspeech_recipe.recognise.acoustic_model import AcousticModel
 from deepspeech_recipe.recognise.cells import LOOPS
 from deepspeech_recipe.recognise.graph import Recognition, recognise
-from deepspeech_recipe.recognise.text import one_line
+from deepspeech_recipe.recognise.text import one_line, warnings
 from deepspeech_recipe.sources import Source, open_model
 from deepspeech_recipe.temporary import temporary_directory
 
@@ -148,7 +148,8 @@ def convert(
     )
     with naming(model):
         view = GraphView.of(source.graph)
-        job = _Job(source, view, recognise(view, named), options, say, [*source.notes, *why])
+        found = recognise(view, named)
+        job = _Job(source, view, found, options, say, [*source.notes, *why, *warnings(found.constants)])
         options.check_model(source, job.recognition)
         if converter == "auto" and chosen == "mo" and (loop := _loop_left(job)):
             chosen = "openvino"
@@ -233,7 +234,8 @@ def _converted(job: _Job, converter: str, *, keep: bool) -> Iterator[tuple[Any, 
         xml, lines = mo.convert(graph, Path(folder), job.model, request)
         graph.unlink()
         if job.model is None:
-            job.notes += [line.removeprefix("[ deepspeech-recipe ] ") for line in lines]
+            told = [line.removeprefix("[ deepspeech-recipe ] ") for line in lines]
+            job.notes += [line for line in told if line not in job.notes]
         from deepspeech_recipe.ov_api import ov
 
         yield ov.Core().read_model(xml), f"mo {mo.usable()[1]}"
@@ -282,9 +284,9 @@ def _has_tensorflow() -> bool:
 
 
 def _metadata(ov_model) -> dict:
-    from deepspeech_recipe.passes.metadata import PATH, read_metadata
+    from deepspeech_recipe.passes.metadata import metadata_of
 
-    return read_metadata(ov_model) if ov_model.has_rt_info(PATH) else {}
+    return metadata_of(ov_model)
 
 
 def _tensors(ov_model, ports) -> tuple[dict, ...]:

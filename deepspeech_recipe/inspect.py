@@ -17,7 +17,7 @@ def inspect(model: str | os.PathLike, *, recipe: str | os.PathLike | None = None
     why_not: what a DeepSpeech model would have had, where deepspeech is None;
     recipe: None, or what a recipe (a Python file with one, see `recipes`) made of a graph that is no such model:
     its name, summary, inputs, outputs and states; misses: the recipes that do not fit → why not;
-    states: what goes from call to call, and where it is kept;
+    states: what goes from call to call, and where it is kept; warnings: states that freezing made constants, for one;
     lstms: the fused LSTMs that can be converted; rnns: those that are loops or stand step by step;
     refused: reasons for those that cannot.
     Raises RecipeError for a file that is no model, Refusal for a DeepSpeech model that cannot be converted exactly.
@@ -25,6 +25,7 @@ def inspect(model: str | os.PathLike, *, recipe: str | os.PathLike | None = None
     from deepspeech_recipe.graphdef.view import GraphView
     from deepspeech_recipe.recipes.registry import load
     from deepspeech_recipe.recognise.graph import recognise
+    from deepspeech_recipe.recognise.text import warnings
     from deepspeech_recipe.sources import open_model
 
     source = open_model(model)
@@ -44,6 +45,7 @@ def inspect(model: str | os.PathLike, *, recipe: str | os.PathLike | None = None
         "recipe": None if found.model is None or found.acoustic else _model(found.model),
         "misses": found.misses,
         "states": [_state(state) for state in found.states],
+        "warnings": warnings(found.constants),
         "lstms": [_lstm(stateful) for stateful in found.lstms],
         "rnns": [*(_rnn(rnn, "loop") for rnn in found.rnns), *(_rnn(rnn, "steps") for rnn in found.static_rnns)],
         "refused": [str(refusal) for refusal in found.refused],
@@ -62,22 +64,28 @@ def _model(model) -> dict:
 
 
 def _state(state) -> dict:
+    from deepspeech_recipe.recognise.text import span
+
     return {
         "kind": state.kind,
         "name": state.name,
         "shape": None if state.shape is None else list(state.shape),
         "new": [str(tensor) for tensor in state.new],
+        "initial": span(state.initial),
     }
 
 
 def _deepspeech(view, model, source) -> dict:
     from deepspeech_recipe.model_settings import complete_metadata
+    from deepspeech_recipe.passes.initial_state import KEY
     from deepspeech_recipe.passes.metadata import model_metadata
+    from deepspeech_recipe.recognise.text import span
 
     metadata = complete_metadata(model_metadata(model), source)
     del metadata["recipe_version"]
     return {
         **metadata,
+        KEY: {name: span(value) for name, value in metadata.get(KEY, {}).items()},
         "time_steps": model.time_steps or "dynamic",
         "batch": model.batch or "dynamic",
         "head": model.head,

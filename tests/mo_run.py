@@ -17,12 +17,14 @@ class MOError(Exception):
 def mo(model, *arguments: str, plugin: bool = True, fp16: bool = False):
     """`mo --input_model MODEL ARGUMENTS` with the plugin or, without it, with the legacy frontend.
 
+    model: None where the arguments say what the model is.
     Returns (ov.Model, what was printed). Raises MOError with what MO logged.
     """
     from openvino.tools.mo.convert_impl import _convert
     from openvino.tools.mo.utils.cli_parser import get_all_cli_parser
 
-    command = ["mo", "--input_model", str(model), f"--compress_to_fp16={fp16}", *arguments]
+    given = [] if model is None else ["--input_model", str(model)]
+    command = ["mo", *given, f"--compress_to_fp16={fp16}", *arguments]
     command += ["--extensions", str(EXTENSIONS)] if plugin else ["--use_legacy_frontend"]
     printed, errors = io.StringIO(), _Messages(logging.ERROR)
     with mock.patch.object(sys, "argv", command), contextlib.redirect_stdout(printed):

@@ -164,15 +164,28 @@ def test_states_stacked_in_one_input_of_a_keras_model(tf, tmp_path, unroll):
     assert result.verification.passed
 
 
-def test_other_values_of_the_state_are_told(tf, tmp_path):
-    """What the variables held when the model was saved does not reach the IR."""
+@pytest.mark.parametrize("state", ["external", "internal"])
+def test_the_state_begins_with_what_it_was_saved_with(tf, tmp_path, state):
     import keras
 
+    keras.utils.set_random_seed(5)
     start = keras.Input(batch_shape=(2, 3, 5))
     model = keras.Model(start, keras.layers.LSTM(7, stateful=True, unroll=True)(start))
     model.predict(np.ones((2, 3, 5), np.float32), verbose=0)
     model.export(str(tmp_path / "saved"), verbose=False)
-    assert any("the IR begins with zeros" in note for note in open_model(tmp_path / "saved").notes)
+    call = tf.saved_model.load(str(tmp_path / "saved")).signatures["serving_default"]
+    (argument,) = call.structured_input_signature[1]
+    x = np.random.default_rng(2).standard_normal((3, 2, 3, 5)).astype(np.float32)
+    y = [call(**{argument: tf.constant(each)})["output_0"].numpy() for each in x]
+    result = convert(tmp_path / "saved", tmp_path / "out", name="ir", converter="openvino", state=state)
+    assert result.verification.passed
+    assert any("initial values kept: " in note for note in result.notes)
+    run = StatefulModel(result.files[0])
+    (name,) = run.inputs
+    for _ in range(2):
+        run.reset()
+        for each, want in zip(x, y, strict=True):
+            np.testing.assert_allclose(next(iter(run({name: each}).values())), want, rtol=0, atol=1e-6)
 
 
 def test_bundle_reads_what_tensorflow_reads(tf, tmp_path):

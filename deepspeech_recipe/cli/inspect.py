@@ -30,7 +30,7 @@ def _lines(found: dict) -> Iterator[str]:
     file, model = found["file"], found["deepspeech"]
     size = "" if file["size"] is None else f", {byte_count(file['size'])}"
     yield f"{file['path']}: {file['kind']}{size}, {file['nodes']} nodes"
-    yield from (f"  {note}" for note in found["notes"])
+    yield from (f"  {note}" for note in (*found["notes"], *found["warnings"]))
     if model is None:
         yield from _no_deepspeech(found)
         return
@@ -51,7 +51,8 @@ def _no_deepspeech(found: dict) -> Iterator[str]:
         yield f"  not '{name}': {reason}"
     for state in found["states"]:
         new = f"; new: {state['new'][0]}" if state["new"] else ""
-        yield f"  state in {state['kind']} '{state['name']}' {shape(state['shape'] or [])}{new}"
+        begin = "" if state["initial"] in ("zeros", "unknown") else f"; initial values {state['initial']}"
+        yield f"  state in {state['kind']} '{state['name']}' {shape(state['shape'] or [])}{new}{begin}"
     for lstm in found["lstms"]:
         kinds = {f"{role} in {state['kind']} '{state['name']}'" for role, state in lstm["states"].items() if state}
         yield (
@@ -83,7 +84,9 @@ def _sizes(model: dict) -> Iterator[tuple[str, ...]]:
     yield "LSTM", f"{model['hidden_size']} cells, forget bias {model['forget_bias']:g} ('{model['lstm_node']}')"
     yield "time steps", str(model["time_steps"])
     yield "batch", str(model["batch"])
-    yield "state", f"in {model['state']}, last state by {model['last_state']}" if model["state"] != "none" else "none"
+    begin = "".join(f"; initial values of {name}: {values}" for name, values in model["initial_state"].items())
+    kept = f"in {model['state']}, last state by {model['last_state']}" if model["state"] != "none" else "none"
+    yield "state", f"{kept}{begin}"
     yield "logits", f"{model['head']}, {model['classes']} classes"
 
 

@@ -15,6 +15,7 @@ from deepspeech_recipe.rewrite.edits import Edits, NewNode
 def view_of(graph: Graph) -> GraphView:
     """The recogniser's view of a graph that was just loaded: every node still has its NodeDef.
 
+    What a directory of checkpoints (--input_checkpoint DIR) says of variables lies beside the graph.
     Raises RecipeError where nodes lack what their operations need (`graphdef.check`)."""
     nodes = [node["pb"] for _, node in graph.nodes(data=True) if node.get("pb") is not None]
     functions = {}
@@ -23,7 +24,7 @@ def view_of(graph: Graph) -> GraphView:
         results = tuple(function["ret"][output] for output in outputs)
         functions[name] = Function(tuple(arguments), results, tuple(function["node_def"]))
     check_nodes(nodes, functions)
-    return GraphView(nodes, functions)
+    return GraphView(nodes, functions, graph.graph.get("variables_values"))
 
 
 def apply_edits(graph: Graph, edits: Edits, operations: dict) -> None:

@@ -13,7 +13,7 @@ from deepspeech_recipe.recipes.registry import load
 from deepspeech_recipe.recognise.acoustic_model import AcousticModel
 from deepspeech_recipe.recognise.cells import links_of, projected
 from deepspeech_recipe.recognise.graph import Recognition, recognise
-from deepspeech_recipe.recognise.text import one_line
+from deepspeech_recipe.recognise.text import one_line, warnings
 from deepspeech_recipe.rewrite.acoustic_model import rewrite_acoustic
 from deepspeech_recipe.rewrite.edits import RECIPE_LSTM, Edits
 from deepspeech_recipe.rewrite.general import describe, rewrite_general
@@ -37,7 +37,8 @@ def prepare(graph, operations: dict, options: dict) -> None:
     else:
         line = _prepare_general(graph, arguments, view, recognition, options, operations)
     if not arguments.silent:
-        print(f"[ deepspeech-recipe ] {line}", flush=True)
+        for each in (line, *warnings(recognition.constants)):
+            print(f"[ deepspeech-recipe ] {each}", flush=True)
 
 
 def _prepare_acoustic(graph, arguments: Arguments, view: GraphView, model: AcousticModel, options, operations) -> str:

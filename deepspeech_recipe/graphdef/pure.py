@@ -10,14 +10,14 @@ from collections.abc import Collection, Iterable, Mapping
 from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.proto import DATA_TYPES, GraphDef, NodeDef
 from deepspeech_recipe.graphdef.pure_ops import PURE_OPS, RANDOM_OPS
-from deepspeech_recipe.graphdef.view import Tensor
+from deepspeech_recipe.graphdef.view import VARIABLE_OPS, Tensor
 
 # What places a node without inputs in a branch or a loop: nothing else tells TensorFlow where it belongs.
 _FLOW = frozenset({"Enter", "Exit", "LoopCond", "Merge", "NextIteration", "Switch"})
 # How a function is to be run: a session's configuration, the name of another executor.
 _HOW_TO_RUN = ("config", "config_proto", "executor_type")
 _ANEW = "Export the graph anew"
-_VARIABLES = ("Variable", "VariableV2", "VarHandleOp")
+
 _NOT_DATA = {DATA_TYPES["DT_RESOURCE"]: "resource", DATA_TYPES["DT_VARIANT"]: "variant"}
 
 
@@ -116,7 +116,7 @@ def _refuse_late_read(node, fed: Mapping, nodes: Mapping) -> None:
     read = {Tensor.parse(each).node for each in node.input} & set(fed)
     if not any(each.startswith("^") for each in node.input):
         return
-    for variable in (name for name in read if nodes[name].op in _VARIABLES):
+    for variable in (name for name in read if nodes[name].op in VARIABLE_OPS):
         seen, stack = set(), [each[1:] for each in node.input if each.startswith("^")]
         while stack:
             name = stack.pop()

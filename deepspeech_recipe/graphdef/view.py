@@ -12,6 +12,15 @@ import numpy as np
 
 from deepspeech_recipe.graphdef.tensor import shape_of, to_numpy
 
+VARIABLE_OPS = ("VariableV2", "Variable", "VarHandleOp")
+ASSIGN_OPS = ("Assign", "AssignVariableOp")
+# They change a variable by something in place of assigning it a value.
+UPDATE_OPS = (
+    *("AssignAdd", "AssignSub", "ScatterUpdate", "ScatterNdUpdate", "ScatterAdd", "CountUpTo"),
+    *("AssignAddVariableOp", "AssignSubVariableOp", "ResourceScatterUpdate", "ResourceScatterNdUpdate"),
+)
+_RESTORE_OPS = frozenset({"Restore", "RestoreV2", "RestoreSlice"})
+
 
 class Tensor(NamedTuple):
     """Output `port` of the node `node`."""
@@ -89,9 +98,10 @@ class Node:
 
 
 class GraphView:
-    """The nodes of a graph by name, their consumers, and their constant values.
+    """The nodes of a graph by name, their consumers, their constant values, and which of them are variables.
 
     functions: those of the graph's library by name; they are no part of the graph itself.
+    values: what is known of variables from elsewhere, a checkpoint for one, by name.
     """
 
     # Ops that pass their first input on unchanged; ReadVariableOp: the value of a variable.
@@ -99,9 +109,15 @@ class GraphView:
         {"Identity", "StopGradient", "PreventGradient", "Snapshot", "CheckNumerics", "ReadVariableOp"}
     )
 
-    def __init__(self, nodes: Iterable, functions: Mapping[str, Function] | None = None):
+    def __init__(
+        self,
+        nodes: Iterable,
+        functions: Mapping[str, Function] | None = None,
+        values: Mapping[str, np.ndarray] | None = None,
+    ):
         self.nodes: dict[str, Node] = {pb.name: Node(pb) for pb in nodes}
         self.functions = functions or {}
+        self._values = values or {}
 
     @classmethod
     def of(cls, graph) -> "GraphView":
@@ -145,7 +161,59 @@ class GraphView:
     def value(self, tensor: Tensor) -> np.ndarray | None:
         """The constant behind the tensor, or None."""
         node = self.source_node(tensor)
-        return node.attribute("value") if node is not None and node.op == "Const" else None
+        return None if node is None or self.is_variable(node) else self.initial_value(node)
+
+    def is_variable(self, node: Node) -> bool:
+        """Whether the node's value may be another one in the next call.
+
+        Freezing a graph without `variable_names_blacklist`, as Model Optimizer does with metagraphs, checkpoints and
+        SavedModels, makes a constant of a state variable too. It is one all the same if the graph still assigns it
+        what a call computes. A variable whose value is known and that no call changes is a constant.
+        """
+        return node.name in self._assigned or (node.op in VARIABLE_OPS and node.name not in self._values)
+
+    def initial_value(self, node: Node) -> np.ndarray | None:
+        """What a constant holds, or a variable before the first call; None if that is not known."""
+        return node.attribute("value") if node.op == "Const" else self._values.get(node.name)
+
+    def shape(self, node: Node) -> tuple[int, ...] | None:
+        """The sizes of a placeholder, variable or constant, -1 if open."""
+        return self.initial_value(node).shape if node.op == "Const" else node.attribute("shape")
+
+    def variables(self) -> list[Node]:
+        return [node for node in self.nodes.values() if self.is_variable(node)]
+
+    def writers(self, variable: Node) -> list[Node]:
+        """The nodes that write to the variable, directly or through copies of its reference."""
+        return [
+            node
+            for alias in self.aliases(Tensor(variable.name))
+            for node in self.consumers(alias)
+            if node.inputs[0] == alias and node.op in (*ASSIGN_OPS, *UPDATE_OPS)
+        ]
+
+    def updates(self, variable: Node) -> list[Node]:
+        """The assignments of a new value: one that comes from an input or from the variable itself. What initialises a
+        variable, begins it anew or restores it from a checkpoint is another kind of writer."""
+        return [node for node in self.writers(variable) if node.op in ASSIGN_OPS and self._carries_over(node)]
+
+    def _carries_over(self, writer: Node) -> bool:
+        behind = list(self.ancestors(writer.inputs[-1]))
+        variable = self.source(writer.inputs[0]).node
+        fed = any(node.name == variable or node.op.startswith("Placeholder") for node in behind)
+        return fed and not any(node.op in _RESTORE_OPS for node in behind)
+
+    @cached_property
+    def _assigned(self) -> frozenset[str]:
+        """The variables and constants that the graph assigns what a call computes."""
+        return frozenset(
+            node.name
+            for writer in self.of_op(*ASSIGN_OPS, *UPDATE_OPS)
+            if len(writer.inputs) > 1
+            and (node := self.source_node(writer.inputs[0])) is not None
+            and node.op in ("Const", *VARIABLE_OPS)
+            and self._carries_over(writer)
+        )
 
     def scalar(self, tensor: Tensor):
         """The single value of the constant behind the tensor, or None."""

@@ -7,7 +7,8 @@ from deepspeech_recipe.audio.openvino_emitter import OpenVINOEmitter
 from deepspeech_recipe.audio.settings import AudioSettings
 from deepspeech_recipe.errors import RecipeError, Refusal
 from deepspeech_recipe.ov_api import opset, ov, rebuild
-from deepspeech_recipe.passes.metadata import PATH, read_metadata, write_metadata
+from deepspeech_recipe.passes.initial_state import first_state, initial_states
+from deepspeech_recipe.passes.metadata import metadata_of, write_metadata
 from deepspeech_recipe.passes.names import both_forms, find
 
 STATES = ("previous_state_c", "previous_state_h")
@@ -15,7 +16,7 @@ NEW_STATES = ("new_state_c", "new_state_h")
 
 
 def attach_audio(model, settings: AudioSettings | None, n_context: int):
-    """`samples` f32 [B, N] (−1…1, any N) → `logits` [frames, B, classes] of the whole utterance, from zero state.
+    """`samples` f32 [B, N] (−1…1, any N) → `logits` [frames, B, classes] of a whole utterance, from the initial state.
 
     model: an acoustic model of the IR contract with dynamic T and external state; it is left as it was. An input
     `lengths` becomes `sample_lengths`, i64 [B]: the samples of each row. settings: None if the graph has no feature
@@ -37,18 +38,20 @@ def attach_audio(model, settings: AudioSettings | None, n_context: int):
     replace_input(windows, features, parameters)
     if lengths is not None:
         replace_input(lengths, frame_counts, parameters)
+    metadata = metadata_of(model)
+    initial = initial_states(metadata)
     for name in STATES:
         state = find(model.inputs, both_forms(name))
         if state is not None:
-            replace_input(state, _zero_state(samples, state), parameters)
+            replace_input(state, _first_state(samples, state, initial.get(name), name), parameters)
     results = [
         result
         for port, result in zip(model.outputs, model.get_results(), strict=True)
         if not port.get_names() & set(NEW_STATES)
     ]
     model = rebuild(model, results=results, parameters=[*new, *parameters.values()])
-    if model.has_rt_info(PATH):
-        write_metadata(model, {**read_metadata(model), "audio": "attached"})
+    if metadata:
+        write_metadata(model, {**metadata, "audio": "attached"})
     model.validate_nodes_and_infer_types()
     return model
 
@@ -127,13 +130,15 @@ def new_input(name: str, dtype, shape):
     return parameter
 
 
-def _zero_state(samples, state):
+def _first_state(samples, state, values: np.ndarray | None, name: str):
+    """What a state `[B, H]` holds when an utterance begins."""
     shape = state.get_partial_shape()
     size = shape[1].get_length()
     if shape[0].is_static:
-        return opset.constant(np.zeros((shape[0].get_length(), size), np.float32)).output(0)
+        return opset.constant(first_state(values, [shape[0].get_length(), size], name)).output(0)
     batch = opset.gather(opset.shape_of(samples), np.int64([0]), np.int64(0))
-    return opset.broadcast(np.float32(0), opset.concat([batch, np.int64([size])], 0)).output(0)
+    row = opset.constant(first_state(values, [1, size], name))
+    return opset.broadcast(row, opset.concat([batch, np.int64([size])], 0)).output(0)
 
 
 def replace_input(port, source, parameters: dict) -> None:

@@ -4,11 +4,14 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.ov_api import rebuild
 from deepspeech_recipe.passes.contract import Conversion
+from deepspeech_recipe.passes.initial_state import initial_state_json, initial_states
 from deepspeech_recipe.passes.internal_state import internal_state
-from deepspeech_recipe.passes.metadata import PATH, read_metadata, write_metadata
+from deepspeech_recipe.passes.metadata import metadata_of, write_metadata
 from deepspeech_recipe.passes.names import both_forms, find, name_tensors
 from deepspeech_recipe.version import __version__
 
@@ -31,12 +34,14 @@ def carry_states(
     outputs: Mapping[str, set[str]] = MappingProxyType({}),
     ends: Iterable[str] = (),
     known: Mapping | None = None,
+    initial: Mapping[str, np.ndarray | None] = MappingProxyType({}),
 ):
     """Names tensors, writes the metadata, makes states internal if asked. Returns the ov.Model.
 
     states: input → the outputs that can be its new value, the likeliest first; an input or output that the user cut
     off is passed over. inputs, outputs: names that a recipe gives → names the tensor may be found by. ends: nodes
     whose names go before other names of outputs. known: the recipe's metadata; None: no recipe fitted.
+    initial: input → what it holds before the first call, as `initial_state.initial_state_json` takes it.
     The IR's metadata has in `states` the pairs, input → output, in `inputs` and `outputs` the names of the other
     tensors, in `graph` the framework's names of the states.
     Raises RecipeError where no state is left that could become internal.
@@ -68,9 +73,10 @@ def carry_states(
         "inputs": [name for name in named[0] if name not in pairs],
         "outputs": [name for name in named[1] if name not in pairs.values()],
         "graph": _graph_names(ov_model, pairs),
+        **initial_state_json({name: initial.get(name) for name in pairs}),
     }
     if conversion.state == "internal":
-        ov_model = internal_state(ov_model, pairs)
+        ov_model = internal_state(ov_model, pairs, initial_states(metadata))
     write_metadata(ov_model, metadata)
     return ov_model
 
@@ -123,10 +129,10 @@ def with_options(ov_model, *, batch: int | None, state: str):
                 shapes[port] = shape
         ov_model.reshape(shapes)
     if state == "internal":
-        metadata = read_metadata(ov_model) if ov_model.has_rt_info(PATH) else {}
+        metadata = metadata_of(ov_model)
         if not metadata.get("states"):
             raise RecipeError(_NO_STATE)
-        ov_model = internal_state(ov_model, metadata["states"])
+        ov_model = internal_state(ov_model, metadata["states"], initial_states(metadata))
         write_metadata(ov_model, metadata | {"state": "internal"})
     return ov_model
 
@@ -136,5 +142,12 @@ def finish_general(ov_model, recognition: "Recognition", general: "General", con
     model, roles = recognition.model, general.roles
     known = None if model is None else {**model.metadata, "recipe": model.recipe}
     return carry_states(
-        ov_model, general.carried, conversion, inputs=roles.inputs, outputs=roles.outputs, ends=ends, known=known
+        ov_model,
+        general.carried,
+        conversion,
+        inputs=roles.inputs,
+        outputs=roles.outputs,
+        ends=ends,
+        known=known,
+        initial=general.initial,
     )

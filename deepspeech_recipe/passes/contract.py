@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from deepspeech_recipe.graphdef.view import GraphView
 from deepspeech_recipe.ov_api import rebuild
 from deepspeech_recipe.passes.head import set_head
+from deepspeech_recipe.passes.initial_state import initial_states
 from deepspeech_recipe.passes.internal_state import internal_state
 from deepspeech_recipe.passes.metadata import model_metadata, write_metadata
 from deepspeech_recipe.passes.names import STATE_PAIRS, both_forms, find, name_tensors
@@ -52,7 +53,7 @@ def finish(ov_model, view: GraphView, model: AcousticModel, conversion: Conversi
         "audio": "none",
     }
     if conversion.state == "internal" and model.states:
-        ov_model = internal_state(ov_model, STATE_PAIRS)
+        ov_model = internal_state(ov_model, STATE_PAIRS, initial_states(metadata))
     write_metadata(ov_model, metadata)
     return ov_model
 

@@ -1,17 +1,22 @@
 """Internal state: pairs of input and output become ReadValue and Assign."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.ov_api import opset, rebuild, sinks_of
+from deepspeech_recipe.passes.initial_state import first_state
 from deepspeech_recipe.passes.names import both_forms, find
 
 
-def internal_state(model, pairs: dict[str, str]):
+def internal_state(model, pairs: dict[str, str], initial: Mapping[str, np.ndarray] = MappingProxyType({})):
     """Replaces state tensors by variables of the same name as the input. Returns the new model.
 
-    pairs: input name → output name. `reset_state()` sets a state to zeros.
-    Raises RecipeError where a tensor is missing or the state's shape is dynamic.
+    pairs: input name → output name. initial: input name → what the state begins with, zeros if it is not named: before
+    the first call and after `reset_state()` (`initial_state.initial_states`).
+    Raises RecipeError where a tensor is missing, the state's shape is dynamic, or its initial value has another batch.
     """
     parameters, results, sinks = list(model.get_parameters()), list(model.get_results()), sinks_of(model)
     for input_name, output_name in pairs.items():
@@ -28,8 +33,8 @@ def internal_state(model, pairs: dict[str, str]):
                 "Set the batch (--batch 1), or keep the state external."
             )
         parameter, result = port.get_node(), output.get_node()
-        zeros = opset.constant(np.zeros(list(port.get_shape()), np.float32))
-        read = opset.read_value(zeros, input_name)
+        begin = first_state(initial.get(input_name), list(port.get_shape()), input_name)
+        read = opset.read_value(opset.constant(begin), input_name)
         read.set_friendly_name(input_name)
         for reader in port.get_target_inputs():
             reader.replace_source_output(read.output(0))

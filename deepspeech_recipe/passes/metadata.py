@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from deepspeech_recipe.alphabet import label_texts
 from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.passes.initial_state import initial_state_json
+from deepspeech_recipe.passes.names import STATE_PAIRS
 from deepspeech_recipe.version import __version__
 
 if TYPE_CHECKING:  # the runtime reads metadata without the recogniser
@@ -39,6 +41,7 @@ def model_metadata(model: "AcousticModel") -> dict:
         "classes": model.classes,
         "layer_norm": model.layer_norm,
         "bidirectional": bool(model.rnns),
+        **initial_state_json({name: state.initial for name, state in zip(STATE_PAIRS, model.own_states, strict=False)}),
     }
 
 
@@ -67,6 +70,11 @@ def alphabet_labels(alphabet: dict | None) -> list[bytes] | None:
 def write_metadata(model, metadata: dict) -> None:
     """Stores metadata in the ov.Model."""
     model.set_rt_info(json.dumps(metadata, ensure_ascii=True, separators=(",", ":")), PATH)
+
+
+def metadata_of(model) -> dict:
+    """Metadata of an ov.Model, {} without any."""
+    return read_metadata(model) if model.has_rt_info(PATH) else {}
 
 
 def read_metadata(model) -> dict:

@@ -13,8 +13,9 @@ from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.ov_api import opset, ov, rebuild
 from deepspeech_recipe.passes.attach_audio import STATES, check_acoustic_model, new_input, replace_input
 from deepspeech_recipe.passes.gate import only_lstm, stop_at_lengths
+from deepspeech_recipe.passes.initial_state import initial_states
 from deepspeech_recipe.passes.internal_state import internal_state
-from deepspeech_recipe.passes.metadata import PATH, read_metadata, write_metadata
+from deepspeech_recipe.passes.metadata import metadata_of, write_metadata
 from deepspeech_recipe.passes.names import STATE_PAIRS, both_forms, find
 
 AUDIO, FRAMES, ENDED = "audio_tail", "mfcc_context", "ended"
@@ -50,10 +51,11 @@ def streaming_model(model, settings: AudioSettings | None, n_context: int):
     ]
     model = rebuild(model, results=results, sinks=sinks, parameters=[samples, end, *parameters.values()])
     model.validate_nodes_and_infer_types()
-    model = internal_state(model, STATE_PAIRS)
-    if model.has_rt_info(PATH):
+    metadata = metadata_of(model)
+    model = internal_state(model, STATE_PAIRS, initial_states(metadata))
+    if metadata:
         changed = {"audio": "attached", "state": "internal", "time_steps": "dynamic", "batch": 1}
-        write_metadata(model, {**read_metadata(model), **changed})
+        write_metadata(model, {**metadata, **changed})
     return model
 
 

@@ -64,6 +64,11 @@ class AcousticModel:
         return self.window_frames // 2
 
     @property
+    def own_states(self) -> tuple[State, ...]:
+        """Those of its LSTM; the two of v0.1, over whole recordings, have none."""
+        return () if self.rnns else (self.state_c, self.state_h)
+
+    @property
     def states(self) -> dict[str, str]:
         """Input → output of the states that go from call to call."""
         return {} if self.state_c.kind == "constant" else dict(STATE_PAIRS)

@@ -7,11 +7,14 @@ hidden state may lie side by side in one tensor, those of several layers too.
 
 from collections.abc import Iterable
 
+import numpy as np
+
 from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.proto import DATA_TYPES
 from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
-from deepspeech_recipe.recognise.cells import Link, origin, parts
-from deepspeech_recipe.recognise.state import VARIABLE_OPS, State, assignments, is_constant
+from deepspeech_recipe.recognise.cells import LOOPS, Link, origin, parts
+from deepspeech_recipe.recognise.rnn import Rnn
+from deepspeech_recipe.recognise.state import State, constant_value, state_variable
 
 _PLACEHOLDERS = ("Placeholder", "PlaceholderV2", "PlaceholderWithDefault")
 
@@ -32,13 +35,28 @@ def carried_states(view: GraphView, links: list[Link], known: Iterable[str] = ()
         if node is None or node.name in known:
             continue
         new = _reached(view, begins, source)
-        if node.op in VARIABLE_OPS:
+        if view.is_variable(node):
             states.append(_variable(view, node, begins[source][0], new))
         elif node.op in _PLACEHOLDERS:
             found = tuple(end for tensor in new for end, pieces in ends if tensor in pieces)
             if found:
                 states.append(State("input", source, node.attribute("shape"), tuple(dict.fromkeys(found))))
     return tuple(states)
+
+
+def constant_states(view: GraphView, links: list[Link], rnns: Iterable[Rnn]) -> tuple[State, ...]:
+    """Constants that cells and loops of LSTM cells begin with, and that are no plain zeros: they are not all zero, or
+    are read as a variable is, through a copy, which says that they were one before the graph was frozen."""
+    loops = (*LOOPS, "Exit", "RefExit")  # they carry weights and counters too
+    begins = [link.previous for link in links if view.nodes[link.node].op not in loops]
+    begins += [tensor for rnn in rnns for layer in rnn.layers for tensor in (layer.initial_c, layer.initial_h)]
+    found = {}
+    for source in dict.fromkeys(origin(view, tensor) for tensor in begins):
+        value = constant_value(view, source)
+        copied = any(node.op in view.TRANSPARENT for node in view.consumers(source))
+        if value is not None and (np.any(value) or (copied and view.nodes[source.node].op == "Const")):
+            found[source] = State("constant", source, value.shape, (), initial=value)
+    return tuple(found.values())
 
 
 def _reached(view: GraphView, begins: dict[Tensor, list[Link]], source: Tensor) -> dict[Tensor, None]:
@@ -82,18 +100,16 @@ def _variable(view: GraphView, node: Node, link: Link, new: dict[Tensor, None]) 
             remedy="Use the new value itself there, and export the graph again",
         )
     what = f"state of the cell '{link.node}'"
-    update, reset, value = assignments(view, node, lambda tensor: bool(parts(view, tensor) & set(new)), what)
-    return State("variable", Tensor(node.name), node.attribute("shape"), (value,), update, reset)
+    return state_variable(view, node, lambda tensor: bool(parts(view, tensor) & set(new)), what)
 
 
 def lost_variable(view: GraphView, carried: Iterable[str]) -> tuple[str, str] | None:
     """A variable that is read and then assigned something computed, and that is not among `carried`; and what it is
     assigned."""
     carried = set(carried)
-    for node in view.of_op(*VARIABLE_OPS):
+    for node in view.variables():
         readers = view.consumers(Tensor(node.name))
-        writers = [each for each in readers if each.op in ("Assign", "AssignVariableOp")]
-        values = [writer.inputs[1] for writer in writers if not is_constant(view, writer.inputs[1])]
+        values = [writer.inputs[1] for writer in view.updates(node)]
         is_read = any(reader.op in view.TRANSPARENT and view.is_read(reader) for reader in readers)
         if values and is_read and node.name not in carried:
             return node.name, str(values[0])
@@ -102,7 +118,7 @@ def lost_variable(view: GraphView, carried: Iterable[str]) -> tuple[str, str] | 
 
 def _read_after_write(view: GraphView, variable: Node) -> str | None:
     """A read that waits for an assignment of the same variable."""
-    writers = {node.name for node in view.consumers(Tensor(variable.name)) if node.op in ("AssignVariableOp", "Assign")}
+    writers = {node.name for node in view.writers(variable)}
     for node in view.consumers(Tensor(variable.name)):
         if node.op not in ("ReadVariableOp", "Identity"):
             continue

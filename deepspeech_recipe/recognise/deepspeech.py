@@ -47,7 +47,7 @@ def recognise_deepspeech(view: GraphView) -> AcousticModel:
     metadata = read_metadata(view)
     audio = recognise_audio(view)
     return AcousticModel(
-        generation=_generation(state_c, head, audio, metadata),
+        generation=_generation(view, lstm, state_c, head, audio, metadata),
         windows=Tensor(windows.name),
         batch=batch,
         time_steps=steps,
@@ -228,9 +228,20 @@ def _continues_head(node: Node, tensor: Tensor, reshape: str, softmax: str) -> b
     return node.op in GraphView.TRANSPARENT or (node.op == "Softmax" and bool(reshape) and not softmax)
 
 
-def _generation(state: State, head: str, audio: AudioPart | None, metadata: Metadata) -> str:
-    if state.kind == "variable" or metadata.form == "noop":
-        if audio is not None or metadata.form == "noop":
+def _generation(
+    view: GraphView, lstm: FusedLstm, state: State, head: str, audio: AudioPart | None, metadata: Metadata
+) -> str:
+    """What freezing leaves out (metadata, feature part, the assignments of the state) must not be needed."""
+    frozen = state.kind == "constant" and lstm.forget_bias == 1.0  # v0.6 brought CuDNN's cell, whose bias is 0
+    if state.kind == "variable" or metadata.form == "noop" or frozen:
+        # v0.5 takes the batch from its input; before, it was written down.
+        reshape = view.nodes[_reshape_to_sequence(view, lstm)]
+        if audio is not None or metadata.form == "noop" or view.value(reshape.inputs[1]) is None:
             return "v0.5"
         return "v0.4" if head == "probabilities" else "v0.2 or v0.3"
-    return "v0.7 to v0.9 or Coqui STT" if metadata.beam_width is not None else "v0.6"
+    newer = metadata.beam_width is not None
+    if metadata.form == "none" and audio is None:
+        return "v0.6 to v0.9 or Coqui STT"
+    if metadata.form == "none":  # v0.6 leaves TensorFlow's own limit, whatever the sample rate
+        newer = audio.settings.upper_frequency_limit != 4000.0
+    return "v0.7 to v0.9 or Coqui STT" if newer else "v0.6"

@@ -7,13 +7,13 @@ from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.view import GraphView, Node
 from deepspeech_recipe.recipes import AcousticModel, Model, registry
 from deepspeech_recipe.recipes.registry import Recipe
-from deepspeech_recipe.recognise.carried import carried_states
+from deepspeech_recipe.recognise.carried import carried_states, constant_states
 from deepspeech_recipe.recognise.cells import links_of
 from deepspeech_recipe.recognise.deepspeech import LSTM_OPS
 from deepspeech_recipe.recognise.dynamic_rnn import find_rnns
 from deepspeech_recipe.recognise.lstm import CS_PREV, H_PREV, FusedLstm, recognise_lstm
 from deepspeech_recipe.recognise.rnn import Rnn
-from deepspeech_recipe.recognise.state import VARIABLE_OPS, State, recognise_state
+from deepspeech_recipe.recognise.state import State, recognise_state
 from deepspeech_recipe.recognise.static_rnn import StaticRnn, find_static_rnns
 
 
@@ -33,7 +33,8 @@ class Recognition:
     lstms: every fused LSTM that can be converted; rnns: every loop of LSTM cells that can;
     static_rnns: those that stand in the graph step by step.
     refused: the reasons for those that cannot. states: what the graph carries from call to call besides the variables
-    of `lstms`. An acoustic model stands for all of its graph, of which only its LSTM is named here."""
+    of `lstms`. constants: what was such a state once, as far as can be told, and begins every call anew.
+    An acoustic model stands for all of its graph, of which only its LSTM is named here."""
 
     model: Model | AcousticModel | None
     lstms: tuple[StatefulLstm, ...] = ()
@@ -41,6 +42,7 @@ class Recognition:
     rnns: tuple[Rnn, ...] = ()
     static_rnns: tuple[StaticRnn, ...] = ()
     states: tuple[State, ...] = ()
+    constants: tuple[State, ...] = ()
     misses: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -72,7 +74,8 @@ def recognise(view: GraphView, recipes: Iterable[Recipe] = ()) -> Recognition:
     model = _ask(view, registry.recipes(recipes), misses)
     if isinstance(model, AcousticModel):
         lstms = () if model.rnns else (StatefulLstm(model.lstm, model.state_c, model.state_h),)
-        return Recognition(model, lstms, misses=misses)
+        constants = tuple(each for each in model.own_states if each.kind == "constant")
+        return Recognition(model, lstms, constants=constants, misses=misses)
     lstms, refused = [], []
     for cell in view.of_op(*LSTM_OPS):
         try:
@@ -85,7 +88,8 @@ def recognise(view: GraphView, recipes: Iterable[Recipe] = ()) -> Recognition:
     rnns, loops_refused = find_rnns(view)
     static_rnns, static_refused = find_static_rnns(view)
     own = [state.name for each in lstms for state in (each.state_c, each.state_h) if state and state.kind == "variable"]
-    states = carried_states(view, links_of(view, tuple(each.lstm for each in lstms)), own)
+    links = links_of(view, tuple(each.lstm for each in lstms))
+    states = carried_states(view, links, own)
     return Recognition(
         model,
         tuple(lstms),
@@ -93,6 +97,7 @@ def recognise(view: GraphView, recipes: Iterable[Recipe] = ()) -> Recognition:
         tuple(rnns),
         tuple(static_rnns),
         states,
+        constant_states(view, links, rnns),
         misses,
     )
 
@@ -123,7 +128,7 @@ def _refuse_lost_state(view: GraphView, cell: Node, refusal: Refusal) -> None:
     for port in (CS_PREV, H_PREV):
         if port < len(cell.inputs):
             source = view.source_node(cell.inputs[port])
-            if source is not None and source.op in VARIABLE_OPS:
+            if source is not None and view.is_variable(source):
                 raise Refusal(
                     f"The state in the variable '{source.name}' would be lost: {refusal.reason}",
                     node=refusal.node or cell.name,

@@ -4,17 +4,14 @@ Works for any recurrent cell: it is told which tensor is the initial state and w
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+
+import numpy as np
 
 from deepspeech_recipe.errors import Refusal
-from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
+from deepspeech_recipe.graphdef.view import ASSIGN_OPS, UPDATE_OPS, GraphView, Node, Tensor
 
-VARIABLE_OPS = ("VariableV2", "Variable", "VarHandleOp")
-_ASSIGN_OPS = ("Assign", "AssignVariableOp")
-_UPDATE_OPS = (
-    *("AssignAdd", "AssignSub", "ScatterUpdate", "ScatterNdUpdate", "ScatterAdd", "CountUpTo"),
-    *("AssignAddVariableOp", "AssignSubVariableOp", "ResourceScatterUpdate", "ResourceScatterNdUpdate"),
-)
+_CONSTANT_OPS = ("Const", "Fill", "ZerosLike")
 
 
 @dataclass(frozen=True)
@@ -24,6 +21,7 @@ class State:
     kind: 'variable' (kept in the graph, assigned its last value), 'input' (fed by the caller), or 'constant'.
     source: the tensor of the variable, placeholder or constant; shape: its sizes, -1 where unknown.
     new: the tensors that hold the last value; update, reset: the Assign nodes that carry it over and begin anew.
+    initial: what it holds before the first call, as far as the file says: a number stands for a tensor full of it.
     """
 
     kind: str
@@ -32,6 +30,7 @@ class State:
     new: tuple[Tensor, ...]
     update: tuple[str, ...] = ()
     reset: tuple[str, ...] = ()
+    initial: np.ndarray | None = field(default=None, compare=False)
 
     @property
     def name(self) -> str:
@@ -50,36 +49,34 @@ def recognise_state(view: GraphView, initial: Tensor, new: tuple[Tensor, ...], *
         return None
     if node.op in ("Placeholder", "PlaceholderV2", "PlaceholderWithDefault"):
         return State("input", source, node.attribute("shape"), new)
-    if node.op in ("Const", "Fill", "ZerosLike"):
-        value = view.value(source)
-        return State("constant", source, value.shape if value is not None else None, new)
-    if node.op in VARIABLE_OPS:
+    if view.is_variable(node):
         sources = {view.source(tensor) for tensor in new}
-        update, reset, _ = assignments(view, node, lambda tensor: view.source(tensor) in sources, what)
-        return State("variable", source, node.attribute("shape"), new, update, reset)
+        state = state_variable(view, node, lambda tensor: view.source(tensor) in sources, what)
+        return replace(state, new=new)
+    if node.op in _CONSTANT_OPS:
+        value = constant_value(view, source)
+        return State("constant", source, value.shape if value is not None else None, new, initial=value)
     return None
 
 
-def assignments(view: GraphView, variable: Node, is_new: Callable[[Tensor], bool], what: str):
-    """(the nodes that assign a variable its new value, those that begin anew, the new value).
+def state_variable(view: GraphView, variable: Node, is_new: Callable[[Tensor], bool], what: str) -> State:
+    """The state that a variable holds; `new` is the tensor that it is assigned.
 
     is_new: whether a tensor holds the last state. Raises Refusal where the state would be lost or come out wrong.
     what: as for `recognise_state`.
     """
     update, reset, value = [], [], None
-    for writer in view.consumers(Tensor(variable.name)):
-        if writer.op in _UPDATE_OPS:
+    for writer in view.writers(variable):
+        if writer.op in UPDATE_OPS:
             raise Refusal(
                 f"The variable '{variable.name}' that holds the {what} is changed by {writer.op}",
                 node=writer.name,
                 remedy="Only a state that is assigned the cell's last state can become an input and an output",
             )
-        if writer.op not in _ASSIGN_OPS:
-            continue
         if is_new(writer.inputs[1]):
             update.append(writer.name)
             value = writer.inputs[1]
-        elif is_constant(view, writer.inputs[1]):
+        elif writer not in view.updates(variable):
             reset.append(writer.name)
         else:
             raise Refusal(
@@ -95,10 +92,21 @@ def assignments(view: GraphView, variable: Node, is_new: Callable[[Tensor], bool
             node=variable.name,
             remedy="Export the graph with its state update, or with placeholders in place of the variables",
         )
-    return tuple(update), tuple(reset), value
+    source, shape, initial = Tensor(variable.name), view.shape(variable), initial_state(view, variable)
+    return State("variable", source, shape, (value,), tuple(update), tuple(reset), initial)
 
 
-def is_constant(view: GraphView, tensor: Tensor) -> bool:
-    """Whether the tensor is the same in every call, told by the operation that makes it."""
+def initial_state(view: GraphView, variable: Node) -> np.ndarray | None:
+    """What a state variable holds before the first call: what the file or, if it says nothing, the graph's own reset
+    has for it. None if neither is known."""
+    found = [view.initial_value(variable)]
+    found += [constant_value(view, node.inputs[1]) for node in view.writers(variable) if node.op in ASSIGN_OPS]
+    return next((value for value in found if value is not None), None)
+
+
+def constant_value(view: GraphView, tensor: Tensor) -> np.ndarray | None:
+    """What such a tensor holds, None if it is none; of a Fill, its one number."""
     node = view.source_node(tensor)
-    return node is not None and node.op in ("Const", "Fill", "ZerosLike")
+    if node is not None and node.op == "ZerosLike":
+        return np.zeros(())
+    return view.value(node.inputs[1] if node is not None and node.op == "Fill" else tensor)

@@ -10,6 +10,7 @@ from deepspeech_recipe.graphdef.view import GraphView
 from deepspeech_recipe.recognise.carried import lost_variable
 from deepspeech_recipe.recognise.graph import Recognition, StatefulLstm
 from deepspeech_recipe.recognise.state import State
+from deepspeech_recipe.recognise.text import begins_anywhere, span
 from deepspeech_recipe.rewrite.edits import Edits, follow_redirects
 from deepspeech_recipe.rewrite.lstm import free_variable, new_state_name, replace_lstm, states_of
 from deepspeech_recipe.rewrite.reach import remove_unused
@@ -20,12 +21,14 @@ from deepspeech_recipe.rewrite.static_rnn import replace_static_rnn
 
 @dataclass
 class General:
-    """edits: what to change. states: variable that becomes an input → its new output. pairs: input that is fed a
+    """edits: what to change. states: variable that becomes an input → its new output; initial: what it holds before
+    the first call. pairs: input that is fed a
     state → the outputs that can be its new value, the likeliest first. lines: for a person to read. roles: what a
     recipe says besides."""
 
     edits: Edits = field(default_factory=Edits)
     states: dict[str, str] = field(default_factory=dict)
+    initial: dict[str, np.ndarray | None] = field(default_factory=dict)
     pairs: dict[str, tuple[str, ...]] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
     roles: Roles = field(default_factory=Roles)
@@ -51,6 +54,7 @@ def rewrite_general(view: GraphView, recognition: Recognition, frozen: Mapping, 
     general = General()
     if recognition.model is not None:
         general.roles = apply_roles(view, recognition.model, general.edits)
+        general.initial |= general.roles.initial
     for stateful in recognition.lstms:
         reason, steps = _steps(view, stateful, frozen)
         if reason:
@@ -91,6 +95,9 @@ def rewrite_general(view: GraphView, recognition: Recognition, frozen: Mapping, 
         general.lines.append(
             f"state variables become inputs ({', '.join(freed)}) and outputs ({', '.join(freed.values())})"
         )
+        begins = [f"{name} {span(value)}" for name, value in general.initial.items() if begins_anywhere(value)]
+        if begins:
+            general.lines.append(f"initial values kept: {', '.join(begins)}")
     if general.pairs:
         general.lines.append(f"inputs that are fed their new state: {', '.join(general.pairs)}")
     return general
@@ -101,6 +108,7 @@ def _carry(view: GraphView, state: State, general: General) -> None:
     if state.kind == "variable" and state.name not in general.roles.claimed:
         free_variable(view, state, general.edits, output=new_state_name(state))
         general.states[state.name] = new_state_name(state)
+        general.initial[state.name] = state.initial
 
 
 def _sequences(layers: tuple) -> str:

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
 from deepspeech_recipe.recipes import Model
-from deepspeech_recipe.recognise.state import VARIABLE_OPS, State, assignments
+from deepspeech_recipe.recognise.state import state_variable
 from deepspeech_recipe.rewrite.edits import Edits, NewNode
 from deepspeech_recipe.rewrite.lstm import free_variable
 
@@ -12,13 +14,15 @@ from deepspeech_recipe.rewrite.lstm import free_variable
 @dataclass
 class Roles:
     """inputs, outputs: name in the IR → names its tensor may be found by. states: as `Model.states`.
-    ends: the nodes that are the outputs. claimed: the state variables that became inputs here → their new outputs."""
+    ends: the nodes that are the outputs. claimed: the state variables that became inputs here → their new outputs.
+    initial: name in the IR → what such a variable holds before the first call."""
 
     inputs: dict[str, set[str]] = field(default_factory=dict)
     outputs: dict[str, set[str]] = field(default_factory=dict)
     states: dict[str, str] = field(default_factory=dict)
     ends: list[str] = field(default_factory=list)
     claimed: dict[str, str] = field(default_factory=dict)
+    initial: dict[str, np.ndarray | None] = field(default_factory=dict)
 
 
 def apply_roles(view: GraphView, model: Model, edits: Edits) -> Roles:
@@ -34,12 +38,12 @@ def apply_roles(view: GraphView, model: Model, edits: Edits) -> Roles:
     for role, tensor in model.inputs.items():
         node = view.nodes[tensor.node]
         roles.inputs[role] = {str(alias) for alias in view.aliases(tensor)} | {node.name}
-        if role in model.states and node.op in VARIABLE_OPS:
+        if role in model.states and view.is_variable(node):
             new = model.outputs[model.states[role]]
             same = view.source(new)
-            update, reset, _ = assignments(view, node, lambda value, same=same: view.source(value) == same, "state")
-            state = State("variable", Tensor(node.name), node.attribute("shape"), (new,), update, reset)
+            state = state_variable(view, node, lambda value, same=same: view.source(value) == same, "state")
             free_variable(view, state, edits, output=None)
+            roles.initial[role] = state.initial
             roles.claimed[node.name] = ends[model.states[role]]
     roles.ends = list(ends.values())
     return roles

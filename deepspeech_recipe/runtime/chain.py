@@ -3,6 +3,7 @@
 import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.passes.initial_state import first_state, initial_states
 from deepspeech_recipe.passes.names import STATE_PAIRS
 from deepspeech_recipe.runtime.ir import IR
 
@@ -24,11 +25,12 @@ class Network:
         self._logits = ir.output("logits").get_any_name()
 
     def begin(self, rows: int) -> dict[str, np.ndarray]:
-        """The state `[rows, H]` before an utterance, under the names of the inputs."""
+        """The state `[rows, H]` before an utterance, under the names of the inputs: the model's own, or zeros."""
         if self._ir.state == "internal":
             self._request.reset_state()
         sizes = {name: self._ir.input(name).get_partial_shape()[1].get_length() for name in self._states}
-        return {name: np.zeros((rows, size), np.float32) for name, size in sizes.items()}
+        initial = initial_states(self._ir.metadata)
+        return {name: first_state(initial.get(name), (rows, size), name) for name, size in sizes.items()}
 
     def __call__(self, windows: np.ndarray, state: dict[str, np.ndarray]):
         """Windows `[rows, n, frames, features]` → (probabilities `[n, rows, classes]`, the state afterwards).

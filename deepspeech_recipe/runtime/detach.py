@@ -3,18 +3,22 @@
 import numpy as np
 
 from deepspeech_recipe.ov_api import opset, ov, rebuild
+from deepspeech_recipe.passes.initial_state import initial_states
+from deepspeech_recipe.passes.metadata import metadata_of
 from deepspeech_recipe.passes.names import both_forms, find
 
 _RECURRENCES = ("LSTMSequence", "TensorIterator", "Loop")
-_STATES = "hc"  # which of a loop's states is which is not told, and makes no difference to who feeds them back
+_STATES = "hc"  # of an LSTMSequence; the order makes no difference to states that begin with zeros and are fed back
 
 
 def chunked_form(model, window_shape: tuple[int, int]):
     """A model without state tensors ⇒ `input_node`, states → `logits`, new states. Returns a new model.
 
-    model: its recurrence begins at zeros in every call. An audio part is taken off; an input `sample_lengths` stays:
-    a large number makes every frame count. window_shape: frames and features of a window.
-    None where there is not one recurrence, forward and with two states, behind windows of that shape.
+    model: its recurrence begins with the same state in every call, zeros or what its metadata say. An audio part is
+    taken off; an input `sample_lengths` stays: a large number makes every frame count. window_shape: frames and
+    features of a window.
+    None where there is not one recurrence, forward and with two states, behind windows of that shape, or it does not
+    begin with zeros and is a loop: which of a loop's states is which is not told.
     """
     model = model.clone()
     samples = find(model.inputs, both_forms("samples"))
@@ -24,6 +28,8 @@ def chunked_form(model, window_shape: tuple[int, int]):
         return None
     states = _carried(recurrences[0])
     if len(states) != len(_STATES):
+        return None
+    if recurrences[0].get_type_name() != "LSTMSequence" and initial_states(metadata_of(model)):
         return None
     parameters, results = list(model.get_parameters()), list(model.get_results())
     if samples is not None:

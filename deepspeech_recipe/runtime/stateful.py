@@ -8,6 +8,7 @@ from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.ir_file import read_ir
 from deepspeech_recipe.ir_form import compile_model
 from deepspeech_recipe.ov_api import ov
+from deepspeech_recipe.passes.initial_state import first_state, initial_states
 from deepspeech_recipe.passes.metadata import is_acoustic, read_metadata
 from deepspeech_recipe.passes.names import STATE_PAIRS, both_forms, find
 
@@ -73,12 +74,15 @@ class StatefulModel:
         return {name: value.copy() for name, value in self._states.items()}
 
     def reset(self, rows: int | None = None) -> None:
-        """Begins a new stream, from zeros. rows: the batch, for states that leave it open (1 by default)."""
+        """Begins a new stream, with the model's initial state. rows: the batch, for states that leave it open (1 by
+        default)."""
         if self._sinks:
             self._request.reset_state()
+        initial = initial_states(self.metadata)
         self._states = {
-            name: np.zeros([_size(each, rows) for each in self._ports[name].get_partial_shape()], np.float32)
-            for name in self._pairs
+            name: first_state(initial.get(name), [_size(each, rows) for each in port.get_partial_shape()], name)
+            for name, port in self._ports.items()
+            if name in self._pairs
         }
 
     def __call__(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

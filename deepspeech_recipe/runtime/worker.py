@@ -36,7 +36,7 @@ class Worker:
 
     def __init__(self, network: Network, gathering: Gathering, clock: Callable[[], float] = time.monotonic):
         self._network, self._gathering, self._clock = network, gathering, clock
-        self._zeros = {name: values[0] for name, values in network.begin(1).items()}
+        self._begin = {name: values[0] for name, values in network.begin(1).items()}
         self.inbox: SimpleQueue = SimpleQueue()
 
     def run(self) -> None:
@@ -86,8 +86,8 @@ class Worker:
         size = rows[0].size
         # Only the last windows of an utterance are fewer; nobody needs the state behind them.
         batch = np.stack([np.pad(part, [(0, size - len(part)), (0, 0), (0, 0)]) for part in parts])
-        states = [row.state or self._zeros for row in rows]
-        found, after = self._network(batch, {name: np.stack([each[name] for each in states]) for name in self._zeros})
+        states = [row.state or self._begin for row in rows]
+        found, after = self._network(batch, {name: np.stack([each[name] for each in states]) for name in self._begin})
         for number, (row, part) in enumerate(zip(rows, parts, strict=True)):
             row.state = {name: values[number].copy() for name, values in after.items()}
             row.windows.drop(len(part))

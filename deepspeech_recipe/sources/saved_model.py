@@ -12,7 +12,9 @@ from deepspeech_recipe.graphdef.build import set_attr as set_attribute
 from deepspeech_recipe.graphdef.check import check_graph
 from deepspeech_recipe.graphdef.proto import DATA_TYPES, GraphDef, NodeDef, SavedModel, parse, parse_text
 from deepspeech_recipe.graphdef.tensor import dtype_number
+from deepspeech_recipe.graphdef.view import ASSIGN_OPS, VARIABLE_OPS
 from deepspeech_recipe.sources import checkpoint
+from deepspeech_recipe.sources.bundle import Bundle
 from deepspeech_recipe.sources.checkpoint_files import find_prefix
 from deepspeech_recipe.sources.fold import fold_sizes
 from deepspeech_recipe.sources.frozen import input_name
@@ -23,8 +25,6 @@ from deepspeech_recipe.sources.source import Source
 from deepspeech_recipe.sources.training_graph import find_features
 
 _LARGEST = 2**31 - 1
-_VARIABLES = ("Variable", "VariableV2", "VarHandleOp")
-_ASSIGNMENTS = ("Assign", "AssignVariableOp")
 _SERVING = "serving_default"
 _WRAPPER = re.compile(r"(^|/)Identity(_\d+)?_*$")
 # Outputs that clients address by name, whether or not a signature lists them.
@@ -50,25 +50,29 @@ def read(path: Path, overrides: dict, shape: dict) -> Source:
     if any(node.op in CALLS for node in nodes):
         nodes, roots = inline_calls(nodes, meta.graph_def.library, roots)
         roots = _without_wrappers(nodes, roots)
-        assigns = [node.name for node in nodes if node.op in _ASSIGNMENTS]
+        assigns = [node.name for node in nodes if node.op in ASSIGN_OPS]
         nodes = _by_data(nodes, [*map(input_name, roots), *assigns])
         notes.append("functions written out")
-    weights = _weight_variables(nodes)
+    weights, states = _variable_nodes(nodes)
     library = needed_library(nodes, meta.graph_def.library)
-    if keys and weights:
+    if keys and (weights or states):
         variables = ObjectVariables(path, keys)
-        for node in weights:
+        for node in (*weights, *states):
             node.attr["shared_name"].s = b""
-        nodes = _freeze(nodes, weights, variables)
+        states = [node for node in states if node.name in variables]
+        types = {node.name: node.attr["dtype"].type for node in weights}
+        nodes = _freeze(nodes, [*weights, *states], variables)
         fold_sizes(nodes)
-        freeze_loops(nodes, library, {node.name: node.attr["dtype"].type for node in weights})
-        notes += [f"{len(weights)} variables read", *_kept_values(nodes, variables)]
+        freeze_loops(nodes, library, types)
+        notes.append(f"{len(weights) + len(states)} variables read")
     elif weights:
         variables = _variables(path)
         if not any(node.name == "input_node" for node in nodes) and _has_deepspeech(variables):
             return _rebuild(path, meta, variables, overrides, shape)
         nodes = _freeze(nodes, weights, variables)
         notes.append(f"{len(weights)} variables read")
+    if states and not keys:
+        nodes = _freeze_states(path, nodes, states)
     if shape:
         raise RecipeError(f"{path}: only checkpoints need {' and '.join(shape)}; this SavedModel's graph has its own.")
     graph = GraphDef(versions=meta.graph_def.versions, version=meta.graph_def.version)
@@ -140,10 +144,12 @@ def _is_output(name: str) -> bool:
     return name in _OUTPUTS or (name.startswith("metadata_") and "/" not in name)
 
 
-def _weight_variables(nodes: list) -> list:
-    """Variables that the needed part of the graph only reads; what it assigns is state (v0.2 to v0.5)."""
-    assigned = {input_name(node.input[0]) for node in nodes if node.op in _ASSIGNMENTS and node.input}
-    return [node for node in nodes if node.op in _VARIABLES and node.name not in assigned]
+def _variable_nodes(nodes: list) -> tuple[list, list]:
+    """(variables that the needed part of the graph only reads, those that it assigns: state)."""
+    assigned = {input_name(node.input[0]) for node in nodes if node.op in ASSIGN_OPS and node.input}
+    variables = [node for node in nodes if node.op in VARIABLE_OPS]
+    weights = [node for node in variables if node.name not in assigned]
+    return weights, [node for node in variables if node.name in assigned]
 
 
 def _variables(path: Path) -> checkpoint.Variables:
@@ -178,13 +184,27 @@ def _rebuild(path: Path, meta, variables: checkpoint.Variables, overrides: dict,
     )
 
 
-def _freeze(nodes: list, weights: list, variables: checkpoint.Variables) -> list:
+def _freeze_states(path: Path, nodes: list, states: list) -> list:
+    """State variables become constants of what they were saved with: their assignments stay, so they are known as
+    what they are (`GraphView.is_variable`)."""
+    if not (path / "variables" / "variables.index").is_file():
+        return nodes
+    values = Bundle(find_prefix(path / "variables" / "variables"))
+    return _freeze(nodes, [node for node in states if _key(node, values) in values], values)
+
+
+def _key(node, variables) -> str:
+    """A variable's name in the checkpoint."""
+    key = node.attr["shared_name"].s.decode(errors="replace") or node.name
+    return key if key in variables else node.name
+
+
+def _freeze(nodes: list, frozen: list, variables) -> list:
     """Variables become constants of the same name, reads of resources become Identity."""
-    by_name = {node.name: node for node in weights}
+    by_name = {node.name: node for node in frozen}
     for node in nodes:
         if node.name in by_name:
-            key = node.attr["shared_name"].s.decode(errors="replace") or node.name
-            key = key if key in variables else node.name
+            key = _key(node, variables)
             if key not in variables:
                 raise Refusal(
                     f"The weight '{node.name}' is not among the variables by its name",
@@ -203,16 +223,6 @@ def _freeze(nodes: list, weights: list, variables: checkpoint.Variables) -> list
             node.attr.clear()
             node.attr["T"].type = dtype
     return nodes
-
-
-def _kept_values(nodes: list, variables: ObjectVariables) -> list[str]:
-    """What is lost: a state's value from before the model was saved."""
-    kept = [node.name for node in nodes if node.op == "VarHandleOp" and node.name in variables]
-    return [
-        f"the model was saved with a value in the state '{name}'; the IR begins with zeros"
-        for name in kept
-        if np.any(variables[name])
-    ]
 
 
 def _own_outputs(graph, outputs: dict[str, str]) -> dict[str, str]:

@@ -15,7 +15,8 @@ METADATA = ("alphabet", "sample_rate", "window_ms", "step_ms", "beam_width", "la
 class Source:
     """A model read from `path`.
 
-    graph: a GraphDef (`deepspeech_recipe.graphdef.proto`), frozen but for the VariableV2 state of v0.2 to v0.5.
+    graph: a GraphDef (`deepspeech_recipe.graphdef.proto`), frozen; a state variable, as v0.2 to v0.5 have it, is one
+    still, or a constant of its initial value that the graph assigns to (`GraphView.is_variable`).
     kind: "pb", "pb text", "pbmm", "checkpoint", "saved_model", "tflite" or "archive: …".
     overrides: what the user typed; it goes before what the graph says.
     metadata: what was found beside the graph (an alphabet.txt); the graph goes before it.

@@ -10,7 +10,7 @@ from deepspeech_recipe.graphdef.view import GraphView, Tensor
 from deepspeech_recipe.ir_file import read_ir
 from deepspeech_recipe.ov_api import ov
 from deepspeech_recipe.passes.metadata import PATH, is_acoustic, read_metadata
-from deepspeech_recipe.recognise.state import VARIABLE_OPS
+from deepspeech_recipe.recognise.state import initial_state
 from deepspeech_recipe.runtime.stateful import StatefulModel
 from deepspeech_recipe.sources import Source
 from deepspeech_recipe.verify.report import Check, Report
@@ -24,10 +24,11 @@ _LIMITS = {"fp32": 1e-5, "fp16": 2e-2}
 
 @dataclass(frozen=True)
 class Carried:
-    """A state: its name in the IR, the graph's input or variable, and the graph's new value."""
+    """A state: its name in the IR, the graph's input or variable, its value before the first call, and the new one."""
 
     name: str
     source: Tensor
+    initial: np.ndarray
     new: Tensor
 
 
@@ -92,7 +93,7 @@ class Pair:
 
     @property
     def _rows(self) -> int:
-        shapes = [self._view.producer(state.source).attribute("shape") for state in self.states.values()]
+        shapes = [self._view.shape(self._view.producer(state.source)) for state in self.states.values()]
         return next((shape[0] for shape in shapes if shape and shape[0] > 0), 2)
 
     def _carried(self) -> Iterator[Carried]:
@@ -100,15 +101,12 @@ class Pair:
             names = self._metadata.get("graph", {})
             source = self._view.source(self._tensor(names.get(before, [before]), before))
             node = self._view.producer(source)
-            writers = [each for each in self._view.consumers(Tensor(node.name)) if each.op.startswith("Assign")]
-            if node.op in VARIABLE_OPS:
-                new = next(each.inputs[1] for each in writers if not self._is_constant(each.inputs[1]))
-            else:
-                new = self._tensor(names.get(after, [after]), after)
-            yield Carried(before, source, new)
-
-    def _is_constant(self, tensor: Tensor) -> bool:
-        return self._view.source_node(tensor).op in ("Const", "Fill", "ZerosLike")
+            updates = self._view.updates(node)
+            new = updates[0].inputs[1] if updates else self._tensor(names.get(after, [after]), after)
+            initial = initial_state(self._view, node)
+            shape = [max(size, 1) for size in self._view.shape(node)]
+            initial = np.array(np.broadcast_to(0 if initial is None else initial, shape), np.float32)
+            yield Carried(before, source, initial, new)
 
     def _tensor(self, names, role: str) -> Tensor:
         found = [Tensor.parse(name) for name in sorted(names) if Tensor.parse(name).node in self._view.nodes]
@@ -133,7 +131,7 @@ class Pair:
         return feeds
 
     def original(self, extra: dict[str, Tensor] | None = None):
-        """call(feeds) → outputs and new states by the IR's names, in TensorFlow, from zero state on.
+        """call(feeds) → outputs and new states by the IR's names, in TensorFlow, from the initial state on.
 
         extra: further tensors of the graph to fetch, by any name.
         """
@@ -142,8 +140,7 @@ class Pair:
         graph = TensorFlowGraph(
             self._source.graph, fetches.values(), (*self.inputs.values(), *sources.values()), self._source.path
         )
-        shapes = {name: self._view.producer(source).attribute("shape") for name, source in sources.items()}
-        kept = {name: np.zeros([max(size, 1) for size in shape], np.float32) for name, shape in shapes.items()}
+        kept = {state.name: state.initial for state in self.states.values()}
 
         def call(feeds):
             given = {self.inputs[name]: value for name, value in feeds.items()}

@@ -13,9 +13,8 @@ from deepspeech_recipe.graphdef.view import GraphView, Tensor
 from deepspeech_recipe.recipes.registry import load
 from deepspeech_recipe.recognise.first_release import split_window
 from deepspeech_recipe.recognise.graph import recognise
+from deepspeech_recipe.recognise.state import initial_state
 from deepspeech_recipe.sources import Source
-
-_VARIABLES = ("VariableV2", "Variable")
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,8 +23,9 @@ class Original:
 
     windows `[B, T, window, n_input]`; batch, steps: its sizes there, None where open. lengths: input `[B]` or None.
     logits `[T, B, classes]`: probabilities or raw scores, as `head` says.
-    state_c, state_h `[B, H]`: placeholders, or variables that the graph itself updates (`keeps_state`), or None;
-    new_c, new_h: the values after the last step. first_c, first_h: what variables are given when an utterance begins.
+    state_c, state_h `[B, H]`: placeholders, or variables that the graph itself updates (`keeps_state`; frozen ones
+    too), or None; new_c, new_h: the values after the last step. first_c, first_h: what variables are given when an
+    utterance begins.
     samples, mfccs: the feature part's ends, or None; sample_rate in Hz.
     """
 
@@ -50,7 +50,7 @@ class Original:
 
     @property
     def keeps_state(self) -> bool:
-        return self.state_c is not None and self.view.producer(self.state_c).op in _VARIABLES
+        return self.state_c is not None and self.view.is_variable(self.view.producer(self.state_c))
 
     @property
     def has_state(self) -> bool:
@@ -68,13 +68,24 @@ class Original:
 
     @property
     def hidden_size(self) -> int:
-        return self.view.producer(self.state_c).attribute("shape")[1]
+        return self.view.shape(self.view.producer(self.state_c))[1]
 
     @property
     def state_rows(self) -> int:
         """The batch of the state; 1 where it is open."""
-        size = self.view.producer(self.state_c).attribute("shape")[0]
+        size = self.view.shape(self.view.producer(self.state_c))[0]
         return size if size > 0 else 1
+
+    @property
+    def initial(self) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """(c, h) `[B, H]` before the first call: zeros for placeholders; None if a variable does not say."""
+        if not self.has_state:
+            return None, None
+        known = [initial_state(self.view, self.view.producer(state)) for state in (self.state_c, self.state_h)]
+        if not self.keeps_state:
+            known = [np.zeros(())] * 2
+        shape = self.state_rows, self.hidden_size
+        return tuple(None if each is None else np.array(np.broadcast_to(each, shape), np.float32) for each in known)
 
     @property
     def audio(self) -> tuple[int, int, int] | None:
@@ -119,8 +130,8 @@ def _by_name(view: GraphView) -> dict | None:
         if state not in view.nodes:
             continue
         roles[f"state_{part}"] = Tensor(state)
-        if view.nodes[state].op in _VARIABLES:
-            roles[f"new_{part}"] = _assigned(view, state)
+        if view.is_variable(view.nodes[state]):
+            roles[f"new_{part}"] = next((node.inputs[1] for node in view.updates(view.nodes[state])), None)
             roles[f"first_{part}"] = _first(view, state, "initialize_state")
         elif new in view.nodes:
             roles[f"new_{part}"] = Tensor(new)
@@ -129,12 +140,6 @@ def _by_name(view: GraphView) -> dict | None:
     if not view.of_op("BlockLSTM", "BlockLSTMV2") or (roles["state_c"] is None) != (roles["state_h"] is None):
         return None
     return roles
-
-
-def _assigned(view: GraphView, variable: str) -> Tensor | None:
-    """What a variable is assigned that is computed."""
-    values = [node.inputs[1] for node in view.of_op("Assign") if node.inputs[0] == Tensor(variable)]
-    return next((value for value in values if view.source_node(value).op not in ("Const", "Fill", "ZerosLike")), None)
 
 
 def _by_recogniser(view: GraphView, source: Source, recipe) -> dict:
