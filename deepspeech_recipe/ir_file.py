@@ -2,9 +2,10 @@
 
 import os
 from pathlib import Path
+from xml.parsers import expat
 
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.files import reading
+from deepspeech_recipe.files import naming, reading
 from deepspeech_recipe.ov_api import ov
 
 
@@ -13,18 +14,55 @@ def read_ir(path: str | os.PathLike):
     path = Path(path)
     if not path.is_file():
         raise RecipeError(f"{path}: no such file. Give an IR (.xml), as `deepspeech-recipe convert` writes it.")
-    with reading(path), path.open("rb") as file:
-        start = file.read(4096)
-    # Asked first: OpenVINO tries every frontend it has on another file, and each writes to stderr.
-    if b"<net" not in start:
-        raise RecipeError(f"{path}: is no IR. Give the .xml that `deepspeech-recipe convert` or mo wrote.")
-    weights = path.with_suffix(".bin")
-    if not weights.is_file():
-        raise RecipeError(f"{path}: its weights '{weights.name}' are not beside it. Copy both files.")
+    with naming(path), reading(path):
+        with path.open("rb") as file:
+            start = file.read(4096)
+        if b"<net" not in start:
+            raise RecipeError(f"{path}: is not an IR. Give the .xml that `deepspeech-recipe convert` or mo wrote.")
+        weights = path.with_suffix(".bin")
+        if not weights.is_file():
+            raise RecipeError(f"{path}: its weights '{weights.name}' are not beside it. Copy both files.")
+        _check(path)
+        try:
+            return ov.Core().read_model(str(path))
+        except (RuntimeError, UnicodeDecodeError) as error:
+            raise RecipeError(f"{path}: is not an IR that OpenVINO can read ({last_line(error)}).") from None
+
+
+def _check(path: Path) -> None:
+    """What OpenVINO must not see: on another kind of file it tries every frontend it has, and each writes to stderr; a
+    variable without a name kills the process."""
+    parser, checked = expat.ParserCreate(), _Elements()
+    parser.StartElementHandler, parser.EndElementHandler = checked.start, checked.end
     try:
-        return ov.Core().read_model(str(path))
-    except RuntimeError as error:
-        raise RecipeError(f"{path}: is no IR that OpenVINO can read ({last_line(error)}).") from None
+        with path.open("rb") as file:
+            parser.ParseFile(file)
+    except expat.ExpatError as error:
+        raise RecipeError(f"{path}: is damaged: it is not well-formed XML ({error}). Copy it again.") from None
+    if checked.reason:
+        raise RecipeError(f"{path}: is damaged: {checked.reason}. Copy it again.")
+
+
+class _Elements:
+    """reason: what is wrong with the first element that OpenVINO could not bear, if there is one."""
+
+    def __init__(self):
+        self.reason, self._open = "", []
+
+    def start(self, tag: str, attributes: dict) -> None:
+        if not self._open and (tag != "net" or attributes.get("version") not in ("10", "11")):
+            self._refuse("it does not begin with <net> of version 10 or 11")
+        if tag == "data" and self._open and self._open[-1][0] == "layer":
+            self._open[-1][1]["variable_id"] = attributes.get("variable_id")
+        self._open.append((tag, attributes))
+
+    def end(self, tag: str) -> None:
+        _, attributes = self._open.pop()
+        if tag == "layer" and attributes.get("type") in ("ReadValue", "Assign") and not attributes.get("variable_id"):
+            self._refuse(f"the layer '{attributes.get('name')}' keeps a state, but does not say which")
+
+    def _refuse(self, reason: str) -> None:
+        self.reason = self.reason or reason
 
 
 def last_line(error: Exception) -> str:

@@ -223,7 +223,7 @@ def test_what_is_no_ir_is_one_line(capsys, tmp_path):
     path = tmp_path / "model.xml"
     path.write_text("<xml/>")
     assert cli.main(["benchmark", str(path)]) == 2
-    assert "is no IR" in one_error(capsys.readouterr())
+    assert "is not an IR" in one_error(capsys.readouterr())
     (tmp_path / "model.pb").write_text("hello")
     assert cli.main(["benchmark", str(tmp_path / "model.pb")]) == 2
     assert f"{tmp_path / 'model.pb'}" in one_error(capsys.readouterr())

@@ -72,7 +72,7 @@ def test_the_feature_model_beside_the_ir_is_used(tmp_path, monkeypatch):
     ov.save_model(features, tmp_path / "m.audio.xml")
     same(Recognizer(path, config=ONE_THREAD).features(speech()), expected(speech()))
     (tmp_path / "m.audio.xml").write_text("damaged")
-    with pytest.raises(RecipeError, match=r"m\.audio\.xml: is no IR"):
+    with pytest.raises(RecipeError, match=r"m\.audio\.xml: is not an IR"):
         Recognizer(path).features(speech())
 
 
@@ -321,9 +321,9 @@ def test_what_is_no_ir(tmp_path):
     ov.save_model(ov.Model(without.get_results(), without.get_parameters()), tmp_path / "plain.xml")
     for reason, ir in {
         "no such file": tmp_path / "missing.xml",
-        "is no IR that OpenVINO can read": tmp_path / "damaged.xml",
+        "is damaged: it is not well-formed XML": tmp_path / "damaged.xml",
         "its weights 'alone.bin' are not beside it": tmp_path / "alone.xml",
-        r"text\.xml: is no IR\.": tmp_path / "text.xml",
+        r"text\.xml: is not an IR\.": tmp_path / "text.xml",
         "has no deepspeech_recipe metadata": tmp_path / "plain.xml",
         "has no input 'input_node' or 'samples', or no output": _part(),
     }.items():

@@ -39,7 +39,7 @@ def test_an_ir_of_another_program():
 
 @pytest.mark.parametrize(
     ("name", "reason"),
-    [("bytes", "classes 256 in the IR, 10 in the model"), ("fixed", "no such file"), ("v0.9.pb", "is no IR")],
+    [("bytes", "classes 256 in the IR, 10 in the model"), ("fixed", "no such file"), ("v0.9.pb", "is not an IR")],
 )
 def test_an_ir_that_does_not_fit(name, reason, tmp_path):
     ir = models.ir_file("bytes") if name == "bytes" else tmp_path / name

@@ -1,0 +1,60 @@
+"""What is asked of an IR's file before OpenVINO's native code reads it."""
+
+import re
+
+import pytest
+
+from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.ir_file import read_ir
+from deepspeech_recipe.ov_api import ov
+from tests import runtime_models
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """The text of an IR with internal state, beside its .bin."""
+    path = tmp_path_factory.mktemp("ir") / "m.xml"
+    ov.save_model(runtime_models.model("internal state"), path, compress_to_fp16=False)
+    return path, path.read_text()
+
+
+@pytest.mark.parametrize("operation", ["ReadValue", "Assign"])
+def test_a_state_without_a_name_is_refused(written, operation):
+    """OpenVINO 2024.6 follows a null pointer there."""
+    path, text = written
+    damaged, count = re.subn(rf'(type="{operation}"[^>]*>\s*<data) variable_id="[^"]*"', r"\1", text, count=1)
+    assert count == 1
+    path.write_text(damaged)
+    with pytest.raises(
+        RecipeError, match=r"m\.xml: .* layer '[^']+' keeps a state, but does not say which"
+    ):
+        read_ir(path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("</net>", "", "not well-formed XML"),
+        ("<net ", "<what><net ", "not well-formed XML"),
+        ('version="11"', 'version="9"', "does not begin with <net> of version 10 or 11"),
+        ('type="Parameter"', 'type="\x1b"', "not well-formed XML"),
+        ('type="Parameter"', 'type="Par\u2028ameter"', "is not an IR that OpenVINO can read"),
+        ('element_type="f32"', 'element_type="' + 3000 * "x" + '"', "is not an IR that OpenVINO can read"),
+    ],
+)
+def test_damaged_files_are_refused_in_one_line_and_nothing_is_printed(written, old, new, reason, capfd):
+    """OpenVINO tries its other frontends on what is not an IR, and these print."""
+    path, text = written
+    path.write_text(text.replace(old, new, 1))
+    with pytest.raises(RecipeError, match=reason) as refused:
+        read_ir(path)
+    assert str(path) in str(refused.value)
+    assert str(refused.value).isprintable()
+    assert len(str(refused.value)) < 1000
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_file_as_it_was_is_read(written):
+    path, text = written
+    path.write_text(text)
+    assert len(read_ir(path).get_sinks()) == 2
