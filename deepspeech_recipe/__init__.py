@@ -4,6 +4,8 @@ Every command of `deepspeech-recipe` is a function of the same name here. Import
 OpenVINO nor numpy; a function's module is loaded when the function is first asked for.
 """
 
+from __future__ import annotations
+
 import importlib
 import sys
 from types import ModuleType

@@ -6,6 +6,8 @@ the bytes, little endian. Training reads alphabet.txt: one label a line, lines t
 bytes have labels that are no text by themselves.
 """
 
+from __future__ import annotations
+
 import os
 import struct
 from collections.abc import Sequence
@@ -65,7 +67,8 @@ def read_alphabet(path: str | os.PathLike) -> list[bytes]:
         data = file.read(_LARGEST_FILE + 1)
     if len(data) > _LARGEST_FILE or b"\0" in data:
         raise RecipeError(f"{path}: is no alphabet file (a text file with one label a line).")
-    data = data.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    data = data[3:] if data.startswith(b"\xef\xbb\xbf") else data
+    data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     lines = data.split(b"\n")
     labels = [b"#" if line == b"\\#" else line for line in lines if line and not line.startswith(b"#")]
     if not labels:

@@ -1,5 +1,7 @@
 """Output files that appear whole or not at all."""
 
+from __future__ import annotations
+
 import errno
 import os
 from collections.abc import Iterator

@@ -3,6 +3,8 @@
 A process holds a lock on each of its own; the system frees it however the process ends. What nobody holds is left over.
 """
 
+from __future__ import annotations
+
 import hashlib
 import os
 import platform

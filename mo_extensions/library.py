@@ -1,16 +1,26 @@
 """What the passes in this directory share. Model Optimizer imports what lies in ops/, front/ and so on, but not this.
 
-Importing it makes the package `deepspeech_recipe` importable, so each module imports it before that package.
+Importing it makes the package `deepspeech_recipe` importable, so each module imports it before that package. It comes
+first of all in the module that MO imports first, and runs on every Python and release, to say which of them will do.
 """
 
 import importlib.util
 import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
-from openvino.tools.mo.front.common.replacement import FrontReplacementPattern
-from openvino.tools.mo.utils.error import Error
+import numpy as np
 
+try:
+    from openvino.runtime import get_version
+    from openvino.tools.mo.utils.error import Error
+except ImportError:  # 2021.4 and older
+    from mo.utils.error import Error
+
+    get_version = None
+
+OLDEST, LATEST, PYTHON = (2022, 3), (2024, 6), (3, 8)
 NAME = __name__.split(".")[0]  # MO names a plugin after the directory it was given
 DIRECTORY = Path(__file__).resolve().parent
 
@@ -23,6 +33,31 @@ def asked_for(graph) -> bool:
     # MO looks into the current directory by itself. Any copy will do: of two with one name it imports the first only.
     directories = (*(graph.graph["cmd_params"].extensions or ()), os.getcwd())
     return any(Path(directory, "front", "tf", "recipe_recognition.py").is_file() for directory in directories)
+
+
+def _check_versions() -> None:
+    version = "2021.4 or older" if get_version is None else get_version().split("-")[0]
+    release = (2021, 4) if get_version is None else tuple(int(part) for part in version.split(".")[:2])
+    python = ".".join(map(str, sys.version_info[:2]))
+    if not OLDEST <= release <= LATEST:
+        raise Error(
+            f"The plugin deepspeech_recipe works with openvino-dev 2022.3 to 2024.6, and this is {version}, on Python "
+            f"{python}. Install one of these: pip install openvino-dev==2024.6.0 'tensorflow-cpu<2.18', on Python 3.9 "
+            "to 3.12."
+        )
+    if sys.version_info < PYTHON:
+        raise Error(
+            f"The plugin deepspeech_recipe needs Python 3.8 or later, and this is Python {python}. openvino-dev "
+            f"{version} runs on Python 3.8 too: install it there."
+        )
+
+
+def _mend_release() -> None:
+    """MO 2022.3 asks for np.int where it infers StridedSlices. numpy 1.24, which it allows, no longer has that."""
+    from openvino.tools.mo.front.common.partial_infer import utils
+
+    if get_version().startswith("2022.3") and not hasattr(np, "int"):
+        utils.np = SimpleNamespace(**vars(np), int=int)
 
 
 def _find_library() -> None:
@@ -47,6 +82,8 @@ def _find_library() -> None:
 
 def _refuse_second_name() -> None:
     """MO allows no two passes of one name, and takes one plugin under two names for two plugins."""
+    from openvino.tools.mo.front.common.replacement import FrontReplacementPattern
+
     for other in FrontReplacementPattern.__subclasses__():
         name, _, rest = other.__module__.partition(".")
         if rest == "front.tf.recipe_recognition" and name != NAME:
@@ -56,5 +93,7 @@ def _refuse_second_name() -> None:
             )
 
 
+_check_versions()
+_mend_release()
 _refuse_second_name()
 _find_library()

@@ -25,9 +25,7 @@ def test_a_state_without_a_name_is_refused(written, operation):
     damaged, count = re.subn(rf'(type="{operation}"[^>]*>\s*<data) variable_id="[^"]*"', r"\1", text, count=1)
     assert count == 1
     path.write_text(damaged)
-    with pytest.raises(
-        RecipeError, match=r"m\.xml: .* layer '[^']+' keeps a state, but does not say which"
-    ):
+    with pytest.raises(RecipeError, match=r"m\.xml: .* layer '[^']+' keeps a state, but does not say which"):
         read_ir(path)
 
 

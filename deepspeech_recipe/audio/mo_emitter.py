@@ -45,7 +45,7 @@ class MOEmitter:
         name = f"{self._prefix}/{op}"
         node = _OPS[op](self._graph, {"name": name, **attributes}).create_node()
         for port, value in enumerate(inputs):
-            if isinstance(value, np.ndarray | np.generic):
+            if isinstance(value, (np.ndarray, np.generic)):
                 value = self._constant(np.asarray(value), f"{node.name}/{port}")
             value.connect(node.in_port(port))
         outputs = [node.out_port(port) for port in range(attributes.get("num_splits", 1))]

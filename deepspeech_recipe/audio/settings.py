@@ -5,15 +5,16 @@ from dataclasses import dataclass
 from deepspeech_recipe.errors import Refusal
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class SpectrogramSettings:
     """Attributes of an AudioSpectrogram.
 
-    window_size, stride: in samples; magnitude_squared: power instead of magnitude.
+    window_size, stride: in samples; magnitude_squared: power instead of magnitude. What has no default in TensorFlow is
+    0 here, which the checks refuse.
     """
 
-    window_size: int
-    stride: int
+    window_size: int = 0
+    stride: int = 0
     magnitude_squared: bool = False
 
     @property
@@ -38,11 +39,11 @@ class SpectrogramSettings:
             raise Refusal(f"stride is {self.stride}, at least 1 is needed", node=node)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class MfccSettings:
     """Attributes of an Mfcc and its sample rate; the limits are in Hz. Defaults are TensorFlow's."""
 
-    sample_rate: int
+    sample_rate: int = 0
     upper_frequency_limit: float = 4000.0
     lower_frequency_limit: float = 20.0
     filterbank_channel_count: int = 40
@@ -84,7 +85,7 @@ class MfccSettings:
             )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class AudioSettings(SpectrogramSettings, MfccSettings):
     """The pair AudioSpectrogram → Mfcc: how a model turns samples (−1…1) into MFCCs.
 

@@ -6,6 +6,8 @@ with the reason beside each, and nowhere else. The values are those that `argume
 `mo` and for `openvino.tools.mo.convert_model`.
 """
 
+from __future__ import annotations
+
 from openvino.runtime import PartialShape
 
 
@@ -16,7 +18,7 @@ class Arguments:
         self._argv = argv
 
     @classmethod
-    def of(cls, graph) -> "Arguments":
+    def of(cls, graph) -> Arguments:
         """Those of the conversion of an MO graph."""
         return cls(graph.graph["cmd_params"])
 

@@ -61,7 +61,7 @@ def _prepare_general(
     general = rewrite_general(view, recognition, arguments.frozen, freeze="--freeze_placeholder_with_value")
     if arguments.outputs is None and general.ends is not None:
         arguments.outputs = general.ends
-    freed = general.roles.claimed | general.states
+    freed = {**general.roles.claimed, **general.states}
     mo_request.complete_general(arguments, list(freed), list(freed.values()))
     _apply(graph, general.edits, operations)
     # MO's BasicLSTMCell takes a cell with a projection for one without, and fails.

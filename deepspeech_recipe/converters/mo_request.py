@@ -1,5 +1,7 @@
 """What the user asked `mo` for, and what is filled in where the user said nothing, before MO acts on it."""
 
+from __future__ import annotations
+
 import numpy as np
 from openvino.runtime import PartialShape
 
@@ -44,7 +46,7 @@ def complete_general(arguments: Arguments, variables: list[str], new_states: lis
     """Adds state variables that became inputs and outputs to what the user named."""
     shapes = arguments.shapes
     if isinstance(shapes, dict):
-        arguments.set_inputs([], shapes | {name: None for name in variables if name not in shapes})
+        arguments.set_inputs([], {**shapes, **{name: None for name in variables if name not in shapes}})
     if arguments.outputs is not None:
         arguments.outputs += [name for name in new_states if name not in arguments.outputs]
 

@@ -1,5 +1,7 @@
 """Writes GraphDefs node by node."""
 
+from __future__ import annotations
+
 import numpy as np
 
 from deepspeech_recipe.graphdef.proto import DATA_TYPES, GraphDef, NodeDef

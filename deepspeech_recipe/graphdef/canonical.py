@@ -5,6 +5,8 @@ v0.9.3, training/deepspeech_training/train.py; tensorflow 1.15, contrib/rnn/pyth
 `_class` placement hints are left out. TensorFlow 1.15, and with it Mozilla's client, can load the result.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np

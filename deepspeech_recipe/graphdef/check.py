@@ -4,6 +4,8 @@ Names and references, the inputs and attributes of the operations in `ops`, what
 a loop. The messages may be this project's or TensorFlow's own.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator, Mapping
 
 from deepspeech_recipe import limits

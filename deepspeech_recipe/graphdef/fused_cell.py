@@ -1,6 +1,8 @@
 """LSTMBlockFusedCell with sequence lengths, node for node as TensorFlow 1.15 writes it
 (tensorflow 1.15, contrib/rnn/python/ops/lstm_ops.py)."""
 
+from __future__ import annotations
+
 import numpy as np
 
 from deepspeech_recipe.graphdef.build import BOOL, FLOAT, INT32, INT64, DType, GraphBuilder

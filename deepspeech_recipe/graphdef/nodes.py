@@ -1,5 +1,7 @@
 """Nodes with the constants they bring along, named as TensorFlow's Python names them."""
 
+from __future__ import annotations
+
 import numpy as np
 
 from deepspeech_recipe.graphdef.build import FLOAT, INT32, DType, GraphBuilder

@@ -4,6 +4,8 @@ From TensorFlow's registrations (tensorflow/core/ops/*_ops.cc), older releases i
 optional.
 """
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 
@@ -115,7 +117,7 @@ def _count(text: str) -> Count:
 
 
 OPS = {
-    name: Op(_count(inputs), _count(outputs), tuple(required.split()), _KIND_OF | _OTHER_KINDS.get(name, {}))
+    name: Op(_count(inputs), _count(outputs), tuple(required.split()), {**_KIND_OF, **_OTHER_KINDS.get(name, {})})
     for names, inputs, outputs, required in _TABLE
     for name in names.split()
 }

@@ -5,6 +5,8 @@ through operations with an effect, and through attributes that tell TensorFlow w
 them is left here.
 """
 
+from __future__ import annotations
+
 from collections.abc import Collection, Iterable, Mapping
 
 from deepspeech_recipe.errors import Refusal
@@ -133,7 +135,7 @@ def _refuse_late_read(node, fed: Mapping, nodes: Mapping) -> None:
             stack += inputs
 
 
-def _copy(node, functions: "_Functions", control: Iterable[str] = (), where: str = ""):
+def _copy(node, functions: _Functions, control: Iterable[str] = (), where: str = ""):
     """The node as it may be run."""
     check_operation(node, functions.known, where=where)
     copy = NodeDef(name=node.name, op=node.op)

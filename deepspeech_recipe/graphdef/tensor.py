@@ -1,5 +1,7 @@
 """TensorProto to numpy and back."""
 
+from __future__ import annotations
+
 import math
 
 import numpy as np
@@ -139,7 +141,7 @@ def _fill(values: np.ndarray, shape, count: int, dtype) -> np.ndarray:
     return filled.reshape(shape)
 
 
-def from_numpy(array, tensor=None) -> "TensorProto":
+def from_numpy(array, tensor=None) -> TensorProto:
     """A TensorProto with the array's type, shape and values (bytes and str become DT_STRING).
 
     tensor: an empty TensorProto to fill instead of a new one, which saves a copy.

@@ -4,6 +4,8 @@ It is built from NodeDefs, this project's or TensorFlow's own (Model Optimizer k
 both have the same fields.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import NamedTuple
@@ -32,7 +34,7 @@ class Tensor(NamedTuple):
         return f"{self.node}:{self.port}"
 
     @classmethod
-    def parse(cls, text: str) -> "Tensor":
+    def parse(cls, text: str) -> Tensor:
         """'a' and 'a:0' are the first output of a."""
         node, colon, port = text.rpartition(":")
         # str.isdigit alone takes what int does not.
@@ -120,7 +122,7 @@ class GraphView:
         self._values = values or {}
 
     @classmethod
-    def of(cls, graph) -> "GraphView":
+    def of(cls, graph) -> GraphView:
         """The view of a GraphDef and its library."""
         return cls(graph.node, functions_of(graph.library))
 

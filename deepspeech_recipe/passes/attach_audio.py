@@ -1,5 +1,7 @@
 """Audio attached: the acoustic model takes samples of a whole utterance instead of MFCC windows and states."""
 
+from __future__ import annotations
+
 import numpy as np
 
 from deepspeech_recipe.audio import framing, lowering

@@ -1,5 +1,7 @@
 """States of any model: which input is fed which output, written into the IR, or made internal."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -12,7 +14,7 @@ from deepspeech_recipe.passes.contract import Conversion
 from deepspeech_recipe.passes.initial_state import initial_state_json, initial_states
 from deepspeech_recipe.passes.internal_state import internal_state
 from deepspeech_recipe.passes.metadata import metadata_of, write_metadata
-from deepspeech_recipe.passes.names import both_forms, find, name_tensors
+from deepspeech_recipe.passes.names import both_forms, find, name_tensors, stem
 from deepspeech_recipe.version import __version__
 
 if TYPE_CHECKING:
@@ -51,7 +53,7 @@ def carry_states(
     for name, candidates in states.items():
         output = _output(ov_model, name, [each for each in candidates if each not in pairs.values()])
         if output is not None:
-            pairs[name] = output.removesuffix(":0")
+            pairs[name] = stem(output)
     if not pairs and conversion.state == "internal":
         raise RecipeError(_NO_STATE)
     if not pairs and known is None:
@@ -85,7 +87,7 @@ def _names(ports, preferred: set[str]) -> dict[str, set[str]]:
     """Every tensor under all of its names, with and without ':0', the recipe's first."""
     found = {}
     for port in ports:
-        names = sorted({name.removesuffix(":0") for name in port.get_names()}, key=lambda name: (len(name), name))
+        names = sorted({stem(name) for name in port.get_names()}, key=lambda name: (len(name), name))
         if names:
             found[next((name for name in names if name in preferred), names[0])] = port.get_names()
     return found
@@ -102,7 +104,7 @@ def _graph_names(ov_model, pairs: Mapping[str, str]) -> dict[str, list[str]]:
     """The framework's names of the states' tensors, which internal states no longer have."""
     ports = [(name, find(ov_model.inputs, both_forms(name))) for name in pairs]
     ports += [(name, find(ov_model.outputs, both_forms(name))) for name in pairs.values()]
-    return {name: sorted({each.removesuffix(":0") for each in port.get_names()}) for name, port in ports}
+    return {name: sorted({stem(each) for each in port.get_names()}) for name, port in ports}
 
 
 def _output(ov_model, name: str, candidates) -> str | None:
@@ -133,11 +135,11 @@ def with_options(ov_model, *, batch: int | None, state: str):
         if not metadata.get("states"):
             raise RecipeError(_NO_STATE)
         ov_model = internal_state(ov_model, metadata["states"], initial_states(metadata))
-        write_metadata(ov_model, metadata | {"state": "internal"})
+        write_metadata(ov_model, {**metadata, "state": "internal"})
     return ov_model
 
 
-def finish_general(ov_model, recognition: "Recognition", general: "General", conversion: Conversion, ends=()):
+def finish_general(ov_model, recognition: Recognition, general: General, conversion: Conversion, ends=()):
     """`carry_states` with what was recognised and rewritten. ends: the graph's output nodes."""
     model, roles = recognition.model, general.roles
     known = None if model is None else {**model.metadata, "recipe": model.recipe}

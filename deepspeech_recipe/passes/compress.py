@@ -1,5 +1,7 @@
 """Weights in 8 bits, layer by layer, and the recurrence that reads them so."""
 
+from __future__ import annotations
+
 from collections.abc import Collection
 
 import numpy as np

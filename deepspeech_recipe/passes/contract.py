@@ -1,5 +1,7 @@
 """The last steps to the IR contract, the same for both converters."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 from deepspeech_recipe.graphdef.view import GraphView
@@ -72,7 +74,7 @@ def _in_order(ports, nodes, names: list[str]) -> list:
         found = [names.index(name) for name in pair[0].get_names() if name in names]
         return found[0] if found else len(names)
 
-    return [node for _, node in sorted(zip(ports, nodes, strict=True), key=place)]
+    return [node for _, node in sorted(zip(ports, nodes), key=place)]
 
 
 def _dimension(ov_model, axis: int):

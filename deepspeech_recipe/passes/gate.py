@@ -5,6 +5,8 @@ feature, 1 past the length, whose weights shut the input gate and open the forge
 is. The hidden state is picked at the length.
 """
 
+from __future__ import annotations
+
 import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
@@ -35,7 +37,7 @@ def gate_sequence(model, name: str) -> None:
 def stop_at_lengths(lstm, lengths) -> None:
     """Makes row b of the sequence consume its first lengths[b] steps; the readers of `lstm` get the new outputs,
     those of `outputs_at_lengths`. Raises RecipeError where the weights are compressed."""
-    for old, new in zip(lstm.outputs(), outputs_at_lengths(lstm, lengths), strict=True):
+    for old, new in zip(lstm.outputs(), outputs_at_lengths(lstm, lengths)):
         for reader in old.get_target_inputs():
             reader.replace_source_output(new)
 

@@ -6,6 +6,8 @@ The cell of BlockLSTM (tensorflow/core/kernels/rnn/lstm_ops.h), p being the peep
     o = σ(o + c' · p_o)     h' = o · tanh(c')
 """
 
+from __future__ import annotations
+
 import numpy as np
 
 from deepspeech_recipe.ov_api import Parameter, opset, ov
@@ -17,7 +19,7 @@ def with_general_cell(model, name: str, peepholes: np.ndarray | None, clip: floa
     """Replaces the LSTMSequence of that name by a loop, with the outputs of `general_cell`."""
     for node in model.get_ordered_ops():
         if node.get_type_name() == "LSTMSequence" and node.get_friendly_name() == name:
-            for old, new in zip(node.outputs(), general_cell(node, peepholes, clip), strict=True):
+            for old, new in zip(node.outputs(), general_cell(node, peepholes, clip)):
                 for reader in old.get_target_inputs():
                     reader.replace_source_output(new)
 

@@ -1,5 +1,7 @@
 """What states hold before the first call, in an IR's metadata: `initial_state`, input → a number or rows of numbers."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 
 import numpy as np

@@ -1,5 +1,7 @@
 """Internal state: pairs of input and output become ReadValue and Assign."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from types import MappingProxyType
 

@@ -1,5 +1,7 @@
 """Metadata in an IR: one JSON string at rt_info ["deepspeech_recipe", "json"]."""
 
+from __future__ import annotations
+
 import base64
 import json
 from dataclasses import asdict
@@ -17,7 +19,7 @@ if TYPE_CHECKING:  # the runtime reads metadata without the recogniser
 PATH = ["deepspeech_recipe", "json"]
 
 
-def model_metadata(model: "AcousticModel") -> dict:
+def model_metadata(model: AcousticModel) -> dict:
     """What the graph says, as JSON values. None where it does not say."""
     meta, audio = model.metadata, model.audio
     settings = audio.settings if audio is not None else None
@@ -41,7 +43,7 @@ def model_metadata(model: "AcousticModel") -> dict:
         "classes": model.classes,
         "layer_norm": model.layer_norm,
         "bidirectional": bool(model.rnns),
-        **initial_state_json({name: state.initial for name, state in zip(STATE_PAIRS, model.own_states, strict=False)}),
+        **initial_state_json({name: state.initial for name, state in zip(STATE_PAIRS, model.own_states)}),
     }
 
 

@@ -1,5 +1,7 @@
 """Tensor names: every input and output of the IR contract under its own name and under the framework's."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 
 # A state as it goes in, and as it comes out.
@@ -12,9 +14,14 @@ def find(ports: Iterable, names: Iterable[str]):
     return next((port for port in ports if names & port.get_names()), None)
 
 
+def stem(name: str) -> str:
+    """'x' for 'x' and for 'x:0'."""
+    return name[:-2] if name.endswith(":0") else name
+
+
 def both_forms(name: str) -> set[str]:
     """'x' and 'x:0'."""
-    return {name.removesuffix(":0"), name.removesuffix(":0") + ":0"}
+    return {stem(name), stem(name) + ":0"}
 
 
 def name_tensors(model, inputs: dict[str, set[str]], outputs: dict[str, set[str]]) -> None:

@@ -1,5 +1,7 @@
 """Sizes and shape arithmetic, followed symbolically: which axis of which tensor a number is."""
 
+from __future__ import annotations
+
 import numpy as np
 
 # Their output has the shape of their first input.

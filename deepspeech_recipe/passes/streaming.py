@@ -4,6 +4,8 @@ Its state, under these names: the samples and the MFCC frames that later windows
 and whether the utterance has ended.
 """
 
+from __future__ import annotations
+
 import numpy as np
 
 from deepspeech_recipe.audio import framing, lowering

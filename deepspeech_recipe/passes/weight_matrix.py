@@ -1,5 +1,7 @@
 """Weight matrices in 8 bits with a scale for each output channel, as the CPU plugin keeps them; or in more."""
 
+from __future__ import annotations
+
 import numpy as np
 
 from deepspeech_recipe.errors import RecipeError

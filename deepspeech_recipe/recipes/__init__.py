@@ -19,6 +19,8 @@ named, then this project's own, `recipes.deepspeech` and `recipes.first_release`
 A recipe for a fork of DeepSpeech begins with the AcousticModel that `model` of one of these returns.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 
 from deepspeech_recipe.errors import Refusal

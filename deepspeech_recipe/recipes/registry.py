@@ -1,5 +1,7 @@
 """Finds recipes, and asks them."""
 
+from __future__ import annotations
+
 import functools
 import importlib.metadata
 import importlib.util
@@ -80,7 +82,10 @@ def load(path: str | os.PathLike) -> Recipe:
 @functools.lru_cache(maxsize=1)
 def _installed() -> tuple[Recipe, ...]:
     found = []
-    for point in sorted(importlib.metadata.entry_points(group=GROUP), key=lambda point: point.name):
+    points = importlib.metadata.entry_points
+    # Python 3.8 and 3.9 have no argument `group`, and give a dict.
+    points = points(group=GROUP) if sys.version_info >= (3, 10) else points().get(GROUP, ())
+    for point in sorted(points, key=lambda point: point.name):
         where = f"the installed recipe '{point.name}' ({point.value})"
         try:
             module = point.load()

@@ -1,5 +1,7 @@
 """What a DeepSpeech model is, however its graph was recognised: all that the IR contract is made of."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 from deepspeech_recipe.graphdef.view import Tensor
@@ -76,11 +78,11 @@ class AcousticModel:
     @property
     def inputs(self) -> dict[str, Tensor]:
         """The inputs of the IR contract and the graph's tensors they are."""
-        kept = zip(self.states, (self.state_c, self.state_h), strict=False)
+        kept = zip(self.states, (self.state_c, self.state_h))
         return {"input_node": self.windows, **{name: state.source for name, state in kept}}
 
     @property
     def outputs(self) -> dict[str, Tensor]:
         """The outputs of the IR contract and the graph's tensors they are."""
-        kept = zip(self.states.values(), (self.state_c, self.state_h), strict=False)
+        kept = zip(self.states.values(), (self.state_c, self.state_h))
         return {"logits": self.logits, **{name: state.new[0] for name, state in kept}}

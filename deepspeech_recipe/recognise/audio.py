@@ -1,5 +1,7 @@
 """The feature part of a graph: samples → AudioSpectrogram → Mfcc → MFCC frames (v0.5 and later)."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 from deepspeech_recipe.audio.settings import AudioSettings

@@ -3,6 +3,8 @@
 ReverseSequence(x, lengths) or ReverseV2(x) [→ Transpose] → layers → [Transpose →] the same reversal
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np

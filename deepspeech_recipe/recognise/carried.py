@@ -5,6 +5,8 @@ input and an output of that kind (`recognise.cells` says where a cell's state go
 hidden state may lie side by side in one tensor, those of several layers too.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 
 import numpy as np

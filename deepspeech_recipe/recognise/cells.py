@@ -8,6 +8,8 @@ read off cells in plain operations, one step of an LSTM each, as TensorFlow's an
     gates = concat(x, h) · W + b   or   x · W + h · R + b
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 

@@ -6,6 +6,8 @@ writes one If (or StatelessIf) whose branches are functions of the graph's libra
     Choice(p, a₀, b₀, a₁, b₁, …)    output k is aₖ where p holds, else bₖ
 """
 
+from __future__ import annotations
+
 from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
 from deepspeech_recipe.recognise.functions import add_node, function_tensor, write_function
 
@@ -36,13 +38,13 @@ def with_choices(view: GraphView) -> GraphView:
         if None in branches or len(conditions) > _MOST:
             continue
         values = []
-        for name, branch in zip(("then", "else"), branches, strict=True):
+        for name, branch in zip(("then", "else"), branches):
             prefix = f"{node.name}:{name}/"
-            for argument, tensor in zip(branch.arguments, node.inputs[1:], strict=False):
+            for argument, tensor in zip(branch.arguments, node.inputs[1:]):
                 add_node(nodes, f"{prefix}{argument}", "Identity", [str(tensor)])
             conditions += [inner for inner in write_function(nodes, branch, prefix) if inner.op in IF_OPS]
             values.append([str(function_tensor(result, prefix)) for result in branch.results])
-        pairs = zip(*values, strict=False)
+        pairs = zip(*values)
         add_node(nodes, node.name, CHOICE, [str(node.inputs[0]), *(value for pair in pairs for value in pair)])
     for merge in merges:
         sides = {}

@@ -1,5 +1,7 @@
 """The DeepSpeech acoustic model, by topology: windows of MFCCs → three dense layers → LSTM → two dense layers."""
 
+from __future__ import annotations
+
 from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
 from deepspeech_recipe.recognise.acoustic_model import AcousticModel

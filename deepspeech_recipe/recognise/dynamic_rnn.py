@@ -7,6 +7,8 @@ time = 0; while time < min(T, max(1, max(lengths))):
     c, h = where(time >= lengths, (c, h), (c', h'))
 """
 
+from __future__ import annotations
+
 from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
 from deepspeech_recipe.recognise.last_state import find_last_states, is_range, range_limit, root

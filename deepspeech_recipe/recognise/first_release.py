@@ -4,6 +4,8 @@
 `bidirectional_dynamic_rnn`, and behind the scores stands TensorFlow's own CTC decoder, which no IR has.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,5 +1,7 @@
 """The functions of a graph's library, written out as nodes of a view."""
 
+from __future__ import annotations
+
 from deepspeech_recipe.graphdef.proto import NodeDef
 from deepspeech_recipe.graphdef.view import Function, Node, Tensor
 

@@ -1,5 +1,7 @@
 """What a graph holds: what a recipe knows, LSTMs, states, or nothing for us to do."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 

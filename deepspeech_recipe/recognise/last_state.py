@@ -8,6 +8,8 @@ Given a sequence S `[T, B, H]`, its initial value s0 `[B, H]` and lengths L `[B]
     StridedSlice(S)[-1]                                    without lengths
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np

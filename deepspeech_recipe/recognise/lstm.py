@@ -1,5 +1,7 @@
 """TensorFlow's block-fused LSTM and what surrounds it: one cell over a whole sequence, in any graph."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np

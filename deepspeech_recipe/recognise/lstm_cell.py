@@ -9,6 +9,8 @@ BasicLSTMCell and LSTMCell (tensorflow/python/ops/rnn_cell_impl.py), gates i, j,
 Keras's LSTMCell is the same with Add(MatMul(x, kernel), MatMul(h, recurrent kernel)) and gates i, f, c, o.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
 

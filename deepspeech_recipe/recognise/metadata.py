@@ -4,6 +4,8 @@ v0.5 wrote attributes of a NoOp `model_metadata`, v0.6 and later (and Coqui STT)
 v0.2 to v0.4 wrote nothing.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 from deepspeech_recipe.alphabet import parse_alphabet
@@ -37,7 +39,7 @@ def read_metadata(view: GraphView) -> Metadata:
         values, form = noop.attributes, "noop"
     else:
         names = [name for name in view.nodes if name.startswith(_PREFIX) and view.nodes[name].op == "Const"]
-        values = {name.removeprefix(_PREFIX): view.value(Tensor(name)) for name in names}
+        values = {name[len(_PREFIX) :]: view.value(Tensor(name)) for name in names}
         form = "constants" if values else "none"
     return Metadata(
         form=form,

@@ -1,5 +1,7 @@
 """LSTM layers over a sequence, whatever they were written as."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np

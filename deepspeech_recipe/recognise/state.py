@@ -3,6 +3,8 @@
 Works for any recurrent cell: it is told which tensor is the initial state and which tensors hold the last one.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 

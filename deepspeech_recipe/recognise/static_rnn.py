@@ -6,6 +6,8 @@
 With lengths a row of the batch that is past its own hands on c_t-1, h_t-1 and gives zeros.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -238,5 +240,5 @@ def _reads(row: Row, below: Row) -> bool:
     if len(row.steps) != len(below.steps):
         return False
     inner = row.lengths == below.lengths
-    pairs = zip(row.steps, below.steps, strict=True)
+    pairs = zip(row.steps, below.steps)
     return all(step.cell.x in under.outputs or (inner and step.cell.x == under.cell.new_h) for step, under in pairs)

@@ -7,6 +7,8 @@
     Select(time >= lengths, past, within)     else
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 from deepspeech_recipe.graphdef.view import GraphView, Tensor

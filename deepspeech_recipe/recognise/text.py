@@ -1,5 +1,7 @@
 """What was recognised, for a person to read."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 
 import numpy as np
@@ -23,7 +25,7 @@ def one_line(model: AcousticModel, *, steps, batch) -> str:
 
 
 def _begin(model: AcousticModel) -> str:
-    states = dict(zip("ch", model.own_states, strict=False))
+    states = dict(zip("ch", model.own_states))
     if states and model.state_c.kind == "constant":
         return (
             f" (constant initial state: {', '.join(f'{part} {span(each.initial)}' for part, each in states.items())})"

@@ -9,6 +9,8 @@ node whose inputs are the first values, whose outputs are the last ones, and who
 of the graph's library; what does not change is handed on from step to step.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 from deepspeech_recipe.graphdef.view import Function, GraphView, Node, Tensor
@@ -16,6 +18,7 @@ from deepspeech_recipe.recognise.functions import add_node, function_tensor, wri
 
 WHILE_OPS = ("While", "StatelessWhile")
 _ARGUMENT = "LoopVariable"
+_CONTEXT = "/while_context"  # what TensorFlow appends to a loop's name
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,7 @@ def _circle(view: GraphView, inside: GraphView, frame: str, enters: list[Node]) 
     condition = view.producer(conditions.pop())
     if condition is None or condition.op != "LoopCond":
         return None
-    name = frame.removesuffix("/while_context")
+    name = frame[: -len(_CONTEXT)] if frame.endswith(_CONTEXT) else frame
     return Loop(name, inside, tuple(variables), condition.inputs[0], _is_inner(view, enters))
 
 

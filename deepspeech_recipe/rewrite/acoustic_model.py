@@ -29,7 +29,7 @@ def rewrite_acoustic(view: GraphView, model: AcousticModel) -> Edits:
             edits.replace.append(NewNode(name, "Identity", (Tensor(f"{name}/split"),)))
         else:
             edits.replace.append(NewNode(name, SPLIT_TIME, inputs, attributes))
-    for state, output in zip((model.state_c, model.state_h), STATE_PAIRS.values(), strict=True):
+    for state, output in zip((model.state_c, model.state_h), STATE_PAIRS.values()):
         if state.kind == "variable":
             free_variable(view, state, edits, output=output)
         elif state.new and output not in view.nodes:

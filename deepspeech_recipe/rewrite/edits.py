@@ -1,5 +1,7 @@
 """Changes to a TensorFlow graph as data. Model Optimizer's graph and a GraphDef each have their own applier."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field, replace
 
 from deepspeech_recipe.graphdef.view import Tensor

@@ -1,5 +1,7 @@
 """What a graph that holds no DeepSpeech model gets: decided once, for both converters."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -36,8 +38,8 @@ class General:
     @property
     def carried(self) -> dict[str, tuple[str, ...]]:
         """All states, as `passes.carry` wants them."""
-        found = {name: (output,) for name, output in self.states.items()} | self.pairs
-        return found | {name: (output,) for name, output in self.roles.states.items()}
+        found = {**{name: (output,) for name, output in self.states.items()}, **self.pairs}
+        return {**found, **{name: (output,) for name, output in self.roles.states.items()}}
 
     @property
     def ends(self) -> list[str] | None:
@@ -82,7 +84,7 @@ def rewrite_general(view: GraphView, recognition: Recognition, frozen: Mapping, 
     follow_redirects(general.edits)
     remove_unused(view, general.edits, general.roles.ends)
     general.lines += [f"left as it is: {refusal}" for refusal in recognition.refused]
-    freed = general.roles.claimed | general.states
+    freed = {**general.roles.claimed, **general.states}
     lost = lost_variable(view, freed) if freed or recognition.lstms else None
     if lost is not None:
         raise Refusal(

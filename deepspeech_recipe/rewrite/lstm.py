@@ -1,5 +1,7 @@
 """General rewrites: a block-fused LSTM to one RecipeLSTM, state variables to inputs and outputs."""
 
+from __future__ import annotations
+
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
 from deepspeech_recipe.recognise.graph import StatefulLstm
 from deepspeech_recipe.recognise.lstm import HIDDEN_STATES, FusedLstm, lstm_weights, peephole_weights

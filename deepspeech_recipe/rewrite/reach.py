@@ -1,5 +1,7 @@
 """Which nodes a graph still needs once edits are applied."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
@@ -11,7 +13,7 @@ def edited_inputs(view: GraphView, edits: Edits) -> dict[str, tuple[Tensor, ...]
     inputs = {
         name: tuple(edits.redirect.get(tensor, tensor) for tensor in node.inputs) for name, node in view.nodes.items()
     }
-    inputs |= {node.name: node.inputs for node in (*edits.replace, *edits.add)}
+    inputs.update({node.name: node.inputs for node in (*edits.replace, *edits.add)})
     for name in edits.remove:
         inputs.pop(name, None)
     return inputs
@@ -58,7 +60,7 @@ def _pivots(view: GraphView) -> dict[str, set[str]]:
         data, predicate = map(view.source, switch.inputs)
         if data == predicate:
             aliases = [alias.node for port in (0, 1) for alias in view.aliases(Tensor(switch.name, port))]
-            copies |= dict.fromkeys(aliases, predicate)
+            copies.update(dict.fromkeys(aliases, predicate))
         else:
             decided.setdefault(predicate, set()).add(switch.name)
     for merge in view.of_op("Merge"):

@@ -31,7 +31,7 @@ def replace_rnn(view: GraphView, rnn: Rnn, edits: Edits, *, lengths: bool = True
         if reversal is None:
             edits.replace += [NewNode(tensor.node, "Identity", (Tensor(new, SEQUENCE),)) for tensor in layer.sequence]
         else:  # their names stand for the steps in reverse order
-            edits.redirect |= dict.fromkeys(layer.sequence, Tensor(new, SEQUENCE))
+            edits.redirect.update(dict.fromkeys(layer.sequence, Tensor(new, SEQUENCE)))
         for tensors, port in ((layer.last_h, LAST_HIDDEN), (layer.last_c, LAST_CELL)):
             for tensor in tensors:
                 _replace_last(view, tensor, Tensor(new, port), edits)

@@ -1,5 +1,7 @@
 """What a recipe says of a model, as edits and names: which tensors stay, what they are called, what is carried."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 
 import numpy as np

@@ -36,7 +36,7 @@ def replace_static_rnn(view: GraphView, rnn: StaticRnn, edits: Edits) -> None:
         if not rnn.backwards:  # else they stack what was made last in front
             _replace_stacks(view, row, x, edits)
         last = row.steps[-1]
-        ends = dict.fromkeys(last.c, Tensor(new, LAST_CELL)) | dict.fromkeys(last.h, Tensor(new, LAST_HIDDEN))
+        ends = {**dict.fromkeys(last.c, Tensor(new, LAST_CELL)), **dict.fromkeys(last.h, Tensor(new, LAST_HIDDEN))}
         for tensor, value in ends.items():
             _replace(view, tensor, value, edits)
         for time, step in enumerate(row.steps[:: -1 if rnn.backwards else 1]):
@@ -68,7 +68,7 @@ def _replace_stacks(view: GraphView, row: Row, sequence: Tensor, edits: Edits) -
         axis = pack.attribute("axis", 0)
         if pack.op != "Pack" or len(pack.inputs) != len(row.steps) or axis not in (0, 1):
             continue
-        if all(view.source(tensor) in step.outputs for tensor, step in zip(pack.inputs, row.steps, strict=True)):
+        if all(view.source(tensor) in step.outputs for tensor, step in zip(pack.inputs, row.steps)):
             if axis == 1:
                 edits.add.append(NewNode(f"{pack.name}/batch_major", EXCHANGE, (sequence,)))
             value = Tensor(f"{pack.name}/batch_major") if axis == 1 else sequence

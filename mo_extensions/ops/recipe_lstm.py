@@ -1,10 +1,10 @@
+from .. import library  # isort: skip # noqa: F401 (MO imports this module first, and library says what is missing)
+
 from openvino.tools.mo.front.common.partial_infer.utils import compatible_dims, dynamic_dimension, shape_array
 from openvino.tools.mo.graph.graph import Graph, Node
 from openvino.tools.mo.ops.lstm_sequence import LSTMSequence
 from openvino.tools.mo.ops.op import Op
 from openvino.tools.mo.utils.error import Error
-
-from .. import library  # noqa: F401 (MO imports this module first, and library says what is missing)
 
 
 class RecipeLSTM(Op):
@@ -117,7 +117,7 @@ class RecipeLSTMSequence(LSTMSequence):
             "in_ports_count": 7,
             "out_ports_count": 3,
         }
-        super().__init__(graph, own | attrs)
+        super().__init__(graph, {**own, **attrs})
 
     @staticmethod
     def infer(node: Node):

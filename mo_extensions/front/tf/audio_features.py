@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import numpy as np
 from openvino.tools.mo.front.common.partial_infer.utils import is_fully_defined
 from openvino.tools.mo.front.common.replacement import FrontReplacementPattern

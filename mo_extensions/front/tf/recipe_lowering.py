@@ -60,7 +60,7 @@ class RecipeLSTMLowering(FrontReplacementPattern):
         lengths = _own_lengths(graph, node, name) if node.is_in_port_connected(3) else _all_steps(graph, sequence, name)
         weights = [
             Const(graph, {"name": f"{name}/{letter}", "value": value}).create_node()
-            for letter, value in zip("WRB", node.weights, strict=True)
+            for letter, value in zip("WRB", node.weights)
         ]
         lstm = RecipeLSTMSequence(
             graph,

@@ -42,7 +42,7 @@ class RecipeRecognition(FrontReplacementPattern):
         options = {}
         for description in CustomReplacementRegistry().get_all_replacements_descriptions():
             if description.id == self.replacement_id:
-                options |= description.custom_attributes
+                options.update(description.custom_attributes)
         operations = {op.op: op for op in (RecipeExchange, RecipeLSTM, RecipeSplitTime, RecipeStep)}
         try:
             mo_plugin.prepare(graph, operations, options)
