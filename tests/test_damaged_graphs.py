@@ -7,6 +7,7 @@ from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.build import DType, GraphBuilder
 from deepspeech_recipe.graphdef.check import check_graph
 from deepspeech_recipe.graphdef.ops import OPS
+from deepspeech_recipe.inspect import inspect
 from deepspeech_recipe.sources import open_model
 
 
@@ -213,3 +214,136 @@ def test_the_table_is_tensorflows():
         assert all(not attributes[each].HasField("default_value") for each in op.required), name
         for attribute in attributes.keys() & op.attributes.keys():
             assert kinds[attributes[attribute].type] == op.attributes[attribute], f"{name}.{attribute}"
+
+
+def ladder(builder: GraphBuilder, op: str, depth: int, start: str, *more: str, twice=None) -> str:
+    """Nodes that read the one before twice: 2 ** depth ways lead through them."""
+    for number in range(depth):
+        inputs = twice(start) if twice else [start, start, *more]
+        start = builder.node(
+            f"{op}_{number}_{start[:1]}", op, inputs, **({"N": 2} if op in ("Pack", "ConcatV2") else {})
+        )
+    return start
+
+
+def cell(builder: GraphBuilder, gates: str, hidden: str = "h", state: str = "c", name: str = "") -> str:
+    """σ(o) · tanh(c · σ(f) + σ(i) · tanh(j)) of four parts of a tensor."""
+    builder.const(f"{name}axis", np.int32(1))
+    builder.node(f"{name}split", "Split", [f"{name}axis", gates], num_split=4)
+    for port, op in enumerate(("Sigmoid", "Tanh", "Sigmoid", "Sigmoid")):
+        builder.node(f"{name}g{port}", op, [f"{name}split:{port}"])
+    builder.node(f"{name}kept", "Mul", [state, f"{name}g2"])
+    builder.node(f"{name}added", "Mul", [f"{name}g0", f"{name}g1"])
+    builder.node(f"{name}new_c", "AddV2", [f"{name}kept", f"{name}added"])
+    builder.node(f"{name}tanh", "Tanh", [f"{name}new_c"])
+    return builder.node(f"{name}new_h", "Mul", [f"{name}tanh", f"{name}g3"])
+
+
+def recurrent() -> GraphBuilder:
+    builder = GraphBuilder()
+    builder.placeholder("x", 1, (2, 3))
+    for name in "ch":
+        builder.placeholder(name, 1, (2, 4))
+    builder.const("kernel", np.ones((7, 16), np.float32))
+    builder.const("one", np.int32(1))
+    return builder
+
+
+def sums(builder: GraphBuilder) -> None:
+    """The gates are a sum of sums of themselves."""
+    builder.node("joined", "ConcatV2", ["x", "h", "one"], N=2)
+    cell(builder, ladder(builder, "AddV2", 60, builder.node("product", "MatMul", ["joined", "kernel"])))
+
+
+def joins(builder: GraphBuilder) -> None:
+    """Outputs that are joined from a last state over and over."""
+    builder.node("joined", "ConcatV2", ["x", "h", "one"], N=2)
+    last = cell(builder, builder.node("product", "MatMul", ["joined", "kernel"]))
+    ladder(builder, "ConcatV2", 60, last, "one")
+    ladder(builder, "Pack", 60, "new_c")
+
+
+def choices(builder: GraphBuilder) -> None:
+    """Values that only rows within their length get, chosen from choices."""
+    builder.placeholder("lengths", 3, (2,))
+    builder.node("past", "GreaterEqual", ["one", "lengths"])
+    ladder(builder, "Select", 1100, "x", twice=lambda value: ["past", value, value])
+
+
+def clips(builder: GraphBuilder) -> None:
+    """A projection, clipped over and over."""
+    builder.node("joined", "ConcatV2", ["x", "h", "one"], N=2)
+    last = cell(builder, builder.node("product", "MatMul", ["joined", "kernel"]))
+    builder.const("projection", np.ones((4, 4), np.float32))
+    builder.node("projected", "MatMul", [last, "projection"])
+    start = "projected"
+    for number in range(60):
+        builder.node(f"copy_{number}", "Identity", [start])
+        start = builder.node(f"clip_{number}", "Minimum", [start, f"copy_{number}"])
+
+
+def steps(builder: GraphBuilder) -> None:
+    """A loop whose condition, and the bound in it, are ladders."""
+    builder.const("zero", np.int32(0))
+    for name in ("one", "h", "c"):
+        builder.node(f"in_{name}", "Enter", ["zero" if name == "one" else name], frame_name="loop")
+        builder.node(f"merge_{name}", "Merge", [f"in_{name}", f"next_{name}"], N=2)
+        builder.node(f"switch_{name}", "Switch", [f"merge_{name}", "test"])
+        builder.node(f"out_{name}", "Exit", [f"switch_{name}"])
+    builder.node("count", "AddV2", ["switch_one:1", "one"])
+    builder.const("indices", np.arange(2, dtype=np.int32))
+    builder.node("array", "TensorArrayV3", ["one"])
+    builder.node("scattered", "TensorArrayScatterV3", ["array", "indices", "x", "array:1"])
+    builder.node("handle", "Enter", ["array"], frame_name="loop")
+    builder.node("flow", "Enter", ["scattered"], frame_name="loop")
+    builder.node("step", "TensorArrayReadV3", ["handle", "switch_one:1", "flow"])
+    builder.node("joined", "ConcatV2", ["step", "switch_h:1", "one"], N=2)
+    last = cell(builder, builder.node("product", "MatMul", ["joined", "kernel"]), state="switch_c:1")
+    for name, value in (("one", "count"), ("h", last), ("c", "new_c")):
+        builder.node(f"next_{name}", "NextIteration", [value])
+    limit = ladder(builder, "Minimum", 1100, "one")
+    builder.node("less", "Less", ["merge_one", limit])
+    builder.node("test", "LoopCond", [ladder(builder, "LogicalAnd", 60, "less")])
+
+
+def copies(builder: GraphBuilder) -> None:
+    """A chain of copies, each with a reader: to walk all of it for each takes hours."""
+    start = "x"
+    for number in range(20_000):
+        start = builder.node(f"copy_{number}", "Identity", [start])
+        builder.node(f"reader_{number}", "Reshape", [start, "one"])
+
+
+@pytest.mark.parametrize("shape", [sums, joins, choices, clips, steps, copies])
+def test_walks_end(tmp_path, shape):
+    """Would take for ever, or exceed Python's recursion, if a walk went every way there is."""
+    builder = recurrent()
+    shape(builder)
+    (tmp_path / "model.pb").write_bytes(builder.graph.SerializeToString())
+    assert inspect(tmp_path / "model.pb")["deepspeech"] is None
+
+
+@pytest.mark.parametrize("op", ["If", "While"])
+def test_conditions_and_loops_that_stand_for_too_much(tmp_path, op):
+    """A branch that asks twice, and so on; a body that many loops share."""
+    builder = recurrent()
+    names = ("then_branch", "else_branch") if op == "If" else ("body", "cond")
+    for level in range(40 if op == "If" else 1):
+        function = builder.graph.library.function.add()
+        function.signature.name = f"f{level}"
+        function.signature.input_arg.add(name="a")
+        function.signature.output_arg.add(name="r")
+        function.ret["r"] = "a"
+        for number in range(2 if op == "If" else 3000):
+            inner = function.node_def.add(name=f"n{number}", op="If" if op == "If" else "Neg", input=["a"])
+            if op == "If":
+                inner.input.append("a")
+                for name in names:
+                    inner.attr[name].func.name = f"f{level + 1}"
+    for number in range(1 if op == "If" else 100):
+        outer = builder.graph.node.add(name=f"n{number}", op=op, input=["x", "x"] if op == "If" else ["x"])
+        for name in names:
+            outer.attr[name].func.name = "f0"
+    (tmp_path / "model.pb").write_bytes(builder.graph.SerializeToString())
+    with pytest.raises(RecipeError, match=r"nodes with their .* written out.*DEEPSPEECH_RECIPE_LIMITS"):
+        inspect(tmp_path / "model.pb")

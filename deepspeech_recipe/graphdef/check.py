@@ -60,6 +60,8 @@ class _Part:
         for node in nodes:
             if not node.name or not node.op:
                 raise RecipeError("holds a node without a name or an operation; it is no frozen graph.")
+            if ":" in node.name or node.name.startswith("^"):
+                raise RecipeError(f"node '{node.name}' has a name that no other node could read; the file is damaged.")
             if node.name in self.nodes:
                 raise RecipeError(f"two nodes have the name '{node.name}'; the file is damaged.")
             self.nodes[node.name] = node

@@ -32,7 +32,7 @@ _FIELDS = {
 _NUMBERS = {dtype: number for number, (dtype, _) in _FIELDS.items()}
 
 # numpy has no more.
-_MOST_AXES = 32
+MOST_AXES = 32
 
 DT_STRING = DATA_TYPES["DT_STRING"]
 
@@ -41,6 +41,11 @@ def dtype_number(dtype) -> int:
     """TensorFlow's DataType number of a numpy dtype."""
     dtype = np.dtype(dtype)
     return DT_STRING if dtype.kind in "SUO" else _NUMBERS[dtype.newbyteorder("=")]
+
+
+def is_number(number: int) -> bool:
+    """Whether tensors of a DataType number are read as numbers."""
+    return number % 100 in _FIELDS
 
 
 def numpy_dtype(number: int) -> np.dtype:
@@ -110,7 +115,7 @@ def _fixed_shape(tensor) -> tuple[int, ...]:
     shape = shape_of(tensor.tensor_shape)
     if shape is None or any(size < 0 for size in shape):
         raise RecipeError("A constant has no fixed shape; the file is damaged.")
-    if len(shape) > _MOST_AXES:
+    if len(shape) > MOST_AXES:
         raise RecipeError(f"A constant has {len(shape)} axes; the file is damaged.")
     return shape
 

@@ -6,13 +6,14 @@ both have the same fields.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
-from deepspeech_recipe.graphdef.tensor import shape_of, to_numpy
+from deepspeech_recipe.graphdef.tensor import MOST_AXES, is_number, shape_of, to_numpy
 
 VARIABLE_OPS = ("VariableV2", "Variable", "VarHandleOp")
 ASSIGN_OPS = ("Assign", "AssignVariableOp")
@@ -72,6 +73,12 @@ class Node:
         self.inputs = tuple(Tensor.parse(i) for i in pb.input if not i.startswith("^"))
         self.control_inputs = tuple(i[1:] for i in pb.input if i.startswith("^"))
 
+    def placed(self, name: str, inputs: Iterable[Tensor]) -> Node:
+        """The node under another name and with other inputs. It shares the attributes: constants may be large."""
+        copy = object.__new__(Node)
+        copy._pb, copy.name, copy.op, copy.inputs, copy.control_inputs = self._pb, name, self.op, tuple(inputs), ()
+        return copy
+
     def __repr__(self) -> str:
         return f"{self.op} '{self.name}'"
 
@@ -94,9 +101,18 @@ class Node:
             return [item for field in ("s", "i", "f", "b", "type") for item in getattr(value.list, field)]
         return default if kind is None else getattr(value, kind)
 
+    def constant_shape(self) -> tuple[int, ...] | None:
+        """Of a Const that holds numbers: their shape."""
+        tensor = self._pb.attr["value"].tensor
+        return shape_of(tensor.tensor_shape) if is_number(tensor.dtype) else None
+
     def function(self, name: str) -> str:
         """The name of the function that the attribute refers to; '' without one."""
         return self._pb.attr[name].func.name if name in self._pb.attr else ""
+
+
+def _nowhere(node: Node) -> None:
+    """No further than transparent ops lead."""
 
 
 class GraphView:
@@ -117,9 +133,10 @@ class GraphView:
         functions: Mapping[str, Function] | None = None,
         values: Mapping[str, np.ndarray] | None = None,
     ):
-        self.nodes: dict[str, Node] = {pb.name: Node(pb) for pb in nodes}
+        self.nodes: Mapping[str, Node] = {pb.name: Node(pb) for pb in nodes}
         self.functions = functions or {}
         self._values = values or {}
+        self._ends: dict[Callable, dict[Tensor, Tensor]] = {}
 
     @classmethod
     def of(cls, graph) -> GraphView:
@@ -150,20 +167,44 @@ class GraphView:
 
     def source(self, tensor: Tensor) -> Tensor:
         """Where the values come from: the tensor behind all transparent ops."""
-        for _ in range(len(self.nodes)):
+        return self.follow(tensor, _nowhere)
+
+    def follow(self, tensor: Tensor, step: Callable[[Node], Tensor | None]) -> Tensor:
+        """The tensor behind all transparent ops and those that `step` leads through: of a node, the input behind it, or
+        None.
+
+        Ends are remembered for each `step`, so that many ways through one long chain take no longer than the chain.
+        """
+        ends = self._ends.setdefault(step, {})
+        way: dict[Tensor, None] = {}
+        while tensor not in ends and tensor not in way:
+            way[tensor] = None
             node = self.producer(tensor)
-            if node is None or node.op not in self.TRANSPARENT or not node.inputs:
+            if node is None:
                 break
-            tensor = node.inputs[0]
-        return tensor
+            further = node.inputs[0] if node.op in self.TRANSPARENT else step(node)
+            if further is None:
+                break
+            tensor = further
+        end = ends.get(tensor, tensor)
+        ends.update(dict.fromkeys(way, end))
+        return end
 
     def source_node(self, tensor: Tensor) -> Node | None:
         return self.producer(self.source(tensor))
 
     def value(self, tensor: Tensor) -> np.ndarray | None:
-        """The constant behind the tensor, or None."""
+        """The numbers of the constant behind the tensor, or None where it is none, or text."""
+        return None if self.constant_shape(tensor) is None else self.initial_value(self.source_node(tensor))
+
+    def constant_shape(self, tensor: Tensor) -> tuple[int, ...] | None:
+        """The shape of what `value` gives, without a copy of it."""
         node = self.source_node(tensor)
-        return None if node is None or self.is_variable(node) else self.initial_value(node)
+        if node is None or self.is_variable(node):
+            return None
+        if node.op == "Const":
+            return node.constant_shape()
+        return self._values[node.name].shape if node.name in self._values else None
 
     def is_variable(self, node: Node) -> bool:
         """Whether the node's value may be another one in the next call.
@@ -180,7 +221,7 @@ class GraphView:
 
     def shape(self, node: Node) -> tuple[int, ...] | None:
         """The sizes of a placeholder, variable or constant, -1 if open."""
-        return self.initial_value(node).shape if node.op == "Const" else node.attribute("shape")
+        return node.constant_shape() if node.op == "Const" else node.attribute("shape")
 
     def variables(self) -> list[Node]:
         return [node for node in self.nodes.values() if self.is_variable(node)]
@@ -218,17 +259,30 @@ class GraphView:
         )
 
     def scalar(self, tensor: Tensor):
-        """The single value of the constant behind the tensor, or None."""
-        value = self.value(tensor)
-        return value.item() if value is not None and value.size == 1 else None
+        """The single number of the constant behind the tensor, or None."""
+        shape = self.constant_shape(tensor)
+        return self.value(tensor).item() if shape is not None and math.prod(shape) == 1 else None
+
+    def integer(self, tensor: Tensor) -> int | None:
+        """The same, where it is a whole number by its type."""
+        number = self.scalar(tensor)
+        return number if isinstance(number, int) else None
+
+    def integers(self, tensor: Tensor) -> list[int] | None:
+        """The whole numbers of a scalar, or of a list no longer than there can be axes; else None."""
+        shape = self.constant_shape(tensor)
+        value = self.value(tensor) if shape is not None and len(shape) < 2 and math.prod(shape) <= MOST_AXES else None
+        return value.reshape(-1).tolist() if value is not None and value.dtype.kind in "iu" else None
 
     def aliases(self, tensor: Tensor) -> list[Tensor]:
         """The tensor and all that transparent ops make of it, nearest first."""
-        found = [tensor]
-        for alias in found:
+        pending, found = [tensor], {tensor: None}
+        for alias in pending:
             copies = (Tensor(node.name) for node in self.consumers(alias) if node.op in self.TRANSPARENT)
-            found += [copy for copy in copies if copy not in found]
-        return found
+            new = [copy for copy in copies if copy not in found]
+            found.update(dict.fromkeys(new))
+            pending += new
+        return pending
 
     def readers(self, tensor: Tensor) -> list[tuple[Node, Tensor]]:
         """The nodes that use the tensor's values, behind transparent ops too, each with what it reads."""

@@ -28,7 +28,7 @@ def recognise_audio(view: GraphView) -> AudioPart | None:
 
 
 def _settings(view: GraphView, spectrogram: Node, mfcc: Node) -> AudioSettings:
-    sample_rate = view.scalar(mfcc.inputs[1])
+    sample_rate = view.integer(mfcc.inputs[1])
     if sample_rate is None:
         raise Refusal("The sample rate of the feature part is no constant", node=mfcc.name)
     # Attributes left out have the defaults of tensorflow/core/ops/audio_ops.cc.
@@ -36,7 +36,7 @@ def _settings(view: GraphView, spectrogram: Node, mfcc: Node) -> AudioSettings:
         window_size=int(spectrogram.attribute("window_size", 0)),
         stride=int(spectrogram.attribute("stride", 0)),
         magnitude_squared=bool(spectrogram.attribute("magnitude_squared", False)),
-        sample_rate=int(sample_rate),
+        sample_rate=sample_rate,
         upper_frequency_limit=float(mfcc.attribute("upper_frequency_limit", 4000.0)),
         lower_frequency_limit=float(mfcc.attribute("lower_frequency_limit", 20.0)),
         filterbank_channel_count=int(mfcc.attribute("filterbank_channel_count", 40)),

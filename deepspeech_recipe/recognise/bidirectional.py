@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
 from deepspeech_recipe.recognise.last_state import root
 from deepspeech_recipe.recognise.rnn import Rnn, is_zero
@@ -60,17 +58,18 @@ def _exchanges(view: GraphView, node: Node) -> bool:
 
 def permutation(view: GraphView, tensor: Tensor) -> list[int] | None:
     """The axes of a Transpose: a constant, or [1, 0] and the range of the others, as `dynamic_rnn` writes it."""
-    value = view.value(tensor)
+    value = view.integers(tensor)
     if value is not None:
-        return value.tolist()
+        return value
     node = view.source_node(tensor)
     if node is None or node.op != "ConcatV2" or len(node.inputs) != 3:
         return None
-    first, second = view.value(node.inputs[0]), view.source_node(node.inputs[1])
+    first, second = view.integers(node.inputs[0]), view.source_node(node.inputs[1])
     if first is None or second is None or second.op != "Range":
         return None
-    numbers = [view.scalar(part) for part in second.inputs]
-    return None if None in numbers else [*first.tolist(), *range(*map(int, numbers))]
+    numbers = [view.integer(part) for part in second.inputs]
+    # Three axes are what is looked for: a longer range is not counted out.
+    return None if None in numbers or not numbers[2] else [*first, *range(*numbers)[:4]]
 
 
 def _is_output(view: GraphView, tensor: Tensor) -> bool:
@@ -93,8 +92,7 @@ def _ends(view: GraphView, sequence: Tensor) -> list[tuple[Node | None, int]]:
 def _reverses(view: GraphView, node: Node, rnn: Rnn, axis: int, batch: int) -> bool:
     """Whether the node reverses time, each row up to the length that the layers stop at."""
     if node.op == "ReverseV2":
-        axes = view.value(node.inputs[1])
-        return rnn.lengths is None and axes is not None and np.reshape(axes, -1).tolist() in ([axis], [axis - 3])
+        return rnn.lengths is None and view.integers(node.inputs[1]) in ([axis], [axis - 3])
     if node.op != "ReverseSequence" or rnn.lengths is None or root(view, node.inputs[1]) != rnn.lengths:
         return False
     return node.attribute("seq_dim") == axis and node.attribute("batch_dim", 0) == batch

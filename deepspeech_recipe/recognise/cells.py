@@ -50,20 +50,21 @@ def links_of(view: GraphView, fused: tuple[FusedLstm, ...] = ()) -> list[Link]:
 
 def origin(view: GraphView, tensor: Tensor) -> Tensor:
     """The tensor that this one is a part or another shape of."""
-    for _ in range(len(view.nodes)):
-        tensor = view.source(tensor)
-        node = view.producer(tensor)
-        if node is None or node.op not in VIEWS:
-            break
-        tensor = node.inputs[VIEWS[node.op]]
-    return tensor
+    return view.follow(tensor, _data)
+
+
+def _data(node: Node) -> Tensor | None:
+    return node.inputs[VIEWS[node.op]] if node.op in VIEWS else None
 
 
 def parts(view: GraphView, tensor: Tensor) -> set[Tensor]:
     """The tensors that this one is put together of, side by side or on top of each other."""
-    found, pending = set(), [tensor]
+    found, pending, seen = set(), [tensor], set()
     while pending:
         tensor = origin(view, pending.pop())
+        if tensor in seen:
+            continue
+        seen.add(tensor)
         node = view.producer(tensor)
         if node is not None and node.op in _JOINS:
             pending += node.inputs[:-1] if node.op == "ConcatV2" else node.inputs
@@ -127,8 +128,8 @@ def _projected(view: GraphView, hidden: Tensor) -> list[Tensor]:
     found = [hidden]
     for tensor in found:
         for reader, _ in view.readers(tensor):
-            product = reader.op == "MatMul" and tensor == hidden and view.value(reader.inputs[1]) is not None
-            if product or (reader.op in _CLIPS and len(found) > 1):
+            product = reader.op == "MatMul" and tensor == hidden and view.constant_shape(reader.inputs[1]) is not None
+            if (product or (reader.op in _CLIPS and len(found) > 1)) and Tensor(reader.name) not in found:
                 found.append(Tensor(reader.name))
     return found
 
@@ -139,17 +140,18 @@ def _recurrent(view: GraphView, gate: Tensor) -> list[Tensor]:
     Where the two differ in size from each other, the size of the state decides (a projection has its own).
     """
     products = []
-    pending = [view.source_node(gate).inputs[0]]
+    pending, seen = [view.source_node(gate).inputs[0]], set()
     while pending:
         tensor = view.source(pending.pop())
         node = view.producer(tensor)
-        if node is None:
+        if node is None or tensor in seen:
             continue
+        seen.add(tensor)
         if node.op in VIEWS:  # Keras squeezes a product of batch 1 to add it as if it were a bias
             pending.append(node.inputs[VIEWS[node.op]])
         elif node.op in _ADDITIONS:
             pending += node.inputs[::-1]  # the first term is looked at first
-        elif node.op == "MatMul" and view.value(node.inputs[1]) is not None:
+        elif node.op == "MatMul" and view.constant_shape(node.inputs[1]) is not None:
             products.append(node)
     if len(products) == 1:
         joined = view.source_node(products[0].inputs[0])

@@ -8,12 +8,14 @@ writes one If (or StatelessIf) whose branches are functions of the graph's libra
 
 from __future__ import annotations
 
+from deepspeech_recipe import limits
+from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
 from deepspeech_recipe.recognise.functions import add_node, function_tensor, write_function
 
 CHOICE = "Choice"
 IF_OPS = ("If", "StatelessIf")
-_MOST, _DEEPEST = 10_000, 100  # conditions, and conditions within each other; a function may call itself
+_DEEPEST = 100  # conditions within each other
 
 
 class _ChoiceView(GraphView):
@@ -35,8 +37,14 @@ def with_choices(view: GraphView) -> GraphView:
     nodes = dict(view.nodes)
     for node in conditions:
         branches = [view.functions.get(node.function(name)) for name in ("then_branch", "else_branch")]
-        if None in branches or len(conditions) > _MOST:
+        if None in branches:
             continue
+        if len(nodes) > limits.allowed(limits.NODES):
+            raise Refusal(
+                f"The conditions of the graph have more than {len(nodes)} nodes with their branches written out",
+                node=node.name,
+                remedy=limits.remedy(len(nodes), limits.NODES),
+            )
         values = []
         for name, branch in zip(("then", "else"), branches):
             prefix = f"{node.name}:{name}/"

@@ -262,9 +262,13 @@ class _Reader:
 
     def _steps(self, x: Tensor) -> int | None:
         """A constant number of steps, None for all of the sequence. Raises Refusal for any other condition."""
-        constants, pending = set(), [self.loop.condition]
+        constants, pending, seen = set(), [self.loop.condition], set()
         while pending:
-            node = self.view.source_node(pending.pop())
+            tensor = self.view.source(pending.pop())
+            node = self.view.producer(tensor)
+            if tensor in seen:
+                continue
+            seen.add(tensor)
             if node is not None and node.op == "LogicalAnd":
                 pending += node.inputs
             elif node is not None and node.op == "Less" and self._is_time(node.inputs[0]):
@@ -280,22 +284,26 @@ class _Reader:
 
     def _limit(self, tensor: Tensor, x: Tensor) -> set[int]:
         """The constants that bound the steps besides the sequence's length and the longest of the lengths."""
-        source = root(self.view, tensor)
-        node, number = self.view.producer(source), self.view.scalar(source)
-        if number is not None:
-            return {int(number)}
-        if node is not None and node.op == "Minimum":
-            return set().union(*(self._limit(part, x) for part in node.inputs))
-        if node is not None and node.op == "Maximum":
-            parts = [part for part in node.inputs if self.view.scalar(part) != 1]
-            return set().union(*(self._limit(part, x) for part in parts))
-        if node is not None and node.op == "Max" and {root(self.view, node.inputs[0])} == self.lengths:
-            return set()
-        if node is not None and node.op == "Max" and self._is_empty_range(node.inputs[1]):
-            return self._limit(node.inputs[0], x)
-        if node is not None and is_length_of(self.view, node, x):
-            return set()
-        raise self._refuse("it runs for another number of steps than its sequence has", source.node)
+        found, pending, seen = set(), [tensor], set()
+        while pending:
+            source = root(self.view, pending.pop())
+            if source in seen:
+                continue
+            seen.add(source)
+            node, number = self.view.producer(source), self.view.integer(source)
+            if number is not None:
+                found.add(number)
+            elif node is not None and node.op == "Minimum":
+                pending += node.inputs
+            elif node is not None and node.op == "Maximum":
+                pending += [part for part in node.inputs if self.view.scalar(part) != 1]
+            elif node is not None and node.op == "Max" and {root(self.view, node.inputs[0])} == self.lengths:
+                continue
+            elif node is not None and node.op == "Max" and self._is_empty_range(node.inputs[1]):
+                pending.append(node.inputs[0])
+            elif node is None or not is_length_of(self.view, node, x):
+                raise self._refuse("it runs for another number of steps than its sequence has", source.node)
+        return found
 
     def _is_empty_range(self, axes: Tensor) -> bool:
         """Whether a Max is over the axes of a scalar, of which there are none; Keras writes such."""

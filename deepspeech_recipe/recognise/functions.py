@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping
+
 from deepspeech_recipe.graphdef.proto import NodeDef
 from deepspeech_recipe.graphdef.view import Function, Node, Tensor
 
 
-def write_function(nodes: dict[str, Node], function: Function, prefix: str) -> list[Node]:
+def write_function(nodes: MutableMapping[str, Node], function: Function, prefix: str) -> list[Node]:
     """Adds the function's nodes under names that begin with the prefix, and returns them. Arguments are not among
     them: they are read under their own names behind the prefix."""
     written = []
     for pb in function.nodes:
-        copy = NodeDef()
-        # Model Optimizer's NodeDefs are TensorFlow's own messages.
-        copy.ParseFromString(pb.SerializeToString())
-        copy.name = f"{prefix}{pb.name}"
-        copy.input[:] = [str(function_tensor(text, prefix)) for text in pb.input if not text.startswith("^")]
-        nodes[copy.name] = Node(copy)
-        written.append(nodes[copy.name])
+        inputs = (function_tensor(text, prefix) for text in pb.input if not text.startswith("^"))
+        node = Node(pb).placed(f"{prefix}{pb.name}", inputs)
+        nodes[node.name] = node
+        written.append(node)
     return written
 
 
-def add_node(nodes: dict[str, Node], name: str, op: str, inputs: list[str]) -> None:
+def add_node(nodes: MutableMapping[str, Node], name: str, op: str, inputs: list[str]) -> None:
     nodes[name] = Node(NodeDef(name=name, op=op, input=inputs))
 
 
@@ -30,5 +29,4 @@ def function_tensor(text: str, prefix: str) -> Tensor:
     LSTM, whose Split has one named list."""
     name, _, output = text.partition(":")
     number = output.partition(":")[2]
-    port = int(number) if number.isdigit() else 0
-    return Tensor(f"{prefix}{name}", port)
+    return Tensor(f"{prefix}{name}", Tensor.parse(f":{number}").port)

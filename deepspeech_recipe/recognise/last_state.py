@@ -28,13 +28,11 @@ class LastState:
 
 def root(view: GraphView, tensor: Tensor) -> Tensor:
     """Where integers come from: the tensor behind copies and casts."""
-    for _ in range(len(view.nodes)):
-        tensor = view.source(tensor)
-        node = view.producer(tensor)
-        if node is None or node.op != "Cast":
-            break
-        tensor = node.inputs[0]
-    return tensor
+    return view.follow(tensor, _cast)
+
+
+def _cast(node: Node) -> Tensor | None:
+    return node.inputs[0] if node.op == "Cast" else None
 
 
 def find_last_states(view: GraphView, sequence: Tensor, initial: Tensor, lengths: Tensor | None):
@@ -57,11 +55,11 @@ def find_last_states(view: GraphView, sequence: Tensor, initial: Tensor, lengths
 def _is_last_slice(view: GraphView, node: Node, sequence: Tensor) -> bool:
     if node.op != "StridedSlice" or node.inputs[0] != sequence:
         return False
-    begin, strides = view.value(node.inputs[1]), view.value(node.inputs[3])
-    if begin is None or strides is None or begin.size < 1 or strides[0] != 1 or begin[0] != -1:
+    begin, strides = view.integers(node.inputs[1]), view.integers(node.inputs[3])
+    if not begin or begin[0] != -1 or strides != [1] * len(begin):
         return False
     # S[-1] drops axis 0 and leaves the others whole.
-    whole = (1 << begin.size) - 2
+    whole = (1 << len(begin)) - 2
     return (
         node.attribute("shrink_axis_mask", 0) == 1
         and not node.attribute("begin_mask", 0) & 1
@@ -69,7 +67,6 @@ def _is_last_slice(view: GraphView, node: Node, sequence: Tensor) -> bool:
         and node.attribute("ellipsis_mask", 0) == 0
         and node.attribute("begin_mask", 0) & whole == whole
         and node.attribute("end_mask", 0) & whole == whole
-        and np.all(strides == 1)
     )
 
 
@@ -89,7 +86,7 @@ def _is_prepended(view: GraphView, node: Node, sequence: Tensor, initial: Tensor
 
 
 def _same_constant(prepended, initial) -> bool:
-    return prepended is not None and initial is not None and np.array_equal(prepended, initial[None])
+    return prepended is not None and initial is not None and np.array_equal(prepended, np.expand_dims(initial, 0))
 
 
 def _from_prepended(view: GraphView, prepended: Tensor, lengths: Tensor | None) -> list[LastState]:

@@ -139,7 +139,7 @@ def _peepholes(view: GraphView, node: Node) -> tuple[Tensor, Tensor, Tensor]:
     tensors = tuple(node.inputs[port] for port in (WCI, WCF, WCO))
     for tensor in tensors:
         value, bias = view.value(tensor), view.value(node.inputs[B])
-        if value is None or bias is None or value.size * 4 != bias.size:
+        if value is None or bias is None or (4 * value.size,) != bias.shape or value.ndim != 1:
             raise Refusal(
                 "The LSTM's peephole weights are no constants, or do not fit its bias",
                 node=tensor.node,
@@ -178,7 +178,7 @@ def _check_weights(view: GraphView, node: Node) -> np.ndarray:
             f"The LSTM's weight matrix {list(kernel.shape)} and bias {list(bias.shape)} do not fit together",
             node=node.name,
         )
-    if kernel.shape[0] <= bias.size // 4:
+    if not 0 < bias.size // 4 < kernel.shape[0]:
         raise Refusal(f"The LSTM's weight matrix {list(kernel.shape)} leaves no room for an input", node=node.name)
     return kernel
 
@@ -187,9 +187,9 @@ def _lengths(view: GraphView, node: Node) -> tuple[Tensor | None, int | None]:
     """(lengths, steps) of FusedLstm, from the input seq_len_max."""
     source = root(view, node.inputs[SEQ_LEN_MAX])
     producer = view.producer(source)
-    steps = view.scalar(source)
+    steps = view.integer(source)
     if steps is not None:
-        return None, int(steps)
+        return None, steps
     if producer is not None and producer.op == "Max":
         return root(view, producer.inputs[0]), None
     if producer is not None and is_time_length(view, producer, node.inputs[X]):
@@ -206,13 +206,11 @@ def is_time_length(view: GraphView, node: Node, x: Tensor) -> bool:
     if node.op != "StridedSlice" or node.attribute("shrink_axis_mask", 0) != 1:
         return False
     shape = view.source_node(node.inputs[0])
-    begin = view.value(node.inputs[1])
     return (
         shape is not None
         and shape.op == "Shape"
         and view.source(shape.inputs[0]) == view.source(x)
-        and begin is not None
-        and list(begin) == [0]
+        and view.integers(node.inputs[1]) == [0]
     )
 
 

@@ -20,6 +20,7 @@ from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
 from deepspeech_recipe.recognise.lstm import sequence_weights
 
+_MOST_TERMS = 16
 ADDITIONS = ("Add", "AddV2", "BiasAdd")
 NOT_PLAIN = "Only plain LSTM cells (sigmoid gates, tanh, no peephole, projection or clipping) become an LSTMSequence"
 
@@ -176,14 +177,16 @@ def _bias(view: GraphView, product: Tensor) -> tuple[list[Node], Tensor | None]:
     """The MatMuls whose sum the gates are, and the bias."""
     matmuls, bias, pending = [], None, [product]
     while pending:
-        tensor = pending.pop(0)
-        node = view.source_node(tensor)
+        tensor = view.source(pending.pop(0))
+        node = view.producer(tensor)
+        if len(matmuls) + len(pending) > _MOST_TERMS:  # sums of one sum twice would be followed for ever
+            raise Refusal(f"The gates are a sum of more than {_MOST_TERMS} terms", node=tensor.node, remedy=NOT_PLAIN)
         if node is not None and node.op in (*ADDITIONS, "Squeeze"):  # Keras adds a product of batch 1 like a bias
             pending += node.inputs
         elif node is not None and node.op == "MatMul":
             matmuls.append(node)
-        elif bias is None and view.value(tensor) is not None:
-            bias = view.source(tensor)
+        elif bias is None and view.constant_shape(tensor) is not None:
+            bias = tensor
         elif node is not None and node.op in ("Placeholder", "VarHandleOp", "VariableV2", "ReadVariableOp"):
             raise _not_frozen("bias", node)
         else:
@@ -204,7 +207,7 @@ def _kernels(view: GraphView, matmuls: list[Node], is_state) -> tuple[Tensor, Te
     for node in matmuls:
         if node.attribute("transpose_a", False) or node.attribute("transpose_b", False):
             raise Refusal("The LSTM's kernel is transposed", node=node.name, remedy=NOT_PLAIN)
-        if view.value(node.inputs[1]) is None:
+        if view.constant_shape(node.inputs[1]) is None:
             raise _not_frozen("kernel", view.source_node(node.inputs[1]) or node)
     if len(matmuls) == 1:
         concat = view.source_node(matmuls[0].inputs[0])
@@ -231,14 +234,14 @@ def _sizes(view: GraphView, kernels: tuple[Tensor, ...], bias: Tensor | None) ->
     kinds = {view.value(kernel).dtype.name for kernel in kernels}
     if kinds != {"float32"}:
         raise Refusal(f"The LSTM computes in {' and '.join(sorted(kinds))}", node=kernels[0].node, remedy=NOT_PLAIN)
-    shapes = [view.value(kernel).shape for kernel in kernels]
-    rows = sum(shape[0] for shape in shapes)
-    hidden = shapes[0][-1] // 4
+    shapes = [view.constant_shape(kernel) for kernel in kernels]
+    rows = sum(shape[0] for shape in shapes if shape)
+    hidden = shapes[0][-1] // 4 if shapes[0] else 0
     fits = all(len(shape) == 2 and shape[1] == 4 * hidden for shape in shapes) and rows > hidden > 0
     if len(kernels) == 2:
         fits = fits and shapes[1][0] == hidden
     if bias is not None:
-        fits = fits and view.value(bias).shape == (4 * hidden,)
+        fits = fits and view.constant_shape(bias) == (4 * hidden,)
     if not fits:
         raise Refusal(
             f"The LSTM's kernel {' and '.join(str(list(shape)) for shape in shapes)} does not fit its bias or state; "

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from deepspeech_recipe.alphabet import parse_alphabet
-from deepspeech_recipe.graphdef.view import GraphView, Tensor
+from deepspeech_recipe.graphdef.view import GraphView
 
 _NOOP = "model_metadata"
 _PREFIX = "metadata_"
@@ -39,7 +41,7 @@ def read_metadata(view: GraphView) -> Metadata:
         values, form = noop.attributes, "noop"
     else:
         names = [name for name in view.nodes if name.startswith(_PREFIX) and view.nodes[name].op == "Const"]
-        values = {name[len(_PREFIX) :]: view.value(Tensor(name)) for name in names}
+        values = {name[len(_PREFIX) :]: view.nodes[name].attribute("value") for name in names}
         form = "constants" if values else "none"
     return Metadata(
         form=form,
@@ -61,7 +63,8 @@ def _item(value):
 
 def _integer(value) -> int | None:
     value = _item(value)
-    return int(value) if value is not None and not isinstance(value, (bytes, str)) else None
+    is_whole = isinstance(value, (int, np.integer)) or (isinstance(value, (float, np.floating)) and value == value // 1)
+    return int(value) if is_whole else None
 
 
 def _text(value) -> str | None:

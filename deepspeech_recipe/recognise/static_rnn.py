@@ -122,7 +122,7 @@ def _cells(view: GraphView) -> tuple[list[Cell], list[Refusal]]:
 def _kernel(view: GraphView, node: Node) -> Tensor | None:
     """The nearest constant that goes into the node by a product."""
     products = (each for each in view.ancestors(Tensor(node.name)) if each.op == "MatMul")
-    kernels = (view.source(each.inputs[1]) for each in products if view.value(each.inputs[1]) is not None)
+    kernels = (view.source(each.inputs[1]) for each in products if view.constant_shape(each.inputs[1]) is not None)
     return next(kernels, None)
 
 

@@ -19,6 +19,9 @@ from deepspeech_recipe.recognise.last_state import root
 _COMPARISONS = {"GreaterEqual": (0, True), "LessEqual": (1, True), "Less": (0, False), "Greater": (1, False)}
 
 
+_DEEPEST = 4  # what is chosen from a choice: `_rnn_step` writes three in each other
+
+
 @dataclass(frozen=True)
 class Stopped:
     """where(time >= lengths, past, within), row by row; lengths `[B]`."""
@@ -54,17 +57,17 @@ class _Reader:
         self.view = view
         self.limits: tuple[int, Tensor] | None = None
 
-    def value(self, tensor: Tensor, is_past: bool) -> Tensor:
+    def value(self, tensor: Tensor, is_past: bool, depth: int = 0) -> Tensor:
         """What a row gets that is within its length, or past it; the tensor itself where that is not clear."""
         source = self.view.source(tensor)
         node = self.view.producer(source)
-        if node is None or node.op not in ("Select", CHOICE):
+        if node is None or node.op not in ("Select", CHOICE) or depth > _DEEPEST:
             return source
         compared = self._compared(node.inputs[0])
         if compared is None or compared[0] != (self.limits or compared[0]):
             return source
         self.limits, holds, others = compared
-        sides = [self.value(side, is_past) for side in node.inputs[1 + 2 * source.port :][:2]]
+        sides = [self.value(side, is_past, depth + 1) for side in node.inputs[1 + 2 * source.port :][:2]]
         if others == ("Max" if is_past else "Min"):  # other rows of the batch decide
             return sides[0] if sides[0] == sides[1] else source
         return sides[0 if holds == is_past else 1]
@@ -75,10 +78,10 @@ class _Reader:
         if node is None or node.op not in _COMPARISONS:
             return None
         port, holds = _COMPARISONS[node.op]
-        time, limit = self.view.scalar(node.inputs[port]), root(self.view, node.inputs[1 - port])
+        time, limit = self.view.integer(node.inputs[port]), root(self.view, node.inputs[1 - port])
         if time is None:
             return None
         bound = self.view.producer(limit)
         others = bound.op if bound is not None and bound.op in ("Max", "Min") else ""
         lengths = root(self.view, bound.inputs[0]) if others else limit
-        return (int(time), lengths), holds, others
+        return (time, lengths), holds, others

@@ -11,8 +11,13 @@ of the graph's library; what does not change is handed on from step to step.
 
 from __future__ import annotations
 
+from collections import ChainMap
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
+from deepspeech_recipe import limits
+from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.view import Function, GraphView, Node, Tensor
 from deepspeech_recipe.recognise.functions import add_node, function_tensor, write_function
 
@@ -46,8 +51,11 @@ class Loop:
 
     def variable(self, tensor: Tensor) -> Variable | None:
         """The loop variable whose value within a step the tensor is."""
-        source = self.view.source(tensor)
-        return next((v for v in self.variables if source in (v.inside, v.tested)), None)
+        return self._by_value.get(self.view.source(tensor))
+
+    @cached_property
+    def _by_value(self) -> dict[Tensor, Variable]:
+        return {value: each for each in reversed(self.variables) for value in (each.inside, each.tested)}
 
 
 class _LoopView(GraphView):
@@ -55,20 +63,32 @@ class _LoopView(GraphView):
 
     TRANSPARENT = GraphView.TRANSPARENT | {"Enter"}
 
-    def __init__(self, nodes: dict[str, Node]):
+    def __init__(self, nodes: Mapping[str, Node]):
         super().__init__(())
         self.nodes = nodes
 
 
-def find_loops(view: GraphView) -> list[Loop]:
+def find_loops(view: GraphView) -> Iterator[Loop]:
     """Every loop of the graph that has the form its TensorFlow gives it. Loops inside functions are not looked for."""
     frames: dict[bytes, list[Node]] = {}
     for node in view.of_op("Enter"):
         frames.setdefault(node.attribute("frame_name"), []).append(node)
     inside = _LoopView(view.nodes) if frames else view
-    loops = [_circle(view, inside, name.decode("utf-8", "replace"), enters) for name, enters in frames.items()]
-    loops += [_while(view, node) for node in view.of_op(*WHILE_OPS)]
-    return [loop for loop in loops if loop is not None]
+    for name, enters in frames.items():
+        if (loop := _circle(view, inside, name.decode("utf-8", "replace"), enters)) is not None:
+            yield loop
+    written = 0
+    for node in view.of_op(*WHILE_OPS):
+        functions = [view.functions.get(node.function(name)) for name in ("body", "cond")]
+        written += sum(len(function.nodes) for function in functions if function is not None)
+        if written > limits.allowed(limits.NODES):
+            raise Refusal(
+                f"The loops of the graph have more than {written} nodes with their bodies written out",
+                node=node.name,
+                remedy=limits.remedy(written, limits.NODES),
+            )
+        if None not in functions and (loop := _while(view, node, *functions)) is not None:
+            yield loop
 
 
 def _circle(view: GraphView, inside: GraphView, frame: str, enters: list[Node]) -> Loop | None:
@@ -123,16 +143,14 @@ def _is_inner(view: GraphView, enters: list[Node]) -> bool:
     return False
 
 
-def _while(view: GraphView, node: Node) -> Loop | None:
-    body, condition = (view.functions.get(node.function(name)) for name in ("body", "cond"))
-    if body is None or condition is None:
-        return None
+def _while(view: GraphView, node: Node, body: Function, condition: Function) -> Loop | None:
     if not len(body.arguments) == len(body.results) == len(condition.arguments) == len(node.inputs):
         return None
-    nodes = dict(view.nodes)
+    nodes = ChainMap({}, view.nodes)
     body_name, condition_name = f"{node.name}:body/", f"{node.name}:cond/"
     results = [function_tensor(result, body_name) for result in body.results]
-    passed = [_passed_on(body, number) for number in range(len(node.inputs))]
+    by_name = {each.name: each for each in body.nodes}
+    passed = [_passed_on(body, by_name, number) for number in range(len(node.inputs))]
     for number, argument in enumerate(body.arguments):
         sources = [str(node.inputs[number])] if passed[number] else []
         add_node(nodes, f"{body_name}{argument}", "Identity" if sources else _ARGUMENT, sources)
@@ -152,15 +170,12 @@ def _while(view: GraphView, node: Node) -> Loop | None:
     return Loop(node.name, inside, tuple(variables), function_tensor(condition.results[0], condition_name))
 
 
-def _passed_on(body: Function, number: int) -> bool:
-    """Whether the body returns the argument as it got it."""
-    by_name = {node.name: node for node in body.nodes}
+def _passed_on(body: Function, by_name: dict, number: int) -> bool:
+    """Whether the body, of these nodes, returns the argument as it got it."""
     reference = body.results[number]
-    for _ in range(len(by_name) + 1):
-        if reference == body.arguments[number]:
-            return True
+    while reference != body.arguments[number]:
         node = by_name.get(reference.partition(":")[0])
         if node is None or node.op != "Identity":
             return False
         reference = node.input[0]
-    return False
+    return True

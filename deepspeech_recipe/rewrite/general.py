@@ -132,9 +132,9 @@ def _steps(view: GraphView, stateful: StatefulLstm, frozen: Mapping) -> tuple[st
     if lstm.lengths is None:
         return "", lstm.steps
     value = view.value(lstm.lengths)
-    if value is None:
+    if value is None or not np.isfinite(value).all():
         value = frozen.get(lstm.lengths.node)
-    lengths = set() if value is None else {int(length) for length in np.reshape(value, -1)}
+    lengths = set() if value is None else {int(length) for length in np.unique(value)}
     if len(lengths) == 1:
         return "", lengths.pop()
     return f"its lengths '{lstm.lengths}' are {'not all the same' if lengths else 'an input'}", None
