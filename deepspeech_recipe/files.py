@@ -11,6 +11,7 @@ from pathlib import Path
 from deepspeech_recipe.errors import RecipeError, Refusal
 from deepspeech_recipe.temporary import temporary_directory
 
+TRACEBACK = "DEEPSPEECH_RECIPE_TRACEBACK"
 _LONGEST_MESSAGE = 700
 _LONGEST_NAME = 255  # bytes, on most file systems
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
@@ -94,6 +95,30 @@ def naming(path: str | os.PathLike) -> Iterator[None]:
         if _is_fit(error, path):
             raise
         raise RecipeError(_short(str(error) if str(path) in str(error) else f"{path}: {error}")) from error
+
+
+@contextmanager
+def last_net(what: str) -> Iterator[None]:
+    """Turns an exception that nobody foresaw while a file is read into one line: a file can hold anything.
+
+    what: the file, or what of it is looked at. Damage that is foreseen has messages of its own, which say more; with
+    DEEPSPEECH_RECIPE_TRACEBACK=1 in the environment, as in all tests, nothing is caught here.
+    """
+    try:
+        yield
+    except (RecipeError, OSError):
+        raise
+    except Exception as error:
+        if os.environ.get(TRACEBACK):
+            raise
+        line = error.__traceback__
+        while line.tb_next is not None:
+            line = line.tb_next
+        place = f"{Path(line.tb_frame.f_code.co_filename).name}, line {line.tb_lineno}"
+        raise RecipeError(
+            f"{what} is damaged, or unusual in a way that was not foreseen ({type(error).__name__} in {place}: "
+            f"{_short(str(error))}). Copy it again; if other programs read it, please report this line with the file."
+        ) from error
 
 
 def _is_fit(error: RecipeError, path: str | os.PathLike) -> bool:

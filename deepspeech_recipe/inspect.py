@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from deepspeech_recipe.files import naming
+from deepspeech_recipe.files import last_net, naming
 
 
 def inspect(model: str | os.PathLike, *, recipe: str | os.PathLike | None = None) -> dict:
@@ -25,13 +25,18 @@ def inspect(model: str | os.PathLike, *, recipe: str | os.PathLike | None = None
     from deepspeech_recipe.graphdef.view import GraphView
     from deepspeech_recipe.recipes.registry import load
     from deepspeech_recipe.recognise.graph import recognise
-    from deepspeech_recipe.recognise.text import warnings
     from deepspeech_recipe.sources import open_model
 
     source = open_model(model)
-    with naming(model):
+    recipes = [] if recipe is None else [load(recipe)]
+    with naming(model), last_net(str(model)):
         view = GraphView.of(source.graph)
-        found = recognise(view, [] if recipe is None else [load(recipe)])
+        return _document(model, source, view, recognise(view, recipes))
+
+
+def _document(model, source, view, found) -> dict:
+    from deepspeech_recipe.recognise.text import warnings
+
     return {
         "file": {
             "path": str(model),

@@ -1,7 +1,10 @@
 """Fixtures, the markers for what an environment may lack, and the rule that skips must be on a list."""
 
+import os
+
 import pytest
 
+from deepspeech_recipe.files import TRACEBACK
 from tests.skips import Skips, environment, has_mo, has_tensorflow
 
 _MARKERS = {
@@ -11,6 +14,7 @@ _MARKERS = {
 
 
 def pytest_configure(config):
+    os.environ[TRACEBACK] = "1"  # what is not foreseen is a fault here
     for name, (_, reason) in _MARKERS.items():
         config.addinivalue_line("markers", f"{name}: {reason}; skipped where it is absent")
     config.pluginmanager.register(Skips(config), "listed-skips")

@@ -2,11 +2,13 @@
 
 import errno
 import os
+import re
 
 import pytest
 
 from deepspeech_recipe.errors import RecipeError, Refusal
-from deepspeech_recipe.files import atomic_path, check_writable, naming, reading
+from deepspeech_recipe.files import TRACEBACK, atomic_path, check_writable, last_net, naming, reading
+from tests.source_models import graph_bytes
 
 
 def test_the_file_appears_when_the_block_ends(tmp_path):
@@ -82,3 +84,43 @@ def test_messages_are_one_short_printable_line():
     assert len(text) < 800
     assert text.startswith("m.pb: \ufffd\ufffd[31mxxx")
     assert text.endswith("end")
+
+
+def test_the_last_net(monkeypatch):
+    """An exception that nobody foresaw is one line, with what to do; developers see it as it is."""
+
+    @last_net("model.pb")
+    def read():
+        return [][3]
+
+    with pytest.raises(IndexError):
+        read()
+    monkeypatch.delenv(TRACEBACK)
+    with pytest.raises(RecipeError) as caught:
+        read()
+    assert re.match(
+        r"model.pb is damaged, or unusual .* \(IndexError in test_files.py, line \d+: list index .*\)\. Copy it again; "
+        r"if other programs read it, please report this line with the file\.$",
+        str(caught.value),
+    )
+    assert isinstance(caught.value.__cause__, IndexError)
+
+
+@pytest.mark.parametrize("error", [RecipeError("no"), Refusal("no"), OSError(28, "full"), KeyboardInterrupt()])
+def test_the_last_net_is_for_nothing_else(monkeypatch, error):
+    monkeypatch.delenv(TRACEBACK)
+    with pytest.raises(type(error)) as caught, last_net("model.pb"):
+        raise error
+    assert caught.value is error
+
+
+def test_own_recipes_are_not_blamed(monkeypatch, tmp_path):
+    """Whoever gave the file cannot correct the recipe."""
+    from deepspeech_recipe.inspect import inspect
+    from deepspeech_recipe.recipes import deepspeech
+
+    monkeypatch.delenv(TRACEBACK)
+    monkeypatch.setattr(deepspeech, "pattern", lambda view: [][0])
+    (tmp_path / "m.pb").write_bytes(graph_bytes())
+    with pytest.raises(RecipeError, match=r"m.pb: the graph is damaged, or unusual"):
+        inspect(tmp_path / "m.pb")

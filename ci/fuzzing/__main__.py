@@ -17,6 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3", "CI": "true"}
+os.environ["DEEPSPEECH_RECIPE_TRACEBACK"] = "1"  # the last net would hide what is not foreseen
 
 from ci.fuzzing import report, supervisor
 from ci.fuzzing.planted import PLANTED

@@ -5,6 +5,7 @@ from deepspeech_recipe.converters.mo_arguments import Arguments
 from deepspeech_recipe.converters.mo_hook import on_finished
 from deepspeech_recipe.converters.mo_options import check_options
 from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.files import last_net
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
 from deepspeech_recipe.passes.carry import finish_general
 from deepspeech_recipe.passes.contract import Conversion, finish
@@ -21,6 +22,7 @@ from deepspeech_recipe.rewrite.reach import ends
 from deepspeech_recipe.version import __version__
 
 
+@last_net("the graph")
 def prepare(graph, operations: dict, options: dict) -> None:
     """Recognises and rewrites an MO graph between its loading and MO's reading of inputs and outputs.
 

@@ -18,6 +18,7 @@ from deepspeech_recipe.converters.graphdef_edits import EditedGraph, apply_edits
 from deepspeech_recipe.converters.openvino_lowering import Translators
 from deepspeech_recipe.converters.request import Request
 from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.files import last_net
 from deepspeech_recipe.graphdef.view import GraphView
 from deepspeech_recipe.ov_api import ov
 from deepspeech_recipe.passes.carry import finish_general
@@ -59,6 +60,7 @@ class Prepared:
             raise RecipeError(f"The sizes in the graph do not fit together: {_reason(error)}") from error
 
 
+@last_net("the graph")
 def prepare(graph, view: GraphView, recognition: Recognition, request: Request) -> Prepared:
     """Edits `graph`, a GraphDef, as what was recognised in it wants. Raises RecipeError."""
     request.check()

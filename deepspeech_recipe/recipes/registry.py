@@ -46,6 +46,8 @@ class Recipe:
         except RecipeError:
             raise
         except Exception as error:
+            if self.module in _OWN:
+                raise  # nothing that the user could correct
             line = error.__traceback__
             while line.tb_next is not None:
                 line = line.tb_next

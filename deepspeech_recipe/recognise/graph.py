@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from deepspeech_recipe.errors import Refusal
+from deepspeech_recipe.files import last_net
 from deepspeech_recipe.graphdef.view import GraphView, Node
 from deepspeech_recipe.recipes import AcousticModel, Model, registry
 from deepspeech_recipe.recipes.registry import Recipe
@@ -67,6 +68,7 @@ class Recognition:
         return carried or (self.model is not None and bool(self.model.states))
 
 
+@last_net("the graph")
 def recognise(view: GraphView, recipes: Iterable[Recipe] = ()) -> Recognition:
     """Describes a graph. Raises Refusal where a model of a recipe, or the state of any LSTM, would come out wrong.
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.files import last_net
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
 from deepspeech_recipe.recipes.registry import load
 from deepspeech_recipe.recognise.first_release import split_window
@@ -97,6 +98,7 @@ class Original:
         return int(rate), spectrogram.attribute("window_size"), spectrogram.attribute("stride")
 
 
+@last_net("the graph")
 def find_original(source: Source, recipe: str | os.PathLike | None = None) -> Original:
     """Reads a source's graph. recipe: a Python file to ask first where its names are others than upstream's.
 
