@@ -8,6 +8,9 @@ with the reason beside each, and nowhere else. The values are those that `argume
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 from openvino.runtime import PartialShape
 
 
@@ -65,7 +68,11 @@ class Arguments:
     def silent(self) -> bool:
         """Whether nothing but errors is to be printed: the default of `convert_model`. The command `mo` has the same
         default, and prints its own lines in spite of it."""
-        return bool(self._argv.silent) and getattr(self._argv, "is_python_api_used", True)
+        if hasattr(self._argv, "is_python_api_used"):
+            return bool(self._argv.silent) and self._argv.is_python_api_used
+        # 2022.3 does not say; there the command runs MO's main.py.
+        main = Path(getattr(sys.modules["__main__"], "__file__", None) or "")
+        return bool(self._argv.silent) and main.parts[-3:] != ("tools", "mo", "main.py")
 
     @property
     def configuration(self) -> str:
