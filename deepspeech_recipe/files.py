@@ -90,7 +90,7 @@ def naming(path: str | os.PathLike) -> Iterator[None]:
         if _is_fit(error, path):
             raise
         reason = error.reason if str(path) in error.reason else f"{path}: {error.reason}"
-        raise Refusal(_short(reason), node=_short(error.node), remedy=_short(error.remedy)) from error
+        raise type(error)(_short(reason), node=_short(error.node), remedy=_short(error.remedy)) from error
     except RecipeError as error:
         if _is_fit(error, path):
             raise

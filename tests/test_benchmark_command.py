@@ -180,6 +180,14 @@ def test_a_model_is_converted_and_compared(capsys, tmp_path):
     assert json.loads((tmp_path / "out" / "benchmark.json").read_text()) == found
 
 
+@pytest.mark.requires_tf
+def test_state_variables_are_fed_to_tensorflow(capsys):
+    model = Path(__file__).with_name("fixtures") / "old_tensorflow" / "v0.5.pb"
+    code, out = run(capsys, model, "--scenario=chunk", "--rounds", 1, "--threads", 1, "--json")
+    assert code == 0
+    assert json.loads(out)["differences"]["v0.5, fp32"] < 1e-5
+
+
 def test_irs_against_one_of_them_and_in_another_python(capsys, irs):
     arguments = ("--scenario", "chunk", "--rounds", 1, "--threads", 1, "--python", sys.executable)
     code, out = run(capsys, irs / "int8.xml", "--against", irs / "fp32.xml", *arguments)

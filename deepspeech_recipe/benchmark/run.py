@@ -154,19 +154,26 @@ def _open(path):
 
 
 def _tensorflow(source, folder: Path) -> Contender:
+    """What the outputs need of the graph, and nothing else (`graphdef.pure`): a worker runs what it is given."""
     from deepspeech_recipe.alphabet import label_texts
-    from deepspeech_recipe.graphdef.view import GraphView
+    from deepspeech_recipe.graphdef.pure import pure_graph
     from deepspeech_recipe.recognise.graph import recognise
+    from deepspeech_recipe.verify.original import find_original
 
-    model = recognise(GraphView(source.graph.node)).acoustic
-    options: dict = {"labels": []}
+    original = find_original(source)
+    roles = ("windows", "lengths", "state_c", "state_h", "logits", "new_c", "new_h", "samples", "mfccs")
+    tensors = {role: getattr(original, role) for role in roles}
+    names = {role: str(tensor) for role, tensor in tensors.items() if tensor is not None}
+    options: dict = {"labels": [], "names": names}
+    model = recognise(original.view).acoustic
     if model is not None and model.flat:
-        options = {"package": str(PACKAGE)}
+        options["package"] = str(PACKAGE)
         options["vectors"] = {"sample_rate": 16000, "count": model.n_input, "context": model.n_context}
     elif model is not None and model.metadata.alphabet is not None:
-        options = {"labels": label_texts(model.metadata.alphabet) or []}
+        options["labels"] = label_texts(model.metadata.alphabet) or []
+    graph = pure_graph(source.graph, original.fetched, original.fed)
     path = folder / f"{Path(source.path).stem}.tensorflow.pb"
-    source.write_pb(path)
+    replace(source, graph=graph).write_pb(path)
     return Contender(f"TensorFlow, {Path(source.path).name}", path, "tensorflow", options=options)
 
 

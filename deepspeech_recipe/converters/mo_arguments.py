@@ -26,6 +26,25 @@ class Arguments:
         return cls(graph.graph["cmd_params"])
 
     @property
+    def model(self):
+        """The graph: a path, or an object in memory; None for a SavedModel or a meta graph."""
+        return self._argv.input_model
+
+    @property
+    def meta_graph(self) -> str | None:
+        """The .meta file, or another one of the same checkpoint."""
+        return self._argv.input_meta_graph
+
+    @property
+    def saved_model(self) -> str | None:
+        return self._argv.saved_model_dir
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the graph, or the meta graph, is in text format."""
+        return bool(self._argv.input_model_is_text)
+
+    @property
     def shapes(self) -> PartialShape | list | dict | None:
         """What the user typed of shapes: one, a list of them or of names, or name → shape; None for nothing."""
         return self._argv.placeholder_shapes

@@ -7,12 +7,12 @@ them is left here.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.proto import DATA_TYPES, GraphDef, NodeDef
 from deepspeech_recipe.graphdef.pure_ops import PURE_OPS, RANDOM_OPS
-from deepspeech_recipe.graphdef.view import VARIABLE_OPS, Tensor
+from deepspeech_recipe.graphdef.view import Tensor
 
 # What places a node without inputs in a branch or a loop: nothing else tells TensorFlow where it belongs.
 _FLOW = frozenset({"Enter", "Exit", "LoopCond", "Merge", "NextIteration", "Switch"})
@@ -31,19 +31,33 @@ class NotRepeatable(NotPure):
     """A graph whose outputs are others in every run."""
 
 
-def pure_graph(graph, fetches: Iterable[Tensor], feeds: Mapping[Tensor, int] | Iterable[Tensor] = ()):
+def pure_graph(graph, fetches: Iterable[Tensor], feeds: Iterable[Tensor] = ()):
     """The GraphDef that computes `fetches` from `feeds`, without control edges, devices and internal attributes.
 
     feeds: tensors that are given; what makes them is replaced by a Placeholder. Variables may be among them: those
     that read one then read what is fed. Branches, loops and functions are followed.
     Raises NotPure where a fetched tensor needs an operation that is not known to be pure.
     """
-    nodes = {node.name: node for node in graph.node}
-    fed = {tensor.node: _placeholder(nodes[tensor.node], tensor) for tensor in feeds}
-    functions = _Functions(graph.library)
-    flow = _Flow(nodes, fed)
     result = GraphDef(version=graph.version)
     result.versions.CopyFrom(graph.versions)
+    functions = _Functions(graph.library)
+    result.node.extend(_pure_nodes(graph, fetches, feeds, functions, random=False))
+    result.library.function.extend(functions.copies())
+    return result
+
+
+def check_pure(graph, fetches: Iterable[Tensor], feeds: Iterable[Tensor] = ()) -> None:
+    """Raises NotPure where `pure_graph` would, but for random numbers, and without a copy of the weights."""
+    functions = _Functions(graph.library, random=True)
+    for _ in _pure_nodes(graph, fetches, feeds, functions, random=True):
+        pass
+    functions.copies()
+
+
+def _pure_nodes(graph, fetches, feeds, functions: _Functions, *, random: bool) -> Iterator:
+    nodes = {node.name: node for node in graph.node}
+    fed = {tensor.node: _placeholder(nodes[tensor.node], tensor) for tensor in feeds}
+    flow = _Flow(nodes, fed)
     kept: set[str] = set()
     stack = [tensor.node for tensor in fetches]
     while stack:
@@ -52,24 +66,25 @@ def pure_graph(graph, fetches: Iterable[Tensor], feeds: Mapping[Tensor, int] | I
             continue
         kept.add(name)
         if name in fed:
-            result.node.append(fed[name])
+            yield fed[name]
             continue
         if name not in nodes:
             raise Refusal(f"The graph has no node '{name}'", remedy="Copy the file again")
         _refuse_late_read(nodes[name], fed, nodes)
-        node = _copy(_read_of_fed(nodes[name], fed, nodes), functions, flow.place(name))
-        result.node.append(node)
-        stack += [Tensor.parse(reference.removeprefix("^")).node for reference in node.input]
-    result.library.function.extend(functions.copies())
-    return result
+        node = _copy(_read_of_fed(nodes[name], fed, nodes), functions, flow.place(name), random=random)
+        stack += [Tensor.parse(reference.lstrip("^")).node for reference in node.input]
+        yield node
 
 
-def check_operation(node, functions: Collection[str] = (), *, where: str = "") -> None:
-    """Raises NotPure where a NodeDef's operation is not on the list. where: the function that it stands in."""
-    if node.op in PURE_OPS and node.op not in functions:
+def check_operation(node, functions: Collection[str] = (), *, random: bool = False, where: str = "") -> None:
+    """Raises NotPure where a NodeDef's operation is not on the list.
+
+    functions: names that are not an operation's; random: random numbers are allowed; where: the function that the node
+    stands in."""
+    if node.op in (PURE_OPS | RANDOM_OPS if random else PURE_OPS) and node.op not in functions:
         return
     place = f"{node.name}' in the function '{where}" if where else node.name
-    if node.op in RANDOM_OPS:
+    if node.op in RANDOM_OPS and not random:
         raise NotRepeatable(
             f"The outputs depend on random numbers ({node.op}), which differ from run to run",
             node=place,
@@ -98,6 +113,8 @@ def _placeholder(node, tensor: Tensor):
     placeholder.attr["dtype"].type = kind % 100  # references to variables are 100 more
     if "shape" in node.attr:
         placeholder.attr["shape"].shape.CopyFrom(node.attr["shape"].shape)
+    elif node.op == "Const":
+        placeholder.attr["shape"].shape.CopyFrom(node.attr["value"].tensor.tensor_shape)
     else:
         placeholder.attr["shape"].shape.unknown_rank = True
     return placeholder
@@ -118,14 +135,14 @@ def _refuse_late_read(node, fed: Mapping, nodes: Mapping) -> None:
     read = {Tensor.parse(each).node for each in node.input} & set(fed)
     if not any(each.startswith("^") for each in node.input):
         return
-    for variable in (name for name in read if nodes[name].op in VARIABLE_OPS):
+    for variable in read:
         seen, stack = set(), [each[1:] for each in node.input if each.startswith("^")]
         while stack:
             name = stack.pop()
             if name in seen or name not in nodes:
                 continue
             seen.add(name)
-            inputs = [Tensor.parse(each.removeprefix("^")).node for each in nodes[name].input]
+            inputs = [Tensor.parse(each.lstrip("^")).node for each in nodes[name].input]
             if nodes[name].op.startswith("Assign") and inputs[:1] == [variable]:
                 raise Refusal(
                     f"The variable '{variable}' is read after it was assigned",
@@ -135,9 +152,9 @@ def _refuse_late_read(node, fed: Mapping, nodes: Mapping) -> None:
             stack += inputs
 
 
-def _copy(node, functions: _Functions, control: Iterable[str] = (), where: str = ""):
+def _copy(node, functions: _Functions, control: Iterable[str] = (), *, random: bool = False, where: str = ""):
     """The node as it may be run."""
-    check_operation(node, functions.known, where=where)
+    check_operation(node, functions.known, random=random, where=where)
     copy = NodeDef(name=node.name, op=node.op)
     copy.input.extend(each for each in node.input if not each.startswith("^"))
     copy.input.extend(f"^{name}" for name in control)
@@ -190,14 +207,15 @@ class _Flow:
                 return True
             if node.op != "Identity" or not node.input:
                 return False
-            name = Tensor.parse(node.input[0].removeprefix("^")).node
+            name = Tensor.parse(node.input[0].lstrip("^")).node
         return False
 
 
 class _Functions:
     """The functions of a library that are called, as they may be run."""
 
-    def __init__(self, library):
+    def __init__(self, library, *, random: bool = False):
+        self._random = random
         self.known = {function.signature.name: function for function in library.function}
         self._needed: dict[str, str] = {}
 
@@ -226,7 +244,7 @@ class _Functions:
             if inner in kept or inner not in nodes:  # an argument
                 continue
             kept.add(inner)
-            node = _copy(nodes[inner], self, where=name)
+            node = _copy(nodes[inner], self, random=self._random, where=name)
             copy.node_def.append(node)
             stack += [reference.split(":")[0] for reference in node.input]
         for output, reference in function.ret.items():

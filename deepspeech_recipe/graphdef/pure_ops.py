@@ -73,9 +73,9 @@ _SIGNAL = """
 _SPARSE_AND_TEXT = """
     SparseAdd SparseConcat SparseFillEmptyRows SparseReduceMax SparseReduceSum SparseReorder SparseReshape SparseSlice
     SparseSoftmax SparseSplit SparseTensorDenseAdd RaggedGather RaggedRange RaggedTensorToTensor
-    AsString DecodeBase64 DecodePaddedRaw DecodeRaw EncodeBase64 RegexFullMatch RegexReplace StaticRegexFullMatch
-    StaticRegexReplace StringJoin StringLength StringLower StringStrip StringToHashBucket StringToHashBucketFast
-    StringToHashBucketStrong StringToNumber StringUpper Substr UnicodeDecode UnicodeEncode
+    AsString DecodeBase64 DecodePaddedRaw DecodeRaw EncodeBase64 ReduceJoin RegexFullMatch RegexReplace
+    StaticRegexFullMatch StaticRegexReplace StringJoin StringLength StringLower StringStrip StringToHashBucket
+    StringToHashBucketFast StringToHashBucketStrong StringToNumber StringUpper Substr UnicodeDecode UnicodeEncode
 """
 # The same numbers for the same seed, which is an input.
 _STATELESS_RANDOM = """
@@ -101,6 +101,12 @@ _RANDOM = """
     RandomStandardNormal RandomUniform RandomUniformInt TruncatedNormal
 """
 
+# They compute too, or do nothing, but no output needs them.
+_IDLE = """
+    AudioSummary AudioSummaryV2 ControlTrigger HistogramSummary ImageSummary MergeSummary NoOp ScalarSummary
+    ShardedFilename ShardedFilespec TensorSummary TensorSummaryV2
+"""
+
 PURE_OPS = frozenset(
     (
         f"{_ARITHMETIC} {_REDUCTION} {_LAYOUT} {_LINEAR_ALGEBRA} {_NETWORK} {_QUANTIZED} {_SIGNAL} {_SPARSE_AND_TEXT} "
@@ -108,3 +114,4 @@ PURE_OPS = frozenset(
     ).split()
 )
 RANDOM_OPS = frozenset(_RANDOM.split())
+IDLE_OPS = frozenset(_IDLE.split())

@@ -60,12 +60,22 @@ class Original:
     @property
     def inputs(self) -> list[Tensor]:
         """What a call is given: windows, lengths, states."""
-        return [each for each in (self.windows, self.lengths, self.state_c, self.state_h) if each is not None]
+        return _there(self.windows, self.lengths, self.state_c, self.state_h)
 
     @property
     def outputs(self) -> list[Tensor]:
         """What a call returns: logits, new states."""
-        return [each for each in (self.logits, self.new_c, self.new_h) if each is not None]
+        return _there(self.logits, self.new_c, self.new_h)
+
+    @property
+    def fed(self) -> list[Tensor]:
+        """All that is ever given to the graph: the feature part's input too."""
+        return [*self.inputs, *_there(self.samples)]
+
+    @property
+    def fetched(self) -> list[Tensor]:
+        """All that is ever asked of it: the features and the first states too."""
+        return [*self.outputs, *_there(self.mfccs, self.first_c, self.first_h)]
 
     @property
     def hidden_size(self) -> int:
@@ -168,6 +178,10 @@ def _reset(view: GraphView, assigns: set[str]) -> str | None:
     if not assigns:
         return None
     return next((node.name for node in view.of_op("NoOp") if assigns <= set(node.control_inputs)), None)
+
+
+def _there(*tensors: Tensor | None) -> list[Tensor]:
+    return [tensor for tensor in tensors if tensor is not None]
 
 
 def _first(view: GraphView, variable: str, reset: str | None) -> Tensor | None:

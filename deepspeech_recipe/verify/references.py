@@ -118,10 +118,7 @@ class TensorFlow(Reference):
 
     def __init__(self, original: Original):
         super().__init__(original)
-        fetches = [*original.outputs, original.mfccs, original.first_c, original.first_h]
-        feeds = [*original.inputs, original.samples]
-        wanted = ([each for each in group if each is not None] for group in (fetches, feeds))
-        self._graph = TensorFlowGraph(original.source.graph, *wanted, original.source.path)
+        self._graph = TensorFlowGraph(original.source.graph, original.fetched, original.fed, original.source.path)
         self.name = f"TensorFlow {self._graph.version}"
 
     def _run(self, fetches, feeds):

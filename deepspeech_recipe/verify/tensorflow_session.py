@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.files import naming
 from deepspeech_recipe.graphdef.pure import pure_graph
 from deepspeech_recipe.graphdef.view import Tensor
 
@@ -18,7 +19,8 @@ class TensorFlowGraph:
     """
 
     def __init__(self, graph, fetches: Iterable[Tensor], feeds: Iterable[Tensor], path):
-        pure = pure_graph(graph, fetches, feeds)
+        with naming(path):
+            pure = pure_graph(graph, fetches, feeds)
         tf = import_tensorflow(path)
         self.version, self._path = tf.__version__, path
         self._errors = (tf.errors.OpError, ValueError, TypeError)

@@ -14,7 +14,12 @@ import tensorflow as tf  # noqa: E402
 from signals import flat_windows, greedy_text, int16_samples, softmax, windows  # noqa: E402
 
 tf1 = tf.compat.v1
-STATES = ("c", "h")
+# The tensors of a graph as DeepSpeech v0.6 and later exports it.
+NAMES = {
+    "windows": "input_node:0", "lengths": "input_lengths:0", "state_c": "previous_state_c:0",
+    "state_h": "previous_state_h:0", "logits": "logits:0", "new_c": "new_state_c:0", "new_h": "new_state_h:0",
+    "samples": "input_samples:0", "mfccs": "mfccs:0",
+}  # fmt: skip
 
 
 class Worker(Commands):
@@ -24,10 +29,13 @@ class Worker(Commands):
         self.packages = ()
         return {**super().about(), "tensorflow": tf.__version__, "numpy": np.__version__}
 
-    def load(self, model: str, labels: list = (), package: str = "", vectors=None) -> None:
-        """vectors: what to ask of `runtime.classic_mfcc.input_vectors` for a graph that reads whole utterances;
-        package: where this project lies, which has it."""
+    def load(self, model: str, labels: list = (), package: str = "", vectors=None, names=None) -> None:
+        """names: the tensors' by their roles in NAMES; those that the graph does not have are left out.
+
+        vectors: what to ask of `runtime.classic_mfcc.input_vectors` for a graph that reads whole utterances; package:
+        where this project lies, which has it."""
         self.model, self.labels, self.session = model, list(labels), None
+        self.names = NAMES if names is None else names
         if vectors is not None:
             sys.path.append(package)
             from deepspeech_recipe.runtime.classic_mfcc import input_vectors
@@ -88,15 +96,16 @@ class Worker(Commands):
         return {"ms": [1000 * (time.perf_counter() - start)]}
 
     def _features(self, samples) -> np.ndarray:
-        names = {node.name: node for node in self.graph.get_operations()}
-        if "input_samples" not in names:
+        if "samples" not in self.names:
             raise ValueError("the graph has no feature part")
-        size = names["input_samples"].outputs[0].shape[0]
-        stride = next(node for node in names.values() if node.type == "AudioSpectrogram").get_attr("stride")
+        ends = self.names["mfccs"], [self.names["samples"]]
+        size = self.graph.get_tensor_by_name(self.names["samples"]).shape[0]
+        nodes = self.graph.get_operations()
+        stride = next(node for node in nodes if node.type == "AudioSpectrogram").get_attr("stride")
         samples = samples.astype(np.float32) / 32768
         count = max(0, (len(samples) - size) // stride + 1) + 1
         samples = np.pad(samples, (0, max(0, (count - 1) * stride + size - len(samples))))
-        run = self.session.make_callable("mfccs:0", ["input_samples:0"])
+        run = self.session.make_callable(*ends)
         return np.concatenate([run(samples[at * stride : at * stride + size]).reshape(1, -1) for at in range(count)])
 
     def _open(self) -> None:
@@ -108,17 +117,15 @@ class Worker(Commands):
         self.graph = graph
         config = tf1.ConfigProto(intra_op_parallelism_threads=THREADS, inter_op_parallelism_threads=1)
         self.session = tf1.Session(graph=graph, config=config)
-        names = {node.name for node in graph.get_operations()}
-        inputs = ["input_node:0"]
-        outputs = ["logits:0"]
-        self.fed = [kind for kind in STATES if "new_state_" + kind in names]
-        inputs += ["previous_state_" + kind + ":0" for kind in self.fed]
-        outputs += ["new_state_" + kind + ":0" for kind in self.fed]
-        self.lengths = "input_lengths" in names
-        inputs += ["input_lengths:0"] * self.lengths
-        self.initialize = "initialize_state" in names
+        nodes = {node.name for node in graph.get_operations()}
+        self.names = {role: name for role, name in self.names.items() if name.rpartition(":")[0] in nodes}
+        self.fed = [role for role in ("state_c", "state_h") if role in self.names]
+        self.lengths = "lengths" in self.names
+        roles = ["windows", *self.fed, *["lengths"] * self.lengths]
+        inputs = [self.names[role] for role in roles]
+        outputs = [self.names[role] for role in ("logits", "new_c", "new_h") if role in self.names]
         self.network = self.session.make_callable(outputs, inputs)
-        shape = graph.get_tensor_by_name("input_node:0").shape.as_list()
+        shape = graph.get_tensor_by_name(self.names["windows"]).shape.as_list()
         self.rows, self.steps, *self.sizes = shape[0] or 1, shape[1] or 16, *shape[2:]
         self.whole = len(self.sizes) == 1
         if self.whole:
@@ -126,8 +133,7 @@ class Worker(Commands):
         else:
             self.values = windows(8, self.rows, self.steps, *self.sizes)
         if self.fed:
-            size = graph.get_tensor_by_name("previous_state_c:0").shape.as_list()[1]
-            self.size = size
+            self.size = graph.get_tensor_by_name(self.names["state_c"]).shape.as_list()[1]
         self._reset()
 
     def _prepare(self, frames, rows: int) -> None:
@@ -143,8 +149,6 @@ class Worker(Commands):
     def _reset(self) -> None:
         self.number = 0
         self.state = [np.zeros((self.rows, self.size), np.float32) for _ in self.fed]
-        if self.initialize:
-            self.session.run("initialize_state")
 
     def _step(self):
         self.number += 1

@@ -1,0 +1,118 @@
+"""What Model Optimizer would have TensorFlow run of a file, and how little of it is allowed.
+
+`mo` gives the graph to TensorFlow twice. When it has read it, it imports it, and TensorFlow's shape inference computes
+whatever depends on constants alone and is not stateful by its own account: a ReadFile is not. Later it runs, by itself,
+each operation that it has no translation of, to see its shape.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from deepspeech_recipe.files import reading
+from deepspeech_recipe.graphdef.proto import GraphDef, MetaGraphDef, parse, parse_text
+from deepspeech_recipe.graphdef.pure import check_operation, check_pure
+from deepspeech_recipe.graphdef.pure_ops import IDLE_OPS
+from deepspeech_recipe.graphdef.view import VARIABLE_OPS, GraphView, Tensor
+from deepspeech_recipe.recognise.acoustic_model import AcousticModel
+
+_INPUTS = ("Placeholder", "PlaceholderV2")
+# MO cuts them off, or turns them into constants, inputs and outputs.
+_CUT = frozenset({"Assert", "Assign", "AssignVariableOp", *IDLE_OPS})
+
+
+def check_outputs(graph, model: AcousticModel | None) -> None:
+    """Raises NotPure where the outputs of a graph need an operation that is not known to be pure.
+
+    model: what was recognised; without it the outputs are the nodes that an input leads to and nobody reads.
+    """
+    view = GraphView.of(graph)
+    variables = [Tensor(node.name) for node in view.of_op(*VARIABLE_OPS)]
+    if model is not None:
+        outputs = list(model.outputs.values()) + ([model.audio.mfccs] if model.audio else [])
+    else:
+        led_to = {node.name for source in view.of_op(*_INPUTS) for node in view.descendants(Tensor(source.name))}
+        ends = (node for node in view.nodes.values() if node.name in led_to and not view.is_read(node))
+        outputs = [Tensor(node.name) for node in ends if node.op not in _CUT]
+    check_pure(graph, outputs, variables)
+
+
+def check_before_loading(arguments) -> None:
+    """Raises NotPure for a file that has TensorFlow run an operation when it is loaded.
+
+    arguments: those of the conversion (`mo_arguments.Arguments`).
+    """
+    if arguments.meta_graph:
+        path = Path(arguments.meta_graph)
+        # MO takes any file of a checkpoint for its .meta.
+        path = path if path.suffix == ".meta" else path.with_suffix(".meta")
+        check_import(_read(path, MetaGraphDef, arguments.is_text).graph_def)
+    elif isinstance(arguments.model, (str, os.PathLike)):
+        check_import(_read(Path(arguments.model), GraphDef, arguments.is_text))
+    elif hasattr(arguments.model, "library"):  # a GraphDef in memory
+        check_import(arguments.model)
+
+
+def _read(path: Path, kind, is_text: bool):
+    with reading(path):
+        data = path.read_bytes()
+    return (
+        parse_text(kind, data.decode(errors="replace"), what=str(path))
+        if is_text
+        else parse(kind, data, what=str(path))
+    )
+
+
+def check_import(graph) -> None:
+    """The same for a GraphDef, this project's or TensorFlow's own."""
+    functions = {function.signature.name: function for function in graph.library.function}
+    for node in _of_constants(graph.node):
+        if node.op not in IDLE_OPS or node.op in functions:
+            check_operation(node, functions, random=True)
+        for name, inner in _bodies(node, functions):
+            if inner.op != "NoOp" or inner.op in functions:
+                check_operation(inner, functions, random=True, where=name)
+
+
+def check_inferred(nodes: Iterable) -> None:
+    """Raises NotPure for a NodeDef that MO would run by itself."""
+    for node in nodes:
+        check_operation(node, random=True)
+
+
+def _of_constants(nodes) -> Iterator:
+    """The nodes that TensorFlow may run when it imports a graph: not stateful, and so all they depend on."""
+    from tensorflow.python.framework import op_def_registry
+
+    readers: dict[str, list[str]] = {}
+    unknown = []
+    for node in nodes:
+        for reference in node.input:
+            if not reference.startswith("^"):
+                readers.setdefault(Tensor.parse(reference).node, []).append(node.name)
+        definition = op_def_registry.get(node.op)
+        # What TensorFlow does not know, it does not import.
+        if definition is None or definition.is_stateful or node.op in _INPUTS:
+            unknown.append(node.name)
+    seen = set(unknown)
+    for name in unknown:
+        new = [reader for reader in readers.get(name, ()) if reader not in seen]
+        seen.update(new)
+        unknown += new
+    return (node for node in nodes if node.name not in seen)
+
+
+def _bodies(node, functions: dict) -> Iterator[tuple[str, object]]:
+    """(function, node) of all that a node calls: a function runs as a whole, control edges and all."""
+    seen: set[str] = set()
+    stack = [node]
+    while stack:
+        for value in stack.pop().attr.values():
+            for called in (value.func, *value.list.func):
+                if called.name in functions and called.name not in seen:
+                    seen.add(called.name)
+                    for inner in functions[called.name].node_def:
+                        stack.append(inner)
+                        yield called.name, inner

@@ -1,0 +1,39 @@
+from openvino.tools.mo.graph.graph import Graph
+from openvino.tools.mo.load.loader import Loader
+from openvino.tools.mo.utils.error import Error
+
+from ...library import asked_for
+
+from deepspeech_recipe.converters import mo_safety
+from deepspeech_recipe.converters.mo_arguments import Arguments
+from deepspeech_recipe.errors import RecipeError
+
+
+def refuse_what_would_run(graph: Graph) -> bool:
+    if asked_for(graph):
+        try:
+            mo_safety.check_before_loading(Arguments.of(graph))
+        except RecipeError as refusal:
+            raise Error(str(refusal)) from None
+    return False
+
+
+class RecipeFileCheck(Loader):
+    """
+    Refuses a file that would have TensorFlow run something when the file is loaded.
+
+    There is nothing to load here, and MO refuses a graph that is empty after a loader: the look at the file is this
+    loader's condition, which is never met.
+    """
+
+    enabled = True
+    run_not_recursively = True
+    graph_condition = (refuse_what_would_run,)
+
+    def run_before(self):
+        from openvino.tools.mo.load.tf.loader import TFLoader
+
+        return [TFLoader]
+
+    def load(self, graph: Graph):
+        pass

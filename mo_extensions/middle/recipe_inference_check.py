@@ -1,0 +1,37 @@
+from openvino.tools.mo.front.tf.partial_infer.tf import tf_native_tf_node_infer
+from openvino.tools.mo.graph.graph import Graph
+from openvino.tools.mo.middle.replacement import MiddleReplacementPattern
+from openvino.tools.mo.utils.error import Error
+
+from ..library import asked_for
+
+from deepspeech_recipe.converters import mo_safety
+from deepspeech_recipe.errors import RecipeError
+
+
+class RecipeInferenceCheck(MiddleReplacementPattern):
+    """
+    Refuses a graph in which an operation is left that MO would run in TensorFlow, to see the shape of its output, and
+    that is not known to compute and do nothing else.
+    """
+
+    enabled = True
+    replacement_id = "deepspeech_recipe_inference_check"
+    graph_condition = (asked_for,)
+
+    def run_after(self):
+        from openvino.tools.mo.front.create_tensor_nodes import CreateTensorNodes
+
+        return [CreateTensorNodes]
+
+    def run_before(self):
+        from openvino.tools.mo.middle.PartialInfer import PartialInfer
+
+        return [PartialInfer]
+
+    def find_and_replace_pattern(self, graph: Graph):
+        run_by_tensorflow = graph.get_op_nodes(infer=tf_native_tf_node_infer)
+        try:
+            mo_safety.check_inferred(node.pb for node in run_by_tensorflow)
+        except RecipeError as refusal:
+            raise Error(str(refusal)) from None
