@@ -5,6 +5,7 @@ from random import Random
 
 from ci.fuzzing.byte_mutations import FLOATS, WORDS, mutate_bytes
 from ci.fuzzing.message_mutations import mutate_message
+from ci.fuzzing.sound_mutations import change_soundly
 
 _OPS = (
     *("Placeholder", "Const", "Identity", "VariableV2", "VarHandleOp", "ReadVariableOp", "Assign", "BlockLSTM"),
@@ -17,11 +18,15 @@ _SIZES = (-1, 0, 1, 2, 3, 16, 19, 29, 2048, 2**31 - 1, 2**31, 2**40, 2**62, -(2*
 
 
 def mutate_graph(graph, random: Random) -> None:
-    """One to four changes to a GraphDef, in its nodes and in the bodies of its functions."""
+    """One to four changes to a GraphDef, in its nodes and in the bodies of its functions; in half of the graphs such
+    that it stays whole."""
+    sound = random.random() < 0.5
     for _ in range(random.choice((1, 1, 1, 1, 1, 2, 2, 4))):
         functions = graph.library.function
         nodes = random.choice(functions).node_def if functions and random.random() < 0.4 else graph.node
-        if not nodes or random.random() < 0.15:
+        if sound and nodes:
+            change_soundly(nodes, random)
+        elif not nodes or random.random() < 0.15:
             mutate_message(graph, random)
         else:
             random.choice(_CHANGES)(nodes, random)

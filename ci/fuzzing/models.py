@@ -38,7 +38,7 @@ def damaged_graph(random: Random):
 
 
 def _pb(random: Random) -> Input:
-    if random.random() < 0.3:
+    if random.random() < 0.2:
         return Input.of("model.pb", mutate_bytes(random.choice(corpus.pbs()), random, corpus.pbs()))
     return Input.of("model.pb", damaged_graph(random).SerializeToString())
 
