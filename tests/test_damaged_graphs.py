@@ -48,7 +48,51 @@ def called(builder: GraphBuilder) -> None:
     node(builder, "called").attr["Tin"].list.type.extend([1, 1])
 
 
+def calls(op: str, attribute: str, inputs: int, **types: int):
+    """Adds a node that calls a function of two arguments and one result; types: how long its lists of types are."""
+
+    def change(builder: GraphBuilder) -> None:
+        function = builder.graph.library.function.add()
+        function.signature.name = "f"
+        for name in ("a", "b"):
+            function.signature.input_arg.add(name=name, type=1)
+        function.signature.output_arg.add(name="r", type=1)
+        function.node_def.add(name="n", op="AddV2", input=["a", "b"])
+        function.ret["r"] = "n:z:0"
+        builder.node("called", op, ["x"] * inputs)
+        for name in OPS[op].required:
+            node(builder, "called").attr[name].func.name = "f" if name == attribute else "missing"
+        for name, count in types.items():
+            node(builder, "called").attr[name].list.type.extend([1] * count)
+
+    return change
+
+
 DAMAGE = {
+    "a call with too few inputs": (
+        calls("PartitionedCall", "f", 1, Tin=1, Tout=1),
+        "node 'called' (PartitionedCall) wants a function with 1 inputs, but 'f' has 2",
+    ),
+    "a call for more results": (
+        calls("PartitionedCall", "f", 2, Tin=2, Tout=3),
+        "node 'called' (PartitionedCall) wants a function with 3 results, but 'f' has 1",
+    ),
+    "a branch with too many inputs": (
+        calls("StatelessIf", "else_branch", 4, Tin=3, Tout=1),
+        "node 'called' (StatelessIf) wants a function with 3 inputs, but 'f' has 2",
+    ),
+    "a branch for more results": (
+        calls("If", "then_branch", 3, Tin=2, Tout=2),
+        "node 'called' (If) wants a function with 2 results, but 'f' has 1",
+    ),
+    "a loop's body for more results": (
+        calls("While", "body", 2, T=2),
+        "node 'called' (While) wants a function with 2 results, but 'f' has 1",
+    ),
+    "a loop's condition with too many inputs": (
+        calls("StatelessWhile", "cond", 3, T=3),
+        "node 'called' (StatelessWhile) wants a function with 3 inputs, but 'f' has 2",
+    ),
     "too few inputs": (lambda b: node(b, "sum").input.pop(), "node 'sum' (AddV2) has 1 inputs instead of 2"),
     "too many inputs": (lambda b: node(b, "sum").input.append("x"), "node 'sum' (AddV2) has 3 inputs instead of 2"),
     "no input at all": (lambda b: b.node("left", "Exit"), "node 'left' (Exit) has 0 inputs instead of 1"),

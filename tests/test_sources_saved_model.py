@@ -209,7 +209,7 @@ def test_calls_with_several_outputs_and_name_clashes(tmp_path):
     ("change", "reason"),
     [
         (lambda f: setattr(f.signature, "name", "other"), "function 'inner' is not in the file"),
-        (lambda f: f.signature.input_arg.add(name="z"), "another number of arguments"),
+        (lambda f: f.signature.input_arg.add(name="z"), "wants a function with 1 inputs, but 'inner' has 2"),
         (lambda f: setattr(f.node_def[0], "input", ["z"]), "node 'n' reads 'z', which does not exist"),
         (lambda f: setattr(f.node_def[0].attr["T"], "placeholder", "T"), "is generic, which is not supported"),
         (lambda f: f.ret.update(p="nowhere:output:0"), "it returns 'nowhere:output:0', which does not exist"),

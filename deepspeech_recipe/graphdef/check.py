@@ -14,6 +14,8 @@ from deepspeech_recipe.graphdef.ops import OPS, Count
 from deepspeech_recipe.graphdef.tensor import excess_bytes
 from deepspeech_recipe.graphdef.view import Function, Tensor, functions_of
 
+# Attribute that names a function → how many of the node's first inputs are not the function's.
+_CALLED = {"f": 0, "cond": 0, "body": 0, "then_branch": 1, "else_branch": 1}
 _BACK, _MERGES = ("NextIteration", "RefNextIteration"), ("Merge", "RefMerge")
 
 
@@ -38,9 +40,11 @@ def check_nodes(nodes: Iterable, functions: Mapping[str, Function] = {}) -> None
     if total > limits.allowed(limits.NODES):
         raise RecipeError(f"the graph has {total} nodes. {limits.remedy(total, limits.NODES)}.")
     excess = _Part(nodes).check()
+    _check_signatures(nodes, functions)
     for name, function in functions.items():
         try:
             excess += _Part(function.nodes, function).check()
+            _check_signatures(function.nodes, functions)
         except RecipeError as error:
             raise RecipeError(f"function '{name}': {error}") from None
     if excess > limits.allowed(limits.EXPANDED):
@@ -166,6 +170,28 @@ def _check_operation(node, inputs: int) -> None:
         raise RecipeError(
             f"node '{node.name}' ({node.op}) has {inputs} inputs instead of {wanted}; the file is damaged."
         )
+
+
+def _check_signatures(nodes: Iterable, functions: Mapping[str, Function]) -> None:
+    """Functions take as many tensors as the nodes that call them give, and return as many as these have outputs."""
+    for node in nodes:
+        if node.op not in OPS:
+            continue
+        for name in _CALLED.keys() & node.attr.keys():
+            function = functions.get(node.attr[name].func.name)
+            if function is None:
+                continue
+            inputs = sum(not text.startswith("^") for text in node.input) - _CALLED[name]
+            outputs = 1 if name == "cond" else _said(node, OPS[node.op].outputs)
+            for what, given, has in (
+                ("inputs", inputs, len(function.arguments)),
+                ("results", outputs, len(function.results)),
+            ):
+                if given not in (None, has):
+                    raise RecipeError(
+                        f"node '{node.name}' ({node.op}) wants a function with {given} {what}, but "
+                        f"'{node.attr[name].func.name}' has {has}; the file is damaged."
+                    )
 
 
 def _said(node, count: Count) -> int | None:

@@ -88,8 +88,6 @@ def _body(call, functions: dict, taken: set[str], moved: dict[str, list[str]]) -
         raise Refusal(f"The function '{name}' is not in the file", node=call.name)
     function = functions[name]
     arguments = [reference for reference in call.input if not reference.startswith("^")]
-    if len(arguments) != len(function.signature.input_arg):
-        raise Refusal(f"The function '{name}' takes another number of arguments", node=call.name)
     references = {arg.name: ref for arg, ref in zip(function.signature.input_arg, arguments, strict=True)}
     names, operations = {}, {}
     for node in function.node_def:
