@@ -8,10 +8,12 @@ with the reason beside each, and nowhere else. The values are those that `argume
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
 from openvino.runtime import PartialShape
+from openvino.tools.mo.utils.cli_parser import parse_transform
 
 
 class Arguments:
@@ -49,6 +51,14 @@ class Arguments:
         """What the user typed of shapes: one, a list of them or of names, or name → shape; None for nothing."""
         return self._argv.placeholder_shapes
 
+    @property
+    def named_shapes(self) -> dict:
+        """The inputs that the user named → the shape, or None."""
+        if isinstance(self.shapes, dict):
+            return self.shapes
+        names = self.shapes if isinstance(self.shapes, list) else []
+        return {name: None for name in names if isinstance(name, str)}
+
     def set_inputs(self, names: list[str], shapes: dict | None) -> None:
         """The inputs in their order, and their shapes, before MO cuts the graph at them."""
         self._argv.placeholder_shapes = shapes
@@ -82,6 +92,44 @@ class Arguments:
     def forget_batch(self) -> None:
         """It is in the shapes now: MO's own --batch wants the graph to leave the batch open, and first."""
         self._argv.batch = None
+
+    @property
+    def types(self) -> dict:
+        """Input → the type that the user typed."""
+        types = self._argv.placeholder_data_types
+        return types if isinstance(types, dict) else {}
+
+    @property
+    def scale(self) -> float | None:
+        """What was typed as --scale: MO divides every input by it."""
+        return None if self._argv.scale is None else float(self._argv.scale)
+
+    @property
+    def mean_scale(self) -> dict | list:
+        """What was typed as --mean_values and --scale_values: by the name of an input, or for each input in turn."""
+        return self._argv.mean_scale_values
+
+    @property
+    def transposed(self) -> dict:
+        """Inputs and outputs whose axes --layout changes, by name."""
+        layouts = {name: (each.get("source_layout"), each.get("target_layout")) for name, each in self._layouts.items()}
+        return {name: both for name, both in layouts.items() if both[1] and both[0] != both[1]}
+
+    @property
+    def _layouts(self) -> dict:
+        return self._argv.layout_values if isinstance(self._argv.layout_values, dict) else {}
+
+    @property
+    def make_stateful(self) -> dict[str, str] | None:
+        """Input → output as typed in --transform MakeStateful[param_res_names=…]; None without MakeStateful."""
+        found = [values for name, values in parse_transform(self._argv.transform) if name == "MakeStateful"]
+        pairs = [values.get("param_res_names") for values in found]
+        return {name: new for each in pairs if isinstance(each, dict) for name, new in each.items()} if found else None
+
+    def forget_make_stateful(self) -> None:
+        """The plugin makes the states internal by itself, under names that its other parts know, and says so in the
+        metadata: when MO's own transformation runs, the metadata is written."""
+        self._argv.transform = re.sub(r"MakeStateful\[[^\]]*\],?", "", self._argv.transform).rstrip(",")
 
     @property
     def silent(self) -> bool:

@@ -1,14 +1,18 @@
 """What the Model Optimizer plugin does with a graph that was just loaded. See `mo_extensions/`, which calls this."""
 
-from deepspeech_recipe.converters import mo_graph, mo_request
+from __future__ import annotations
+
+from deepspeech_recipe.converters import mo_checks, mo_graph, mo_request
 from deepspeech_recipe.converters.mo_arguments import Arguments
+from deepspeech_recipe.converters.mo_checks import StateNames
 from deepspeech_recipe.converters.mo_hook import on_finished
 from deepspeech_recipe.converters.mo_options import check_options
+from deepspeech_recipe.converters.request import DYNAMIC, Request
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import last_net
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
 from deepspeech_recipe.passes.carry import finish_general
-from deepspeech_recipe.passes.contract import Conversion, finish
+from deepspeech_recipe.passes.contract import Conversion, finish, names_of
 from deepspeech_recipe.passes.unused import drop_unused_outputs
 from deepspeech_recipe.recipes.registry import load
 from deepspeech_recipe.recognise.acoustic_model import AcousticModel
@@ -45,26 +49,50 @@ def prepare(graph, operations: dict, options: dict) -> None:
 
 def _prepare_acoustic(graph, arguments: Arguments, view: GraphView, model: AcousticModel, options, operations) -> str:
     """Returns the line for a person."""
+    states = [
+        StateNames.of([name, *names_of(view, model.inputs[name])], [new, *names_of(view, model.outputs[new])])
+        for name, new in model.states.items()
+    ]
+    if mo_checks.asks_for_internal_state(arguments, states):
+        options["state"] = "internal"
+    internal = options.get("state") == "internal"
+    mo_checks.check_not_frozen(arguments, states)
     ordered = arguments.outputs is None
     sizes = mo_request.complete_acoustic(arguments, view, model)
-    _apply(graph, rewrite_acoustic(view, model), operations)
+    if internal and sizes is not None:
+        mo_request.add_new_states(arguments, states)
+    edits = rewrite_acoustic(view, model)
+    mo_checks.check_names(arguments, view, edits, model.outputs)
+    _apply(graph, edits, operations)
     if sizes is None:
         return f"DeepSpeech {model.generation}: only its feature part, {model.audio.samples} → {model.audio.mfccs}"
+    steps, batch = sizes
+    Request(**options, time_steps=steps or DYNAMIC, batch=batch or DYNAMIC).check_model(model)
+    if not internal:
+        mo_checks.check_untouched(arguments, view, edits, states)
     conversion = Conversion(converter=f"mo, plugin {__version__}", **options)
     on_finished(graph, "contract", lambda ov_model: finish(ov_model, view, model, conversion, ordered=ordered))
-    return one_line(model, steps=sizes[0], batch=sizes[1])
+    return one_line(model, steps=steps, batch=batch)
 
 
 def _prepare_general(
     graph, arguments: Arguments, view: GraphView, recognition: Recognition, options, operations
 ) -> str:
     """Returns the line for a person."""
-    _refuse_options(recognition, options)
     general = rewrite_general(view, recognition, arguments.frozen, freeze="--freeze_placeholder_with_value")
+    states = [StateNames.of([name, *general.roles.inputs.get(name, ())], new) for name, new in general.carried.items()]
+    if mo_checks.asks_for_internal_state(arguments, states):
+        options["state"] = "internal"
+    _refuse_options(recognition, options)
     if arguments.outputs is None and general.ends is not None:
         arguments.outputs = general.ends
     freed = {**general.roles.claimed, **general.states}
     mo_request.complete_general(arguments, list(freed), list(freed.values()))
+    last = [name for name in ends(view, general.edits) if name not in view.nodes or view.nodes[name].op != "NoOp"]
+    mo_checks.check_names(arguments, view, general.edits, general.ends or last)
+    mo_checks.check_sizes(arguments.named_shapes, _state_sizes(recognition))
+    if options.get("state") != "internal":
+        mo_checks.check_untouched(arguments, view, general.edits, states)
     _apply(graph, general.edits, operations)
     # MO's BasicLSTMCell takes a cell with a projection for one without, and fails.
     for name in projected(view, links_of(view), recognition.states):
@@ -73,6 +101,13 @@ def _prepare_general(
     named = [Tensor.parse(name).node for name in arguments.outputs or ends(view, general.edits)]
     on_finished(graph, "states", lambda ov_model: finish_general(ov_model, recognition, general, conversion, named))
     return describe(recognition, general)
+
+
+def _state_sizes(recognition: Recognition) -> dict[str, tuple[int, ...]]:
+    """State → its sizes: the last, the cells, as in the graph, and any batch and the like before it."""
+    own = [state for each in recognition.lstms for state in (each.state_c, each.state_h) if state is not None]
+    found = [state for state in (*own, *recognition.states) if state.kind != "constant" and state.shape]
+    return {state.name: (*[-1] * (len(state.shape) - 1), state.shape[-1]) for state in found}
 
 
 def _apply(graph, edits: Edits, operations) -> None:

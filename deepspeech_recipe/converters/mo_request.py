@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from openvino.runtime import PartialShape
 
 from deepspeech_recipe.converters.mo_arguments import Arguments
+from deepspeech_recipe.converters.mo_checks import StateNames, check_sizes, check_types
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
 from deepspeech_recipe.recognise.acoustic_model import AcousticModel
@@ -23,17 +26,20 @@ def complete_acoustic(
     """
     shapes = _named_shapes(arguments, view, model)
     outputs = arguments.outputs
-    if _is_audio_only(view, model, shapes, outputs):
+    audio_only = _is_audio_only(view, model, shapes, outputs)
+    if arguments.batch is not None and not audio_only:
+        shapes[model.windows.node] = _windows_shape(model, arguments.batch)
+        arguments.forget_batch()
+    check_sizes(shapes, _sizes_of(model))
+    if audio_only:
         if outputs is None:
             arguments.outputs = [model.audio.mfccs.node]
         if not shapes:
             arguments.set_inputs([], {model.audio.samples.node: None})
         return None
-    if arguments.batch is not None:
-        shapes[model.windows.node] = _windows_shape(model, arguments.batch)
-        arguments.forget_batch()
     batch, steps = (_sizes(shapes.get(model.windows.node)) or (model.batch, model.time_steps))[:2]
     _take_lengths(arguments, shapes, model, batch, steps)
+    check_types(arguments, [tensor.node for tensor in model.inputs.values()])
     if shapes or arguments.frozen:
         _add_missing_inputs(shapes, model, batch)
     arguments.set_inputs(list(shapes or model.inputs), shapes or None)
@@ -49,6 +55,20 @@ def complete_general(arguments: Arguments, variables: list[str], new_states: lis
         arguments.set_inputs([], {**shapes, **{name: None for name in variables if name not in shapes}})
     if arguments.outputs is not None:
         arguments.outputs += [name for name in new_states if name not in arguments.outputs]
+
+
+def add_new_states(arguments: Arguments, states: Iterable[StateNames]) -> None:
+    """Internal states are written to, whatever outputs the user named."""
+    for state in states:
+        if not any(Tensor.parse(name).node in state.new for name in arguments.outputs):
+            arguments.outputs += [state.output]
+
+
+def _sizes_of(model: AcousticModel) -> dict[str, tuple[int, ...]]:
+    """Input → its sizes, -1 where the user may choose them."""
+    sizes = {tensor.node: (-1, model.lstm.hidden_size) for tensor in model.inputs.values()}
+    sizes[model.windows.node] = model.windows_shape(-1, -1)
+    return sizes if model.audio is None else {model.audio.samples.node: (-1,), **sizes}
 
 
 def _windows_shape(model: AcousticModel, batch: int) -> PartialShape:

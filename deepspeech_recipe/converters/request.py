@@ -1,5 +1,7 @@
 """What is asked of either converter, checked against the model before any work is done."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 from deepspeech_recipe.errors import RecipeError, Refusal
@@ -39,14 +41,14 @@ class Request:
                 raise Refusal(
                     "The graph begins every call with the same constant state, so there is none to keep inside",
                     node=model.state_c.name,
-                    remedy="Convert with --state external",
+                    remedy="Keep the state external",
                 )
             if model.batch is not None and batch != model.batch:
                 raise Refusal(
                     f"The graph begins every call with a constant state of batch {model.batch}, so the batch cannot "
                     f"be {batch or DYNAMIC}",
                     node=model.state_c.name,
-                    remedy="Convert without --batch",
+                    remedy="Leave the batch as it is",
                 )
         if self.state == "internal" and batch is None:
             raise RecipeError(

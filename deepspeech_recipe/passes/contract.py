@@ -28,8 +28,8 @@ def finish(ov_model, view: GraphView, model: AcousticModel, conversion: Conversi
 
     ordered: False keeps the order of outputs as it is, for outputs the user chose.
     """
-    known_inputs = {role: _aliases(view, tensor) for role, tensor in model.inputs.items()}
-    known_outputs = {role: _aliases(view, tensor) for role, tensor in model.outputs.items()}
+    known_inputs = {role: names_of(view, tensor) for role, tensor in model.inputs.items()}
+    known_outputs = {role: names_of(view, tensor) for role, tensor in model.outputs.items()}
     if model.head == "raw":
         known_outputs["logits"] |= {"raw_logits", str(model.raw_logits)}
     name_tensors(ov_model, known_inputs, known_outputs)
@@ -60,7 +60,7 @@ def finish(ov_model, view: GraphView, model: AcousticModel, conversion: Conversi
     return ov_model
 
 
-def _aliases(view: GraphView, tensor) -> set[str]:
+def names_of(view: GraphView, tensor) -> set[str]:
     """The framework's names of a tensor: its own, those of copies of it, and those it is a copy of."""
     names = {str(alias) for alias in view.aliases(tensor)}
     while tensor != (source := view.source(tensor)):

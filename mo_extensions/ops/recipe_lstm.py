@@ -121,9 +121,19 @@ class RecipeLSTMSequence(LSTMSequence):
 
     @staticmethod
     def infer(node: Node):
-        batch, time, _ = node.in_port(0).data.get_shape()
+        batch, time, features = node.in_port(0).data.get_shape()
         states = node.in_port(1).data.get_shape()
         name = node.soft_get("name", node.id)
+        for what, found, own in (
+            ("sequence of", features, node.in_port(4).data.get_shape()[2]),
+            ("hidden state of", states[2], node.hidden_size),
+            ("cell state of", node.in_port(2).data.get_shape()[2], node.hidden_size),
+        ):
+            if not compatible_dims(found, own):
+                raise Error(
+                    f"The LSTM gets a {what} {found} features, and its weights are for {own}. "
+                    f"Node at fault: '{name}'. Give the inputs the graph's own sizes."
+                )
         if not compatible_dims(batch, states[0]):
             raise Error(
                 f"The LSTM gets a batch of {batch} sequences and a state of batch {states[0]}. "
