@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.runtime.audio_files import audio_blocks, read_audio
+from deepspeech_recipe.runtime.audio_files import audio_blocks, read_audio, seconds_of
+from deepspeech_recipe.verify.recordings import read_recording
 from tests.runtime_models import speech
 
 soundfile = pytest.importorskip("soundfile")
@@ -83,7 +84,7 @@ def test_without_soundfile_and_soxr(tmp_path, monkeypatch):
     soundfile.write(tmp_path / "8k.wav", speech(), 8000, "PCM_16")
     without(monkeypatch, "soundfile", "soxr")
     np.testing.assert_allclose(read_audio(tmp_path / "16.wav", 16000), speech() / 4, rtol=0, atol=2e-5)
-    with pytest.raises(RecipeError, match=r"24\.wav: is no 16-bit WAV file.*pip install soundfile soxr"):
+    with pytest.raises(RecipeError, match=r"24\.wav: is not a 16-bit WAV file.*pip install soundfile soxr"):
         read_audio(tmp_path / "24.wav", 16000)
     with pytest.raises(
         RecipeError, match=r"sample rate of 8000 Hz, the model wants 16000 Hz. soxr.*pip install soundfile soxr"
@@ -136,3 +137,45 @@ def test_a_header_of_unknown_size_is_read(tmp_path):
     data[at + 4 : at + 8] = struct.pack("<I", 0x7FFFFFFF)
     (tmp_path / "a.wav").write_bytes(data)
     np.testing.assert_array_equal(read_audio(tmp_path / "a.wav", 16000), speech())
+
+
+def header(path, at: int, form: str, value: int):
+    """A WAV file with a number of its header changed."""
+    soundfile.write(path, speech(), 16000, "PCM_16")
+    data = bytearray(path.read_bytes())
+    struct.pack_into(form, data, at, value)
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("rate", [0, 1, 999, 768_001, 2**32 - 1])
+@pytest.mark.parametrize("alone", [False, True])
+def test_impossible_rates_are_refused(tmp_path, monkeypatch, rate, alone):
+    """A second of audio at 1 Hz would become hours."""
+    path = header(tmp_path / "a.wav", 24, "<I", rate)
+    if alone:
+        without(monkeypatch, "soundfile")
+    with pytest.raises(
+        RecipeError, match=r"a\.wav: (has a sample rate of|cannot be read as audio|is not a 16-bit WAV)"
+    ):
+        read_audio(path, 16000)
+    seconds_of(path)
+
+
+@pytest.mark.parametrize(("at", "form", "value"), [(16, "<I", 2**31), (16, "<I", 2), (22, "<H", 0), (4, "<I", 20)])
+def test_chunks_that_contradict_each_other_without_soundfile(tmp_path, monkeypatch, at, form, value):
+    path = header(tmp_path / "a.wav", at, form, value)
+    without(monkeypatch, "soundfile")
+    with pytest.raises(RecipeError, match=r"a\.wav: is (not a 16-bit WAV file|cut off or damaged)"):
+        read_audio(path, 16000)
+    assert seconds_of(path) == 0
+    with pytest.raises(RecipeError, match=r"a\.wav: is (not a 16-bit WAV file|cut off or damaged)"):
+        read_recording(path, 16000)
+
+
+def test_what_is_not_finite_is_refused_by_verify_too(tmp_path):
+    samples = speech().copy()
+    samples[7] = np.nan
+    soundfile.write(tmp_path / "a.wav", np.stack([samples, samples], 1), 16000, "FLOAT")
+    with pytest.raises(RecipeError, match=r"a\.wav: Sample 7 is nan: samples must be finite numbers"):
+        read_recording(tmp_path / "a.wav", 16000)

@@ -2,16 +2,15 @@
 
 import functools
 import math
-import wave
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.runtime.audio_files import open_audio
 
 _BUNDLED = Path(__file__).resolve().parent.parent / "data" / "model" / "recordings"
-_ONE_RECORDING_MAX = 2**28  # samples; four hours at 16 kHz
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,48 +27,22 @@ def read_recording(path, sample_rate: int) -> Recording:
     Raises RecipeError where it cannot be read or has another sample rate.
     """
     path = Path(path)
-    samples, rate = _read_sound(path)
-    if rate != sample_rate:
-        raise RecipeError(
-            f"{path}: has a sample rate of {rate} Hz, the model wants {sample_rate} Hz. "
-            f"Convert it: sox '{path}' -r {sample_rate} -c 1 -b 16 out.wav"
-        )
-    return Recording(path.name, samples)
-
-
-def _read_sound(path: Path) -> tuple[np.ndarray, int]:
-    try:
-        with wave.open(str(path)) as file:
-            width, rate, channels = file.getsampwidth(), file.getframerate(), file.getnchannels()
-            if width == 2 and file.getnframes() * channels <= _ONE_RECORDING_MAX:
-                data = np.frombuffer(file.readframes(file.getnframes()), "<i2")
-                return data.reshape(-1, channels).mean(1, dtype=np.float32) / np.float32(32768), rate
-    except (wave.Error, EOFError):
-        pass
-    except OSError as error:
-        raise RecipeError(f"{path}: {error.strerror or error}.") from None
-    except ValueError:
-        raise RecipeError(f"{path}: is a damaged WAV file.") from None
-    try:
-        import soundfile
-    except ImportError:
-        raise RecipeError(
-            f"{path}: is no 16-bit PCM WAV file; other kinds need soundfile: pip install soundfile"
-        ) from None
-    try:
-        data, rate = soundfile.read(str(path), dtype="float32", always_2d=True)
-    except (RuntimeError, OSError, ValueError) as error:
-        raise RecipeError(f"{path}: cannot be read as audio: {error}") from None
-    return data.mean(1), rate
+    with open_audio(path) as audio:
+        if audio.rate != sample_rate:
+            raise RecipeError(
+                f"{path}: has a sample rate of {audio.rate} Hz, the model wants {sample_rate} Hz. "
+                f"Convert it: sox '{path}' -r {sample_rate} -c 1 -b 16 out.wav"
+            )
+        return Recording(path.name, np.concatenate([np.zeros(0, np.float32), *audio.blocks]))
 
 
 def built_in_recordings(sample_rate: int) -> list[Recording]:
     """Two bundled recordings where their sample rate fits, and a made-up signal."""
     found = []
     for path in sorted(_BUNDLED.glob("*.wav"))[:2]:
-        samples, rate = _read_sound(path)
-        if rate == sample_rate:
-            found.append(Recording(path.stem, samples))
+        with open_audio(path) as audio:
+            if audio.rate == sample_rate:
+                found.append(Recording(path.stem, np.concatenate(list(audio.blocks))))
     return [*found, Recording("made-up speech", speech_like(sample_rate))]
 
 
