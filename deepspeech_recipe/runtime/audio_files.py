@@ -67,8 +67,8 @@ class Audio:
 
 @contextmanager
 def open_audio(path: str | os.PathLike) -> Iterator[Audio]:
-    """An audio file as it is. Raises RecipeError, then or while its blocks are read, where the file is missing, cut off or
-    not audio, or holds NaN or infinity."""
+    """An audio file as it is. Raises RecipeError, also while its blocks are read, where the file is missing, cut off
+    or not audio, or holds NaN or infinity."""
     path = Path(path)
     with naming(path), reading(path):
         if path.is_dir():
