@@ -30,6 +30,8 @@ def read_clips(path: str | os.PathLike, group: str | None = None) -> list[Clip]:
     Raises RecipeError where it is neither, a recording is missing, or not one word is in it.
     """
     path = Path(path)
+    if path.exists() and not (path.is_file() or path.is_dir()):  # /dev/zero never ends
+        raise RecipeError(f"{path}: is neither a file nor a folder. Give a CSV manifest, or a folder of LibriSpeech.")
     clips = list(_of_librispeech(path, group)) if path.is_dir() else _of_csv(path, group)
     if not any(clip.transcript for clip in clips):
         raise RecipeError(f"{path}: {len(clips)} clips without a single word prove nothing.")
@@ -59,7 +61,7 @@ def _clip_of_row(manifest: Path, line: int, row: dict, group: str) -> Clip:
 def _of_librispeech(folder: Path, group: str | None) -> Iterator[Clip]:
     if group is not None and group not in _LIBRISPEECH_GROUPS:
         raise RecipeError(f"{folder}: clips of LibriSpeech are grouped by {' or '.join(_LIBRISPEECH_GROUPS)}.")
-    lists = sorted(folder.rglob("*.trans.txt"))
+    lists = sorted(path for path in folder.rglob("*.trans.txt") if path.is_file())
     if not lists:
         raise RecipeError(f"{folder}: holds no *.trans.txt. Give a folder of LibriSpeech, or a CSV manifest.")
     for path in lists:
@@ -69,7 +71,9 @@ def _of_librispeech(folder: Path, group: str | None) -> Iterator[Clip]:
             except UnicodeDecodeError:
                 raise RecipeError(f"{path}: is no text in UTF-8.") from None
         for number, line in enumerate(lines, 1):
-            yield _clip_of_line(path, number, line, group)
+            with naming(path):
+                clip = _clip_of_line(path, number, line, group)
+            yield clip
 
 
 def _clip_of_line(transcripts: Path, number: int, line: str, group: str | None) -> Clip:
@@ -84,6 +88,10 @@ def _clip_of_line(transcripts: Path, number: int, line: str, group: str | None) 
 
 def _existing(manifest: Path, line: int, name: str) -> Path:
     path = manifest.parent / name
-    if not path.is_file():
+    try:
+        found = path.is_file()
+    except OSError:  # of a name that is too long
+        found = False
+    if not found:
         raise RecipeError(f"{manifest}: line {line}: no such file: {path}.")
     return path

@@ -11,6 +11,7 @@ from deepspeech_recipe.cli import main
 from deepspeech_recipe.clips import read_clips
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.runtime import Recognizer
+from deepspeech_recipe.runtime.audio_files import read_audio
 from tests.bundled import bundled_ir, samples_of, transcripts
 
 pytest.importorskip("jiwer")
@@ -152,6 +153,8 @@ def test_librispeech_in_one_command(capsys, librispeech):
         (r"line 1 is not of the form", b"../1-2-3 A\n"),
         (r"line 1: no such file: .*1-2-3\.flac", b"1-2-3 A\n"),
         ("is no text in UTF-8", b"1-2-3 \xff\n"),
+        ("line 1: no such file: .*1-2-�3", b"1-2-\x003 A\n"),
+        ("line 1: no such file: .*/1-2-aaa.* … .*aaa", b"1-2-" + 3000 * b"a" + b" A\n"),
     ],
 )
 def test_damaged_transcripts_of_librispeech(librispeech, reason, content):
@@ -160,6 +163,16 @@ def test_damaged_transcripts_of_librispeech(librispeech, reason, content):
     with pytest.raises(RecipeError, match=reason) as caught:
         read_clips(librispeech)
     assert str(path) in str(caught.value)
+    assert str(caught.value).isprintable()
+
+
+def test_what_never_ends_is_not_read(librispeech):
+    with pytest.raises(RecipeError, match="/dev/zero: is neither a file nor a folder"):
+        read_clips("/dev/zero")
+    (librispeech / "x.trans.txt").symlink_to("/dev/zero")
+    assert len(read_clips(librispeech)) == 3
+    with pytest.raises(RecipeError, match="/dev/zero: is not an ordinary file"):
+        read_audio("/dev/zero", 16000)
 
 
 def test_folders_that_are_no_librispeech(librispeech, tmp_path):

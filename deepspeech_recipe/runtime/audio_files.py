@@ -73,6 +73,8 @@ def open_audio(path: str | os.PathLike) -> Iterator[Audio]:
     with naming(path), reading(path):
         if path.is_dir():
             raise RecipeError(f"{path}: is a directory, an audio file is needed.")
+        if path.exists() and not path.is_file():
+            raise RecipeError(f"{path}: is not an ordinary file; write the audio to a file first.")
         check_complete(path)
         with _opened(path) as (blocks, rate, channels):
             if not LOWEST_RATE <= rate <= HIGHEST_RATE:
