@@ -7,6 +7,7 @@ import lzma
 import struct
 import tarfile
 import zipfile
+from functools import lru_cache
 from random import Random
 
 from ci.fuzzing.byte_mutations import INTEGERS, mutate_bytes
@@ -50,9 +51,7 @@ def mutate_riff(data: bytes, random: Random) -> bytes:
 
 def mutate_flatbuffer(data: bytes, random: Random) -> bytes:
     """Offsets of a flatbuffer led elsewhere: to themselves, to another table, out of the file; entries exchanged."""
-    changed = bytearray(data)
-    # Words that, read as an offset, lead into the file. Weights look like that seldom: mostly they are offsets.
-    places = [at for at in range(0, len(data) - 4, 4) if 0 < struct.unpack_from("<I", data, at)[0] <= len(data) - at]
+    changed, places = bytearray(data), _offsets(data)
     for _ in range(random.choice((1, 1, 2, 4))):
         at, other = random.choice(places), random.choice(places)
         target = other + struct.unpack_from("<I", data, other)[0]
@@ -70,6 +69,12 @@ def mutate_flatbuffer(data: bytes, random: Random) -> bytes:
             value = value ^ (1 << random.randrange(32))
         struct.pack_into("<I", changed, at, value % 2**32)
     return bytes(changed)
+
+
+@lru_cache(maxsize=16)
+def _offsets(data: bytes) -> list[int]:
+    """Places of words that, read as an offset, lead into the file. Weights look like that seldom."""
+    return [at for at in range(0, len(data) - 4, 4) if 0 < struct.unpack_from("<I", data, at)[0] <= len(data) - at]
 
 
 def mutate_archive(members: dict[str, bytes], random: Random) -> tuple[bytes, str]:

@@ -93,8 +93,7 @@ class FlatModel:
         builtin = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
         custom = builtin == self.schema.BuiltinOperator.CUSTOM
         kind = code.CustomCode().decode(errors="replace") if custom else self.schema.opcode2name(builtin)
-        inputs = tuple(int(table.Inputs(i)) for i in _range(table.InputsLength()))
-        return Operation(kind, inputs, tuple(int(table.Outputs(i)) for i in _range(table.OutputsLength())), table)
+        return Operation(kind, _numbers(table.InputsAsNumpy()), _numbers(table.OutputsAsNumpy()), table)
 
     def _tensor(self, number: int):
         if not 0 <= number < self._graph.TensorsLength():
@@ -161,6 +160,14 @@ class FlatModel:
             raise RecipeError(f"'{self.name(number)}' would hold {count} strings; the file is damaged.")
         ends = struct.unpack_from(f"<{count + 1}i", data, 4)
         return [data[start:end] for start, end in pairwise(ends)]
+
+
+def _numbers(vector) -> tuple[int, ...]:
+    """What flatbuffers gives for a vector of numbers, which is 0 where the file has none."""
+    if not isinstance(vector, np.ndarray):
+        return ()
+    _range(len(vector))
+    return tuple(vector.tolist())
 
 
 def _range(count: int) -> range:
