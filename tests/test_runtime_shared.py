@@ -49,7 +49,7 @@ class Counted:
 
     def __init__(self, poison: float | None = None):
         one = recognizer("windows, open")
-        self._network, self._poison = Network(one._ir, one.compiled()), poison
+        self._network, self._poison = Network(one._ir, one.requests()), poison
         self.calls: list[tuple[int, int]] = []
         self.begin = self._network.begin
 

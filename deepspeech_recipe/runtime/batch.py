@@ -6,6 +6,7 @@ import numpy as np
 
 from deepspeech_recipe.runtime.chain import scores, whole_calls
 from deepspeech_recipe.runtime.ir import IR
+from deepspeech_recipe.runtime.requests import Requests, infer
 from deepspeech_recipe.runtime.windows import context_windows
 
 _MOST_ROWS = 32
@@ -21,18 +22,18 @@ def rows_at_once(ir: IR) -> int:
     return ir.batch or _MOST_ROWS
 
 
-def through_samples(ir: IR, compiled, utterances: Sequence[np.ndarray], rows: int) -> Iterator:
+def through_samples(ir: IR, requests: Requests, utterances: Sequence[np.ndarray], rows: int) -> Iterator:
     """An IR with `samples` and `sample_lengths` → (number, [frames `[n, classes]`]) of each utterance, in one piece."""
     names = {name: ir.input(name).get_any_name() for name in ("samples", ir.lengths)}
-    request = compiled.create_infer_request()
     for numbers in _groups(utterances, rows):
         lengths = np.array([len(utterances[number]) for number in numbers], np.int64)
         lengths = np.pad(lengths, (0, (ir.batch or len(numbers)) - len(numbers)))
         samples = np.zeros((len(lengths), max(lengths)), np.float32)
         for row, number in enumerate(numbers):
             samples[row, : lengths[row]] = utterances[number]
-        request.infer({names["samples"]: samples, names[ir.lengths]: lengths})
-        found = scores(request.get_tensor(ir.output("logits").get_any_name()).data, ir)
+        with requests.place() as request:
+            infer(request, {names["samples"]: samples, names[ir.lengths]: lengths})
+            found = scores(request.get_tensor(ir.output("logits").get_any_name()).data, ir)
         for row, number in enumerate(numbers):
             yield number, [found[: ir.audio.frame_count(lengths[row]) + 1, row]]
 

@@ -6,18 +6,20 @@ from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.passes.initial_state import first_state, initial_states
 from deepspeech_recipe.passes.names import STATE_PAIRS
 from deepspeech_recipe.runtime.ir import IR
+from deepspeech_recipe.runtime.requests import Requests, infer
 
 # More than every window of a call, in windows and in samples. The CPU plugin computes with 32 bits.
 _ALL = 2**30
 
 
 class Network:
-    """One inference request of an acoustic model. The caller keeps the external state."""
+    """An acoustic model. The caller keeps the external state; a Network with an internal state is for one utterance."""
 
-    def __init__(self, ir: IR, compiled, extra: bool = False):
+    def __init__(self, ir: IR, requests: Requests, extra: bool = False):
         """extra: give the model's last output instead of `logits`."""
         self._ir, self._extra = ir, extra
-        self._request = compiled.create_infer_request()
+        self._requests = requests
+        self._own = requests.own() if ir.state == "internal" else None
         self._states = STATE_PAIRS if ir.state == "external" else {}
         names = ["input_node", *self._states, *([ir.lengths] if ir.lengths else [])]
         self._names = {name: ir.input(name).get_any_name() for name in names}
@@ -26,8 +28,8 @@ class Network:
 
     def begin(self, rows: int) -> dict[str, np.ndarray]:
         """The state `[rows, H]` before an utterance, under the names of the inputs: the model's own, or zeros."""
-        if self._ir.state == "internal":
-            self._request.reset_state()
+        if self._own is not None:
+            self._own.reset_state()
         sizes = {name: self._ir.input(name).get_partial_shape()[1].get_length() for name in self._states}
         initial = initial_states(self._ir.metadata)
         return {name: first_state(initial.get(name), (rows, size), name) for name, size in sizes.items()}
@@ -45,24 +47,25 @@ class Network:
         feeds = {"input_node": np.ascontiguousarray(windows), **state}
         if self._ir.lengths:
             feeds[self._ir.lengths] = np.full(len(windows), _ALL, np.int64)
-        self._request.infer({self._names[name]: value for name, value in feeds.items()})
-        # Copies: the tensors are views on memory that the next call overwrites.
-        after = {name: self._request.get_tensor(each).data[:rows].copy() for name, each in self._outputs.items()}
-        if self._extra:
-            values = self._request.get_output_tensor(len(self._ir.model.outputs)).data
-            return values.reshape(windows.shape[1], 1, -1)[:count].copy(), after
-        return scores(self._request.get_tensor(self._logits).data[:count, :rows], self._ir), after
+        with self._requests.place(self._own) as request:
+            infer(request, {self._names[name]: value for name, value in feeds.items()})
+            # Copies: the tensors are views on memory that the next call overwrites.
+            after = {name: request.get_tensor(each).data[:rows].copy() for name, each in self._outputs.items()}
+            if self._extra:
+                values = request.get_output_tensor(len(self._ir.model.outputs)).data
+                return values.reshape(windows.shape[1], 1, -1)[:count].copy(), after
+            return scores(request.get_tensor(self._logits).data[:count, :rows], self._ir), after
 
 
 class Chain:
-    """One utterance, or a batch of them, with its own inference request and state."""
+    """One utterance, or a batch of them, with its own state."""
 
-    def __init__(self, ir: IR, compiled, rows: int = 1, extra: bool = False):
+    def __init__(self, ir: IR, requests: Requests, rows: int = 1, extra: bool = False):
         """extra: give the model's last output instead of `logits`."""
         if ir.batch is not None and rows > ir.batch:
             raise RecipeError(f"{ir.name}: takes a batch of {ir.batch}, not of {rows}.")
         self._steps, self._rows = ir.steps, rows
-        self._network = Network(ir, compiled, extra)
+        self._network = Network(ir, requests, extra)
         self.reset()
 
     def reset(self) -> None:

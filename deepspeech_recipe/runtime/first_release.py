@@ -6,6 +6,7 @@ from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.ir_form import IRForm, compile_model
 from deepspeech_recipe.runtime import frame_features
 from deepspeech_recipe.runtime.classic_mfcc import STEP, input_vectors
+from deepspeech_recipe.runtime.requests import Requests, infer
 from deepspeech_recipe.runtime.samples import as_samples
 
 GENERATION = "v0.1"
@@ -32,7 +33,7 @@ class FirstRelease:
             )
         self.metadata = form.metadata
         self._form = form
-        self._compiled = compile_model(form.model, device, form.name, config)
+        self._requests = Requests(compile_model(form.model, device, form.name, config))
 
     @property
     def sample_rate(self) -> int:
@@ -61,7 +62,9 @@ class FirstRelease:
         feeds = {self._name("input_node"): vectors[None]}
         if self._form.lengths is not None:
             feeds[self._name(self._form.lengths)] = np.array([len(vectors)], np.int64)
-        return self._compiled.create_infer_request().infer(feeds)[0][:, 0].copy()
+        with self._requests.place() as request:
+            infer(request, feeds)
+            return request.get_output_tensor(0).data[:, 0].copy()
 
     def vectors(self, samples: np.ndarray) -> np.ndarray:
         """Samples as for `logits` → what the network reads, `[frames, (2·context + 1) · n_input]`."""

@@ -6,6 +6,7 @@ import numpy as np
 
 from deepspeech_recipe.audio.settings import AudioSettings
 from deepspeech_recipe.runtime.pending import Pending
+from deepspeech_recipe.runtime.requests import Requests, infer
 
 # Frames of one call at most: 1.3 s. More need more memory, 60 MB for 512 at H = 2048, and are no faster.
 LARGEST_CALL = 64
@@ -14,9 +15,9 @@ LARGEST_CALL = 64
 class MfccFrames:
     """Frames come in portions that complete `wait` context windows, or a multiple of that."""
 
-    def __init__(self, compiled, settings: AudioSettings, n_context: int, wait: int):
-        """compiled: `samples` → windows with n_context frames on each side."""
-        self._request = compiled.create_infer_request()
+    def __init__(self, requests: Requests, settings: AudioSettings, n_context: int, wait: int):
+        """requests: of a model `samples` → windows with n_context frames on each side."""
+        self._requests = requests
         self._settings, self._context, self._wait = settings, n_context, wait
         self._pending = Pending(settings)
         self.reset()
@@ -41,6 +42,7 @@ class MfccFrames:
 
     def _mfccs(self, samples: np.ndarray) -> np.ndarray:
         """The last frame is the one that the model adds for the end of an utterance."""
-        self._request.infer([samples[None]])
-        # The middle of a window is the frame itself.
-        return self._request.get_output_tensor(0).data[0, :, self._context].copy()
+        with self._requests.place() as request:
+            infer(request, [samples[None]])
+            # The middle of a window is the frame itself.
+            return request.get_output_tensor(0).data[0, :, self._context].copy()

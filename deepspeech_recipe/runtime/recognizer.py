@@ -18,6 +18,7 @@ from deepspeech_recipe.runtime.gathering import Gathering
 from deepspeech_recipe.runtime.greedy import Greedy
 from deepspeech_recipe.runtime.ir import IR
 from deepspeech_recipe.runtime.mfcc_frames import LARGEST_CALL, MfccFrames
+from deepspeech_recipe.runtime.requests import Requests
 from deepspeech_recipe.runtime.result import Result, Texts
 from deepspeech_recipe.runtime.samples import as_samples
 from deepspeech_recipe.runtime.sessions import StreamSession, UtteranceSession, WindowSession
@@ -63,7 +64,7 @@ class Recognizer:
         if max_batch is not None:
             self._check_batches()
         self._lock = threading.Lock()
-        self._compiled: dict[str, object] = {}
+        self._requests: dict[str, Requests] = {}
         labels = self._whole.labels if alphabet is None else read_alphabet(alphabet)
         self._check(labels)
         self._texts = Texts(labels, self._whole.frame_step)
@@ -106,7 +107,7 @@ class Recognizer:
         if rows == 1 or len(utterances) < 2:
             return [self.transcribe(samples) for samples in utterances]
         if self._ir.takes == "utterance":
-            found = batch.through_samples(self._whole, self.compiled("utterance"), utterances, rows)
+            found = batch.through_samples(self._whole, self.requests("utterance"), utterances, rows)
         else:
             found = batch.through_windows(self, self._ir, utterances, rows)
         results = [None] * len(utterances)
@@ -142,11 +143,11 @@ class Recognizer:
     def session(self, chunk_frames: int, tensor: str = "logits"):
         """Samples → probabilities, or another tensor, of one utterance: see `sessions`."""
         extra = tensor != "logits"
-        compiled = self.compiled(tensor)
+        requests = self.requests(tensor)
         if self._ir.takes == "stream":
-            return StreamSession(self._ir, compiled, chunk_frames, extra)
+            return StreamSession(self._ir, requests, chunk_frames, extra)
         if self._ir.takes == "utterance":
-            return UtteranceSession(self._ir, compiled, extra)
+            return UtteranceSession(self._ir, requests, extra)
         size = whole_calls(self._ir, chunk_frames)
         frames, sizes = self.mfcc_frames(size), (self.metadata["n_context"], self.metadata["n_input"])
         if self._max_batch is None or extra:
@@ -154,25 +155,26 @@ class Recognizer:
         return SharedSession(self._batches(), frames, self._ir.steps or size, *sizes)
 
     def chain(self, rows: int, tensor: str = "logits") -> Chain:
-        return Chain(self._ir, self.compiled(tensor), rows, tensor != "logits")
+        return Chain(self._ir, self.requests(tensor), rows, tensor != "logits")
 
     def mfcc_frames(self, chunk_frames: int) -> MfccFrames:
-        return MfccFrames(self.compiled("features"), self._ir.audio, self.metadata["n_context"], chunk_frames)
+        return MfccFrames(self.requests("features"), self._ir.audio, self.metadata["n_context"], chunk_frames)
 
-    def compiled(self, tensor: str = "logits"):
-        """The compiled model that gives a tensor; 'features': the feature model; 'utterance': the IR as it is."""
+    def requests(self, tensor: str = "logits"):
+        """Those of the model that gives a tensor; 'features': the feature model; 'utterance': the IR as it is."""
         with self._lock:
-            if tensor not in self._compiled:
+            if tensor not in self._requests:
                 model = self._model(tensor)
-                self._compiled[tensor] = compile_model(model, self._device, self._whole.name, self._config)
-            return self._compiled[tensor]
+                compiled = compile_model(model, self._device, self._whole.name, self._config)
+                self._requests[tensor] = Requests(compiled)
+            return self._requests[tensor]
 
     def _batches(self) -> Batcher:
-        compiled = self.compiled()
+        requests = self.requests()
         with self._lock:
             if self._batcher is None:
                 gathering = Gathering(self._max_batch, self._max_delay)
-                self._batcher = Batcher(Network(self._ir, compiled), gathering)
+                self._batcher = Batcher(Network(self._ir, requests), gathering)
             return self._batcher
 
     def _model(self, tensor: str):

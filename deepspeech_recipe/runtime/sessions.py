@@ -11,6 +11,7 @@ import numpy as np
 from deepspeech_recipe.runtime.chain import Chain, scores
 from deepspeech_recipe.runtime.ir import IR
 from deepspeech_recipe.runtime.mfcc_frames import LARGEST_CALL, MfccFrames
+from deepspeech_recipe.runtime.requests import Requests, infer
 from deepspeech_recipe.runtime.windows import Windows
 
 
@@ -66,19 +67,19 @@ class WindowSession(Session):
 class StreamSession(Session):
     """An IR that takes samples in blocks and keeps all state inside."""
 
-    def __init__(self, ir: IR, compiled, wait: int, extra: bool = False):
+    def __init__(self, ir: IR, requests: Requests, wait: int, extra: bool = False):
         """wait: frames to collect before a call."""
         self._ir, self._extra = ir, extra
         self._step = wait * ir.audio.stride
         self._first = ir.audio.window_size + (wait - 1 + ir.metadata["n_context"]) * ir.audio.stride
         self._largest = self._step * -(-LARGEST_CALL // wait)
-        self._request = compiled.create_infer_request()
+        self._requests, self._own = requests, requests.own()
         self._names = {name: ir.input(name).get_any_name() for name in ("samples", "end_of_stream")}
         self._logits = ir.output("logits").get_any_name()
         self.reset()
 
     def reset(self) -> None:
-        self._request.reset_state()
+        self._own.reset_state()
         self._blocks: list[np.ndarray] = []
         self._count, self._next = 0, self._first
 
@@ -103,21 +104,22 @@ class StreamSession(Session):
             yield self._call(samples[at : at + self._largest], last)
 
     def _call(self, samples: np.ndarray, end: bool) -> np.ndarray:
-        self._request.infer({self._names["samples"]: samples[None], self._names["end_of_stream"]: np.array(end)})
-        logits = scores(self._request.get_tensor(self._logits).data, self._ir)[:, 0]
-        if not self._extra:
-            return logits
-        values = self._request.get_output_tensor(len(self._ir.model.outputs)).data
-        # The model runs one step more than there are windows.
-        return values.reshape(-1, values.shape[-1])[: len(logits)].copy()
+        with self._requests.place(self._own) as request:
+            infer(request, {self._names["samples"]: samples[None], self._names["end_of_stream"]: np.array(end)})
+            logits = scores(request.get_tensor(self._logits).data, self._ir)[:, 0]
+            if not self._extra:
+                return logits
+            values = request.get_output_tensor(len(self._ir.model.outputs)).data
+            # The model runs one step more than there are windows.
+            return values.reshape(-1, values.shape[-1])[: len(logits)].copy()
 
 
 class UtteranceSession(Session):
     """An IR that takes whole utterances only: the audio is kept until the end."""
 
-    def __init__(self, ir: IR, compiled, extra: bool = False):
+    def __init__(self, ir: IR, requests: Requests, extra: bool = False):
         self._ir, self._extra = ir, extra
-        self._request = compiled.create_infer_request()
+        self._requests = requests
         self.reset()
 
     def reset(self) -> None:
@@ -133,5 +135,7 @@ class UtteranceSession(Session):
         feeds = {self._ir.input("samples").get_any_name(): np.tile(samples, (batch, 1))}
         if self._ir.lengths:
             feeds[self._ir.input(self._ir.lengths).get_any_name()] = np.full(batch, len(samples), np.int64)
-        self._request.infer(feeds)
-        yield scores(self._request.get_tensor(self._ir.output("logits").get_any_name()).data, self._ir)[:, 0]
+        with self._requests.place() as request:
+            infer(request, feeds)
+            found = scores(request.get_tensor(self._ir.output("logits").get_any_name()).data, self._ir)[:, 0]
+        yield found
