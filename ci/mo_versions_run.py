@@ -29,8 +29,8 @@ def main(work: Path, result: Path) -> None:
     empty.mkdir(parents=True)
     os.chdir(empty)  # MO takes what lies in the current directory for extensions
     for name, case in cases.items():
-        arguments = ["--input_model", str(work / case["model"]), "--output_dir", str(result), "--model_name", name]
-        arguments += [part.replace("EXTENSIONS", EXTENSIONS) for part in case["arguments"]]
+        arguments = ["--output_dir", str(result), "--model_name", name, *case["model"], *case["arguments"]]
+        arguments = [part.replace("EXTENSIONS", EXTENSIONS).replace("WORK", str(work)) for part in arguments]
         run = command if case.get("process") else in_this_process
         code, printed = run(["--extensions", EXTENSIONS, *arguments])
         found["cases"][name] = {"code": code, "printed": printed}
