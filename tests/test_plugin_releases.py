@@ -1,0 +1,68 @@
+"""The plugin says which releases of openvino-dev and which Pythons it works with, before it imports anything else."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.requires_mo
+
+
+@pytest.fixture
+def library(requires_mo):
+    from mo_extensions import library
+
+    return library
+
+
+@pytest.fixture
+def refused(library):
+    """`refused()` → what the plugin says when it is loaded."""
+    from openvino.tools.mo.utils.error import Error
+
+    def check() -> str:
+        with pytest.raises(Error) as error:
+            library._check_versions()
+        return str(error.value)
+
+    return check
+
+
+@pytest.mark.parametrize(
+    "version", ["2022.1.0-7019-cdb9bec7210-releases/2022/1", "2022.2.0-1", "2025.0.0-2", "2026.4.1"]
+)
+def test_another_release_is_one_line(library, refused, monkeypatch, version):
+    monkeypatch.setattr(library, "get_version", lambda: version)
+    line = refused()
+    assert f"works with openvino-dev 2022.3 to 2024.6, and this is {version.split('-')[0]}, on Python 3." in line
+    assert "pip install openvino-dev==2024.6.0" in line
+    assert "\n" not in line
+
+
+def test_model_optimizer_before_openvino_runtime(library, refused, monkeypatch):
+    monkeypatch.setattr(library, "get_version", None)
+    assert "and this is 2021.4 or older" in refused()
+
+
+@pytest.mark.parametrize("version", ["2022.3.2-9279-e2c7e4d7b4d", "2023.3.0-1", "2024.0.0-2", "2024.6.0-3"])
+def test_these_are_loaded(library, monkeypatch, version):
+    monkeypatch.setattr(library, "get_version", lambda: version)
+    library._check_versions()
+
+
+def test_python_3_7_is_one_line(library, refused, monkeypatch):
+    monkeypatch.setattr(library, "get_version", lambda: "2022.3.2-9279")
+    monkeypatch.setattr(library, "sys", SimpleNamespace(version_info=(3, 7, 16)))
+    assert "needs Python 3.8 or later, and this is Python 3.7. openvino-dev 2022.3.2 runs on Python 3.8" in refused()
+
+
+@pytest.mark.parametrize(("version", "mended"), [("2022.3.2-9279", True), ("2023.3.0-1", False)])
+def test_what_2022_3_asks_of_numpy_is_there(library, monkeypatch, version, mended):
+    from openvino.tools.mo.front.common.partial_infer import utils
+
+    monkeypatch.setattr(utils, "np", np)
+    monkeypatch.setattr(library, "get_version", lambda: version)
+    library._mend_release()
+    assert hasattr(utils.np, "int") == mended
+    assert utils.np.int64 is np.int64
+    assert not hasattr(np, "int")
