@@ -122,12 +122,14 @@ class Worker:
     def _write(self, files: dict[str, bytes]) -> None:
         """What is there already, the very same bytes, stays."""
         for name in self._written.keys() - files.keys():
-            (self._places.inside / name).unlink()
+            os.unlink(f"{self._places.inside}/{name}")
         for name, data in files.items():
             if self._written.get(name) is not data:
-                path = self._places.inside / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(data)
+                path = f"{self._places.inside}/{name}"
+                if "/" in name:
+                    os.makedirs(os.path.dirname(path), exist_ok=True)
+                with open(path, "wb") as file:
+                    file.write(data)
         self._written = dict(files)
 
     def _message(self, text: str, path: Path) -> list[dict]:
@@ -162,9 +164,9 @@ class Worker:
             if left := os.listdir(folder):
                 found.append({"mechanism": f"leaves files in {name}", "message": ", ".join(left)})
                 _empty(folder)
-        _empty(self._places.out)
-        there = {path.relative_to(self._places.inside).as_posix() for path in _files(self._places.inside)}
-        if there != self._written.keys():
+        if os.listdir(self._places.out):
+            _empty(self._places.out)
+        if (there := _files(str(self._places.inside))) != self._written.keys():
             found.append({"mechanism": "changes the input's directory", "message": str(sorted(there))})
             _empty(self._places.inside)
             self._written = {}
@@ -207,9 +209,9 @@ def _peak() -> int:
         return next(int(line.split()[1]) * 1024 for line in file if line.startswith(b"VmHWM"))
 
 
-def _files(folder: Path):
-    for directory, _, names in os.walk(folder):
-        yield from (Path(directory) / name for name in names)
+def _files(folder: str) -> set[str]:
+    """Relative paths of all files below."""
+    return {f"{at}/{name}"[len(folder) + 1 :] for at, _, names in os.walk(folder) for name in names}
 
 
 def _empty(folder: Path) -> None:
