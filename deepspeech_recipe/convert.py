@@ -20,7 +20,7 @@ from deepspeech_recipe.recipes.registry import load
 from deepspeech_recipe.recognise.acoustic_model import AcousticModel
 from deepspeech_recipe.recognise.cells import LOOPS
 from deepspeech_recipe.recognise.graph import Recognition, recognise
-from deepspeech_recipe.recognise.text import one_line, warnings
+from deepspeech_recipe.recognise.text import initial_values, one_line, warnings
 from deepspeech_recipe.sources import Source, open_model
 from deepspeech_recipe.temporary import temporary_directory
 
@@ -152,6 +152,8 @@ def convert(
         view = GraphView.of(source.graph)
         found = recognise(view, named)
         job = _Job(source, view, found, options, say, [*source.notes, *why, *warnings(found.constants)])
+        if job.model is not None and job.model.states and (kept := initial_values(job.model)):
+            job.notes.append(f"initial values of the state kept: {kept}")
         options.check_model(source, job.recognition)
         if converter == "auto" and chosen == "mo" and (loop := _loop_left(job)):
             chosen = "openvino"

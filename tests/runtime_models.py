@@ -10,6 +10,7 @@ from deepspeech_recipe.ov_api import opset, ov, rebuild
 from deepspeech_recipe.passes.attach_audio import attach_audio, feature_model
 from deepspeech_recipe.passes.contract import STATE_PAIRS
 from deepspeech_recipe.passes.fast_recurrence import fast_recurrence
+from deepspeech_recipe.passes.initial_state import initial_states
 from deepspeech_recipe.passes.internal_state import internal_state
 from deepspeech_recipe.passes.lengths import lengths_input
 from deepspeech_recipe.passes.metadata import read_metadata, write_metadata
@@ -64,7 +65,7 @@ def model(kind: str, audio=AUDIO, **metadata):
     }  # fmt: skip
     write_metadata(found, facts | metadata)
     if state == "internal":
-        found = internal_state(found, STATE_PAIRS)
+        found = internal_state(found, STATE_PAIRS, initial_states(read_metadata(found)))
     if state == "none":
         found = _without_state(found)
     if streaming:
@@ -113,14 +114,14 @@ def _acoustic(name: str, int8: bool):
     return ov.Core().compile_model(found, "CPU", {"INFERENCE_PRECISION_HINT": "f32", **ONE_THREAD})
 
 
-def expected(samples, name: str = "16 kHz", int8: bool = False) -> np.ndarray:
+def expected(samples, name: str = "16 kHz", int8: bool = False, initial: float = 0.0) -> np.ndarray:
     """Samples `[N]` → probabilities `[frames, classes]`: features in numpy, the acoustic model in one call.
 
-    int8: with the recurrent weights rounded.
+    int8: with the recurrent weights rounded. initial: what its states are full of.
     """
     windows = reference.context_windows(reference.client_mfccs(samples, SETTINGS[name]), CONTEXT)[None]
-    zero = np.zeros((1, HIDDEN), np.float32)
-    feeds = {"input_node": windows, "previous_state_c": zero, "previous_state_h": zero}
+    begin = np.full((1, HIDDEN), initial, np.float32)
+    feeds = {"input_node": windows, "previous_state_c": begin, "previous_state_h": begin}
     return _acoustic(name, int8)(feeds)["logits"][:, 0]
 
 

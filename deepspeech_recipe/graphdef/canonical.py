@@ -59,6 +59,7 @@ def canonical_graph(
     n_context: int = 9,
     n_steps: int | None = 16,
     batch: int = 1,
+    initial: tuple[np.ndarray, np.ndarray] | None = None,
     audio: AudioSettings | None = None,
     alphabet: bytes | None = None,
     language: str | None = None,
@@ -69,6 +70,8 @@ def canonical_graph(
     `new_state_c`, `new_state_h`; and `input_samples` `[window]` → `mfccs` `[1, n_input]`.
 
     n_steps: None leaves the number of windows open, as `--n_steps -1` does.
+    initial: (c, h) `[batch, H]` that the states begin with: then they are frozen variables instead of inputs, as in
+    v0.2 to v0.5 (`GraphView.is_variable`).
     audio: None leaves out the feature part and its metadata.
     alphabet: the serialized form (`deepspeech_recipe.alphabet`). Metadata that is None is not written.
     Raises RecipeError where the sizes of the weights do not fit together.
@@ -84,8 +87,11 @@ def canonical_graph(
         _features(graph, audio)
     graph.placeholder("input_node", FLOAT, (batch, steps, 2 * n_context + 1, n_input))
     graph.placeholder("input_lengths", INT32, (batch,))
-    graph.placeholder("previous_state_c", FLOAT, (batch, weights.n_hidden))
-    graph.placeholder("previous_state_h", FLOAT, (batch, weights.n_hidden))
+    for number, name in enumerate(("previous_state_c", "previous_state_h")):
+        if initial is None:
+            graph.placeholder(name, FLOAT, (batch, weights.n_hidden))
+        else:
+            graph.const(name, initial[number], np.float32)
     x = transpose(graph, "transpose", "input_node", [1, 0, 2, 3])
     x = reshape(graph, "Reshape_1", x, [-1, (2 * n_context + 1) * n_input])
     for number in (1, 2, 3):
@@ -99,6 +105,8 @@ def canonical_graph(
     graph.node("logits", "Softmax", [x], **F32)
     graph.node("new_state_c", "Identity", [f"{CELL}/GatherNd"], **F32)
     graph.node("new_state_h", "Identity", [f"{CELL}/GatherNd_1"], **F32)
+    for name in ("state_c", "state_h") if initial is not None else ():
+        graph.node(f"previous_{name}/Assign", "Assign", [f"previous_{name}", f"new_{name}"], **F32)
     _metadata(graph, audio, alphabet, language, beam_width)
     return graph.graph
 

@@ -24,14 +24,20 @@ def one_line(model: AcousticModel, *, steps, batch) -> str:
     )
 
 
+def initial_values(model: AcousticModel) -> str:
+    """'c -0.5…0.5, h -0.3…0.4' of states that do not begin with zeros; '' if both do."""
+    states = zip("ch", model.own_states)
+    return ", ".join(f"{part} {span(each.initial)}" for part, each in states if begins_anywhere(each.initial))
+
+
 def _begin(model: AcousticModel) -> str:
     states = dict(zip("ch", model.own_states))
     if states and model.state_c.kind == "constant":
         return (
             f" (constant initial state: {', '.join(f'{part} {span(each.initial)}' for part, each in states.items())})"
         )
-    kept = [f"{part} {span(each.initial)}" for part, each in states.items() if begins_anywhere(each.initial)]
-    return f", initial values kept: {', '.join(kept)}" if kept else ""
+    kept = initial_values(model)
+    return f", initial values kept: {kept}" if kept else ""
 
 
 def begins_anywhere(value: np.ndarray | None) -> bool:

@@ -15,7 +15,7 @@ from deepspeech_recipe.recognise.state import State
 from deepspeech_recipe.recognise.text import begins_anywhere, span
 from deepspeech_recipe.rewrite.edits import Edits, follow_redirects
 from deepspeech_recipe.rewrite.lstm import free_variable, new_state_name, replace_lstm, states_of
-from deepspeech_recipe.rewrite.reach import remove_unused
+from deepspeech_recipe.rewrite.reach import remove_unused, savers
 from deepspeech_recipe.rewrite.rnn import replace_rnn
 from deepspeech_recipe.rewrite.roles import Roles, apply_roles
 from deepspeech_recipe.rewrite.static_rnn import replace_static_rnn
@@ -56,7 +56,7 @@ def rewrite_general(view: GraphView, recognition: Recognition, frozen: Mapping, 
     general = General()
     if recognition.model is not None:
         general.roles = apply_roles(view, recognition.model, general.edits)
-        general.initial |= general.roles.initial
+        general.initial.update(general.roles.initial)
     for stateful in recognition.lstms:
         reason, steps = _steps(view, stateful, frozen)
         if reason:
@@ -82,6 +82,8 @@ def rewrite_general(view: GraphView, recognition: Recognition, frozen: Mapping, 
         replace_static_rnn(view, rnn, general.edits)
         general.lines.append(f"the {rnn.steps} steps of '{rnn.node}' become {_sequences(rnn.layers)}")
     follow_redirects(general.edits)
+    if general.edits.replace or general.pairs:  # else the graph is left alone
+        general.edits.remove += [name for name in savers(view) if name not in general.edits.remove]
     remove_unused(view, general.edits, general.roles.ends)
     general.lines += [f"left as it is: {refusal}" for refusal in recognition.refused]
     freed = {**general.roles.claimed, **general.states}

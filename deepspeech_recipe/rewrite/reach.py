@@ -7,6 +7,11 @@ from collections.abc import Iterable
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
 from deepspeech_recipe.rewrite.edits import Edits
 
+_SAVER_OPS = (
+    *("SaveV2", "Save", "SaveSlices", "RestoreV2", "Restore", "RestoreSlice"),
+    *("ShardedFilename", "ShardedFilespec", "MergeV2Checkpoints"),
+)
+
 
 def edited_inputs(view: GraphView, edits: Edits) -> dict[str, tuple[Tensor, ...]]:
     """The inputs of every node that the edited graph has, by name."""
@@ -36,6 +41,15 @@ def ends(view: GraphView, edits: Edits) -> list[str]:
     read |= {tensor.node for node in view.nodes.values() for tensor in node.inputs}
     added = [node.name for node in edits.add]
     return [name for name in (*view.nodes, *added) if name not in read and name not in edits.remove]
+
+
+def savers(view: GraphView) -> list[str]:
+    """What saves variables to a checkpoint and restores them from one. In the graph of a metagraph or a SavedModel
+    nobody reads it, but it is not an output."""
+    names: dict[str, None] = {}
+    for node in view.of_op(*_SAVER_OPS):
+        names.update(dict.fromkeys([node.name, *(each.name for each in view.descendants(Tensor(node.name)))]))
+    return list(names)
 
 
 def remove_unused(view: GraphView, edits: Edits, outputs: Iterable[str] = ()) -> None:

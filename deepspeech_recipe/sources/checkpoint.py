@@ -39,8 +39,10 @@ class Naming:
 
 NAMINGS = (
     Naming("v0.6 and later, Coqui STT", "layer_{}/weights", "layer_{}/bias", _CELL, 0.0),
-    Naming("v0.2 to v0.5", "h{}", "b{}", "lstm_fused_cell", 1.0),
+    Naming("v0.5", "layer_{}/weights", "layer_{}/bias", "lstm_fused_cell", 1.0),
+    Naming("v0.2 to v0.4", "h{}", "b{}", "lstm_fused_cell", 1.0),
 )
+_STATES = ("previous_state_c", "previous_state_h")
 
 
 @dataclass(frozen=True)
@@ -93,11 +95,13 @@ def build(
     known = {**overrides, **shape}
     audio = _audio(path, naming, surroundings.features, variables, flags, known, n_input, notes)
     n_steps = shape.get("n_steps", _whole(flags.get("n_steps"), 16))
+    initial = _initial(variables, weights.n_hidden)
     graph = canonical_graph(
         weights,
         n_context=n_context,
         n_steps=n_steps if n_steps > 0 else None,
-        batch=max(1, _whole(flags.get("export_batch_size"), 1)),
+        batch=max(1, _whole(flags.get("export_batch_size"), 1)) if initial is None else len(initial[0]),
+        initial=initial,
         audio=audio,
         alphabet=alphabet,
         language=overrides.get("language", _language(flags)),
@@ -105,6 +109,16 @@ def build(
     )
     notes.append(f"time steps: {n_steps if n_steps > 0 else 'open'}")
     return Source(path, kind, graph, notes=tuple(notes))
+
+
+def _initial(variables: "Variables", n_hidden: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """What the state variables of an exported graph (v0.2 to v0.5) hold, if it is not zero; training has none."""
+    if any(name not in variables or variables.shapes[name][1:] != (n_hidden,) for name in _STATES):
+        return None
+    values = tuple(variables[name] for name in _STATES)
+    if values[0].shape != values[1].shape or not any(map(np.any, values)):
+        return None
+    return values
 
 
 def read_variables(prefix: Path, path: Path, what: str = "a checkpoint") -> "Variables":
@@ -234,7 +248,7 @@ def _audio(
 ) -> AudioSettings | None:
     """The feature part, which v0.5 and later have; the variables do not hold it."""
     if naming is not NAMINGS[0] and training is None:
-        notes.append("no feature part: v0.2 to v0.4 have none, and without the .meta file v0.5 looks the same")
+        notes.append(f"no feature part: {naming.releases} without a .meta file that has one")
         return None
     settings = {name: overrides.get(name, _whole(flags.get(flag), None)) for name, flag in _FLAGS.items()}
     assumed = [name for name, value in settings.items() if value is None]

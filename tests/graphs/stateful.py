@@ -96,3 +96,32 @@ def stopped_steps(tf, weights, placeholder, steps=4):
     with tf.control_dependencies([_assign(tf, each, new) for each, new in zip(variables, last, strict=True)]):
         tf.stack(out, 1, name="out")
     return ["out"], "reset", list("ch")
+
+
+def looped_cell(kind: str, *, cut_off: bool = False):
+    """A loop of `dynamic_rnn` that keeps its state in variables. kind: 'v1', 'v1, resources' or 'v2, resources': the
+    control flow, and the variables. cut_off: freeze it for an output that does not need the assignments.
+
+    Returns (the graph with all variables frozen, frames and what TensorFlow makes of them call after call, variable →
+    its value before)."""
+    from tests.graphs.rnn import lstm_cells
+    from tests.reference import tensorflow
+
+    tf = tensorflow()
+    tf1, cells, resource = tf.compat.v1, lstm_cells(), kind.endswith("resources")
+    with control_flow_as(kind[:2]), tf.Graph().as_default() as graph, tf1.Session() as session:
+        x = tf1.placeholder(tf.float32, [2, None, 5], "frames")
+        begin = tf1.random_uniform_initializer(-0.5, 0.5)
+        states = [tf1.get_variable(f"net/{part}", [2, 7], use_resource=resource, initializer=begin) for part in "ch"]
+        first = cells.LSTMStateTuple(*(tf.identity(state) for state in states))
+        with tf1.variable_scope("", initializer=tf1.random_normal_initializer(stddev=0.5)):
+            out, last = tf1.nn.dynamic_rnn(cells.BasicLSTMCell(7), x, initial_state=first)
+        with tf.control_dependencies([tf1.assign(state, new) for state, new in zip(states, last, strict=True)]):
+            tf.identity(out, name="out")
+        kept = out.op.name if cut_off else "out"
+        session.run(tf1.global_variables_initializer())
+        initial = {state.op.name: session.run(state) for state in states}
+        frozen = tf1.graph_util.convert_variables_to_constants(session, graph.as_graph_def(), [kept])
+        frames = np.random.default_rng(0).standard_normal((4, 2, 3, 5)).astype(np.float32)
+        outputs = [session.run("out:0", {"frames:0": each}) for each in frames]
+    return frozen.SerializeToString(), frames, outputs, initial
