@@ -13,6 +13,11 @@ VARIABLE = "DEEPSPEECH_RECIPE_LIMITS"
 NODES = 100_000  # of a graph and its functions; of a graph whose calls are written out
 CALLS_WITHIN_CALLS = 100  # functions that call functions
 EXPANDED = 64 * 2**20  # bytes that constants are in memory beyond those the file holds for them
+UNPACKED = 32 * 2**20  # bytes that an archive may unpack to besides ten times its own size
+MEMBERS = 2000  # files that are taken out of an archive
+FOLDERS = 2000  # folders that these lie in
+DEPTH = 32  # of folders in each other
+TEXT_FIELDS = 300_000  # of a message in protobuf's text format, which is read by a hundred thousand a second
 
 
 def allowed(bound: float) -> float:

@@ -5,17 +5,21 @@ import gzip
 import io
 import lzma
 import os
+import re
 import tarfile
 import tempfile
 import zipfile
 
+import numpy as np
 import pytest
+from google.protobuf import text_format
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deepspeech_recipe.alphabet import serialize_alphabet
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.sources import Source, archive, open_model
+from deepspeech_recipe.graphdef.build import GraphBuilder
+from deepspeech_recipe.sources import Source, open_model
 from tests.pbmm_writer import write_pbmm
 from tests.source_models import LABELS, graph_bytes, make_graph, outcome
 
@@ -158,17 +162,38 @@ def test_a_zip_link_is_passed_over(tmp_path):
 
 
 @pytest.mark.parametrize("write", [write_tar, write_zip])
-def test_bombs_are_refused(tmp_path, monkeypatch, write):
-    path = write(tmp_path / "bomb", {"m.pb": bytes(10**7)})
-    monkeypatch.setattr(archive, "LARGEST_UNPACKED", 10**6)
-    assert "unpacks to more than" in refused(path)
+def test_bombs_are_refused(tmp_path, write):
+    path = write(tmp_path / "bomb", {"m.pb": bytes(40 * 2**20)})
+    assert "unpacks to more than 3" in refused(path)
 
 
-def test_an_endless_stream_is_refused(tmp_path, monkeypatch):
+def test_an_endless_stream_is_refused(tmp_path):
     """Members that are passed over expand too."""
-    path = write_tar(tmp_path / "bomb", {"a.wav": bytes(10**7), "m.pb": graph_bytes()})
-    monkeypatch.setattr(archive, "LARGEST_STREAM", 10**6)
-    assert "expands to more than" in refused(path)
+    path = write_tar(tmp_path / "bomb", {"a.wav": bytes(40 * 2**20), "m.pb": graph_bytes()})
+    assert "unpacks to more than 3" in refused(path)
+
+
+def test_text_in_a_small_archive(tmp_path):
+    """A text graph is read by a hundred thousand fields a second."""
+    with gzip.open(tmp_path / "m.pbtxt.gz", "wb") as file:
+        file.write(b'node { name: "a" op: "b" }\n' * 200_000)
+    assert re.search(
+        r"holds about 600000 fields as text. .* or give the binary file\.", refused(tmp_path / "m.pbtxt.gz")
+    )
+
+
+def test_what_stands_in_strings_is_no_field(tmp_path):
+    builder = GraphBuilder()
+    builder.const("a", np.frombuffer(b'{:,<"\\' * 2**17, np.uint8))
+    text = text_format.MessageToString(builder.graph)
+    with gzip.open(tmp_path / "m.pbtxt.gz", "wb") as file:
+        file.write(text.encode())
+    assert open_model(tmp_path / "m.pbtxt.gz").graph == builder.graph
+
+
+def test_folders_without_end(tmp_path):
+    path = write_tar(tmp_path / "a.tar.gz", {f"{'a/' * 500}m.pb": graph_bytes()})
+    assert "holds files 500 folders deep" in refused(path)
 
 
 def test_a_huge_header_is_not_read(tmp_path):
@@ -182,10 +207,11 @@ def test_a_huge_header_is_not_read(tmp_path):
     assert "a header of" in refused(path)
 
 
-def test_too_many_members(tmp_path, monkeypatch):
-    monkeypatch.setattr(archive, "MOST_MEMBERS", 5)
-    path = write_zip(tmp_path / "a.zip", {f"{i}.txt": b"" for i in range(6)})
-    assert "holds more than 5 files" in refused(path)
+@pytest.mark.parametrize(("files", "depth"), [(2001, 0), (70, 30)])
+def test_too_many_members(tmp_path, files, depth):
+    """Files, or the folders that they lie in."""
+    path = write_zip(tmp_path / "a.zip", {f"{i}/{'a/' * depth}m.txt" if depth else f"{i}": b"" for i in range(files)})
+    assert re.search(r"holds more than \d+ files in \d+ folders", refused(path))
 
 
 @pytest.mark.parametrize(

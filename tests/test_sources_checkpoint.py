@@ -15,7 +15,7 @@ from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.build import GraphBuilder
 from deepspeech_recipe.graphdef.proto import MetaGraphDef
 from deepspeech_recipe.graphdef.tensor import to_numpy
-from deepspeech_recipe.sources import Source, checkpoint, open_model
+from deepspeech_recipe.sources import Source, open_model
 from tests.source_models import LABELS, N_CONTEXT, make_weights, outcome
 
 EXPORTER = Path(__file__).parent / "fixtures" / "exporter"
@@ -276,14 +276,6 @@ def test_variables_that_do_not_fit(save, change, reason):
     with pytest.raises(RecipeError, match=reason) as caught:
         small(prefix)
     assert str(prefix) in str(caught.value)
-
-
-@needs_tf
-def test_a_variable_larger_than_the_data(save, monkeypatch):
-    prefix = save(variables_of(make_weights()))
-    monkeypatch.setattr(checkpoint, "data_size", lambda _: 100)
-    with pytest.raises(RecipeError, match="is larger than the data files"):
-        small(prefix)
 
 
 def copied(tmp_path) -> Path:

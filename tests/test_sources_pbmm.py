@@ -1,5 +1,6 @@
 """Memory-mapped packages."""
 
+import math
 import os
 import struct
 
@@ -195,3 +196,21 @@ def test_random_packages_are_refused(tmp_path_factory, content, offset):
     assert isinstance(result, RecipeError)
     assert str(path) in str(result)
     assert os.listdir(path.parent) == [path.name]
+
+
+def test_one_region_for_thousands_of_constants(package, tmp_path):
+    """A small file that stands for gigabytes."""
+
+    def share(graph):
+        nodes = [node for node in graph.node if node.op == "ImmutableConst"]
+        large = max(nodes, key=lambda node: math.prod(dim.size for dim in node.attr["shape"].shape.dim))
+        size = 4 * math.prod(dim.size for dim in large.attr["shape"].shape.dim)
+        for number in range(80 * 2**20 // size):
+            graph.node.add().CopyFrom(large)
+            graph.node[-1].name = f"copy{number}"
+
+    rewrite_graph(package, share)
+    for read in (open_model, lambda path: unpack(path, tmp_path / "m.pb")):
+        with pytest.raises(RecipeError, match="its constants share regions, and take"):
+            read(package)
+    assert not (tmp_path / "m.pb").exists()

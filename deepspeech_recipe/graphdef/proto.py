@@ -9,8 +9,11 @@ tensorflow/core/protobuf/{meta_graph,saved_model,tensor_bundle}.proto, tensorflo
 Only the fields this project reads are declared; the rest is kept by protobuf as unknown fields.
 """
 
+import re
+
 from google.protobuf import descriptor_pb2, descriptor_pool, message, message_factory, text_format
 
+from deepspeech_recipe import limits
 from deepspeech_recipe.errors import RecipeError
 
 _PACKAGE = "deepspeech_recipe.tensorflow"
@@ -154,6 +157,10 @@ TensorProto = _message_class("TensorProto")
 TensorShapeProto = _message_class("TensorShapeProto")
 
 
+_MARKS = ("{", "<", ":", ",")
+_STRING = re.compile(r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"')
+
+
 def parse(message_type, data, *, what: str):
     """Parses the binary protobuf `data` (bytes-like) as `message_type`.
 
@@ -169,6 +176,15 @@ def parse(message_type, data, *, what: str):
 
 def parse_text(message_type, text: str, *, what: str):
     """Parses protobuf text format, with the errors of `parse`."""
+    fields = sum(map(text.count, _MARKS))
+    if fields > limits.allowed(limits.TEXT_FIELDS):
+        # Only then, for it takes a while: what stands in strings is no field.
+        fields = sum(map(_STRING.sub("", text).count, _MARKS))
+    if fields > limits.allowed(limits.TEXT_FIELDS):
+        raise RecipeError(
+            f"{what}: holds about {fields} fields as text. {limits.remedy(fields, limits.TEXT_FIELDS)}, or give the "
+            "binary file."
+        )
     parsed = message_type()
     try:
         text_format.Parse(text, parsed, allow_unknown_field=True, descriptor_pool=_pool)

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+from deepspeech_recipe import limits
 from deepspeech_recipe.alphabet import read_alphabet, serialize_alphabet
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import reading
@@ -25,9 +26,6 @@ from deepspeech_recipe.sources.detect import Kind, detect
 from deepspeech_recipe.sources.source import Source
 from deepspeech_recipe.temporary import temporary_directory
 
-MOST_MEMBERS = 10_000
-LARGEST_UNPACKED = 4 * 2**30  # bytes written to the temporary directory
-LARGEST_STREAM = 32 * 2**30  # bytes a compressed file may expand to, members that are skipped included
 _LARGEST_READ = 2**24
 
 PREFERENCE = (Kind.PBMM, Kind.PB, Kind.PB_TEXT, Kind.SAVED_MODEL, Kind.TFLITE, Kind.CHECKPOINT)
@@ -150,45 +148,62 @@ def _file_kind(path: Path) -> Kind | None:
 
 def _unpack(path: Path, root: Path) -> list[str]:
     """Writes the members that may be models below `root`; returns the names of those left out."""
-    skipped, room = [], LARGEST_UNPACKED
+    skipped, written, folders, count = [], 0, {root}, 0
     try:
         with reading(path):
-            for count, member in enumerate(_members(path)):
-                if count >= MOST_MEMBERS:
-                    raise RecipeError(f"{path}: holds more than {MOST_MEMBERS} files; unpack it and name the model.")
+            room = _room(path)
+            for member in _members(path, room):
                 target = root / _inside(path, member.name)
                 if target.suffix.lower() in _SKIPPED:
                     skipped.append(member.name)
                     continue
+                count += 1
+                folders.update(folder for folder in target.parents if root in folder.parents)
+                if count > limits.allowed(limits.MEMBERS) or len(folders) > limits.allowed(limits.FOLDERS):
+                    raise RecipeError(
+                        f"{path}: holds more than {count - 1} files in {len(folders)} folders; "
+                        "unpack it and name the model."
+                    )
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with member.open() as file, target.open("wb") as out:
                     while piece := file.read(2**20):
-                        room -= len(piece)
-                        if room < 0:
-                            limit = f"{LARGEST_UNPACKED / 2**30:g} GiB"
-                            raise RecipeError(f"{path}: unpacks to more than {limit}; unpack it and name the model.")
+                        written += len(piece)
+                        _check_room(path, written, room)
                         out.write(piece)
     except _DAMAGE as error:
         raise RecipeError(f"{path}: the archive cannot be read ({error or type(error).__name__}).") from error
     return skipped
 
 
+def _room(path: Path) -> float:
+    """The bytes that an archive may unpack to: models hardly get smaller, what unpacks to a hundred times its size is
+    none."""
+    return 10 * path.stat().st_size + limits.allowed(limits.UNPACKED)
+
+
+def _check_room(path: Path, written: int, room: float) -> None:
+    if written > room:
+        raise RecipeError(f"{path}: unpacks to more than {room:.0f} bytes; unpack it and name the model.")
+
+
 def _inside(path: Path, name: str) -> str:
-    """A member's name as a relative path; refused where it leads outside."""
+    """A member's name as a relative path; refused where it leads outside, or into very many folders."""
     parts = PurePosixPath(name.replace("\\", "/")).parts
     if not parts or name.startswith(("/", "\\")) or ".." in parts or ":" in parts[0] or "\0" in name:
         raise RecipeError(f"{path}: member {name!r} would be written outside; the archive is not safe.")
+    if len(parts) > limits.allowed(limits.DEPTH):
+        raise RecipeError(f"{path}: holds files {len(parts) - 1} folders deep; unpack it and name the model.")
     return "/".join(parts)
 
 
-def _members(path: Path) -> Iterator[_Member]:
+def _members(path: Path, room: float) -> Iterator[_Member]:
     """The ordinary files of an archive; links and devices are passed over."""
     with path.open("rb") as file:
         if file.read(2) == b"PK":
             yield from _zip_members(file)
             return
         file.seek(0)
-        stream = _Bounded(_decompress(file), path)
+        stream = _Bounded(_decompress(file), path, room)
         is_tar = stream.read(512)[257:262] == b"ustar"
         stream.seek(0)
         if not is_tar:
@@ -227,8 +242,8 @@ def _decompress(file: BinaryIO) -> BinaryIO:
 class _Bounded:
     """A stream that refuses to expand without end, or to read a header of many megabytes at once."""
 
-    def __init__(self, stream: BinaryIO, path: Path):
-        self._stream, self._path = stream, path
+    def __init__(self, stream: BinaryIO, path: Path, room: float):
+        self._stream, self._path, self._room = stream, path, room
 
     def read(self, size: int) -> bytes:
         if size > _LARGEST_READ:
@@ -246,9 +261,7 @@ class _Bounded:
         return self._stream.tell()
 
     def _check(self, offset: int) -> None:
-        if offset > LARGEST_STREAM:
-            limit = f"{LARGEST_STREAM / 2**30:g} GiB"
-            raise RecipeError(f"{self._path}: expands to more than {limit}; unpack it and name the model.")
+        _check_room(self._path, offset, self._room)
 
     def close(self) -> None:
         self._stream.close()

@@ -4,6 +4,7 @@ The table is LevelDB's format: blocks of entries with shared key prefixes, found
 48 bytes of the file point to (tensorflow/core/lib/io/table_format.txt, tensorflow/core/util/tensor_bundle).
 """
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,36 +13,45 @@ import numpy as np
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import reading
 from deepspeech_recipe.graphdef.proto import BundleEntryProto, parse
-from deepspeech_recipe.graphdef.tensor import numpy_dtype
+from deepspeech_recipe.graphdef.tensor import is_number, numpy_dtype, shape_of
+from deepspeech_recipe.sources.checkpoint_files import data_files
 
 _FOOTER = 48
 _MAGIC = 0xDB4775248B80FB57
 _TRAILER = 5  # kind of compression, checksum
 
 
+# Keys share prefixes, of which every sixteenth is written out.
+_PREFIXES = 16
+_LONGEST_VARINT = 10
+
+
 class Bundle:
     """The tensors of a checkpoint by key: `key in bundle`, `bundle[key]`. Raises RecipeError for damaged files."""
 
     def __init__(self, prefix: Path):
-        """prefix: the path without .index."""
+        """prefix: the path without .index. stored: bytes in the data files."""
         self._prefix = prefix
         index = prefix.with_name(f"{prefix.name}.index")
+        self._shards = {int(shard.name.rpartition(".data-")[2][:5]): shard for shard in data_files(prefix)}
         with reading(index):
+            sizes = {number: shard.stat().st_size for number, shard in self._shards.items()}
             data = index.read_bytes()
         try:
-            self._entries = {key: value for key, value in _table(data) if key}
+            entries = {key: value for key, value in _table(data) if key}
         except (IndexError, ValueError) as error:
             raise RecipeError(f"{index}: is no table of a checkpoint, or damaged ({error}). Copy it again.") from None
-        shards = sorted(prefix.parent.glob(f"{prefix.name}.data-*-of-*"))
-        self._shards = {int(shard.name.rpartition(".data-")[2][:5]): shard for shard in shards}
+        what = f"{index}: the entry of"
+        self._entries = {key: parse(BundleEntryProto, value, what=f"{what} '{key}'") for key, value in entries.items()}
+        _check_places(index, self._entries, sizes)
+        self.stored = sum(sizes.values())
 
     def __contains__(self, key: str) -> bool:
         return key in self._entries
 
     def __getitem__(self, key: str) -> np.ndarray:
-        entry = parse(BundleEntryProto, self._entries[key], what=f"{self._prefix}: the entry of '{key}'")
-        shape = [dim.size for dim in entry.shape.dim]
-        dtype = numpy_dtype(entry.dtype)
+        entry = self._entries[key]
+        shape, dtype = shape_of(entry.shape), numpy_dtype(entry.dtype)
         shard = self._shards.get(entry.shard_id)
         if shard is None or dtype.kind == "O":
             reason = "its data file is missing" if shard is None else "it holds text"
@@ -49,9 +59,35 @@ class Bundle:
         with reading(shard), shard.open("rb") as file:
             file.seek(entry.offset)
             data = file.read(entry.size)
-        if len(data) != entry.size or entry.size != dtype.itemsize * int(np.prod(shape, dtype=np.int64)):
-            raise RecipeError(f"{shard}: ends before '{key}' does, or holds another size of it. Copy it again.")
+        if len(data) != dtype.itemsize * math.prod(shape):
+            raise RecipeError(f"{shard}: ends before '{key}' does, or holds it in parts. Copy it again.")
         return np.frombuffer(data, dtype.newbyteorder("<")).astype(dtype, copy=False).reshape(shape)
+
+
+def _check_places(index: Path, entries: dict, sizes: dict[int, int]) -> None:
+    """Every tensor has as many bytes of its own in a data file as its shape takes: else a small file would stand for a
+    large model."""
+    ends: dict[int, int] = {}
+    for key, entry in entries.items():
+        shape = shape_of(entry.shape) or ()
+        wanted = math.prod(shape) * (numpy_dtype(entry.dtype).itemsize if is_number(entry.dtype) else 1)
+        # What is stored in parts has no size of its own here.
+        fits = wanted in (entry.size, *([] if entry.size else [min(wanted, sum(sizes.values()))]))
+        if min(shape, default=0) < 0 or (is_number(entry.dtype) and not fits):
+            raise RecipeError(
+                f"{index}: '{key}' of shape {list(shape)} has {entry.size} bytes; the checkpoint is damaged. Copy it "
+                "again."
+            )
+    placed = [(entry.shard_id, entry.offset, entry.size, key) for key, entry in entries.items() if entry.size]
+    for shard, offset, size, key in sorted(placed):
+        if offset < ends.get(shard, 0):
+            raise RecipeError(
+                f"{index}: '{key}' ({size} bytes at {offset}) overlaps another tensor; the checkpoint is damaged. Copy "
+                "it again."
+            )
+        if offset + size > sizes.get(shard, offset + size):
+            raise RecipeError(f"{index}: the data file ends before '{key}' does. Copy both again.")
+        ends[shard] = offset + size
 
 
 def _table(data: bytes) -> Iterator[tuple[str, bytes]]:
@@ -60,8 +96,17 @@ def _table(data: bytes) -> Iterator[tuple[str, bytes]]:
     footer = data[-_FOOTER:]
     _, at = _varint(footer, 0)
     _, at = _varint(footer, at)
+    room, end = _PREFIXES * len(data), 0
     for _, handle in _block(data, footer[at:]):
-        yield from ((key.decode(), value) for key, value in _block(data, handle))
+        start, _ = _varint(handle, 0)
+        if start < end:
+            raise ValueError("blocks overlap")
+        end = start + 1
+        for key, value in _block(data, handle):
+            room -= len(key)
+            if room < 0:
+                raise ValueError("its keys are longer than the file")
+            yield key.decode(), value
 
 
 def _block(data: bytes, handle: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -80,6 +125,8 @@ def _block(data: bytes, handle: bytes) -> Iterator[tuple[bytes, bytes]]:
         shared, at = _varint(block, at)
         fresh, at = _varint(block, at)
         length, at = _varint(block, at)
+        if shared > len(key) or at + fresh + length > end:
+            raise ValueError("an entry leads outside of its block")
         key = key[:shared] + block[at : at + fresh]
         at += fresh
         yield key, block[at : at + length]
@@ -87,10 +134,11 @@ def _block(data: bytes, handle: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
+    value = 0
+    for shift in range(0, 7 * _LONGEST_VARINT, 7):
         byte = data[at]
         value |= (byte & 0x7F) << shift
-        at, shift = at + 1, shift + 7
+        at += 1
         if byte < 0x80:
             return value, at
+    raise ValueError("a number has no end")

@@ -1,7 +1,6 @@
 """Checkpoints of DeepSpeech ≥ 0.2 and Coqui STT: the variables are read, the inference graph is rebuilt."""
 
 import importlib
-import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,8 @@ from deepspeech_recipe.alphabet import BYTES_ALPHABET, parse_alphabet, read_alph
 from deepspeech_recipe.audio.settings import AudioSettings
 from deepspeech_recipe.errors import RecipeError, Refusal
 from deepspeech_recipe.graphdef.canonical import Dense, Weights, canonical_graph
-from deepspeech_recipe.sources.checkpoint_files import data_size, find_prefix, read_flags
+from deepspeech_recipe.sources.bundle import Bundle
+from deepspeech_recipe.sources.checkpoint_files import find_prefix, read_flags
 from deepspeech_recipe.sources.source import Source
 from deepspeech_recipe.sources.training_graph import TrainingFeatures, read_training_features
 
@@ -123,7 +123,8 @@ def _initial(variables: "Variables", n_hidden: int) -> tuple[np.ndarray, np.ndar
 
 def read_variables(prefix: Path, path: Path, what: str = "a checkpoint") -> "Variables":
     """The variables of the checkpoint `prefix`; path and what: the model to name in errors."""
-    return Variables(import_tensorflow(path, what), prefix, path)
+    stored = Bundle(prefix).stored  # checked before TensorFlow's native code reads it, and before that is loaded
+    return Variables(import_tensorflow(path, what), prefix, path, stored)
 
 
 def import_tensorflow(path: Path, what: str):
@@ -138,26 +139,22 @@ def import_tensorflow(path: Path, what: str):
 
 
 class Variables:
-    """The variables of a checkpoint by name."""
+    """The variables of a checkpoint by name. stored: bytes in its data files."""
 
-    def __init__(self, tensorflow, prefix: Path, path: Path):
+    def __init__(self, tensorflow, prefix: Path, path: Path, stored: int):
         self._errors = (tensorflow.errors.OpError, ValueError, RuntimeError, LookupError, TypeError, MemoryError)
         self._path = path
+        self.stored = stored
         try:
             self._reader = tensorflow.train.load_checkpoint(str(prefix))
             self.shapes = {name: tuple(shape) for name, shape in self._reader.get_variable_to_shape_map().items()}
         except self._errors as error:
             raise self._damaged(error) from error
-        # TensorFlow allocates before it reads: a damaged size must not get that far.
-        self._room = data_size(prefix)
 
     def __contains__(self, name: str) -> bool:
         return name in self.shapes
 
     def __getitem__(self, name: str) -> np.ndarray:
-        shape = self.shapes[name]
-        if math.prod(shape) * 4 > self._room:
-            raise RecipeError(f"{self._path}: variable '{name}' of shape {list(shape)} is larger than the data files.")
         try:
             return np.asarray(self._reader.get_tensor(name), np.float32)
         except self._errors as error:

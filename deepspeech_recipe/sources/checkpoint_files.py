@@ -21,8 +21,8 @@ def find_prefix(path: Path) -> Path:
     prefix = _prefix_of(path)
     if not _with_suffix(prefix, ".index").is_file():
         raise RecipeError(f"{path}: the checkpoint '{prefix.name}' has no {prefix.name}.index beside its data file.")
-    shards = sorted(prefix.parent.glob(f"{_glob_escape(prefix.name)}.data-*-of-*"))
-    counts = {int(match[2]) for shard in shards if (match := _DATA.match(shard.name))}
+    shards = data_files(prefix)
+    counts = {int(_DATA.match(shard.name)[2]) for shard in shards}
     if len(counts) != 1 or len(shards) != counts.pop():
         raise RecipeError(
             f"{path}: the checkpoint '{prefix.name}' is not whole: {len(shards)} of its .data-…-of-… files are there."
@@ -30,9 +30,10 @@ def find_prefix(path: Path) -> Path:
     return prefix
 
 
-def data_size(prefix: Path) -> int:
-    """Bytes in the checkpoint's data files."""
-    return sum(shard.stat().st_size for shard in prefix.parent.glob(f"{_glob_escape(prefix.name)}.data-*-of-*"))
+def data_files(prefix: Path) -> list[Path]:
+    """The checkpoint's data files, in order."""
+    found = prefix.parent.glob(f"{_glob_escape(prefix.name)}.data-*-of-*")
+    return sorted(path for path in found if _DATA.match(path.name))
 
 
 def _prefix_of(path: Path) -> Path:
@@ -58,13 +59,17 @@ def _prefix_of(path: Path) -> Path:
 
 
 def _from_state_file(path: Path) -> Path:
-    """The checkpoint that a state file names; a path of the machine it was made on is taken as a bare name."""
+    """The checkpoint that a state file names, in its directory: a path to elsewhere, as of the machine it was made on,
+    is taken as a bare name."""
     match = re.search(r'^\s*model_checkpoint_path\s*:\s*"((?:[^"\\]|\\.)*)"', read_text(path), re.MULTILINE)
     if not match or not match[1]:
         raise RecipeError(f'{path}: names no checkpoint (a line model_checkpoint_path: "…").')
-    named = Path(match[1])
-    here = path.parent / named
-    return here if _with_suffix(here, ".index").is_file() else path.parent / re.split(r"[/\\]", match[1])[-1]
+    with reading(path):
+        here = path.parent / match[1]
+        inside = here.resolve().is_relative_to(path.parent.resolve())
+        if inside and _with_suffix(here, ".index").is_file():
+            return here
+    return path.parent / re.split(r"[/\\]", match[1])[-1]
 
 
 def read_text(path: Path) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from deepspeech_recipe.graphdef.tensor import to_numpy
+from deepspeech_recipe.graphdef.view import Tensor
 from deepspeech_recipe.sources.bundle import Bundle
 from deepspeech_recipe.sources.checkpoint_files import find_prefix
 from deepspeech_recipe.sources.frozen import input_name
@@ -48,9 +49,11 @@ def _restored(call, function) -> dict[str, str]:
         names = (
             nodes.get(source.input[1].partition(":")[0]) if source is not None and source.op == "RestoreV2" else None
         )
-        if names is not None and node.input[0] in handles:
-            key = to_numpy(names.attr["value"].tensor).reshape(-1)[int(reference.rpartition(":")[2])]
-            found[handles[node.input[0]]] = key.decode(errors="replace")
+        if names is not None and names.op == "Const" and node.input[0] in handles:
+            keys = to_numpy(names.attr["value"].tensor).reshape(-1)
+            number = Tensor.parse(reference).port
+            if keys.dtype == object and number < keys.size:
+                found[handles[node.input[0]]] = keys[number].decode(errors="replace")
     return found
 
 
@@ -59,6 +62,11 @@ class ObjectVariables:
 
     def __init__(self, path: Path, keys: dict[str, str]):
         self._bundle, self._keys = Bundle(find_prefix(path / "variables" / "variables")), keys
+
+    @property
+    def stored(self) -> int:
+        """Bytes in the data files."""
+        return self._bundle.stored
 
     def __contains__(self, handle: str) -> bool:
         return self._keys.get(handle) in self._bundle

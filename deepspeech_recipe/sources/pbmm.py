@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from deepspeech_recipe import limits
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import atomic_path, naming, reading
 from deepspeech_recipe.graphdef.check import check_graph
@@ -42,6 +43,12 @@ class Package:
         for node in self.skeleton.node:
             if node.op == "ImmutableConst":
                 self._make_const(node)
+        excess = sum(size for _, size in self.content.values()) - len(mapped)
+        if excess > limits.allowed(limits.EXPANDED):
+            raise RecipeError(
+                f"{path}: its constants share regions, and take {excess} bytes more than the file has. "
+                f"{limits.remedy(excess, limits.EXPANDED)}."
+            )
 
     def _make_const(self, node) -> None:
         region = node.attr["memory_region_name"].s.decode(errors="replace")

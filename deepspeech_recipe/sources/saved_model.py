@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from deepspeech_recipe import limits
 from deepspeech_recipe.errors import RecipeError, Refusal
 from deepspeech_recipe.files import reading
 from deepspeech_recipe.graphdef.build import DType
@@ -201,7 +202,7 @@ def _key(node, variables) -> str:
 
 def _freeze(nodes: list, frozen: list, variables) -> list:
     """Variables become constants of the same name, reads of resources become Identity."""
-    by_name = {node.name: node for node in frozen}
+    by_name, excess = {node.name: node for node in frozen}, -variables.stored
     for node in nodes:
         if node.name in by_name:
             key = _key(node, variables)
@@ -212,6 +213,12 @@ def _freeze(nodes: list, frozen: list, variables) -> list:
                     remedy="Freeze the model to a .pb first (convert_variables_to_constants_v2)",
                 )
             value = variables[key]
+            excess += value.nbytes
+            if excess > limits.allowed(limits.EXPANDED):
+                raise RecipeError(
+                    f"The variables share values, and take {excess} bytes more than their files have. "
+                    f"{limits.remedy(excess, limits.EXPANDED)}."
+                )
             node.op = "Const"
             node.attr.clear()
             set_attribute(node, "dtype", DType(dtype_number(value.dtype)))
