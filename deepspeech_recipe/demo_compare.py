@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from deepspeech_recipe.benchmark.workers.plain_session import plain_session
 from deepspeech_recipe.demo_run import Model, chunks, flushed, tick, windows
-from deepspeech_recipe.verify.tensorflow_session import plain_session
 
 
 def compare(model: Model, graph: Path, samples: np.ndarray, limits: dict[str, float], say) -> list[bool]:

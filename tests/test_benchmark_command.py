@@ -181,11 +181,11 @@ def test_a_model_is_converted_and_compared(capsys, tmp_path):
 
 
 @pytest.mark.requires_tf
-def test_state_variables_are_fed_to_tensorflow(capsys):
-    model = Path(__file__).with_name("fixtures") / "old_tensorflow" / "v0.5.pb"
+def test_state_variables_are_fed_to_tensorflow(capsys, graph_file):
+    model = graph_file("0.5", batch=1)
     code, out = run(capsys, model, "--scenario=chunk", "--rounds", 1, "--threads", 1, "--json")
     assert code == 0
-    assert json.loads(out)["differences"]["v0.5, fp32"] < 1e-5
+    assert json.loads(out)["differences"][f"{model.stem}, fp32"] < 1e-5
 
 
 def test_irs_against_one_of_them_and_in_another_python(capsys, irs):
