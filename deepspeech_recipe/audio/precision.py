@@ -6,6 +6,8 @@ from deepspeech_recipe.ov_api import ov
 
 # Ends the friendly name of every float constant of the lowered audio operations.
 AUDIO_F32 = "/audio_f32"
+# OpenVINO's mark of what stays FP32; the second is its name in 2022.3.
+_MARKS = ("precise_0", "disable_fp16_compression_0")
 
 _CONSTANT_IR = """<net name="constant" version="11"><layers>
 <layer id="0" name="{name}" type="Const" version="opset1">
@@ -37,7 +39,8 @@ def keep_audio_fp32(model) -> None:
     """Exempts the audio constants of Model Optimizer's finished ov.Model from the compression that follows."""
     for node in model.get_ops():
         if is_audio_constant(node):
-            node.get_rt_info()["precise_0"] = ""
+            for mark in _MARKS:
+                node.get_rt_info()[mark] = ""
 
 
 def is_audio_constant(node) -> bool:
