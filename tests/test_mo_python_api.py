@@ -163,3 +163,18 @@ for each in ("link", "link,other/mo_extensions", "other/mo_extensions", "mo_exte
     assert [each[1] for each in found[:3]] == [False, True, True]
     assert found[0][2] == found[1][2] == found[4][2] == ""
     assert found[3][2].startswith("Error: The plugin is loaded as 'link' in this process already")
+
+
+@pytest.mark.parametrize("name", ["v0.4", "v0.9"])
+def test_a_graph_in_memory(tf, name):
+    from openvino.tools.mo import convert_model
+
+    each = contract.case(name)
+    graph_def = tf.compat.v1.GraphDef.FromString(each.path.read_bytes())
+    graph = tf.Graph()
+    with graph.as_default():
+        tf.compat.v1.import_graph_def(graph_def, name="")
+    for given in (graph_def, graph):
+        model = convert_model(given, extensions=EXTENSIONS)
+        contract.check_metadata(model, each, "mo")
+        contract.check_close(contract.run(model, each.chunks), each.want)

@@ -124,10 +124,27 @@ def test_mo_with_a_copy_of_the_plugin_alone(graph_file, installed, tmp_path):
     plugin = tmp_path / "copy" / "mo_extensions"
     shutil.copytree(ROOT / "mo_extensions", plugin, ignore=_LEFT_OUT)
     (tmp_path / "copy" / "deepspeech_recipe").mkdir()  # somebody's results
-    command = [Path(sys.executable).with_name("mo"), "--input_model", graph_file("0.9"), "--extensions", plugin]
-    done = subprocess.run([*map(str, command)], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    (line,) = [line for line in done.stderr.splitlines() if "[ ERROR ]" in line]
+    line = refusal(graph_file("0.9"), plugin, tmp_path)
     assert f"The plugin in {plugin} needs the package deepspeech_recipe" in line
     assert "Copy the directory deepspeech_recipe beside it" in line
     assert mo(graph_file("0.9"), plugin, tmp_path, path=[installed])["converter"].startswith("mo")
+
+
+@pytest.mark.requires_mo
+def test_mo_with_another_package_of_that_name(graph_file, tmp_path):
+    plugin, package = tmp_path / "mo_extensions", tmp_path / "deepspeech_recipe"
+    shutil.copytree(ROOT / "mo_extensions", plugin, ignore=_LEFT_OUT)
+    package.mkdir()
+    (package / "__init__.py").touch()
+    line = refusal(graph_file("0.9"), plugin, tmp_path)
+    assert f"The package in {package} is not the one that the plugin in {plugin} needs" in line
+    assert "Take both from one release" in line
+
+
+def refusal(graph, extensions, folder) -> str:
+    """What the real `mo` says when it gives up."""
+    command = [Path(sys.executable).with_name("mo"), "--input_model", graph, "--extensions", extensions]
+    done = subprocess.run([*map(str, command)], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    (line,) = [line for line in done.stderr.splitlines() if "[ ERROR ]" in line]
+    return line

@@ -32,6 +32,12 @@ class Arguments:
         """The graph: a path, or an object in memory; None for a SavedModel or a meta graph."""
         return self._argv.input_model
 
+    def unwrap_model(self) -> None:
+        """convert_model puts a GraphDef into a tf.Graph for OpenVINO's own frontend, before it looks for extensions.
+        MO's loader takes the GraphDef, and no tf.Graph."""
+        if hasattr(self._argv.input_model, "as_graph_def"):
+            self._argv.input_model = self._argv.input_model.as_graph_def()
+
     @property
     def meta_graph(self) -> str | None:
         """The .meta file, or another one of the same checkpoint."""

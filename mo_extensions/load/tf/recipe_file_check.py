@@ -11,8 +11,10 @@ from deepspeech_recipe.errors import RecipeError
 
 def refuse_what_would_run(graph: Graph) -> bool:
     if asked_for(graph):
+        arguments = Arguments.of(graph)
+        arguments.unwrap_model()
         try:
-            mo_safety.check_before_loading(Arguments.of(graph))
+            mo_safety.check_before_loading(arguments)
         except RecipeError as refusal:
             raise Error(str(refusal)) from None
     return False
