@@ -28,6 +28,7 @@ def graph(write) -> GraphView:
     builder.const("shape", np.int32([1, 3]))
     builder.node("noise", "RandomUniform", ["shape"], dtype=DType(FLOAT))
     builder.node("file", "PlaceholderWithDefault", ["zeros"], dtype=DType(FLOAT))
+    builder.placeholder("setter", FLOAT, (1, 3))
     builder.node("restored", "RestoreV2", ["file", "zeros", "zeros"])
     write(builder)
     return GraphView.of(builder.graph)
@@ -39,6 +40,7 @@ WRITERS = {
     "a resource variable": ("AssignVariableOp", "state", "new", True),
     "through a copy": ("Assign", "state/read", "new", True),
     "added to": ("AssignAdd", "state", "x", True),
+    "set from outside": ("AssignVariableOp", "state", "setter", False),
     "begun anew": ("Assign", "state", "zeros", False),
     "initialised": ("Assign", "state", "noise", False),
     "restored": ("Assign", "state", "restored", False),

@@ -4,11 +4,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from deepspeech_recipe.runtime import StatefulModel
 from tests.graphs.releases import VERSIONS
 from tests.ir import assert_one_sequence, assert_same_numbers, run_chunks
 from tests.mo_run import EXTENSIONS
+from tests.model_forms import run_from, write_forms
 from tests.reference import random_chunks
 from tests.reference import run_chunks as run_tensorflow
 
@@ -40,3 +43,24 @@ def test_plain_mo_call(deepspeech, graph_file, tmp_path, version):
     assert_one_sequence(model)
     chunks = random_chunks(graph)
     assert_same_numbers(run_chunks(model, chunks), run_tensorflow(graph, chunks), tolerance=HALF_WEIGHTS)
+
+
+def test_plain_mo_call_of_a_metagraph(deepspeech, tmp_path):
+    """MO freezes every variable, and the state is one of them: it is kept, and begins with what the file has."""
+    graph = deepspeech("0.5", batch=1)
+    forms = write_forms(
+        graph.graph_def, tmp_path / "forms", weights=("layer_1/weights", "lstm_fused_cell/kernel"),
+        inputs=["input_node", "input_lengths"], outputs=["logits"],
+    )  # fmt: skip
+    mo = Path(sys.executable).parent / "mo"
+    command = [str(mo), "--input_meta_graph", str(forms.folder / "model.meta"), "--extensions", str(EXTENSIONS)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (line,) = [line for line in done.stdout.splitlines() if "[ deepspeech-recipe ]" in line]
+    assert "DeepSpeech v0.5: " in line
+    assert "state in variables → inputs, initial values kept: c -0.499…0.473, h -0.398…0.431; " in line
+    (ir,) = tmp_path.glob("*.xml")
+    run, chunks = StatefulModel(ir), random_chunks(graph, 4)
+    feeds = [{"input_node:0": chunk, "input_lengths:0": [16]} for chunk in chunks]
+    for chunk, (want, *_) in zip(chunks, run_from(graph.graph_def, forms.initial, feeds, ["logits:0"]), strict=True):
+        np.testing.assert_allclose(run({"input_node": chunk})["logits"], want, rtol=0, atol=HALF_WEIGHTS)

@@ -237,11 +237,17 @@ class GraphView:
 
     def updates(self, variable: Node) -> list[Node]:
         """The assignments of a new value: one that comes from an input or from the variable itself. What initialises a
-        variable, begins it anew or restores it from a checkpoint is another kind of writer."""
+        variable, begins it anew, restores it from a checkpoint, or sets it to what an input for nothing else is fed
+        (as Keras does in TensorFlow 1) is another kind of writer."""
         return [node for node in self.writers(variable) if node.op in ASSIGN_OPS and self._carries_over(node)]
 
     def _carries_over(self, writer: Node) -> bool:
-        behind = list(self.ancestors(writer.inputs[-1]))
+        value = self.source(writer.inputs[-1])
+        producer = self.producer(value)
+        only_set = all(reader.op in ASSIGN_OPS for reader, _ in self.readers(value))
+        if producer is None or (only_set and not producer.inputs):
+            return False
+        behind = list(self.ancestors(value))
         variable = self.source(writer.inputs[0]).node
         fed = any(node.name == variable or node.op.startswith("Placeholder") for node in behind)
         return fed and not any(node.op in _RESTORE_OPS for node in behind)

@@ -95,6 +95,12 @@ def state_variable(view: GraphView, variable: Node, is_new: Callable[[Tensor], b
             remedy="Export the graph with its state update, or with placeholders in place of the variables",
         )
     source, shape, initial = Tensor(variable.name), view.shape(variable), initial_state(view, variable)
+    if initial is not None and not np.isfinite(initial).all():
+        raise Refusal(
+            f"The variable '{variable.name}' that holds the {what} begins with values that are not finite",
+            node=variable.name,
+            remedy="Save or freeze the graph with zeros in it",
+        )
     return State("variable", source, shape, (value,), tuple(update), tuple(reset), initial)
 
 
