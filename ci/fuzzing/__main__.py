@@ -35,6 +35,7 @@ def _arguments(argv):
     parser.add_argument("--findings", type=Path, default=Path("fuzz-findings"), help="folder for what was found")
     parser.add_argument("--replay", type=Path, metavar="PATH", help="a finding's folder, or a file: read it again")
     parser.add_argument("--totals", type=Path, help="a file of JSON that adds up the figures of many runs")
+    parser.add_argument("--table", type=Path, nargs="+", metavar="FILE", help="print the sums of such files, no more")
     parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
     given = parser.parse_args(argv)
     if given.replay and not (given.replay.exists() and (given.reader or (given.replay / "about.json").exists())):
@@ -45,6 +46,9 @@ def _arguments(argv):
 def main(argv=None) -> int:
     given = _arguments(argv)
     everyone = {**READERS, PLANTED.name: PLANTED}
+    if given.table:
+        print(report.table(report.read_totals(given.table), given.markdown))
+        return 0
     if given.replay:
         return _replay(given, everyone)
     chosen = [everyone[name] for name in given.reader or READERS]

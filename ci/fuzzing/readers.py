@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import importlib.util
 import sys
 import zlib
 from functools import cache
@@ -42,10 +43,15 @@ def _scorer(random: Random) -> Input:
 
 
 def _read_scorer(path: Path, out: Path) -> None:
-    """One utterance through the decoder with the scorer, which is tried in a child process first."""
+    """One utterance through the decoder with the scorer, which is tried in a child process first; without
+    flashlight-text what is read of the file before."""
     from deepspeech_recipe.runtime import scorer_trial
     from deepspeech_recipe.runtime.lm import Scorer
+    from deepspeech_recipe.runtime.scorer_file import read_scorer
 
+    if importlib.util.find_spec("flashlight") is None:
+        read_scorer(path, corpus.labels().index(b" "))
+        return
     scorer_trial.subprocess = Forked(scorer_trial.main)
 
     words = ["one", "two", "three"] if path.suffix == ".binary" else None
@@ -151,9 +157,14 @@ def _read_convert(path: Path, out: Path) -> None:
 
 
 def _load_openvino() -> None:
-    corpus.irs()
     for name in ("runtime", "runtime.first_release", "convert", "converters.openvino", "save"):
         importlib.import_module(f"deepspeech_recipe.{name}")
+    corpus.graphs()
+
+
+def _load_irs() -> None:
+    corpus.irs()
+    _load_openvino()
 
 
 READERS = {
@@ -165,7 +176,7 @@ READERS = {
         Reader("audio", _sound, _read_sound, _load_sound),
         Reader("audio without soundfile", _wav, _read_sound_alone, _load_sound),
         Reader("manifest", _manifest, _read_manifest),
-        Reader("IR", _ir, _read_ir, _load_openvino),
+        Reader("IR", _ir, _read_ir, _load_irs),
         Reader("convert", _convert, _read_convert, _load_openvino),
     )
 }

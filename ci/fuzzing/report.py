@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ci.fuzzing.supervisor import Figures
 
+_KEPT = ("reader", "seeds", "inputs", "refused", "seconds", "slowest", "memory", "findings")
 _HEAD = ("reader", "inputs", "read", "refused", "findings", "slowest", "most memory", "inputs/s")
 
 
@@ -45,17 +46,30 @@ def table(rows: list[dict], markdown: bool = False) -> str:
 
 def add_to_totals(path: Path, figures: list[Figures]) -> list[dict]:
     """Adds a run to the sums in `path`, and returns them. The same seed is not counted twice for one reader."""
-    totals = {each["reader"]: each for each in (json.loads(path.read_text()) if path.exists() else [])}
-    for each in map(asdict, figures):
-        each["findings"], seed = sorted(each["findings"]), each.pop("seed")
-        known = totals.setdefault(each["reader"], {**each, "inputs": 0, "refused": 0, "seconds": 0, "seeds": []})
-        if seed in known["seeds"]:
-            continue
-        known["seeds"].append(seed)
-        for key in ("inputs", "refused", "seconds"):
-            known[key] += each[key]
-        for key in ("slowest", "memory"):
-            known[key] = max(known[key], each[key])
-        known["findings"] = sorted({*known["findings"], *each["findings"]})
-    path.write_text(json.dumps(list(totals.values()), indent=1))
+    run = [{**asdict(each), "findings": sorted(each.findings), "seeds": [each.seed]} for each in figures]
+    totals = merged([*_read(path), *run])
+    path.write_text(json.dumps(totals, indent=1))
+    return totals
+
+
+def read_totals(paths: list[Path]) -> list[dict]:
+    """The sums of several such files."""
+    return merged([each for path in paths for each in _read(path)])
+
+
+def merged(rows: list[dict]) -> list[dict]:
+    """One row a reader."""
+    totals: dict[str, dict] = {}
+    for each in rows:
+        known = totals.get(each["reader"])
+        if known is None:
+            totals[each["reader"]] = {key: each[key] for key in _KEPT}
+        elif not set(known["seeds"]) & set(each["seeds"]):
+            known |= {key: known[key] + each[key] for key in ("inputs", "refused", "seconds", "seeds")}
+            known |= {key: max(known[key], each[key]) for key in ("slowest", "memory")}
+            known["findings"] = sorted({*known["findings"], *each["findings"]})
     return list(totals.values())
+
+
+def _read(path: Path) -> list[dict]:
+    return json.loads(path.read_text()) if path.exists() else []
