@@ -55,6 +55,8 @@ def command(arguments):
 
 def in_this_process(arguments):
     """The same by what the command `mo` runs, without loading TensorFlow each time."""
+    # Older releases import a graph beside what the process has imported before.
+    importlib.import_module("tensorflow").compat.v1.reset_default_graph()
     printed = io.StringIO()
     script = Path(importlib.import_module("openvino.tools.mo").__file__).with_name("main.py")
     handler = logging.StreamHandler(printed)
