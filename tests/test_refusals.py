@@ -152,7 +152,13 @@ def other_value(graph):
 
 
 def unassigned(graph):
-    graph.remove(keras_variable(graph)[1])
+    """As the graph is before it is frozen: without an assignment a frozen variable is a constant."""
+    variable, assign = keras_variable(graph)
+    shape = variable.attr["value"].tensor.tensor_shape
+    variable.op = "VarHandleOp"
+    variable.attr["shape"].shape.CopyFrom(shape)
+    del variable.attr["value"]
+    graph.remove(assign)
 
 
 @pytest.mark.parametrize(
