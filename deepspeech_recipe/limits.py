@@ -16,6 +16,7 @@ EXPANDED = 64 * 2**20  # bytes that constants are in memory beyond those the fil
 UNPACKED = 32 * 2**20  # bytes that an archive may unpack to besides ten times its own size
 MEMBERS = 2000  # files that are taken out of an archive
 FOLDERS = 2000  # folders that these lie in
+CONVERSION = 8  # seconds of processor time for OpenVINO's frontend, where a graph keeps its loops
 DEPTH = 32  # of folders in each other
 TEXT_FIELDS = 300_000  # of a message in protobuf's text format, which is read by a hundred thousand a second
 

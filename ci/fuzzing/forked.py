@@ -1,24 +1,21 @@
 """subprocess.run for Python modules, by a copy of this process in place of a new one: in milliseconds."""
 
 import faulthandler
+import importlib
 import os
 import subprocess
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable
 
 
 class Forked:
-    """Stands in for the module `subprocess` where a program is `main()` of a module that is loaded already.
+    """Stands in for the module `subprocess` where a program is `main()` of a module, its last word.
 
     Time limits are left to the program's own, and to the worker's.
     """
 
     TimeoutExpired = subprocess.TimeoutExpired
-
-    def __init__(self, main: Callable[[], int]):
-        self._main = main
 
     def run(self, command, *, input: bytes, **options) -> subprocess.CompletedProcess:
         with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as printed:
@@ -26,12 +23,12 @@ class Forked:
             given.seek(0)
             pid = os.fork()
             if not pid:
-                self._be_program(given.fileno(), printed.fileno())
+                self._be_program(command[-1], given.fileno(), printed.fileno())
             _, status = os.waitpid(pid, 0)
             printed.seek(0)
             return subprocess.CompletedProcess(command, os.waitstatus_to_exitcode(status), b"", printed.read())
 
-    def _be_program(self, given: int, printed: int) -> None:
+    def _be_program(self, module: str, given: int, printed: int) -> None:
         """Never returns."""
         code = 1
         try:
@@ -41,7 +38,7 @@ class Forked:
                 os.dup2(printed, descriptor)
             sys.stdin = os.fdopen(0)
             sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
-            code = self._main()
+            code = importlib.import_module(module).main()
         except SystemExit as error:
             code = error.code
         except BaseException:

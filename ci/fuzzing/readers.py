@@ -45,14 +45,14 @@ def _scorer(random: Random) -> Input:
 def _read_scorer(path: Path, out: Path) -> None:
     """One utterance through the decoder with the scorer, which is tried in a child process first; without
     flashlight-text what is read of the file before."""
-    from deepspeech_recipe.runtime import scorer_trial
+    from deepspeech_recipe import trial
     from deepspeech_recipe.runtime.lm import Scorer
     from deepspeech_recipe.runtime.scorer_file import read_scorer
 
     if importlib.util.find_spec("flashlight") is None:
         read_scorer(path, corpus.labels().index(b" "))
         return
-    scorer_trial.subprocess = Forked(scorer_trial.main)
+    trial.subprocess = Forked()
 
     words = ["one", "two", "three"] if path.suffix == ".binary" else None
     utterance = Scorer(path, words=words, beam_width=8).for_model(corpus.labels(), 8).start()
@@ -151,8 +151,10 @@ def _convert(random: Random) -> Input:
 
 
 def _read_convert(path: Path, out: Path) -> None:
+    from deepspeech_recipe import trial
     from deepspeech_recipe.convert import convert
 
+    trial.subprocess = Forked()
     convert(path, out / "ir", converter="openvino", verify=False)
 
 

@@ -3,10 +3,11 @@
 The recogniser decides, the graph is edited, and the frontend translates what is left; weights go past it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from openvino._offline_transformations import (
     apply_fused_names_cleanup,
     apply_moc_transformations,
@@ -16,6 +17,7 @@ from openvino.frontend import FrontEndManager
 
 from deepspeech_recipe.converters.graphdef_edits import EditedGraph, apply_edits, names_only
 from deepspeech_recipe.converters.openvino_lowering import Translators
+from deepspeech_recipe.converters.openvino_trial import is_at_risk, try_conversion
 from deepspeech_recipe.converters.request import Request
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import last_net
@@ -87,7 +89,7 @@ def _prepare_acoustic(graph, view: GraphView, model: AcousticModel, request: Req
     def contract(ov_model):
         sizes = shapes(batch, steps)
         ov_model.reshape({find(ov_model.inputs, both_forms(name)): list(shape) for name, shape in sizes.items()})
-        return _optimise(finish(ov_model, names, model, conversion))
+        return optimise(finish(ov_model, names, model, conversion))
 
     return Prepared(edited, contract)
 
@@ -98,7 +100,7 @@ def _prepare_general(graph, view: GraphView, recognition: Recognition, conversio
     outputs = general.ends or _outputs(view, general)
 
     def states(ov_model):
-        return finish_general(_optimise(ov_model), recognition, general, conversion, outputs)
+        return finish_general(optimise(ov_model), recognition, general, conversion, outputs)
 
     return Prepared(apply_edits(graph, view, general.edits, outputs), states, (describe(recognition, general),))
 
@@ -125,19 +127,26 @@ def _outputs(view: GraphView, general: General) -> list[str]:
 
 
 def _translate(edited: EditedGraph):
-    frontend = FrontEndManager().load_by_framework("tf")
-    translators = Translators(edited.weights)
-    for extension in translators.extensions:
-        frontend.add_extension(extension)
     with temporary_directory() as folder:
         path = Path(folder) / "graph.pb"
         path.write_bytes(edited.graph.SerializeToString(deterministic=True))
-        try:
-            return frontend.convert(frontend.load(str(path)))
-        except Exception as error:  # each version of OpenVINO has other types here
-            if translators.refusal is not None:
-                raise translators.refusal from None
-            raise RecipeError(f"OpenVINO's TensorFlow frontend cannot convert the graph: {_reason(error)}") from error
+        if is_at_risk(edited.graph):
+            try_conversion(path, edited.weights)
+        return translate(path, edited.weights)
+
+
+def translate(path: Path, weights: Sequence[np.ndarray]):
+    """The ov.Model that the frontend makes of an edited graph's .pb file."""
+    frontend = FrontEndManager().load_by_framework("tf")
+    translators = Translators(weights)
+    for extension in translators.extensions:
+        frontend.add_extension(extension)
+    try:
+        return frontend.convert(frontend.load(str(path)))
+    except Exception as error:  # each version of OpenVINO has other types here
+        if translators.refusal is not None:
+            raise translators.refusal from None
+        raise RecipeError(f"OpenVINO's TensorFlow frontend cannot convert the graph: {_reason(error)}") from error
 
 
 def _reason(error: Exception) -> str:
@@ -146,7 +155,7 @@ def _reason(error: Exception) -> str:
     return " ".join((told or lines or [type(error).__name__])[:3])
 
 
-def _optimise(ov_model):
+def optimise(ov_model):
     """What `ovc` does with a model after its frontend."""
     apply_moc_transformations(ov_model, cf=False, smart_reshape=True)
     compress_quantize_weights_transformation(ov_model)

@@ -6,14 +6,12 @@ is remembered by its content, in the user's cache directory, and not tried again
 
 import hashlib
 import json
-import os
-import signal
-import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
+from deepspeech_recipe import trial
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import cache_directory, reading
 
@@ -71,34 +69,19 @@ def _remember(mark: Path) -> None:
 
 
 def _try(path: Path, labels: Sequence[bytes], spelled: Mapping[str, Sequence[int]]) -> None:
-    if not sys.executable:  # Python inside of another program: there is nothing to start
-        return
     seconds = int(_SECONDS + path.stat().st_size / _BYTES_A_SECOND + len(spelled) / _WORDS_A_SECOND)
     task = {
         "path": str(path.absolute()),
         "labels": [label.decode() for label in labels],
         "spelled": {word: list(spelling) for word, spelling in spelled.items()},
-        "seconds": seconds,
     }
-    package = Path(__file__).parents[2]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    environment["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, [str(package), *filter(None, sys.path)]))
-    try:
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", __name__] if sys.version_info >= (3, 11) else [sys.executable, "-m", __name__],
-            input=json.dumps(task).encode(), capture_output=True, cwd=package, env=environment,
-            timeout=10 * seconds, check=False,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        raise _damaged(path, "does not end with it") from None
-    except OSError:  # no process can be started here
+    outcome = trial.run(__name__, task, seconds)
+    if outcome is None:
         return
-    if done.returncode < 0:
-        killed = signal.Signals(-done.returncode)
-        raise _damaged(path, "does not end with it" if killed == signal.SIGXCPU else f"dies of it ({killed.name})")
-    if done.returncode:
-        reason = done.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"]
-        raise RecipeError(reason[-1] if done.returncode == 2 else f"{path}: is damaged: {reason[-1]}.")
+    if outcome.failure:
+        raise _damaged(path, outcome.failure)
+    if outcome.code:
+        raise RecipeError(outcome.reason if outcome.code == 2 else f"{path}: is damaged: {outcome.reason}.")
 
 
 def _damaged(path: Path, what: str) -> RecipeError:
@@ -108,7 +91,7 @@ def _damaged(path: Path, what: str) -> RecipeError:
 def main() -> int:
     """The child: a search through noise, with all words."""
     task = json.load(sys.stdin)
-    _limit(task["seconds"], Path(task["path"]).stat().st_size)
+    trial.limit(task["seconds"], _MEMORY + 10 * Path(task["path"]).stat().st_size)
     import numpy as np
 
     from deepspeech_recipe.runtime.lm import ScorerSearch
@@ -125,20 +108,6 @@ def main() -> int:
     utterance.partial()
     utterance.finish(3)
     return 0
-
-
-def _limit(seconds: int, size: int) -> None:
-    try:
-        import resource
-    except ImportError:  # Windows
-        return
-    for what, most in (
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_CPU, seconds),
-        (resource.RLIMIT_DATA, _MEMORY + 10 * size),
-    ):
-        _, hard = resource.getrlimit(what)
-        resource.setrlimit(what, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
 
 
 if __name__ == "__main__":

@@ -158,6 +158,8 @@ class OpenVINO(Reference):
 def _frontend(original: Original):
     from openvino.frontend import FrontEndManager
 
+    from deepspeech_recipe.converters.openvino_trial import is_at_risk, try_conversion
+
     inputs, outputs = original.inputs, original.outputs
     for node in original.source.graph.node:
         if node.op == "Const":
@@ -166,6 +168,8 @@ def _frontend(original: Original):
     with temporary_directory() as directory:
         path = Path(directory) / "model.pb"
         original.source.write_pb(path)
+        if is_at_risk(original.source.graph):
+            try_conversion(path, ())
         try:
             frontend = FrontEndManager().load_by_framework("tf")
             loaded = frontend.load(str(path))

@@ -1,0 +1,26 @@
+"""A trial that does what it is told: `python -m tests.stub_trial`, for `deepspeech_recipe.trial`."""
+
+import json
+import os
+import signal
+import sys
+
+from deepspeech_recipe import trial
+
+
+def main() -> int:
+    task = json.load(sys.stdin)
+    trial.limit(task["seconds"], 2**30)
+    if task["does"] == "hang":
+        while True:
+            pass
+    if task["does"] == "die":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if task["does"] == "fill":
+        return len(bytearray(2**31))
+    print(f"first\n{task['does']}", file=sys.stderr)
+    return task["code"]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

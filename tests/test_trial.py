@@ -1,0 +1,96 @@
+"""Native code is tried in a child process first, and only where it is at risk."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from deepspeech_recipe import trial
+from deepspeech_recipe.convert import convert
+from deepspeech_recipe.converters import openvino, openvino_trial
+from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.graphdef.build import BOOL, FLOAT, INT32, DType, GraphBuilder
+from tests.bundled import MODEL
+
+STUB = "tests.stub_trial"
+
+
+@pytest.mark.parametrize(("does", "failure"), [("hang", "does not end with it"), ("die", "dies of it (SIGSEGV)")])
+def test_what_does_not_end_well(does, failure):
+    assert trial.run(STUB, {"does": does}, 1).failure == failure
+
+
+def test_memory_is_bounded():
+    outcome = trial.run(STUB, {"does": "fill"}, 5)
+    assert (outcome.failure, outcome.code, outcome.reason) == ("", 1, "MemoryError")
+
+
+@pytest.mark.parametrize("code", [0, 2])
+def test_what_ends(code):
+    assert trial.run(STUB, {"does": "a reason", "code": code}, 5) == ("", code, "a reason")
+
+
+def test_where_no_process_can_be_started(monkeypatch):
+    monkeypatch.setattr(sys, "executable", "")
+    assert trial.run(STUB, {}, 5) is None
+
+
+def loop(path: Path) -> Path:
+    """x + 1, three times, as TensorFlow 1 writes it."""
+    builder = GraphBuilder()
+    builder.placeholder("x", FLOAT, (2, 3))
+    floats, integers = {"T": DType(FLOAT)}, {"T": DType(INT32)}
+    for name, value in (("zero", np.int32(0)), ("one", np.int32(1)), ("three", np.int32(3)), ("step", np.float32(1))):
+        builder.const(name, value)
+    for name, source, kind in (("i", "zero", integers), ("v", "x", floats)):
+        builder.node(f"enter_{name}", "Enter", [source], frame_name="loop", is_constant=False, **kind)
+        builder.node(f"merge_{name}", "Merge", [f"enter_{name}", f"next_{name}"], N=2, **kind)
+        builder.node(f"switch_{name}", "Switch", [f"merge_{name}", "test"], **kind)
+        builder.node(f"exit_{name}", "Exit", [f"switch_{name}"], **kind)
+    for name, source, kind in (("three", "three", integers), ("one", "one", integers), ("step", "step", floats)):
+        builder.node(f"const_{name}", "Enter", [source], frame_name="loop", is_constant=True, **kind)
+    builder.node("less", "Less", ["merge_i", "const_three"], **integers)
+    builder.node("test", "LoopCond", ["less"], dtype=DType(BOOL))
+    builder.node("next_i", "NextIteration", [builder.node("add_i", "AddV2", ["switch_i:1", "const_one"], **integers)])
+    builder.node("next_v", "NextIteration", [builder.node("add_v", "AddV2", ["switch_v:1", "const_step"], **floats)])
+    for name, kind in (("next_i", integers), ("next_v", floats)):
+        next(node for node in builder.graph.node if node.name == name).attr["T"].type = kind["T"]
+    builder.node("out", "Identity", ["exit_v"], **floats)
+    path.write_bytes(builder.graph.SerializeToString())
+    return path
+
+
+@pytest.fixture
+def tried(monkeypatch):
+    found = []
+    whole = openvino_trial.trial.run
+
+    def run(module, task, seconds):
+        found.append(whole(module, task, seconds))
+        return found[-1]
+
+    monkeypatch.setattr(openvino_trial.trial, "run", run)
+    return found
+
+
+def test_a_loop_that_is_left_is_tried_first(tmp_path, tried):
+    convert(loop(tmp_path / "m.pb"), tmp_path / "ir", converter="openvino", verify=False)
+    assert [outcome.code for outcome in tried] == [0]
+    assert (tmp_path / "ir" / "m.xml").exists()
+
+
+def test_deepspeech_is_not_tried(tmp_path, tried):
+    convert(MODEL, tmp_path / "ir", converter="openvino", verify=False)
+    assert tried == []
+
+
+def test_a_loop_that_the_frontend_does_not_survive(tmp_path, monkeypatch):
+    outcome = trial.Outcome("dies of it (SIGSEGV)", -11, "")
+    monkeypatch.setattr(openvino_trial.trial, "run", lambda *_: outcome)
+    monkeypatch.setattr(openvino, "translate", lambda *_: pytest.fail("the frontend got it all the same"))
+    with pytest.raises(
+        RecipeError, match=r"m\.pb: OpenVINO's TensorFlow frontend dies of it \(SIGSEGV\), in 8 seconds"
+    ):
+        convert(loop(tmp_path / "m.pb"), tmp_path / "ir", converter="openvino", verify=False)
+    assert not (tmp_path / "ir").exists()
