@@ -1,7 +1,19 @@
-"""`python -m deepspeech_recipe`"""
+"""`python -m deepspeech_recipe`, and the command `deepspeech-recipe`"""
 
 import sys
 
-from deepspeech_recipe.cli import main
+_INTERRUPTED = 130
 
-sys.exit(main())
+
+def main() -> int:
+    """As `cli.main`; Ctrl-C while that is imported is no traceback."""
+    try:
+        from deepspeech_recipe import cli
+
+        return cli.main()
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -40,6 +40,14 @@ class IRForm:
         else:
             self.takes = "windows" if self.input("samples") is None else "utterance"
         shape = main.get_partial_shape()
+        for port, ranks in ((main, (3, 4) if self.takes == "windows" else (2,)), (logits, (3,))):
+            rank = port.get_partial_shape().rank
+            if rank.is_dynamic or rank.get_length() not in ranks:
+                found, needed = "any number of" if rank.is_dynamic else rank.get_length(), " or ".join(map(str, ranks))
+                raise RecipeError(
+                    f"{self.name}: '{port.get_any_name()}' has {found} dimensions, {needed} are needed: it is not "
+                    "an IR of the contract."
+                )
         self.batch = size_of(shape[0])
         self.steps = size_of(shape[1]) if self.takes == "windows" else None
         self.lengths = next((each for each in ("lengths", "sample_lengths") if self.input(each) is not None), None)

@@ -106,7 +106,7 @@ FAMILIES = (
     (
         "An IR that cannot be read or run",
         "What runs an IR needs the `.xml` of an acoustic model that this project converted, with its `.bin` beside it.",
-        ("ir_file.py", "ir_form.py", "runtime/"),
+        ("ir_file.py", "ir_form.py", "passes/metadata.py", "passes/metadata_schema.py", "runtime/"),
     ),
     (
         "Audio that cannot be heard",

@@ -185,6 +185,50 @@ def test_interruption(capsys, monkeypatch, model):
     assert capsys.readouterr() == ("", "")
 
 
+def in_shell(line: str, **environment) -> subprocess.CompletedProcess:
+    command = f"'{sys.executable}' -m deepspeech_recipe"
+    return subprocess.run(
+        ["sh", "-c", line.replace("COMMAND", command)], capture_output=True, text=True, check=False,
+        cwd=Path(__file__).parent.parent, env={**os.environ, **environment},
+    )  # fmt: skip
+
+
+def test_closed_streams_are_quiet(tmp_path, model):
+    """Also in what is written meanwhile: the first file that is opened would be standard output."""
+    for line in (f"COMMAND inspect '{model}' >&-", f"COMMAND inspect '{model}' >&- 2>&- <&-"):
+        done = in_shell(line)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert in_shell("COMMAND inspect nothing >&- 2>&-").returncode == 2
+    done = in_shell("COMMAND inspect nothing >&-")
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    done = in_shell(f"COMMAND convert '{model}' -o '{tmp_path}' --converter openvino --no-verify >&- 2>&- <&-")
+    assert done.returncode == 0
+    (xml,) = tmp_path.glob("*.xml")
+    assert xml.read_text().rstrip().endswith("</net>")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_where_nobody_can_be_told():
+    assert in_shell("COMMAND inspect nothing 2>/dev/full").returncode == 2
+
+
+@pytest.mark.parametrize("error", ["raise", "raise ImportError('initialization failed') from None", "import no_such"])
+def test_ctrl_c_while_a_library_is_imported(tmp_path, model, error):
+    """What libraries make of KeyboardInterrupt is not said."""
+    (tmp_path / "numpy.py").write_text(
+        "import os, signal\ntry:\n    os.kill(os.getpid(), signal.SIGINT)\n    for _ in range(9**9): pass\n"
+        f"except KeyboardInterrupt:\n    {error}\n"
+    )
+    done = in_shell(f"COMMAND inspect '{model}'", PYTHONPATH=str(tmp_path))
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+def test_ctrl_c_while_the_command_line_is_imported(tmp_path):
+    (tmp_path / "argparse.py").write_text("raise KeyboardInterrupt\n")
+    done = in_shell("COMMAND --help", PYTHONPATH=str(tmp_path))
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
 def test_results_go_to_stdout_alone(capsys, model):
     assert cli.main(["inspect", str(model), "--json"]) == 0
     captured = capsys.readouterr()

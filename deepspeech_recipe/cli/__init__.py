@@ -8,7 +8,9 @@ input (one line on stderr), 130 interrupted.
 import argparse
 import importlib
 import os
+import signal
 import sys
+import threading
 
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.version import __version__
@@ -67,39 +69,79 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Runs a command line and returns its exit code."""
+    _open_streams()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a terminal without UTF-8 is no reason to stop
     try:
-        arguments = build_parser().parse_args(argv)
-        code = arguments.run(arguments)
-        sys.stdout.flush()
-        return code
-    except RecipeError as error:
-        return _fail(str(error))
+        with _Interrupts():
+            arguments = build_parser().parse_args(argv)
+            code = arguments.run(arguments)
+            sys.stdout.flush()
+            return code
     except KeyboardInterrupt:
         return _INTERRUPTED
+    except RecipeError as error:
+        return _fail(str(error))
     except BrokenPipeError:
-        _drop_stdout()
+        _drop(sys.stdout)
         return _BROKEN_PIPE
     except OSError as error:
-        _drop_stdout()
+        _drop(sys.stdout)
         where = f"{error.filename}: " if error.filename else ""
         return _fail(f"{where}{error.strerror or error}.")
     except MemoryError:
         return _fail("out of memory.")
 
 
+class _Interrupts:
+    """Ctrl-C stays Ctrl-C: a library in the middle of its import turns KeyboardInterrupt into an error of its own."""
+
+    def __enter__(self) -> None:
+        self._seen, self._before = False, None
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.getsignal(signal.SIGINT)
+        if self._before is signal.default_int_handler:  # else the program around us has its own
+            signal.signal(signal.SIGINT, self._note)
+
+    def __exit__(self, kind, *_) -> None:
+        if self._before is signal.default_int_handler:
+            signal.signal(signal.SIGINT, self._before)
+        if self._seen and kind is not None and kind is not KeyboardInterrupt:
+            raise KeyboardInterrupt from None
+
+    def _note(self, number, frame) -> None:
+        self._seen = True
+        raise KeyboardInterrupt
+
+
 def _fail(message: str) -> int:
-    print(f"{PROGRAM}: error: {' '.join(message.split())}", file=sys.stderr)
+    try:
+        print(f"{PROGRAM}: error: {' '.join(message.split())}", file=sys.stderr)
+    except OSError:  # nobody can be told
+        _drop(sys.stderr)
     return 2
 
 
-def _drop_stdout() -> None:
+def _open_streams() -> None:
+    """Closed ones lead to nowhere: else the next file would take their number, and get what libraries print."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            descriptor = os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+            if descriptor != number:
+                os.dup2(descriptor, number)
+                os.close(descriptor)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115
+
+
+def _drop(stream) -> None:
     """What is still buffered cannot be written; Python would say so again at its end."""
     try:
         descriptor = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(descriptor, sys.stdout.fileno())
+        os.dup2(descriptor, stream.fileno())
         os.close(descriptor)
     except (OSError, ValueError):
         pass

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from deepspeech_recipe.alphabet import label_texts
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.passes.initial_state import initial_state_json
+from deepspeech_recipe.passes.metadata_schema import check_metadata
 from deepspeech_recipe.passes.names import STATE_PAIRS
 from deepspeech_recipe.version import __version__
 
@@ -80,7 +81,7 @@ def metadata_of(model) -> dict:
 
 
 def read_metadata(model) -> dict:
-    """Metadata of an ov.Model. Raises RecipeError where there is none."""
+    """Metadata of an ov.Model. Raises RecipeError if there is none, or what it says cannot be (`metadata_schema`)."""
     if not model.has_rt_info(PATH):
         raise RecipeError(
             "The IR has no deepspeech_recipe metadata. Convert the model with `deepspeech-recipe convert`, or with mo "
@@ -88,6 +89,8 @@ def read_metadata(model) -> dict:
         )
     value = model.get_rt_info(PATH)
     try:
-        return json.loads(value.value if hasattr(value, "value") else value)
-    except (TypeError, ValueError):
-        raise RecipeError("The IR's deepspeech_recipe metadata is damaged. Convert the model again") from None
+        metadata = json.loads(value.value if hasattr(value, "value") else value)
+    except (TypeError, ValueError, RecursionError):
+        raise RecipeError("The IR's metadata is damaged: it is not JSON. Convert the model again") from None
+    check_metadata(metadata)
+    return metadata

@@ -3,7 +3,9 @@
 import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.files import naming
 from deepspeech_recipe.ir_form import IRForm, compile_model
+from deepspeech_recipe.passes.metadata_schema import check_metadata
 from deepspeech_recipe.runtime import frame_features
 from deepspeech_recipe.runtime.classic_mfcc import STEP, input_vectors
 from deepspeech_recipe.runtime.requests import Requests, infer
@@ -31,6 +33,8 @@ class FirstRelease:
                 "frames a call. Features need an IR that takes any number of frames: convert without --time-steps, "
                 "and with batch 1 or dynamic."
             )
+        with naming(form.name):
+            check_metadata(form.metadata, ("n_context", "n_input"))
         self.metadata = form.metadata
         self._form = form
         self._requests = Requests(compile_model(form.model, device, form.name, config))

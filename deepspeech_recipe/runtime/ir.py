@@ -2,8 +2,10 @@
 
 from deepspeech_recipe.audio.settings import AudioSettings
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.ir_form import IRForm
+from deepspeech_recipe.files import naming
+from deepspeech_recipe.ir_form import IRForm, size_of
 from deepspeech_recipe.passes.metadata import alphabet_labels
+from deepspeech_recipe.passes.metadata_schema import check_metadata
 
 
 class IR(IRForm):
@@ -16,6 +18,12 @@ class IR(IRForm):
         super().__init__(ir, name)
         features = self.metadata.get("features")
         self.audio = None if features is None else AudioSettings(**features)
+        with naming(self.name):
+            if self.audio is not None:
+                self.audio.check()
+            if self.takes == "windows" or self.audio is not None:
+                check_metadata(self.metadata, ("n_context", "n_input"))
+                self._check_windows()
         self.labels = alphabet_labels(self.metadata.get("alphabet"))
         self.raw = self.head == "raw"
         if self.labels is not None and self.classes not in (None, len(self.labels) + 1):
@@ -23,6 +31,20 @@ class IR(IRForm):
                 f"{self.name}: has {self.classes} classes and an alphabet of {len(self.labels)} labels. Convert it "
                 "again with the alphabet it was trained with (--alphabet)."
             )
+
+    def _check_windows(self) -> None:
+        """Raises RecipeError if the metadata and the model do not agree on what a window is."""
+        n_context, n_input = self.metadata["n_context"], self.metadata["n_input"]
+        sizes = [("n_input", n_input, self.audio.dct_coefficient_count)] if self.audio is not None else []
+        shape = self.input("input_node").get_partial_shape() if self.takes == "windows" else ()
+        if len(shape) == 4:
+            sizes += [("n_context", 2 * n_context + 1, size_of(shape[2])), ("n_input", n_input, size_of(shape[3]))]
+        for key, said, found in sizes:
+            if found is not None and said != found:
+                raise RecipeError(
+                    f"The IR's metadata is damaged: '{key}' ({self.metadata[key]}) does not fit the model, which has "
+                    f"{found} where it means {said}. Convert the model again"
+                )
 
     @property
     def frame_step(self) -> float:

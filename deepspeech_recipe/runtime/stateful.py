@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.files import naming
 from deepspeech_recipe.ir_file import read_ir
 from deepspeech_recipe.ir_form import compile_model
 from deepspeech_recipe.ov_api import ov
@@ -29,7 +30,8 @@ class StatefulModel:
         """ir: an IR's .xml or an ov.Model. Raises RecipeError where it has no metadata, or lacks a state's tensor."""
         self._name = "the model" if isinstance(ir, ov.Model) else str(ir)
         model = ir if isinstance(ir, ov.Model) else read_ir(ir)
-        self.metadata = read_metadata(model)
+        with naming(self._name):
+            self.metadata = read_metadata(model)
         self._pairs = self._find_pairs(model)
         self._sinks = bool(model.get_sinks())
         taken = {name for pair in self._pairs.items() for name in pair}

@@ -10,6 +10,9 @@ from deepspeech_recipe.files import reading
 # In the order in which DeepSpeech looks: the best on the validation data, then the most recent.
 STATE_FILES = ("best_dev_checkpoint", "checkpoint")
 _LARGEST_TEXT = 2**20
+_STATE = re.compile(
+    r"""^\s*model_checkpoint_path\s*:\s*(?:"((?:[^"\\\n]|\\.)*)"|'((?:[^'\\\n]|\\.)*)')""", re.MULTILINE
+)
 _DATA = re.compile(r"(.+)\.data-\d{5}-of-(\d{5})$")
 
 
@@ -19,6 +22,11 @@ def find_prefix(path: Path) -> Path:
     Raises RecipeError where the .index or a data file is missing, or several checkpoints could be meant.
     """
     prefix = _prefix_of(path)
+    with reading(path):
+        return _whole(path, prefix)
+
+
+def _whole(path: Path, prefix: Path) -> Path:
     if not _with_suffix(prefix, ".index").is_file():
         raise RecipeError(f"{path}: the checkpoint '{prefix.name}' has no {prefix.name}.index beside its data file.")
     shards = data_files(prefix)
@@ -59,17 +67,37 @@ def _prefix_of(path: Path) -> Path:
 
 
 def _from_state_file(path: Path) -> Path:
-    """The checkpoint that a state file names, in its directory: a path to elsewhere, as of the machine it was made on,
-    is taken as a bare name."""
-    match = re.search(r'^\s*model_checkpoint_path\s*:\s*"((?:[^"\\]|\\.)*)"', read_text(path), re.MULTILINE)
-    if not match or not match[1]:
+    """The checkpoint that a state file names: in its directory, or below. A path of the machine it was made on, or one
+    that leads elsewhere, is taken as a bare name: a file does not say where else to read."""
+    match = _STATE.search(read_text(path))
+    name = _unescaped(match[1] if match[1] is not None else match[2]) if match else ""
+    if not name:
         raise RecipeError(f'{path}: names no checkpoint (a line model_checkpoint_path: "…").')
+    bare = re.split(r"[/\\]", name)[-1]
+    if bare in ("", ".", "..") or not name.isprintable():
+        raise RecipeError(f"{path}: names {name[:80]!r}, which cannot be a checkpoint. Name its .index file instead.")
     with reading(path):
-        here = path.parent / match[1]
+        here = path.parent / name
         inside = here.resolve().is_relative_to(path.parent.resolve())
         if inside and _with_suffix(here, ".index").is_file():
             return here
-    return path.parent / re.split(r"[/\\]", match[1])[-1]
+    return path.parent / bare
+
+
+def _unescaped(text: str) -> str:
+    """A string of a text message, where bytes that are not ASCII are octal."""
+    simple = {b"n": b"\n", b"r": b"\r", b"t": b"\t"}
+
+    def byte(match: re.Match) -> bytes:
+        digits = match[1]
+        if digits[:1] in b"01234567":
+            return bytes([int(digits, 8) & 0xFF])
+        if len(digits) > 1:
+            return bytes([int(digits[1:], 16)])
+        return simple.get(digits, digits)
+
+    found = re.sub(rb"\\([0-7]{1,3}|[xX][0-9a-fA-F]{1,2}|.)", byte, text.encode(), flags=re.DOTALL)
+    return found.decode(errors="replace")
 
 
 def read_text(path: Path) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.files import naming
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
 from deepspeech_recipe.ir_file import read_ir
 from deepspeech_recipe.ov_api import ov
@@ -35,7 +36,8 @@ class Carried:
 def other_recipe(ir) -> bool:
     """Whether an IR (a path or an ov.Model) says that it is no acoustic model's."""
     model = ir if isinstance(ir, ov.Model) else read_ir(ir)
-    return model.has_rt_info(PATH) and not is_acoustic(read_metadata(model))
+    with naming("the model" if isinstance(ir, ov.Model) else ir):
+        return model.has_rt_info(PATH) and not is_acoustic(read_metadata(model))
 
 
 def verify_carried(source: Source, ir, *, device: str = "CPU") -> Report:
