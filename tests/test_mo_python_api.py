@@ -61,10 +61,11 @@ def never_loaded(folder) -> dict[str, str]:
     )
 
 
-def child(code: str, *arguments):
-    """Runs code, which ends with a variable `found`, in a Python of its own; returns that value."""
+def child(code: str, *arguments, cwd=EXTENSIONS.parent):
+    """Runs code, which ends with a variable `found`, in a Python of its own; returns that value. In `cwd` it can import
+    what lies there."""
     command = [sys.executable, "-c", f"{code}\nprint('found:' + json.dumps(found))", *map(str, arguments)]
-    done = subprocess.run(command, cwd=EXTENSIONS.parent, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.rpartition("found:")[2])
 
@@ -158,6 +159,7 @@ for each in ("link", "link,other/mo_extensions", "other/mo_extensions", "mo_exte
 """,
         contract.case("v0.9").path,
         tmp_path,
+        cwd=tmp_path,  # where the package is not
     )
     assert [each[0] for each in found] == [1, 1, 0, 0, 1]
     assert [each[1] for each in found[:3]] == [False, True, True]

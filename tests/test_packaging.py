@@ -112,13 +112,6 @@ def test_mo_with_a_copy_of_both_directories(graph_file, tmp_path):
 
 
 @pytest.mark.requires_mo
-def test_mo_through_a_symlink(graph_file, tmp_path):
-    (tmp_path / "plugin").symlink_to(ROOT / "mo_extensions")
-    metadata = mo(graph_file("0.9"), tmp_path / "plugin", tmp_path)
-    assert metadata["converter"].startswith("mo")
-
-
-@pytest.mark.requires_mo
 def test_mo_with_a_copy_of_the_plugin_alone(graph_file, installed, tmp_path):
     """The package as it is installed, or else one line that says what is missing."""
     plugin = tmp_path / "copy" / "mo_extensions"
