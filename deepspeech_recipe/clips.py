@@ -2,14 +2,17 @@
 
 import csv
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import naming, reading
 
 _COLUMNS = ("wav_filename", "transcript")
+_LONGEST_LINE = 2**17
 _LIBRISPEECH_GROUPS = ("speaker", "chapter")
 
 
@@ -30,9 +33,7 @@ def read_clips(path: str | os.PathLike, group: str | None = None) -> list[Clip]:
     Raises RecipeError where it is neither, a recording is missing, or not one word is in it.
     """
     path = Path(path)
-    if path.exists() and not (path.is_file() or path.is_dir()):  # /dev/zero never ends
-        raise RecipeError(f"{path}: is neither a file nor a folder. Give a CSV manifest, or a folder of LibriSpeech.")
-    clips = list(_of_librispeech(path, group)) if path.is_dir() else _of_csv(path, group)
+    clips = list(_of_librispeech(path, group)) if os.path.isdir(path) else _of_csv(path, group)
     if not any(clip.transcript for clip in clips):
         raise RecipeError(f"{path}: {len(clips)} clips without a single word prove nothing.")
     return clips
@@ -41,14 +42,36 @@ def read_clips(path: str | os.PathLike, group: str | None = None) -> list[Clip]:
 def _of_csv(path: Path, group: str | None) -> list[Clip]:
     with naming(path), reading(path), path.open(newline="", encoding="utf-8-sig") as file:
         try:
-            rows = csv.DictReader(file, strict=True)
+            rows = csv.DictReader(_lines(path, file), strict=True)
             columns = rows.fieldnames or []
             for name in (*_COLUMNS, *([group] if group else [])):
-                if name not in columns:
-                    raise RecipeError(f"{path}: has no column '{name}'. Its columns: {', '.join(columns) or 'none'}.")
+                if columns.count(name) != 1:
+                    found = "has more than one column" if name in columns else "has no column"
+                    raise RecipeError(f"{path}: {found} '{name}'. Its columns: {', '.join(columns) or 'none'}.")
             return [_clip_of_row(path, rows.line_num, row, group or "group") for row in rows]
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise RecipeError(f"{path}: is no CSV file in UTF-8 ({error}).") from None
+        except csv.Error as error:
+            raise RecipeError(f"{path}: is not a CSV file: line {rows.reader.line_num}: {error}.") from None
+        except UnicodeDecodeError as error:
+            raise _not_utf8(path, error) from None
+
+
+def _lines(path: Path, file: TextIO) -> Iterator[str]:
+    """With their ends. Raises RecipeError for one that no text has: a file may be a disk full of zeros."""
+    number = 0
+    while line := file.readline(_LONGEST_LINE):
+        number += 1
+        if len(line) == _LONGEST_LINE:
+            raise RecipeError(f"{path}: line {number} has {_LONGEST_LINE} letters or more.")
+        if "\0" in line:
+            raise RecipeError(f"{path}: is not a text in UTF-8: line {number} has the letter NUL.")
+        yield line
+
+
+def _not_utf8(path: Path, error: UnicodeDecodeError) -> RecipeError:
+    return RecipeError(
+        f"{path}: is not a text in UTF-8 ({error.reason}: {error.object[error.start]:#04x}). Convert it, with "
+        "`iconv -f latin1 -t utf-8` if it is in Latin-1."
+    )
 
 
 def _clip_of_row(manifest: Path, line: int, row: dict, group: str) -> Clip:
@@ -61,19 +84,16 @@ def _clip_of_row(manifest: Path, line: int, row: dict, group: str) -> Clip:
 def _of_librispeech(folder: Path, group: str | None) -> Iterator[Clip]:
     if group is not None and group not in _LIBRISPEECH_GROUPS:
         raise RecipeError(f"{folder}: clips of LibriSpeech are grouped by {' or '.join(_LIBRISPEECH_GROUPS)}.")
-    lists = sorted(path for path in folder.rglob("*.trans.txt") if path.is_file())
+    lists = sorted(folder.rglob("*.trans.txt"))
     if not lists:
         raise RecipeError(f"{folder}: holds no *.trans.txt. Give a folder of LibriSpeech, or a CSV manifest.")
     for path in lists:
-        with naming(path), reading(path):
+        with naming(path), reading(path), path.open(encoding="utf-8-sig") as file:
             try:
-                lines = path.read_text(encoding="utf-8").splitlines()
-            except UnicodeDecodeError:
-                raise RecipeError(f"{path}: is no text in UTF-8.") from None
-        for number, line in enumerate(lines, 1):
-            with naming(path):
-                clip = _clip_of_line(path, number, line, group)
-            yield clip
+                found = [_clip_of_line(path, *each, group) for each in enumerate(_lines(path, file), 1)]
+            except UnicodeDecodeError as error:
+                raise _not_utf8(path, error) from None
+        yield from found
 
 
 def _clip_of_line(transcripts: Path, number: int, line: str, group: str | None) -> Clip:
@@ -87,11 +107,12 @@ def _clip_of_line(transcripts: Path, number: int, line: str, group: str | None) 
 
 
 def _existing(manifest: Path, line: int, name: str) -> Path:
+    """The recording. Where a manifest says so, it lies outside of the manifest's folder: mostly they are absolute."""
     path = manifest.parent / name
     try:
-        found = path.is_file()
-    except OSError:  # of a name that is too long
-        found = False
-    if not found:
-        raise RecipeError(f"{manifest}: line {line}: no such file: {path}.")
+        with reading(path):
+            if not stat.S_ISREG(os.stat(path).st_mode):
+                raise RecipeError(f"{path}: is a directory, an audio file is needed.")
+    except RecipeError as error:
+        raise RecipeError(f"{manifest}: line {line}: {error}") from None
     return path

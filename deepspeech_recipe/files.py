@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from deepspeech_recipe.temporary import temporary_directory
 TRACEBACK = "DEEPSPEECH_RECIPE_TRACEBACK"
 _LONGEST_MESSAGE = 700
 _LONGEST_NAME = 255  # bytes, on most file systems
+_ENDLESS = {stat.S_ISCHR: "device", stat.S_ISBLK: "device", stat.S_ISFIFO: "pipe", stat.S_ISSOCK: "socket"}
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
 
 
@@ -70,12 +72,21 @@ def cache_directory() -> Path:
 
 @contextmanager
 def reading(path: str | os.PathLike) -> Iterator[None]:
-    """Turns the operating system's errors on reading `path` into a RecipeError that names it."""
+    """Turns the operating system's errors on reading `path` into a RecipeError that names it.
+
+    Devices, pipes and sockets are refused before they are opened: /dev/zero never ends, a pipe may never begin.
+    """
+    if "\0" in str(path):
+        raise RecipeError(one_line(f"{path}: is not the name of a file."))
     try:
+        mode = os.stat(path).st_mode if os.path.exists(path) else stat.S_IFREG
+        for is_kind, kind in _ENDLESS.items():
+            if is_kind(mode):
+                raise RecipeError(one_line(f"{path}: is a {kind}, not a file. Write what it gives to a file first."))
         yield
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
-        raise RecipeError(f"{path}: cannot be read ({reason}).") from error
+        raise RecipeError(one_line(f"{path}: cannot be read ({reason}).")) from error
 
 
 @contextmanager
@@ -90,11 +101,11 @@ def naming(path: str | os.PathLike) -> Iterator[None]:
         if _is_fit(error, path):
             raise
         reason = error.reason if str(path) in error.reason else f"{path}: {error.reason}"
-        raise type(error)(_short(reason), node=_short(error.node), remedy=_short(error.remedy)) from error
+        raise type(error)(one_line(reason), node=one_line(error.node), remedy=one_line(error.remedy)) from error
     except RecipeError as error:
         if _is_fit(error, path):
             raise
-        raise RecipeError(_short(str(error) if str(path) in str(error) else f"{path}: {error}")) from error
+        raise RecipeError(one_line(str(error) if str(path) in str(error) else f"{path}: {error}")) from error
 
 
 @contextmanager
@@ -117,7 +128,7 @@ def last_net(what: str) -> Iterator[None]:
         place = f"{Path(line.tb_frame.f_code.co_filename).name}, line {line.tb_lineno}"
         raise RecipeError(
             f"{what} is damaged, or unusual in a way that was not foreseen ({type(error).__name__} in {place}: "
-            f"{_short(str(error))}). Copy it again; if other programs read it, please report this line with the file."
+            f"{one_line(str(error))}). Copy it again; if other programs read it, please report this line with the file."
         ) from error
 
 
@@ -125,8 +136,12 @@ def _is_fit(error: RecipeError, path: str | os.PathLike) -> bool:
     return str(path) in str(error) and str(error).isprintable() and len(str(error)) <= _LONGEST_MESSAGE
 
 
-def _short(text: str) -> str:
-    """Printable, and without the middle where it is long."""
-    text = "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
-    half = _LONGEST_MESSAGE // 2
+def one_line(text: str) -> str:
+    """What a file says, or is called, for the user's terminal: printable, and without the middle where it is long."""
+    text, half = printable(text), _LONGEST_MESSAGE // 2
     return text if len(text) <= _LONGEST_MESSAGE else f"{text[:half]} … {text[-half:]}"
+
+
+def printable(text: str) -> str:
+    """With a mark for each letter that a terminal would follow."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)

@@ -112,7 +112,7 @@ FAMILIES = (
         "Audio that cannot be heard",
         "Files are read by soundfile, other rates converted by soxr. A file that is cut off is refused, for its text "
         "would end early without a word.",
-        ("runtime/audio_files.py", "runtime/cut_off.py", "runtime/samples.py", "runtime/live.py"),
+        (*(f"runtime/{name}.py" for name in ("audio_files", "cut_off", "wav_file", "samples", "live")),),
     ),
     (
         "A language model that cannot be used",

@@ -86,7 +86,7 @@ def test_a_missing_or_endless_file(tmp_path):
         read_alphabet(tmp_path / "alphabet.txt")
     with pytest.raises(RecipeError, match="Is a directory"):
         read_alphabet(tmp_path)
-    with pytest.raises(RecipeError, match="is no alphabet file"):
+    with pytest.raises(RecipeError, match="is a device, not a file"):
         read_alphabet("/dev/zero")
 
 

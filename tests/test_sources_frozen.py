@@ -160,7 +160,7 @@ def test_paths_that_are_no_file(tmp_path):
     (tmp_path / "notes.txt").write_text("x")
     assert "it holds notes.txt" in refused(tmp_path)
     os.mkfifo(tmp_path / "pipe")
-    assert "is no ordinary file" in refused(tmp_path / "pipe")
+    assert "is a pipe, not a file" in refused(tmp_path / "pipe")
     (tmp_path / "dangling").symlink_to("nowhere")
     assert "does not exist" in refused(tmp_path / "dangling")
 

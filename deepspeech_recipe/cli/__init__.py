@@ -13,6 +13,7 @@ import sys
 import threading
 
 from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.files import printable
 from deepspeech_recipe.version import __version__
 
 PROGRAM = "deepspeech-recipe"
@@ -117,7 +118,7 @@ class _Interrupts:
 
 def _fail(message: str) -> int:
     try:
-        print(f"{PROGRAM}: error: {' '.join(message.split())}", file=sys.stderr)
+        print(f"{PROGRAM}: error: {printable(' '.join(message.split()))}", file=sys.stderr)
     except OSError:  # nobody can be told
         _drop(sys.stderr)
     return 2

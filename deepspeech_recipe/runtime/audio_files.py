@@ -1,7 +1,6 @@
 """Audio files as samples at the model's rate: block after block, so that a long file needs little memory."""
 
 import os
-import wave
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,15 +8,18 @@ from pathlib import Path
 
 import numpy as np
 
+from deepspeech_recipe import limits
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.files import naming, reading
+from deepspeech_recipe.files import naming, one_line, reading
 from deepspeech_recipe.runtime.cut_off import check_complete
+from deepspeech_recipe.runtime.quiet import native_code_quiet
 from deepspeech_recipe.runtime.samples import as_samples
+from deepspeech_recipe.runtime.wav_file import check_rate, is_wav, pcm16_blocks, read_header
 
-_BLOCK = 2**16
-LOWEST_RATE, HIGHEST_RATE = 1000, 768_000
-# RuntimeError: of chunks whose sizes contradict each other.
-_WAVE_ERRORS = (wave.Error, EOFError, RuntimeError)
+_BLOCK = 2**16  # samples of all channels together
+_SPEECH_RATE, _SAMPLE_BYTES = 16_000, 4  # as what models take
+_MOST_FOR_A_BYTE = 100  # bytes of samples; more than any codec of speech makes of one
+_UNKNOWN_LENGTH = 2**62
 _INSTALL = "pip install soundfile soxr"
 
 
@@ -29,7 +31,7 @@ def read_audio(path: str | os.PathLike, sample_rate: int, note: Callable[[str], 
 def audio_blocks(
     path: str | os.PathLike, sample_rate: int, note: Callable[[str], None] | None = None
 ) -> Iterator[np.ndarray]:
-    """Samples of a WAV, FLAC or OGG file as float32 blocks `[n]`, mixed to mono, at sample_rate.
+    """Samples of a WAV, FLAC, OGG or MP3 file as float32 blocks `[n]`, mixed to mono, at sample_rate.
 
     Read by soundfile; without it, 16-bit WAV files still are. Other rates are converted by soxr.
     note: gets a line where something was converted. Raises RecipeError as `open_audio` does, and for an empty file.
@@ -46,7 +48,7 @@ def audio_blocks(
             worse = " (what is above half its rate is missing: expect worse text)" if lower else ""
             changes.append(f"{audio.rate} Hz → {sample_rate} Hz{worse}")
         if changes and note:
-            note(f"{path}: {', '.join(changes)}")
+            note(one_line(f"{path}: {', '.join(changes)}"))
         count = 0
         for block in audio.blocks:
             count += len(block)
@@ -58,101 +60,110 @@ def audio_blocks(
 
 @dataclass(frozen=True)
 class Audio:
-    """blocks: float32 `[n]`, mixed to mono, at `rate` (Hz); channels: what they were mixed of."""
+    """blocks: float32 `[n]`, mixed to mono, at `rate` (Hz); channels: what they were mixed of; frames: how many samples
+    there are by the header, 0 where it does not say."""
 
     blocks: Iterator[np.ndarray]
     rate: int
     channels: int
+    frames: int
 
 
 @contextmanager
 def open_audio(path: str | os.PathLike) -> Iterator[Audio]:
-    """An audio file as it is. Raises RecipeError, also while its blocks are read, where the file is missing, cut off
-    or not audio, or holds NaN or infinity."""
+    """An audio file as it is. Raises RecipeError, also while its blocks are read, where the file is missing, cut off,
+    damaged or not audio, or holds NaN or infinity, or far more audio than its size explains."""
     path = Path(path)
     with naming(path), reading(path):
         if path.is_dir():
             raise RecipeError(f"{path}: is a directory, an audio file is needed.")
-        if path.exists() and not path.is_file():
-            raise RecipeError(f"{path}: is not an ordinary file; write the audio to a file first.")
         check_complete(path)
-        with _opened(path) as (blocks, rate, channels):
-            if not LOWEST_RATE <= rate <= HIGHEST_RATE:
-                raise RecipeError(
-                    f"{path}: has a sample rate of {rate} Hz by its header; {LOWEST_RATE} to {HIGHEST_RATE} Hz are "
-                    "read. The file is damaged, or its header is wrong: write it anew with the rate it was recorded at."
-                )
-            yield Audio(_mono(blocks), rate, channels)
+        with _opened(path) as audio:
+            check_rate(path, audio.rate)
+            yield Audio(_mono(path, audio), audio.rate, audio.channels, audio.frames)
 
 
-def _mono(blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-    for block in blocks:
+def _mono(path: Path, audio: Audio) -> Iterator[np.ndarray]:
+    done = 0
+    _check_length(path, audio.frames / audio.rate)
+    for block in audio.blocks:
+        _check_length(path, (done + len(block)) / audio.rate)
         with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is refused
-            yield as_samples(block.mean(1) if block.shape[1] > 1 else block[:, 0])
+            yield as_samples(block.mean(1) if block.shape[1] > 1 else block[:, 0], done)
+        done += len(block)
+
+
+def _check_length(path: Path, seconds: float) -> None:
+    """Raises RecipeError where so much audio is not in a file of its size: some bytes of silence are hours."""
+    beyond = seconds * _SPEECH_RATE * _SAMPLE_BYTES - _MOST_FOR_A_BYTE * path.stat().st_size
+    if beyond > limits.allowed(limits.AUDIO):
+        raise RecipeError(
+            f"{path}: holds {seconds / 60:.0f} minutes of audio in {path.stat().st_size} bytes. In memory they are "
+            f"{beyond:.0f} bytes more than {_MOST_FOR_A_BYTE} times the file. {limits.remedy(beyond, limits.AUDIO)}."
+        )
 
 
 def seconds_of(path: str | os.PathLike) -> float:
     """How long a file is by its header; 0 where that cannot be read, for `audio_blocks` says why."""
     try:
-        import soundfile
-
-        with open(path, "rb") as stream, _sound_file(soundfile, stream) as file:
-            return file.frames / file.samplerate
-    except ImportError:
-        pass
-    except (OSError, RuntimeError, ZeroDivisionError):
-        return 0.0
-    try:
-        with wave.open(str(path)) as file:
-            return file.getnframes() / file.getframerate()
-    except (*_WAVE_ERRORS, OSError, ZeroDivisionError):
+        with open_audio(path) as audio:
+            return audio.frames / audio.rate
+    except RecipeError:
         return 0.0
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[Iterator[np.ndarray], int, int]]:
-    """Blocks `[n, channels]`, sample rate, channels."""
+def _opened(path: Path) -> Iterator[Audio]:
+    """With blocks `[n, channels]`."""
     try:
         import soundfile
     except ImportError:
-        with _opened_by_wave(path) as found:
-            yield found
+        with path.open("rb") as stream:
+            yield _opened_alone(path, stream)
         return
     try:
         with path.open("rb") as stream, _sound_file(soundfile, stream) as file:
-            yield _sound_blocks(path, file), file.samplerate, file.channels
+            frames = file.frames if file.frames < _UNKNOWN_LENGTH else 0
+            yield Audio(_sound_blocks(path, file), file.samplerate, file.channels, frames)
     except soundfile.SoundFileError as error:
         reason = getattr(error, "error_string", None) or str(error)
         raise RecipeError(f"{path}: cannot be read as audio ({reason.strip().rstrip('.')}).") from None
 
 
-def _sound_file(soundfile, stream):
+@contextmanager
+def _sound_file(soundfile, stream) -> Iterator:
     """By its descriptor: it is not opened by its name, whose end would tell the format, and a damaged file's impossible
     seeks are not written to stderr, as they are for Python's streams."""
-    return soundfile.SoundFile(stream.fileno(), closefd=False)
+    with native_code_quiet():
+        file = soundfile.SoundFile(stream.fileno(), closefd=False)
+    try:
+        yield file
+    finally:
+        with native_code_quiet():
+            file.close()
 
 
 def _sound_blocks(path: Path, file) -> Iterator[np.ndarray]:
-    count = 0
-    while len(block := file.read(_BLOCK, dtype="float32", always_2d=True)):
+    count, size = 0, max(1, _BLOCK // file.channels)
+    while True:
+        with native_code_quiet():
+            block = file.read(size, dtype="float32", always_2d=True)
+        if not len(block):
+            break
         count += len(block)
         yield block
     if count < file.frames:
         raise RecipeError(f"{path}: is cut off or damaged: {count} of {file.frames} samples can be read.")
 
 
-@contextmanager
-def _opened_by_wave(path: Path) -> Iterator[tuple[Iterator[np.ndarray], int, int]]:
-    try:
-        with wave.open(str(path)) as file:
-            if file.getsampwidth() != 2:
-                raise wave.Error
-            channels = file.getnchannels()
-            data = iter(lambda: file.readframes(_BLOCK), b"")
-            blocks = (np.frombuffer(each, "<i2").reshape(-1, channels) / np.float32(32768) for each in data)
-            yield blocks, file.getframerate(), channels
-    except (*_WAVE_ERRORS, ValueError):
-        raise RecipeError(f"{path}: is not a 16-bit WAV file; other kinds need soundfile: {_INSTALL}.") from None
+def _opened_alone(path: Path, stream) -> Audio:
+    """Without soundfile."""
+    if not is_wav(stream.read(12)):
+        raise RecipeError(f"{path}: is not a WAV file; other kinds need soundfile: {_INSTALL}.")
+    wav = read_header(path, stream)
+    if not wav.is_pcm16:
+        raise RecipeError(f"{path}: is not a 16-bit WAV file but {wav.kind}, which needs soundfile: {_INSTALL}.")
+    return Audio(pcm16_blocks(stream, wav, _BLOCK), wav.rate, wav.channels, wav.frames)
 
 
 def _no_change(samples: np.ndarray, last: bool) -> np.ndarray:

@@ -16,6 +16,7 @@ from deepspeech_recipe.files import naming, reading
 from deepspeech_recipe.runtime.arpa_file import arpa_words, check_arpa, is_arpa
 from deepspeech_recipe.runtime.beam import BeamUtterance
 from deepspeech_recipe.runtime.kenlm_file import check_binary
+from deepspeech_recipe.runtime.quiet import native_code_quiet
 from deepspeech_recipe.runtime.scorer_file import LARGEST_WEIGHT, read_scorer
 from deepspeech_recipe.runtime.scorer_trial import try_once
 
@@ -126,7 +127,8 @@ class ScorerSearch:
             raise RecipeError(f"{path}: does not know the hot words {', '.join(map(repr, sorted(unknown)))}.")
         names = dictionary.Dictionary([*spelled, _UNKNOWN])
         try:
-            model = kenlm.KenLM(str(path), names)
+            with native_code_quiet():  # of an ARPA file, KenLM advises to make a binary file of it
+                model = kenlm.KenLM(str(path), names)
         except (RuntimeError, ValueError) as error:
             reason = str(error).strip().splitlines() or ["no reason given"]
             raise RecipeError(f"{path}: is not a language model that KenLM can read ({reason[0][:200]}).") from None

@@ -54,8 +54,6 @@ def detect(path: Path) -> Kind:
             raise RecipeError(f"{path}: does not exist.")
         if path.is_dir():
             return _detect_directory(path)
-        if not path.is_file():
-            raise RecipeError(f"{path}: is no ordinary file.")
         with path.open("rb") as file:
             start = file.read(4096)
             size = file.seek(0, os.SEEK_END)
