@@ -1,14 +1,18 @@
 """Graphs that no TensorFlow wrote: each kind of damage is one line, wherever it is met first."""
 
+import re
+
 import numpy as np
 import pytest
 
+from deepspeech_recipe.convert import convert
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.build import DType, GraphBuilder
 from deepspeech_recipe.graphdef.check import check_graph
 from deepspeech_recipe.graphdef.ops import OPS
 from deepspeech_recipe.inspect import inspect
 from deepspeech_recipe.sources import open_model
+from tests.bundled import MODEL
 
 
 def small() -> GraphBuilder:
@@ -391,3 +395,34 @@ def test_conditions_and_loops_that_stand_for_too_much(tmp_path, op):
     (tmp_path / "model.pb").write_bytes(builder.graph.SerializeToString())
     with pytest.raises(RecipeError, match=r"nodes with their .* written out.*DEEPSPEECH_RECIPE_LIMITS"):
         inspect(tmp_path / "model.pb")
+
+
+@pytest.mark.parametrize(
+    ("op", "name", "value", "reason"),
+    [
+        ("AudioSpectrogram", "window_size", 2**40, "window_size is 1099511627776"),
+        ("Mfcc", "filterbank_channel_count", 2**40, "filterbank_channel_count is 1099511627776"),
+        ("Mfcc", "upper_frequency_limit", np.inf, "must lie below upper_frequency_limit (inf Hz)"),
+        ("Mfcc", "lower_frequency_limit", np.nan, "lower_frequency_limit (nan Hz) must not be negative"),
+    ],
+)
+def test_audio_settings_that_no_audio_has(tmp_path, op, name, value, reason):
+    graph = open_model(MODEL).graph
+    attribute = next(each for each in graph.node if each.op == op).attr[name]
+    setattr(attribute, "i" if isinstance(value, int) else "f", value)
+    (tmp_path / "m.pb").write_bytes(graph.SerializeToString())
+    with pytest.raises(RecipeError, match=re.escape(reason)):
+        convert(tmp_path / "m.pb", tmp_path / "ir", converter="openvino", verify=False, audio="separate")
+
+
+@pytest.mark.parametrize(
+    ("shape", "numbers"), [((1, 2**40, 19, 26), "543"), ((1, 16, 19, 0), "304 numbers, 0 features")]
+)
+def test_windows_that_no_call_has(tmp_path, shape, numbers):
+    graph = open_model(MODEL).graph
+    placeholder = next(each for each in graph.node if each.name == "input_node")
+    for dim, size in zip(placeholder.attr["shape"].shape.dim, shape, strict=True):
+        dim.size = size
+    (tmp_path / "m.pb").write_bytes(graph.SerializeToString())
+    with pytest.raises(RecipeError, match=f"The windows of one call are {numbers}"):
+        inspect(tmp_path / "m.pb")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+
+from deepspeech_recipe import limits
 from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
 from deepspeech_recipe.recognise.acoustic_model import AcousticModel
@@ -87,6 +90,14 @@ def _check_window(windows: Node, window_frames: int | None, n_input: int | None)
             f"The windows have {window_frames or 'an unknown number of'} frames of "
             f"{n_input or 'an unknown number of'} features; an odd number of frames and fixed features are needed",
             node=windows.name,
+        )
+
+    numbers = math.prod(size or 1 for size in windows.attribute("shape"))
+    if n_input < 1 or abs(numbers) > limits.allowed(limits.WINDOWS):
+        raise Refusal(
+            f"The windows of one call are {abs(numbers)} numbers, {n_input} features a frame",
+            node=windows.name,
+            remedy=limits.remedy(abs(numbers), limits.WINDOWS),
         )
 
 
