@@ -39,8 +39,8 @@ relative to the largest value, where that is above 1.
   argument 'cancel_futures'`): `pip install "openvino-telemetry<2024"`.
 - `mo` of 2022.3 writes weights of 32 bits unless it gets `--compress_to_fp16`; later ones write 16 bits unless they get
   `--compress_to_fp16=False`.
-- 2022.3 fails by itself where it infers a StridedSlice with numpy 1.24 or later, which it allows (`np.int`). Where the
-  plugin is loaded, it puts that right.
+- 2022.3 to 2023.1 fail by themselves where they infer a StridedSlice with numpy 1.24 or later, which they allow
+  (`np.int`). Where the plugin is loaded, it puts that right.
 - Another release is one line: "The plugin deepspeech_recipe works with openvino-dev 2022.3 to 2024.6, and this is …".
 - `deepspeech-recipe`, the package's command line, needs Python 3.10, and for its converter `mo` openvino-dev 2024.6.
 """

@@ -35,11 +35,14 @@ def asked_for(graph) -> bool:
     return any(Path(directory, "front", "tf", "recipe_recognition.py").is_file() for directory in directories)
 
 
+def _release() -> tuple:
+    return (2021, 4) if get_version is None else tuple(int(part) for part in get_version().split(".")[:2])
+
+
 def _check_versions() -> None:
     version = "2021.4 or older" if get_version is None else get_version().split("-")[0]
-    release = (2021, 4) if get_version is None else tuple(int(part) for part in version.split(".")[:2])
     python = ".".join(map(str, sys.version_info[:2]))
-    if not OLDEST <= release <= LATEST:
+    if not OLDEST <= _release() <= LATEST:
         raise Error(
             f"The plugin deepspeech_recipe works with openvino-dev 2022.3 to 2024.6, and this is {version}, on Python "
             f"{python}. Install one of these: pip install openvino-dev==2024.6.0 'tensorflow-cpu<2.18', on Python 3.9 "
@@ -53,10 +56,10 @@ def _check_versions() -> None:
 
 
 def _mend_release() -> None:
-    """MO 2022.3 asks for np.int where it infers StridedSlices. numpy 1.24, which it allows, no longer has that."""
+    """Until 2023.1 MO asks for np.int to infer StridedSlices. It allows numpy 1.24, which does not have that."""
     from openvino.tools.mo.front.common.partial_infer import utils
 
-    if get_version().startswith("2022.3") and not hasattr(np, "int"):
+    if _release() < (2023, 2) and not hasattr(np, "int"):
         utils.np = SimpleNamespace(**vars(np), int=int)
 
 

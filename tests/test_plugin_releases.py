@@ -56,8 +56,8 @@ def test_python_3_7_is_one_line(library, refused, monkeypatch):
     assert "needs Python 3.8 or later, and this is Python 3.7. openvino-dev 2022.3.2 runs on Python 3.8" in refused()
 
 
-@pytest.mark.parametrize(("version", "mended"), [("2022.3.2-9279", True), ("2023.3.0-1", False)])
-def test_what_2022_3_asks_of_numpy_is_there(library, monkeypatch, version, mended):
+@pytest.mark.parametrize(("version", "mended"), [("2022.3.2-9279", True), ("2023.1.0-1", True), ("2023.2.0-1", False)])
+def test_what_older_releases_ask_of_numpy_is_there(library, monkeypatch, version, mended):
     from openvino.tools.mo.front.common.partial_infer import utils
 
     monkeypatch.setattr(utils, "np", np)
