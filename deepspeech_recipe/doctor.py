@@ -23,7 +23,7 @@ _EXTRAS = {
 }
 _WHAT_FOR = {
     "openvino-dev": "Model Optimizer is in it, which the converter mo needs",
-    "tensorflow": "mo, checkpoints, and verify's first choice of a reference need it",
+    "tensorflow": "mo and verify's first choice of a reference need it",
     "soundfile": "recordings other than 16-bit WAV files need it",
     "matplotlib": "verify --plot and benchmark -o need it",
     "tflite": ".tflite files need it",

@@ -1,5 +1,7 @@
 """Tables of checkpoints, whole and damaged: what a few bytes may not stand for."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,11 @@ from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.proto import BundleEntryProto
 from deepspeech_recipe.sources import open_model
 from deepspeech_recipe.sources.bundle import Bundle
+from deepspeech_recipe.sources.crc32c import crc32c, masked_crc32c
 
+FIXTURES = Path(__file__).parent / "fixtures"
+
+HEADER = (0, b"", b"\x08\x01")  # one data file
 VALUES = {"a": np.float32([1, 2, 3]), "ab/kernel": np.float32([[4], [5]]), "ab/step": np.int64(7)}
 
 
@@ -38,6 +44,7 @@ def table(*blocks: bytes, handles=None) -> bytes:
 
 def entry(at: int, value: np.ndarray, **changes) -> bytes:
     proto = BundleEntryProto(dtype=1 if value.dtype == np.float32 else 9, offset=at, size=value.nbytes)
+    proto.crc32c = masked_crc32c(value.tobytes())
     for size in value.shape:
         proto.shape.dim.add(size=size)
     for name, change in changes.items():
@@ -46,7 +53,7 @@ def entry(at: int, value: np.ndarray, **changes) -> bytes:
 
 
 def entries(**changes):
-    offset, shared, found = 0, 0, [(0, b"", b"\x08\x01")]
+    offset, shared, found = 0, 0, [HEADER]
     for name, value in VALUES.items():
         found.append((shared, name[shared:].encode(), entry(offset, value, **changes)))
         offset, shared = offset + value.nbytes, 1
@@ -81,8 +88,59 @@ DAMAGE = {
     "tensors that share bytes": (table(block(entries(offset=0))), "overlaps another tensor"),
     "a tensor behind the end": (table(block(entries(offset=10**12))), "the data file ends before"),
     "a place before the start": (table(block(entries(offset=-8))), "overlaps another tensor"),
+    "a data file that there is not": (table(block(entries(shard_id=7))), "'a' lies in a data file 7 of 1"),
+    "big-endian numbers": (table(block([(0, b"", b"\x08\x01\x10\x01")])), "by a big-endian machine"),
+    "no data files": (table(block([(0, b"", b"")])), "says that there are 0 data files"),
     "a size below zero": (table(block(entries(size=-8))), r"'a' of shape \[3\] has -8 bytes"),
 }
+
+
+def test_the_index_says_which_data_files_belong_to_it(tmp_path):
+    """What is left of another save in the same place does not count; what is missing is named."""
+    prefix = write(tmp_path, table(block(entries())))
+    (tmp_path / "x.data-00000-of-00002").write_bytes(b"another save")
+    assert np.array_equal(Bundle(prefix)["a"], VALUES["a"])
+    (tmp_path / "x.data-00000-of-00001").unlink()
+    with pytest.raises(RecipeError, match=r"is not whole: 0 of its .* are there, and 'x\.data-00000-of-00001' is"):
+        Bundle(prefix)
+
+
+def test_a_changed_byte_of_the_data_is_found(tmp_path):
+    prefix = write(tmp_path, table(block(entries())))
+    data = tmp_path / "x.data-00000-of-00001"
+    data.write_bytes(b"\x01" + data.read_bytes()[1:])
+    with pytest.raises(RecipeError, match="'a' is damaged: its checksum is another"):
+        Bundle(prefix)["a"]
+    assert np.array_equal(Bundle(prefix)["ab/step"], VALUES["ab/step"])
+
+
+def test_checksums_of_the_standard():
+    """The examples of RFC 3720, appendix B.4."""
+    assert crc32c(bytes(32)) == 0x8A9136AA
+    assert crc32c(b"\xff" * 32) == 0x62A8AB43
+    assert crc32c(bytes(range(32))) == 0x46DD794E
+
+
+@pytest.mark.parametrize("size", [0, 4095, 4096, 4097, 3 * 4096, 5 * 4096 + 1])
+def test_checksums_of_many_lanes(size):
+    data = np.random.default_rng(size).bytes(size)
+    state = 0xFFFFFFFF
+    for byte in data:
+        state ^= byte
+        for _ in range(8):
+            state = state >> 1 ^ (0x82F63B78 if state & 1 else 0)
+    assert crc32c(data) == state ^ 0xFFFFFFFF
+
+
+@pytest.mark.requires_tf
+@pytest.mark.parametrize("checkpoint", sorted(FIXTURES.rglob("*.index")), ids=lambda path: path.parent.parent.name)
+def test_tensors_are_those_that_tensorflow_reads(tf, checkpoint):
+    bundle, reader = Bundle(checkpoint.with_suffix("")), tf.train.load_checkpoint(str(checkpoint.with_suffix("")))
+    shapes = reader.get_variable_to_shape_map()
+    assert {name: list(shape) for name, shape in bundle.shapes.items()} == shapes
+    for name in shapes:
+        assert np.array_equal(bundle[name], reader.get_tensor(name)), name
+        assert bundle[name].dtype == reader.get_tensor(name).dtype
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
@@ -102,7 +160,7 @@ def test_shapes_of_another_size(tmp_path, shape, size):
     for each in shape:
         proto.shape.dim.add(size=each)
     with pytest.raises(RecipeError, match=rf"'a' of shape .* has {size} bytes; the checkpoint is damaged"):
-        Bundle(write(tmp_path, table(block([(0, b"a", proto.SerializeToString())]))))
+        Bundle(write(tmp_path, table(block([HEADER, (0, b"a", proto.SerializeToString())]))))
 
 
 @pytest.mark.parametrize("named", ["../best", "/{}/best", "sub/../../best", "x/../../best"])

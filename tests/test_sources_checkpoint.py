@@ -2,7 +2,6 @@
 
 import re
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -70,7 +69,6 @@ def structure(graph) -> set:
     return {(node.name, node.op, tuple(node.input)) for node in graph.node}
 
 
-@needs_tf
 @pytest.mark.parametrize("variant", ["plain", "other", "dynamic"])
 def test_a_real_checkpoint_is_the_pb_exported_from_it(variant):
     """Saved in Coqui's training code; flags.txt and alphabet.txt lie beside it."""
@@ -308,12 +306,6 @@ def test_which_checkpoint_is_meant(tmp_path):
         open_model(folder)
 
 
-def test_without_tensorflow_the_remedy_is_named(monkeypatch):
-    monkeypatch.setitem(sys.modules, "tensorflow", None)
-    with pytest.raises(RecipeError, match="plain/checkpoint: reading a checkpoint needs TensorFlow: pip install"):
-        open_model(EXPORTER / "plain" / "checkpoint")
-
-
 @needs_tf
 @pytest.mark.parametrize("name", ["best_dev-732.index", "best_dev-732.data-00000-of-00001"])
 def test_files_cut_off(tf, tmp_path, name):
@@ -323,7 +315,6 @@ def test_files_cut_off(tf, tmp_path, name):
         open_model(folder)
 
 
-@needs_tf
 @given(st.data())
 @settings(max_examples=30, deadline=None)
 def test_damaged_files_open_or_are_refused(tmp_path_factory, data):

@@ -73,7 +73,9 @@ _MESSAGES = {
     "MetaInfoDef": "tags=4 *string, tensorflow_version=5 string",
     "MetaGraphDef": "meta_info_def=1 MetaInfoDef, graph_def=2 GraphDef, signature_def=5 map SignatureDef",
     "SavedModel": "saved_model_schema_version=1 int64, meta_graphs=2 *MetaGraphDef",
-    "BundleEntryProto": "dtype=1 DataType, shape=2 TensorShapeProto, shard_id=3 int32, offset=4 int64, size=5 int64",
+    "BundleHeaderProto": "num_shards=1 int32, endianness=2 int32",
+    "BundleEntryProto": "dtype=1 DataType, shape=2 TensorShapeProto, shard_id=3 int32, offset=4 int64, size=5 int64, "
+    "crc32c=6 fixed32",
     "MemmappedFileSystemDirectoryElement": "offset=1 uint64, name=2 string, length=3 uint64",
     "MemmappedFileSystemDirectory": "element=1 *MemmappedFileSystemDirectoryElement",
 }
@@ -89,6 +91,7 @@ _SCALARS = {
     "int64": _Field.TYPE_INT64,
     "uint32": _Field.TYPE_UINT32,
     "uint64": _Field.TYPE_UINT64,
+    "fixed32": _Field.TYPE_FIXED32,
 }
 
 
@@ -148,6 +151,7 @@ def _message_class(name: str):
 
 AttrValue = _message_class("AttrValue")
 BundleEntryProto = _message_class("BundleEntryProto")
+BundleHeaderProto = _message_class("BundleHeaderProto")
 GraphDef = _message_class("GraphDef")
 MemmappedFileSystemDirectory = _message_class("MemmappedFileSystemDirectory")
 MetaGraphDef = _message_class("MetaGraphDef")

@@ -12,9 +12,10 @@ import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import reading
-from deepspeech_recipe.graphdef.proto import BundleEntryProto, parse
+from deepspeech_recipe.graphdef.proto import BundleEntryProto, BundleHeaderProto, parse
 from deepspeech_recipe.graphdef.tensor import is_number, numpy_dtype, shape_of
 from deepspeech_recipe.sources.checkpoint_files import data_files
+from deepspeech_recipe.sources.crc32c import masked_crc32c
 
 _FOOTER = 48
 _MAGIC = 0xDB4775248B80FB57
@@ -27,44 +28,53 @@ _LONGEST_VARINT = 10
 
 
 class Bundle:
-    """The tensors of a checkpoint by key: `key in bundle`, `bundle[key]`. Raises RecipeError for damaged files."""
+    """The tensors of a checkpoint by key: `key in bundle`, `bundle[key]`. Raises RecipeError for damaged files.
+
+    shapes: key → shape. stored: bytes in the data files, of which the index says how many there are.
+    """
 
     def __init__(self, prefix: Path):
-        """prefix: the path without .index. stored: bytes in the data files."""
+        """prefix: the path without .index."""
         self._prefix = prefix
         index = prefix.with_name(f"{prefix.name}.index")
-        self._shards = {int(shard.name.rpartition(".data-")[2][:5]): shard for shard in data_files(prefix)}
         with reading(index):
-            sizes = {number: shard.stat().st_size for number, shard in self._shards.items()}
             data = index.read_bytes()
         try:
-            entries = {key: value for key, value in _table(data) if key}
+            entries = dict(_table(data))
         except (IndexError, ValueError) as error:
             raise RecipeError(f"{index}: is no table of a checkpoint, or damaged ({error}). Copy it again.") from None
+        header = parse(BundleHeaderProto, entries.pop("", b""), what=f"{index}: its first entry")
+        if header.endianness:
+            raise RecipeError(f"{index}: was written by a big-endian machine. Save the checkpoint again on another.")
+        self._shards = data_files(prefix, header.num_shards)
+        with reading(prefix):
+            sizes = [shard.stat().st_size for shard in self._shards]
         what = f"{index}: the entry of"
         self._entries = {key: parse(BundleEntryProto, value, what=f"{what} '{key}'") for key, value in entries.items()}
+        self.shapes = {key: shape_of(entry.shape) or () for key, entry in self._entries.items()}
         _check_places(index, self._entries, sizes)
-        self.stored = sum(sizes.values())
+        self.stored = sum(sizes)
 
     def __contains__(self, key: str) -> bool:
         return key in self._entries
 
     def __getitem__(self, key: str) -> np.ndarray:
+        """The tensor, in the type that it was saved in."""
         entry = self._entries[key]
-        shape, dtype = shape_of(entry.shape), numpy_dtype(entry.dtype)
-        shard = self._shards.get(entry.shard_id)
-        if shard is None or dtype.kind == "O":
-            reason = "its data file is missing" if shard is None else "it holds text"
-            raise RecipeError(f"{self._prefix}: '{key}' cannot be read: {reason}.")
+        if not is_number(entry.dtype):
+            raise RecipeError(f"{self._prefix}: '{key}' cannot be read: it does not hold numbers.")
+        shape, dtype, shard = self.shapes[key], numpy_dtype(entry.dtype), self._shards[entry.shard_id]
         with reading(shard), shard.open("rb") as file:
             file.seek(entry.offset)
             data = file.read(entry.size)
         if len(data) != dtype.itemsize * math.prod(shape):
             raise RecipeError(f"{shard}: ends before '{key}' does, or holds it in parts. Copy it again.")
+        if masked_crc32c(data) != entry.crc32c:
+            raise RecipeError(f"{shard}: '{key}' is damaged: its checksum is another. Copy the file again.")
         return np.frombuffer(data, dtype.newbyteorder("<")).astype(dtype, copy=False).reshape(shape)
 
 
-def _check_places(index: Path, entries: dict, sizes: dict[int, int]) -> None:
+def _check_places(index: Path, entries: dict, sizes: list[int]) -> None:
     """Every tensor has as many bytes of its own in a data file as its shape takes: else a small file would stand for a
     large model."""
     ends: dict[int, int] = {}
@@ -72,7 +82,7 @@ def _check_places(index: Path, entries: dict, sizes: dict[int, int]) -> None:
         shape = shape_of(entry.shape) or ()
         wanted = math.prod(shape) * (numpy_dtype(entry.dtype).itemsize if is_number(entry.dtype) else 1)
         # What is stored in parts has no size of its own here.
-        fits = wanted in (entry.size, *([] if entry.size else [min(wanted, sum(sizes.values()))]))
+        fits = wanted in (entry.size, *([] if entry.size else [min(wanted, sum(sizes))]))
         if min(shape, default=0) < 0 or (is_number(entry.dtype) and not fits):
             raise RecipeError(
                 f"{index}: '{key}' of shape {list(shape)} has {entry.size} bytes; the checkpoint is damaged. Copy it "
@@ -85,7 +95,9 @@ def _check_places(index: Path, entries: dict, sizes: dict[int, int]) -> None:
                 f"{index}: '{key}' ({size} bytes at {offset}) overlaps another tensor; the checkpoint is damaged. Copy "
                 "it again."
             )
-        if offset + size > sizes.get(shard, offset + size):
+        if not 0 <= shard < len(sizes):
+            raise RecipeError(f"{index}: '{key}' lies in a data file {shard} of {len(sizes)}; it is damaged.")
+        if offset < 0 or size < 0 or offset + size > sizes[shard]:
             raise RecipeError(f"{index}: the data file ends before '{key}' does. Copy both again.")
         ends[shard] = offset + size
 

@@ -1,7 +1,5 @@
 """Checkpoints of DeepSpeech ≥ 0.2 and Coqui STT: the variables are read, the inference graph is rebuilt."""
 
-import importlib
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +7,7 @@ import numpy as np
 
 from deepspeech_recipe.alphabet import BYTES_ALPHABET, parse_alphabet, read_alphabet, serialize_alphabet
 from deepspeech_recipe.audio.settings import AudioSettings
-from deepspeech_recipe.errors import RecipeError, Refusal
+from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.canonical import Dense, Weights, canonical_graph
 from deepspeech_recipe.sources.bundle import Bundle
 from deepspeech_recipe.sources.checkpoint_files import find_prefix, read_flags
@@ -63,7 +61,7 @@ def read(path: Path, overrides: dict, shape: dict) -> Source:
     Raises RecipeError where files or variables are missing, or alphabet and network do not agree.
     """
     prefix = find_prefix(path)
-    variables = read_variables(prefix, path)
+    variables = Bundle(prefix)
     naming = find_naming(variables, path)
     surroundings = Surroundings(prefix.parent, f"checkpoint '{prefix.name}'", read_training_features(prefix))
     return build(path, "checkpoint", variables, naming, surroundings, overrides, shape)
@@ -72,7 +70,7 @@ def read(path: Path, overrides: dict, shape: dict) -> Source:
 def build(
     path: Path,
     kind: str,
-    variables: "Variables",
+    variables: Bundle,
     naming: Naming,
     surroundings: Surroundings,
     overrides: dict,
@@ -111,61 +109,17 @@ def build(
     return Source(path, kind, graph, notes=tuple(notes))
 
 
-def _initial(variables: "Variables", n_hidden: int) -> tuple[np.ndarray, np.ndarray] | None:
+def _initial(variables: Bundle, n_hidden: int) -> tuple[np.ndarray, np.ndarray] | None:
     """What the state variables of an exported graph (v0.2 to v0.5) hold, if it is not zero; training has none."""
     if any(name not in variables or variables.shapes[name][1:] != (n_hidden,) for name in _STATES):
         return None
-    values = tuple(variables[name] for name in _STATES)
+    values = tuple(_floats(variables, name) for name in _STATES)
     if values[0].shape != values[1].shape or not any(map(np.any, values)):
         return None
     return values
 
 
-def read_variables(prefix: Path, path: Path, what: str = "a checkpoint") -> "Variables":
-    """The variables of the checkpoint `prefix`; path and what: the model to name in errors."""
-    stored = Bundle(prefix).stored  # checked before TensorFlow's native code reads it, and before that is loaded
-    return Variables(import_tensorflow(path, what), prefix, path, stored)
-
-
-def import_tensorflow(path: Path, what: str):
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    try:
-        return importlib.import_module("tensorflow")
-    except ImportError:
-        raise RecipeError(
-            f"{path}: reading {what} needs TensorFlow: pip install tensorflow-cpu (any 2.x), or give the exported "
-            f".pb, .pbmm or .tflite of the model."
-        ) from None
-
-
-class Variables:
-    """The variables of a checkpoint by name. stored: bytes in its data files."""
-
-    def __init__(self, tensorflow, prefix: Path, path: Path, stored: int):
-        self._errors = (tensorflow.errors.OpError, ValueError, RuntimeError, LookupError, TypeError, MemoryError)
-        self._path = path
-        self.stored = stored
-        try:
-            self._reader = tensorflow.train.load_checkpoint(str(prefix))
-            self.shapes = {name: tuple(shape) for name, shape in self._reader.get_variable_to_shape_map().items()}
-        except self._errors as error:
-            raise self._damaged(error) from error
-
-    def __contains__(self, name: str) -> bool:
-        return name in self.shapes
-
-    def __getitem__(self, name: str) -> np.ndarray:
-        try:
-            return np.asarray(self._reader.get_tensor(name), np.float32)
-        except self._errors as error:
-            raise self._damaged(error) from error
-
-    def _damaged(self, error: Exception) -> RecipeError:
-        reason = str(getattr(error, "message", None) or error).splitlines()[0]
-        return RecipeError(f"{self._path}: the checkpoint is damaged ({reason}).")
-
-
-def find_naming(variables: Variables, path: Path) -> Naming:
+def find_naming(variables: Bundle, path: Path) -> Naming:
     """The naming that fits best, all of whose variables are there; else a refusal that says what is missing."""
     missing = {naming: [n for n in naming.required() if n not in variables] for naming in NAMINGS}
     naming = min(missing, key=lambda naming: len(missing[naming]))
@@ -190,7 +144,7 @@ def find_naming(variables: Variables, path: Path) -> Naming:
     )
 
 
-def make_weights(variables: Variables, naming: Naming, flags: dict) -> Weights:
+def make_weights(variables: Bundle, naming: Naming, flags: dict) -> Weights:
     """The network's weights; layer normalisation where its variables are there."""
 
     def dense(layer: str) -> Dense:
@@ -198,17 +152,21 @@ def make_weights(variables: Variables, naming: Naming, flags: dict) -> Weights:
         has = [name for name in gains if name in variables]
         if len(has) == 1:
             raise Refusal(f"Of layer {layer}'s normalisation only '{has[0]}' is there")
-        kernel, bias = (variables[pattern.format(layer)] for pattern in (naming.kernel, naming.bias))
-        return Dense(kernel, bias, *(variables[name] for name in has))
+        kernel, bias = (_floats(variables, pattern.format(layer)) for pattern in (naming.kernel, naming.bias))
+        return Dense(kernel, bias, *(_floats(variables, name) for name in has))
 
     clip = flags.get("relu_clip", 20.0)
     return Weights(
         **{f"layer_{layer}": dense(layer) for layer in _LAYERS},
-        lstm_kernel=variables[f"{naming.cell}/kernel"],
-        lstm_bias=variables[f"{naming.cell}/bias"],
+        lstm_kernel=_floats(variables, f"{naming.cell}/kernel"),
+        lstm_bias=_floats(variables, f"{naming.cell}/bias"),
         forget_bias=naming.forget_bias,
         relu_clip=float(clip) if isinstance(clip, (int, float)) else 20.0,
     )
+
+
+def _floats(variables: Bundle, name: str) -> np.ndarray:
+    return np.asarray(variables[name], np.float32)
 
 
 def _alphabet(path, directory: Path, flags: dict, classes: int, overrides: dict, notes: list[str]) -> bytes | None:
@@ -237,7 +195,7 @@ def _audio(
     path: Path,
     naming: Naming,
     training: TrainingFeatures | None,
-    variables: Variables,
+    variables: Bundle,
     flags: dict,
     overrides: dict,
     n_input: int,
@@ -280,7 +238,7 @@ def _samples(rate: int, milliseconds: int, name: str) -> int:
     return samples
 
 
-def _upper_frequency(path, training, variables: Variables, flags: dict, overrides: dict, rate: int) -> float:
+def _upper_frequency(path, training, variables: Bundle, flags: dict, overrides: dict, rate: int) -> float:
     """v0.6 and v0.5 stopped at 4000 Hz, later releases at half the sample rate; their variables look alike."""
     if "upper_frequency" in overrides:
         return float(overrides["upper_frequency"])

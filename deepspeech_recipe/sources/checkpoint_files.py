@@ -13,35 +13,38 @@ _LARGEST_TEXT = 2**20
 _STATE = re.compile(
     r"""^\s*model_checkpoint_path\s*:\s*(?:"((?:[^"\\\n]|\\.)*)"|'((?:[^'\\\n]|\\.)*)')""", re.MULTILINE
 )
+_MOST_DATA_FILES = 1000
 _DATA = re.compile(r"(.+)\.data-\d{5}-of-(\d{5})$")
 
 
 def find_prefix(path: Path) -> Path:
     """The prefix of a checkpoint, from its directory, its state file, one of its files, or itself.
 
-    Raises RecipeError where the .index or a data file is missing, or several checkpoints could be meant.
+    Raises RecipeError if the .index is missing, or several checkpoints could be meant.
     """
     prefix = _prefix_of(path)
     with reading(path):
-        return _whole(path, prefix)
-
-
-def _whole(path: Path, prefix: Path) -> Path:
-    if not _with_suffix(prefix, ".index").is_file():
+        there = _with_suffix(prefix, ".index").is_file()
+    if not there:
         raise RecipeError(f"{path}: the checkpoint '{prefix.name}' has no {prefix.name}.index beside its data file.")
-    shards = data_files(prefix)
-    counts = {int(_DATA.match(shard.name)[2]) for shard in shards}
-    if len(counts) != 1 or len(shards) != counts.pop():
-        raise RecipeError(
-            f"{path}: the checkpoint '{prefix.name}' is not whole: {len(shards)} of its .data-…-of-… files are there."
-        )
     return prefix
 
 
-def data_files(prefix: Path) -> list[Path]:
-    """The checkpoint's data files, in order."""
-    found = prefix.parent.glob(f"{_glob_escape(prefix.name)}.data-*-of-*")
-    return sorted(path for path in found if _DATA.match(path.name))
+def data_files(prefix: Path, count: int) -> list[Path]:
+    """The data files of a checkpoint that has this many, in order: others of the same name are left from another save.
+
+    Raises RecipeError if one is missing."""
+    if not 0 < count <= _MOST_DATA_FILES:
+        raise RecipeError(f"{prefix}.index: says that there are {count} data files; it is damaged. Copy it again.")
+    shards = [_with_suffix(prefix, f".data-{number:05}-of-{count:05}") for number in range(count)]
+    there = [shard for shard in shards if shard.is_file()]
+    if len(there) != count:
+        missing = next(shard for shard in shards if shard not in there)
+        raise RecipeError(
+            f"{prefix.parent}: the checkpoint '{prefix.name}' is not whole: {len(there)} of its .data-…-of-{count:05} "
+            f"files are there, and '{missing.name}' is not. Copy it again."
+        )
+    return there
 
 
 def _prefix_of(path: Path) -> Path:
@@ -144,7 +147,3 @@ def _literal(value: str):
 def _with_suffix(prefix: Path, suffix: str) -> Path:
     """`Path.with_suffix` would cut a prefix at its last dot."""
     return prefix.with_name(prefix.name + suffix)
-
-
-def _glob_escape(name: str) -> str:
-    return re.sub(r"([*?[])", r"[\1]", name)

@@ -153,22 +153,20 @@ def _variable_nodes(nodes: list) -> tuple[list, list]:
     return weights, [node for node in variables if node.name in assigned]
 
 
-def _variables(path: Path) -> checkpoint.Variables:
+def _variables(path: Path) -> Bundle:
     if not (path / "variables").is_dir():
         raise RecipeError(
             f"{path}: the weights are variables, but the SavedModel has no directory 'variables'; copy it again."
         )
-    return checkpoint.read_variables(
-        find_prefix(path / "variables" / "variables"), path, "the variables of a SavedModel"
-    )
+    return Bundle(find_prefix(path / "variables" / "variables"))
 
 
-def _has_deepspeech(variables: checkpoint.Variables) -> bool:
+def _has_deepspeech(variables: Bundle) -> bool:
     """Whether any of DeepSpeech's variables is there."""
     return any(name in variables for naming in checkpoint.NAMINGS for name in naming.required())
 
 
-def _rebuild(path: Path, meta, variables: checkpoint.Variables, overrides: dict, shape: dict) -> Source:
+def _rebuild(path: Path, meta, variables: Bundle, overrides: dict, shape: dict) -> Source:
     graph = meta.graph_def
     features = find_features(graph)
     # Coqui's features stop at half the sample rate, which the graph itself takes from each file.
