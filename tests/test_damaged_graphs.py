@@ -426,3 +426,20 @@ def test_windows_that_no_call_has(tmp_path, shape, numbers):
     (tmp_path / "m.pb").write_bytes(graph.SerializeToString())
     with pytest.raises(RecipeError, match=f"The windows of one call are {numbers}"):
         inspect(tmp_path / "m.pb")
+
+
+@pytest.mark.requires_mo
+@pytest.mark.parametrize("damage", ["too few inputs", "an attribute of another kind", "a circle"])
+def test_mo_graphs_are_checked_too(damage):
+    """The plugin reads the messages that Model Optimizer's loader keeps."""
+    from openvino.tools.mo.graph.graph import Graph
+
+    from deepspeech_recipe.converters.mo_graph import view_of
+
+    change, reason = DAMAGE[damage]
+    builder, graph = small(), Graph()
+    change(builder)
+    for each in builder.graph.node:
+        graph.add_node(each.name, pb=each)
+    with pytest.raises(RecipeError, match=re.escape(reason)):
+        view_of(graph)

@@ -112,7 +112,8 @@ _EVERY = {
     "state": _one_of("external", "internal", "none"),
     "initial_state": Kind("finite numbers, in rows of equal length, for each state", _map_of(_are_rows)),
 }
-_ACOUSTIC = _EVERY | {
+_ACOUSTIC = {
+    **_EVERY,
     "generation": _OPTIONAL_TEXT,
     "graph_version": _whole(0, optional=True),
     "sample_rate": _whole(1, 768_000, optional=True),
@@ -139,7 +140,8 @@ _ACOUSTIC = _EVERY | {
     "audio": _one_of("none", "separate", "attached"),
     "weights": _one_of("fp32", "fp16", "int8"),
 }
-_STATEFUL = _EVERY | {
+_STATEFUL = {
+    **_EVERY,
     "states": Kind("an output's name for each input's", _map_of(_is_text)),
     "inputs": Kind("a list of names", _are_texts),
     "outputs": Kind("a list of names", _are_texts),
