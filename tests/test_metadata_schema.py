@@ -142,3 +142,12 @@ def test_every_command_says_it_in_one_line(tmp_path, capsys, whole):
             f"deepspeech-recipe: error: {path}: The IR's metadata is damaged: 'features.stride' is [], it must be a "
             "whole number from 1 to 1048576. Convert the model again"
         )
+
+
+@pytest.mark.parametrize("kind", ["windows, open", "attached", "no state"])
+def test_metadata_that_say_nothing_are_refused(kind):
+    """An IR of whole utterances is taken apart where its windows are, so it needs their sizes too."""
+    model = runtime_models.model(kind)
+    write_metadata(model, {})
+    with pytest.raises(RecipeError, match="metadata is damaged: 'n_context' is missing"):
+        Recognizer(model)

@@ -170,19 +170,12 @@ def _load_models() -> None:
     corpus.graphs()
 
 
-def _load_with_tensorflow() -> None:
-    """Variables are read by TensorFlow, whose import takes longer than any input may."""
-    _load_models()
-    with contextlib.suppress(ImportError):
-        importlib.import_module("tensorflow")
-
-
 MODELS = (
     Reader("pb", _pb, read_model, _load_models),
     Reader("text graph", _text, read_model, _load_models),
     Reader("pbmm", _pbmm, _read_pbmm, _load_models),
-    Reader("checkpoint", _checkpoint, read_model, _load_with_tensorflow),
-    Reader("SavedModel", _saved_model, read_model, _load_with_tensorflow),
+    Reader("checkpoint", _checkpoint, read_model, _load_models),
+    Reader("SavedModel", _saved_model, read_model, _load_models),
     Reader("tflite", _tflite, read_model, _load_models),
-    Reader("archive", _archive, read_model, _load_with_tensorflow),
+    Reader("archive", _archive, read_model, _load_models),
 )

@@ -21,7 +21,7 @@ class IR(IRForm):
         with naming(self.name):
             if self.audio is not None:
                 self.audio.check()
-            if self.takes == "windows" or self.audio is not None:
+            if self.takes != "stream" or self.audio is not None:
                 check_metadata(self.metadata, ("n_context", "n_input"))
                 self._check_windows()
         self.labels = alphabet_labels(self.metadata.get("alphabet"))
