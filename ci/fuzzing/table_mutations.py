@@ -6,29 +6,9 @@ from random import Random
 from ci.fuzzing.byte_mutations import INTEGERS, WORDS
 from ci.fuzzing.message_mutations import mutate_message
 from deepspeech_recipe.graphdef.proto import BundleEntryProto
+from deepspeech_recipe.sources.crc32c import masked_crc32c
 
 _MAGIC = 0xDB4775248B80FB57
-
-
-def _crc_table() -> list[int]:
-    table = []
-    for value in range(256):
-        for _ in range(8):
-            value = value >> 1 ^ (0x82F63B78 if value & 1 else 0)
-        table.append(value)
-    return table
-
-
-_TABLE = _crc_table()
-
-
-def _masked_crc(data: bytes) -> int:
-    """CRC-32C as LevelDB stores it."""
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc = crc >> 8 ^ _TABLE[(crc ^ byte) & 0xFF]
-    crc ^= 0xFFFFFFFF
-    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
 def _varint(value: int) -> bytes:
@@ -81,7 +61,7 @@ def write_table(entries: list[tuple[bytes, bytes]], random: Random | None = None
     def add(content: bytes) -> bytes:
         """A block and its handle."""
         offset = len(out)
-        out.extend(content + b"\0" + struct.pack("<I", _masked_crc(content + b"\0")))
+        out.extend(content + b"\0" + struct.pack("<I", masked_crc32c(content + b"\0")))
         return _varint(offset) + _varint(len(content))
 
     body = bytearray()
