@@ -44,6 +44,11 @@ class Arguments:
         return self._argv.input_meta_graph
 
     @property
+    def checkpoint(self) -> str | None:
+        """The file or folder of a graph's variables."""
+        return self._argv.input_checkpoint
+
+    @property
     def saved_model(self) -> str | None:
         return self._argv.saved_model_dir
 

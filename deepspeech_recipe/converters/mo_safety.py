@@ -7,12 +7,8 @@ each operation that it has no translation of, to see its shape.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
-from deepspeech_recipe.files import reading
-from deepspeech_recipe.graphdef.proto import GraphDef, MetaGraphDef, parse, parse_text
 from deepspeech_recipe.graphdef.pure import check_operation, check_pure
 from deepspeech_recipe.graphdef.pure_ops import IDLE_OPS
 from deepspeech_recipe.graphdef.view import VARIABLE_OPS, GraphView, Tensor
@@ -39,34 +35,8 @@ def check_outputs(graph, model: AcousticModel | None) -> None:
     check_pure(graph, outputs, variables)
 
 
-def check_before_loading(arguments) -> None:
-    """Raises NotPure for a file that has TensorFlow run an operation when it is loaded.
-
-    arguments: those of the conversion (`mo_arguments.Arguments`).
-    """
-    if arguments.meta_graph:
-        path = Path(arguments.meta_graph)
-        # MO takes any file of a checkpoint for its .meta.
-        path = path if path.suffix == ".meta" else path.with_suffix(".meta")
-        check_import(_read(path, MetaGraphDef, arguments.is_text).graph_def)
-    elif isinstance(arguments.model, (str, os.PathLike)):
-        check_import(_read(Path(arguments.model), GraphDef, arguments.is_text))
-    elif hasattr(arguments.model, "library"):  # a GraphDef in memory
-        check_import(arguments.model)
-
-
-def _read(path: Path, kind, is_text: bool):
-    with reading(path):
-        data = path.read_bytes()
-    return (
-        parse_text(kind, data.decode(errors="replace"), what=str(path))
-        if is_text
-        else parse(kind, data, what=str(path))
-    )
-
-
 def check_import(graph) -> None:
-    """The same for a GraphDef, this project's or TensorFlow's own."""
+    """Raises NotPure where TensorFlow would run more than that when it imports a GraphDef (its own, or ours)."""
     functions = {function.signature.name: function for function in graph.library.function}
     for node in _of_constants(graph.node):
         if node.op not in IDLE_OPS or node.op in functions:

@@ -71,7 +71,15 @@ _MESSAGES = {
     "TensorInfo": "name=1 string, dtype=2 DataType, tensor_shape=3 TensorShapeProto",
     "SignatureDef": "inputs=1 map TensorInfo, outputs=2 map TensorInfo, method_name=3 string",
     "MetaInfoDef": "tags=4 *string, tensorflow_version=5 string",
-    "MetaGraphDef": "meta_info_def=1 MetaInfoDef, graph_def=2 GraphDef, signature_def=5 map SignatureDef",
+    "SaverDef": "filename_tensor_name=1 string, save_tensor_name=2 string, restore_op_name=3 string",
+    "CollectionDef": "node_list=1 CollectionDef.NodeList",
+    "CollectionDef.NodeList": "value=1 *string",
+    "SaveableObject": "save_function=2 int32, restore_function=3 int32",
+    "SavedResource": "device=1 string",
+    "SavedObject": "resource=10 SavedResource, saveable_objects=11 map SaveableObject",
+    "SavedObjectGraph": "nodes=1 *SavedObject",
+    "MetaGraphDef": "meta_info_def=1 MetaInfoDef, graph_def=2 GraphDef, saver_def=3 SaverDef, "
+    "collection_def=4 map CollectionDef, signature_def=5 map SignatureDef, object_graph_def=7 SavedObjectGraph",
     "SavedModel": "saved_model_schema_version=1 int64, meta_graphs=2 *MetaGraphDef",
     "BundleHeaderProto": "num_shards=1 int32, endianness=2 int32",
     "BundleEntryProto": "dtype=1 DataType, shape=2 TensorShapeProto, shard_id=3 int32, offset=4 int64, size=5 int64, "

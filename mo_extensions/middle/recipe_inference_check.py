@@ -1,4 +1,3 @@
-from openvino.tools.mo.front.tf.partial_infer.tf import tf_native_tf_node_infer
 from openvino.tools.mo.graph.graph import Graph
 from openvino.tools.mo.middle.replacement import MiddleReplacementPattern
 from openvino.tools.mo.utils.error import Error
@@ -17,7 +16,8 @@ class RecipeInferenceCheck(MiddleReplacementPattern):
 
     enabled = True
     replacement_id = "deepspeech_recipe_inference_check"
-    graph_condition = (asked_for,)
+    # MO imports what lies in middle/ for every framework.
+    graph_condition = (asked_for, lambda graph: graph.graph["fw"] == "tf")
 
     def run_after(self):
         from openvino.tools.mo.front.create_tensor_nodes import CreateTensorNodes
@@ -30,6 +30,8 @@ class RecipeInferenceCheck(MiddleReplacementPattern):
         return [PartialInfer]
 
     def find_and_replace_pattern(self, graph: Graph):
+        from openvino.tools.mo.front.tf.partial_infer.tf import tf_native_tf_node_infer
+
         run_by_tensorflow = graph.get_op_nodes(infer=tf_native_tf_node_infer)
         try:
             mo_safety.check_inferred(node.pb for node in run_by_tensorflow)

@@ -1,10 +1,11 @@
 from openvino.tools.mo.graph.graph import Graph
 from openvino.tools.mo.load.loader import Loader
+from openvino.tools.mo.load.tf import loader
 from openvino.tools.mo.utils.error import Error
 
 from ...library import asked_for
 
-from deepspeech_recipe.converters import mo_safety
+from deepspeech_recipe.converters import mo_loading
 from deepspeech_recipe.converters.mo_arguments import Arguments
 from deepspeech_recipe.errors import RecipeError
 
@@ -14,9 +15,11 @@ def refuse_what_would_run(graph: Graph) -> bool:
         arguments = Arguments.of(graph)
         arguments.unwrap_model()
         try:
-            mo_safety.check_before_loading(arguments)
+            mo_loading.check_before_loading(arguments)
         except RecipeError as refusal:
             raise Error(str(refusal)) from None
+        if arguments.saved_model:
+            mo_loading.load_without_keras(loader)
     return False
 
 
@@ -33,9 +36,7 @@ class RecipeFileCheck(Loader):
     graph_condition = (refuse_what_would_run,)
 
     def run_before(self):
-        from openvino.tools.mo.load.tf.loader import TFLoader
-
-        return [TFLoader]
+        return [loader.TFLoader]
 
     def load(self, graph: Graph):
         pass

@@ -1,0 +1,161 @@
+"""What TensorFlow would run when Model Optimizer loads a model: checked before it does.
+
+A graph alone is imported (`mo_safety.check_import`). A meta graph, a graph with a checkpoint and a SavedModel also have
+their variables restored and read, by nodes that the file names: those may restore from their own checkpoint, assign and
+compute, and nothing else. A SavedModel may bring tables and other objects whose functions run when it is loaded.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from deepspeech_recipe.converters.mo_safety import check_import
+from deepspeech_recipe.files import naming, reading
+from deepspeech_recipe.graphdef.proto import GraphDef, MetaGraphDef, SavedModel, parse, parse_text
+from deepspeech_recipe.graphdef.pure import NotPure, check_operation
+from deepspeech_recipe.graphdef.view import VARIABLE_OPS, Tensor
+
+_RESTORE = ("Restore", "RestoreSlice", "RestoreV2")
+_RESTORING = frozenset({*VARIABLE_OPS, *_RESTORE, "Assign", "AssignVariableOp", "NoOp", "ReadVariableOp"})
+# What a SavedModel runs first: named in collections, or as the output of a signature.
+_FIRST = ("saved_model_main_op", "legacy_init_op")
+_INITIALISE = "__saved_model_init_op"
+
+
+def check_before_loading(arguments) -> None:
+    """Raises NotPure for a model that has TensorFlow do more than to restore it.
+
+    arguments: those of the conversion (`mo_arguments.Arguments`).
+    """
+    if arguments.saved_model:
+        _check_saved_model(Path(arguments.saved_model))
+    elif arguments.meta_graph:
+        path = Path(arguments.meta_graph)
+        # MO takes any file of a checkpoint for its .meta.
+        path = path if path.suffix == ".meta" else path.with_suffix(".meta")
+        with naming(path):
+            _check_meta_graph(_read(path, MetaGraphDef, arguments.is_text))
+    elif isinstance(arguments.model, (str, os.PathLike)):
+        path = Path(arguments.model)
+        with naming(path):
+            graph = _read(path, GraphDef, arguments.is_text)
+            check_import(graph)
+            if arguments.checkpoint:
+                _check_runs(graph, _reads(graph), "")
+    elif hasattr(arguments.model, "library"):  # a GraphDef in memory
+        check_import(arguments.model)
+
+
+def load_without_keras(loader) -> None:
+    """Has MO's next loading go without `tf.keras.models.load_model`, so that it loads a SavedModel as TensorFlow does:
+    Keras before 3 runs Python code that lies in the file (Lambda layers).
+
+    loader: MO's module `load.tf.loader`, which looks its function up when it is called.
+    """
+    original = loader.load_tf_graph_def
+
+    def load_tf_graph_def(*arguments, **named):
+        loader.load_tf_graph_def = original
+        import tensorflow as tf
+
+        models, load_model = tf.keras.models, tf.keras.models.load_model
+        models.load_model = _no_keras
+        try:
+            return original(*arguments, **named)
+        finally:
+            models.load_model = load_model
+
+    loader.load_tf_graph_def = load_tf_graph_def
+
+
+def _no_keras(*_, **__):
+    raise ValueError("not loaded by Keras")
+
+
+def _check_saved_model(path: Path) -> None:
+    file = path / "saved_model.pb"
+    is_text = not file.is_file()
+    file = path / "saved_model.pbtxt" if is_text else file
+    with naming(path):
+        for meta in _read(file, SavedModel, is_text).meta_graphs:
+            for node in meta.object_graph_def.nodes:
+                if node.HasField("resource") or node.saveable_objects:
+                    raise NotPure(
+                        "The SavedModel holds a table or another object whose functions run when it is loaded",
+                        remedy="Export the model without it, or freeze it to a .pb (convert_variables_to_constants_v2)",
+                    )
+            _check_meta_graph(meta)
+
+
+def _check_meta_graph(meta) -> None:
+    graph, first = meta.graph_def, _reads(meta.graph_def)
+    check_import(graph)
+    first += [Tensor.parse(meta.saver_def.restore_op_name).node]
+    first += [Tensor.parse(name).node for key in _FIRST for name in meta.collection_def[key].node_list.value]
+    if _INITIALISE in meta.signature_def:
+        first += [Tensor.parse(info.name).node for info in meta.signature_def[_INITIALISE].outputs.values()]
+    _check_runs(graph, first, Tensor.parse(meta.saver_def.filename_tensor_name).node)
+
+
+def _read(path: Path, kind, is_text: bool):
+    with reading(path):
+        data = path.read_bytes()
+    if is_text:
+        return parse_text(kind, data.decode(errors="replace"), what=str(path))
+    return parse(kind, data, what=str(path))
+
+
+def _reads(graph) -> list[str]:
+    """The nodes by whose names TensorFlow reads the variables in order to freeze them."""
+    variables = [node.name for node in graph.node if node.op in VARIABLE_OPS]
+    return [*variables, *(f"{name}/Read/ReadVariableOp" for name in variables)]
+
+
+def _check_runs(graph, first: Iterable[str], filename: str) -> None:
+    """All that runs with the nodes `first`, behind control edges too and in functions.
+
+    filename: the node that holds the checkpoint's name."""
+    functions = {function.signature.name: function for function in graph.library.function}
+    pending = [({node.name: node for node in graph.node}, set(first), {filename}, "")]
+    seen_functions: set[str] = set()
+    for nodes, wanted, names, where in pending:
+        stack, seen = list(wanted), set(wanted)
+        while stack:
+            node = nodes.get(stack.pop())
+            if node is None:  # a function's argument, or a name that the file does not have
+                continue
+            if node.op in functions or node.op not in _RESTORING:
+                check_operation(node, functions, random=True, where=where)
+            if node.op in _RESTORE and _behind(node.input[0], nodes) not in names:
+                raise NotPure(
+                    f"{node.op} would read another file than the model's own checkpoint", node=node.name,
+                    remedy="Export the graph anew",
+                )  # fmt: skip
+            sources = [_name(reference) for reference in node.input]
+            stack += [source for source in sources if source not in seen]
+            seen.update(sources)
+            for value in node.attr.values():
+                for called in (value.func.name, *(each.name for each in value.list.func)):
+                    if called in functions and called not in seen_functions:
+                        seen_functions.add(called)
+                        body = functions[called]
+                        inner = {each.name: each for each in body.node_def}
+                        arguments = {argument.name for argument in body.signature.input_arg}
+                        # A function runs as a whole.
+                        pending.append((inner, set(inner), arguments, called))
+
+
+def _behind(reference: str, nodes: dict) -> str:
+    """The node that a name comes from, behind copies."""
+    name, seen = _name(reference), set()
+    while name in nodes and nodes[name].op == "Identity" and nodes[name].input and name not in seen:
+        seen.add(name)
+        name = _name(nodes[name].input[0])
+    return name
+
+
+def _name(reference: str) -> str:
+    """The node of 'node:1', of '^node', and of a function's 'node:output:0'."""
+    return reference.lstrip("^").split(":")[0]
