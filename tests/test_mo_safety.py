@@ -107,6 +107,8 @@ def test_what_training_left_in_a_graph_may_stay(tmp_path):
     graph.node("MergeSummary", "MergeSummary", ["ScalarSummary"], N=1)
     graph.node("w", "VariableV2", dtype=DType(FLOAT), shape=(), container="", shared_name="")
     graph.node("train", "ApplyGradientDescent", ["w", "one", "one"], T=DType(FLOAT))
+    graph.const("frozen", 1.0, np.float32)
+    graph.node("Assign", "Assign", ["frozen", "one"], T=DType(FLOAT))
     graph.node("queue", "FIFOQueueV2")
     graph.node("taken", "QueueDequeueV2", ["queue"])
     graph.node("decoded", "DecodeJpeg", ["taken"])

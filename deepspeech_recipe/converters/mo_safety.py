@@ -63,8 +63,13 @@ def _of_constants(nodes) -> Iterator:
             if not reference.startswith("^"):
                 readers.setdefault(Tensor.parse(reference).node, []).append(node.name)
         definition = op_def_registry.get(node.op)
-        # What TensorFlow does not know, it does not import.
-        if definition is None or definition.is_stateful or node.op in _INPUTS:
+        # What TensorFlow does not know, it does not import; what writes to a variable is not run without one.
+        if (
+            definition is None
+            or definition.is_stateful
+            or node.op in _INPUTS
+            or any(argument.is_ref for argument in definition.input_arg)
+        ):
             unknown.append(node.name)
     seen = set(unknown)
     for name in unknown:
