@@ -1,6 +1,7 @@
 """Inference requests shared by all streams: how many there are, and that none is made while another computes."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -17,7 +18,7 @@ class Compiled:
 
     def __init__(self, count: int):
         self.count, self.made, self.running, self.most = count, 0, 0, 0
-        self.lock = threading.Lock()
+        self.lock, self.threads = threading.Lock(), set()
 
     def get_property(self, name: str) -> int:
         assert name == "OPTIMAL_NUMBER_OF_INFER_REQUESTS"
@@ -28,17 +29,16 @@ class Compiled:
         self.made += 1
         return self
 
-    def wait(self) -> None:
-        pass
-
-    def __enter__(self):
+    def infer(self, feeds) -> None:
         with self.lock:
             self.running += 1
             self.most = max(self.most, self.running)
-
-    def __exit__(self, *_):
+            self.threads.add(threading.get_ident())
+        time.sleep(0.001)
         with self.lock:
             self.running -= 1
+        if feeds == "wrong":
+            raise ValueError("x")
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -49,20 +49,35 @@ def test_no_more_run_than_the_device_computes_and_none_is_made_meanwhile(count):
     def work(number: int) -> None:
         own = requests.own() if number % 2 else None
         for _ in range(20):
-            with requests.place(own) as request, request:
-                assert compiled.running <= count
+            assert requests.run(number, lambda request: number, own) == number
 
     with ThreadPoolExecutor(16) as threads:
         list(threads.map(work, range(32)))
     assert compiled.most <= count
+    assert len(compiled.threads) <= count
+    assert threading.get_ident() not in compiled.threads
     assert compiled.made == count + 16
 
 
 def test_a_place_is_free_again_after_an_error():
     requests = Requests(Compiled(1))
     for _ in range(3):
-        with pytest.raises(ValueError, match="x"), requests.place():
-            raise ValueError("x")
+        with pytest.raises(ValueError, match="x"):
+            requests.run("wrong", lambda request: None)
+    assert requests.run("right", lambda request: 1) == 1
+
+
+def test_the_threads_end_with_the_requests():
+    before = threading.active_count()
+    requests = Requests(Compiled(2))
+    requests.run("right", lambda request: 1)
+    requests.own()
+    assert threading.active_count() > before
+    threads = [each for each in threading.enumerate() if each.name.startswith("deepspeech-recipe")]
+    del requests
+    for thread in threads:
+        thread.join(10)
+    assert threading.active_count() <= before
 
 
 def test_streams_of_windows_have_no_requests_of_their_own():

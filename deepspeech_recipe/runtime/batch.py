@@ -6,7 +6,7 @@ import numpy as np
 
 from deepspeech_recipe.runtime.chain import scores, whole_calls
 from deepspeech_recipe.runtime.ir import IR
-from deepspeech_recipe.runtime.requests import Requests, infer
+from deepspeech_recipe.runtime.requests import Requests
 from deepspeech_recipe.runtime.windows import context_windows
 
 _MOST_ROWS = 32
@@ -25,15 +25,15 @@ def rows_at_once(ir: IR) -> int:
 def through_samples(ir: IR, requests: Requests, utterances: Sequence[np.ndarray], rows: int) -> Iterator:
     """An IR with `samples` and `sample_lengths` → (number, [frames `[n, classes]`]) of each utterance, in one piece."""
     names = {name: ir.input(name).get_any_name() for name in ("samples", ir.lengths)}
+    logits = ir.output("logits").get_any_name()
     for numbers in _groups(utterances, rows):
         lengths = np.array([len(utterances[number]) for number in numbers], np.int64)
         lengths = np.pad(lengths, (0, (ir.batch or len(numbers)) - len(numbers)))
         samples = np.zeros((len(lengths), max(lengths)), np.float32)
         for row, number in enumerate(numbers):
             samples[row, : lengths[row]] = utterances[number]
-        with requests.place() as request:
-            infer(request, {names["samples"]: samples, names[ir.lengths]: lengths})
-            found = scores(request.get_tensor(ir.output("logits").get_any_name()).data, ir)
+        feeds = {names["samples"]: samples, names[ir.lengths]: lengths}
+        found = requests.run(feeds, lambda request: scores(request.get_tensor(logits).data, ir))
         for row, number in enumerate(numbers):
             yield number, [found[: ir.audio.frame_count(lengths[row]) + 1, row]]
 

@@ -6,7 +6,7 @@ from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.passes.initial_state import first_state, initial_states
 from deepspeech_recipe.passes.names import STATE_PAIRS
 from deepspeech_recipe.runtime.ir import IR
-from deepspeech_recipe.runtime.requests import Requests, infer
+from deepspeech_recipe.runtime.requests import Requests
 
 # More than every window of a call, in windows and in samples. The CPU plugin computes with 32 bits.
 _ALL = 2**30
@@ -47,14 +47,16 @@ class Network:
         feeds = {"input_node": np.ascontiguousarray(windows), **state}
         if self._ir.lengths:
             feeds[self._ir.lengths] = np.full(len(windows), _ALL, np.int64)
-        with self._requests.place(self._own) as request:
-            infer(request, {self._names[name]: value for name, value in feeds.items()})
+
+        def collect(request):
             # Copies: the tensors are views on memory that the next call overwrites.
             after = {name: request.get_tensor(each).data[:rows].copy() for name, each in self._outputs.items()}
             if self._extra:
                 values = request.get_output_tensor(len(self._ir.model.outputs)).data
                 return values.reshape(windows.shape[1], 1, -1)[:count].copy(), after
             return scores(request.get_tensor(self._logits).data[:count, :rows], self._ir), after
+
+        return self._requests.run({self._names[name]: value for name, value in feeds.items()}, collect, self._own)
 
 
 class Chain:

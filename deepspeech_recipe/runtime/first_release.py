@@ -8,7 +8,7 @@ from deepspeech_recipe.ir_form import IRForm, compile_model
 from deepspeech_recipe.passes.metadata_schema import check_metadata
 from deepspeech_recipe.runtime import frame_features
 from deepspeech_recipe.runtime.classic_mfcc import STEP, input_vectors
-from deepspeech_recipe.runtime.requests import Requests, infer
+from deepspeech_recipe.runtime.requests import Requests
 from deepspeech_recipe.runtime.samples import as_samples
 
 GENERATION = "v0.1"
@@ -66,9 +66,7 @@ class FirstRelease:
         feeds = {self._name("input_node"): vectors[None]}
         if self._form.lengths is not None:
             feeds[self._name(self._form.lengths)] = np.array([len(vectors)], np.int64)
-        with self._requests.place() as request:
-            infer(request, feeds)
-            return request.get_output_tensor(0).data[:, 0].copy()
+        return self._requests.run(feeds, lambda request: request.get_output_tensor(0).data[:, 0].copy())
 
     def vectors(self, samples: np.ndarray) -> np.ndarray:
         """Samples as for `logits` → what the network reads, `[frames, (2·context + 1) · n_input]`."""

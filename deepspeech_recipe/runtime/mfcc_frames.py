@@ -6,7 +6,7 @@ import numpy as np
 
 from deepspeech_recipe.audio.settings import AudioSettings
 from deepspeech_recipe.runtime.pending import Pending
-from deepspeech_recipe.runtime.requests import Requests, infer
+from deepspeech_recipe.runtime.requests import Requests
 
 # Frames of one call at most: 1.3 s. More need more memory, 60 MB for 512 at H = 2048, and are no faster.
 LARGEST_CALL = 64
@@ -42,7 +42,7 @@ class MfccFrames:
 
     def _mfccs(self, samples: np.ndarray) -> np.ndarray:
         """The last frame is the one that the model adds for the end of an utterance."""
-        with self._requests.place() as request:
-            infer(request, [samples[None]])
-            # The middle of a window is the frame itself.
-            return request.get_output_tensor(0).data[0, :, self._context].copy()
+        # The middle of a window is the frame itself.
+        return self._requests.run(
+            [samples[None]], lambda request: request.get_output_tensor(0).data[0, :, self._context].copy()
+        )

@@ -1,52 +1,59 @@
 """The inference requests of a compiled model, shared by all streams of all threads."""
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from queue import LifoQueue
+import weakref
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
+from typing import TypeVar
+
+Found = TypeVar("Found")
 
 
 class Requests:
-    """As many requests as the device computes at once; who needs one waits until one is free.
+    """As many requests as the device computes at once, each run by a thread that does nothing else.
 
-    One for each stream would be of no use, and was harmful. Measured with 64 threads, OpenVINO 2026.4.1, CPU: `infer`
-    computes in the thread that calls it, so that each becomes one of TBB's, and memory grew from 160 to 390 MB in two
-    minutes without an end; and `create_infer_request` died of a segmentation fault while other threads inferred.
-    So OpenVINO computes in its own threads, and makes requests only while it does not compute.
+    A request for each stream would be of no use, and was harmful. Measured with 64 threads, OpenVINO 2026.4.1, CPU: a
+    thread that calls `infer` becomes one of TBB's, and memory grew from 160 to 390 MB in two minutes without an end;
+    tensors that many threads shape anew lie in all of the C library's heaps; and `create_infer_request` died of a
+    segmentation fault while other threads inferred. So callers hand over what they have, and wait.
     """
 
     def __init__(self, compiled):
         self._compiled = compiled
         self._count = compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
-        self._free: LifoQueue = LifoQueue()
+        self._threads = ThreadPoolExecutor(self._count, "deepspeech-recipe inference")
+        self._free: SimpleQueue = SimpleQueue()
+        self._making = ThreadPoolExecutor(1, "deepspeech-recipe requests")
         for _ in range(self._count):
             self._free.put(compiled.create_infer_request())
-        self._making = threading.Lock()
+        weakref.finalize(self, _stop, self._threads, self._making)
 
     def own(self):
-        """A request with an internal state of its own; it is run at a `place` too."""
-        with self._making:
-            taken = [self._free.get() for _ in range(self._count)]
-            try:
-                return self._compiled.create_infer_request()
-            finally:
-                for request in taken:
-                    self._free.put(request)
+        """A request with an internal state of its own, for `run`. It is made while none computes."""
+        return self._making.submit(self._make).result()
 
-    @contextmanager
-    def place(self, own=None) -> Iterator:
-        """A request that nobody else uses until the block ends: `own`, or a shared one. Copy its results inside."""
+    def run(self, feeds, collect: Callable[[object], Found], own=None) -> Found:
+        """Infers with `own`, or a shared request; returns collect(request), which copies what it wants of it."""
+        return self._threads.submit(self._run, feeds, collect, own).result()
+
+    def _run(self, feeds, collect: Callable[[object], Found], own) -> Found:
         free = self._free.get()
-        request = free if own is None else own
         try:
-            yield request
+            request = free if own is None else own
+            request.infer(feeds)
+            return collect(request)
         finally:
-            with suppress(RuntimeError):  # of its own call, and said there
-                request.wait()
             self._free.put(free)
 
+    def _make(self):
+        taken = [self._free.get() for _ in range(self._count)]
+        try:
+            return self._compiled.create_infer_request()
+        finally:
+            for request in taken:
+                self._free.put(request)
 
-def infer(request, feeds) -> None:
-    """As `request.infer(feeds)`, but in OpenVINO's own threads."""
-    request.start_async(feeds)
-    request.wait()
+
+def _stop(*threads: ThreadPoolExecutor) -> None:
+    for each in threads:
+        each.shutdown(wait=False)

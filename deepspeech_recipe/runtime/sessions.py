@@ -11,7 +11,7 @@ import numpy as np
 from deepspeech_recipe.runtime.chain import Chain, scores
 from deepspeech_recipe.runtime.ir import IR
 from deepspeech_recipe.runtime.mfcc_frames import LARGEST_CALL, MfccFrames
-from deepspeech_recipe.runtime.requests import Requests, infer
+from deepspeech_recipe.runtime.requests import Requests
 from deepspeech_recipe.runtime.windows import Windows
 
 
@@ -104,14 +104,16 @@ class StreamSession(Session):
             yield self._call(samples[at : at + self._largest], last)
 
     def _call(self, samples: np.ndarray, end: bool) -> np.ndarray:
-        with self._requests.place(self._own) as request:
-            infer(request, {self._names["samples"]: samples[None], self._names["end_of_stream"]: np.array(end)})
+        def collect(request) -> np.ndarray:
             logits = scores(request.get_tensor(self._logits).data, self._ir)[:, 0]
             if not self._extra:
                 return logits
             values = request.get_output_tensor(len(self._ir.model.outputs)).data
             # The model runs one step more than there are windows.
             return values.reshape(-1, values.shape[-1])[: len(logits)].copy()
+
+        feeds = {self._names["samples"]: samples[None], self._names["end_of_stream"]: np.array(end)}
+        return self._requests.run(feeds, collect, self._own)
 
 
 class UtteranceSession(Session):
@@ -135,7 +137,5 @@ class UtteranceSession(Session):
         feeds = {self._ir.input("samples").get_any_name(): np.tile(samples, (batch, 1))}
         if self._ir.lengths:
             feeds[self._ir.input(self._ir.lengths).get_any_name()] = np.full(batch, len(samples), np.int64)
-        with self._requests.place() as request:
-            infer(request, feeds)
-            found = scores(request.get_tensor(self._ir.output("logits").get_any_name()).data, self._ir)[:, 0]
-        yield found
+        logits = self._ir.output("logits").get_any_name()
+        yield self._requests.run(feeds, lambda request: scores(request.get_tensor(logits).data, self._ir)[:, 0])
