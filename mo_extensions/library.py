@@ -35,6 +35,15 @@ def asked_for(graph) -> bool:
     return any(Path(directory, "front", "tf", "recipe_recognition.py").is_file() for directory in directories)
 
 
+def check_release(options: dict) -> None:
+    """Raises Error for options of the plugin that this release cannot meet."""
+    if options.get("state") == "internal" and _release() in ((2023, 1), (2023, 2)):
+        raise Error(
+            "The transformations that Model Optimizer 2023.1 and 2023.2 end with fail on a model with internal state. "
+            "Keep the state external, or convert with another release of openvino-dev, 2023.3 for one."
+        )
+
+
 def _release() -> tuple:
     return (2021, 4) if get_version is None else tuple(int(part) for part in get_version().split(".")[:2])
 

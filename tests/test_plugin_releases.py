@@ -56,6 +56,19 @@ def test_python_3_7_is_one_line(library, refused, monkeypatch):
     assert "needs Python 3.8 or later, and this is Python 3.7. openvino-dev 2022.3.2 runs on Python 3.8" in refused()
 
 
+@pytest.mark.parametrize(("version", "fails"), [("2023.1.0-1", True), ("2023.2.0-1", True), ("2023.3.0-1", False)])
+def test_internal_state_where_the_release_fails_with_it(library, monkeypatch, version, fails):
+    from openvino.tools.mo.utils.error import Error
+
+    monkeypatch.setattr(library, "get_version", lambda: version)
+    library.check_release({"state": "external"})
+    if fails:
+        with pytest.raises(Error, match=r"fail on a model with internal state\. Keep the state external"):
+            library.check_release({"state": "internal"})
+    else:
+        library.check_release({"state": "internal"})
+
+
 @pytest.mark.parametrize(("version", "mended"), [("2022.3.2-9279", True), ("2023.1.0-1", True), ("2023.2.0-1", False)])
 def test_what_older_releases_ask_of_numpy_is_there(library, monkeypatch, version, mended):
     from openvino.tools.mo.front.common.partial_infer import utils

@@ -3,7 +3,7 @@ from openvino.tools.mo.front.common.replacement import FrontReplacementPattern
 from openvino.tools.mo.graph.graph import Graph
 from openvino.tools.mo.utils.error import Error
 
-from ...library import asked_for
+from ...library import asked_for, check_release
 from ...ops.recipe_lstm import RecipeExchange, RecipeLSTM, RecipeSplitTime, RecipeStep
 
 from deepspeech_recipe.converters import mo_plugin
@@ -43,6 +43,7 @@ class RecipeRecognition(FrontReplacementPattern):
         for description in CustomReplacementRegistry().get_all_replacements_descriptions():
             if description.id == self.replacement_id:
                 options.update(description.custom_attributes)
+        check_release(options)
         operations = {op.op: op for op in (RecipeExchange, RecipeLSTM, RecipeSplitTime, RecipeStep)}
         try:
             mo_plugin.prepare(graph, operations, options)
