@@ -99,6 +99,8 @@ def test_rows_of_a_batch():
     np.testing.assert_array_equal(first_state(None, (2, 2), "s"), np.zeros((2, 2)))
     with pytest.raises(RecipeError, match="begins with 3 rows of its own, so a batch of 4 does not know"):
         first_state(rows, (4, 2), "s")
+    with pytest.raises(RecipeError, match=r"has the shape \[1, 5\], but what it begins with has \[1, 2\]"):
+        first_state(rows, (1, 5), "s")
 
 
 def test_zeros_are_called_so_when_they_are():

@@ -29,7 +29,8 @@ def initial_states(metadata: Mapping) -> dict[str, np.ndarray]:
 def first_state(values: np.ndarray | None, shape: Sequence[int], name: str) -> np.ndarray:
     """A state of this shape `[B, …]` as it is before the first call, float32: zeros for None, one row for all.
 
-    Raises RecipeError for rows of their own that are too few for the batch; of too many the first are taken.
+    Raises RecipeError for rows of their own that are too few for the batch, and for other shapes; of too many rows the
+    first are taken.
     """
     values = np.zeros((), np.float32) if values is None else values
     if values.ndim and len(values) > 1:
@@ -39,7 +40,13 @@ def first_state(values: np.ndarray | None, shape: Sequence[int], name: str) -> n
                 f"how to begin. Use a batch of {len(values)}."
             )
         values = values[: shape[0]]
-    return np.array(np.broadcast_to(values, shape), np.float32)
+    try:
+        return np.array(np.broadcast_to(values, shape), np.float32)
+    except ValueError:
+        raise RecipeError(
+            f"The state '{name}' has the shape {list(shape)}, but what it begins with has {list(values.shape)}. "
+            "Convert the model again."
+        ) from None
 
 
 def _rows(value: np.ndarray):
