@@ -60,10 +60,10 @@ def _lines(path: Path, file: TextIO) -> Iterator[str]:
     number = 0
     while line := file.readline(_LONGEST_LINE):
         number += 1
-        if len(line) == _LONGEST_LINE:
-            raise RecipeError(f"{path}: line {number} has {_LONGEST_LINE} letters or more.")
         if "\0" in line:
             raise RecipeError(f"{path}: is not a text in UTF-8: line {number} has the letter NUL.")
+        if len(line) == _LONGEST_LINE:
+            raise RecipeError(f"{path}: line {number} has {_LONGEST_LINE} letters or more.")
         yield line
 
 

@@ -215,7 +215,9 @@ def test_forms_of_wav_files(tmp_path, monkeypatch, form, channels, alone):
     signal = np.stack([speech() / (channel + 1) for channel in range(channels)], 1)
     soundfile.write(tmp_path / "a.wav", signal, 16000, "PCM_16", format=form)
     whole = (tmp_path / "a.wav").read_bytes()
-    (tmp_path / "odd.wav").write_bytes(whole + b"LIST\3\0\0\0abc")
+    at = whole.index(b"data")
+    more = b"JUNK\4\0\0\0abcd" if form == "RF64" else b"JUNK\3\0\0\0abc\0"  # libsndfile's RF64 has no odd chunks
+    (tmp_path / "odd.wav").write_bytes(whole[:at] + more + whole[at:] + b"LIST\3\0\0\0abc")
     (tmp_path / "cut.wav").write_bytes(whole[:-1])
     wanted = read_audio(tmp_path / "a.wav", 16000)
     assert len(wanted) == len(speech())
