@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from deepspeech_recipe.graphdef.pure import check_operation, check_pure
-from deepspeech_recipe.graphdef.pure_ops import IDLE_OPS
+from deepspeech_recipe.graphdef.pure import NotPure, check_operation, check_pure
+from deepspeech_recipe.graphdef.pure_ops import IDLE_OPS, PURE_OPS, RANDOM_OPS
 from deepspeech_recipe.graphdef.view import VARIABLE_OPS, GraphView, Tensor
 from deepspeech_recipe.recognise.acoustic_model import AcousticModel
 
@@ -49,7 +49,13 @@ def check_import(graph) -> None:
 def check_inferred(nodes: Iterable) -> None:
     """Raises NotPure for a NodeDef that MO would run by itself."""
     for node in nodes:
-        check_operation(node, random=True)
+        if node.op not in PURE_OPS | RANDOM_OPS:
+            raise NotPure(
+                f"Model Optimizer would run {node.op} to see its shape, which is not among the operations that compute "
+                "and do nothing else",
+                node=node.name,
+                remedy="Export the graph for inference, without it",
+            )
 
 
 def _of_constants(nodes) -> Iterator:
