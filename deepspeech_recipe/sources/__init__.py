@@ -96,7 +96,8 @@ def _serialized(alphabet) -> bytes | None:
     if isinstance(alphabet, (bytes, bytearray)):
         parse_alphabet(alphabet)
         return bytes(alphabet)
-    return serialize_alphabet(read_alphabet(alphabet))
+    with naming(alphabet):
+        return serialize_alphabet(read_alphabet(alphabet))
 
 
 def _positive(what: str, value: int | None) -> int | None:

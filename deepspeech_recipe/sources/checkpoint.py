@@ -79,6 +79,7 @@ def build(
     """The Source whose graph is rebuilt from variables."""
     directory = surroundings.directory
     flags = read_flags(directory)
+    _check_flags(directory, flags)
     weights = make_weights(variables, naming, flags)
     n_context = shape.get("n_context", 9)
     n_input, rest = divmod(len(weights.layer_1.kernel), 2 * n_context + 1)
@@ -142,6 +143,13 @@ def find_naming(variables: Bundle, path: Path) -> Naming:
         f"{path}: is no checkpoint of DeepSpeech: {len(missing[naming])} of {len(naming.required())} variables of "
         f"{naming.releases} are missing ({shown})"
     )
+
+
+def _check_flags(directory: Path, flags: dict) -> None:
+    for name in ("n_steps", "export_batch_size", "export_beam_width", *_FLAGS.values()):
+        if abs(_whole(flags.get(name), 0)) >= 2**31:
+            reason = f"{directory / 'flags.txt'}: '{name}' is out of range ({flags[name]})"
+            raise Refusal(reason, remedy="Correct it, or remove it from the file")
 
 
 def make_weights(variables: Bundle, naming: Naming, flags: dict) -> Weights:

@@ -145,9 +145,8 @@ class FlatModel:
             shape = [1] * values.ndim
             shape[quantization.QuantizedDimension()] = -1
             scale, zero = scale.reshape(shape), zero.reshape(shape)
-        if not zero.any():
-            return values * scale
-        return (values - zero).astype(np.float32) * scale
+        with np.errstate(over="ignore", invalid="ignore"):  # a damaged scale is no reason to print
+            return values * scale if not zero.any() else (values - zero).astype(np.float32) * scale
 
     def strings(self, number: int) -> list[bytes]:
         """A STRING constant: int32 count, int32 offsets[count + 1], bytes."""
