@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.files import reading
+from deepspeech_recipe.files import naming, reading
 
 # What DeepSpeech trains with --bytes_output_mode (once --utf8): label i is the byte i + 1.
 BYTES_ALPHABET = tuple(bytes([value]) for value in range(1, 256))
@@ -73,7 +73,8 @@ def read_alphabet(path: str | os.PathLike) -> list[bytes]:
     labels = [b"#" if line == b"\\#" else line for line in lines if line and not line.startswith(b"#")]
     if not labels:
         raise RecipeError(f"{path}: holds no label (one a line; lines that begin with # are comments).")
-    serialize_alphabet(labels)  # refuses what no model can carry
+    with naming(path):
+        serialize_alphabet(labels)  # refuses what no model can carry
     return labels
 
 

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import ClassVar
 from xml.parsers import expat
 
 from deepspeech_recipe.errors import RecipeError
@@ -31,7 +32,7 @@ def read_ir(path: str | os.PathLike):
 
 def _check(path: Path) -> None:
     """What OpenVINO must not see: on another kind of file it tries every frontend it has, and each writes to stderr; a
-    variable without a name kills the process."""
+    variable without a name, and some operations without inputs, kill the process."""
     parser, checked = expat.ParserCreate(), _Elements()
     parser.StartElementHandler, parser.EndElementHandler = checked.start, checked.end
     try:
@@ -48,10 +49,15 @@ class _Elements:
 
     def __init__(self):
         self.reason, self._open = "", []
+        self._networks: list[_Network] = []  # the model, and the bodies of loops within it
 
     def start(self, tag: str, attributes: dict) -> None:
         if not self._open and (tag != "net" or attributes.get("version") not in ("10", "11")):
             self._refuse("it does not begin with <net> of version 10 or 11")
+        if tag == "layers":
+            self._networks.append(_Network())
+        elif self._networks:
+            self._networks[-1].add(tag, attributes)
         if tag == "data" and self._open and self._open[-1][0] == "layer":
             self._open[-1][1]["variable_id"] = attributes.get("variable_id")
         self._open.append((tag, attributes))
@@ -60,9 +66,35 @@ class _Elements:
         _, attributes = self._open.pop()
         if tag == "layer" and attributes.get("type") in ("ReadValue", "Assign") and not attributes.get("variable_id"):
             self._refuse(f"the layer '{attributes.get('name')}' keeps a state, but does not say which")
+        if tag == "edges" and self._networks:
+            missing = self._networks.pop().without_inputs()
+            if missing is not None:
+                self._refuse(f"the layer '{missing}' has fewer inputs than its operation needs")
 
     def _refuse(self, reason: str) -> None:
         self.reason = self.reason or reason
+
+
+class _Network:
+    """The layers of a network, or of a loop's body, whose inputs OpenVINO takes to be there without a look."""
+
+    _INPUTS: ClassVar = {"Broadcast": 2, "Slice": 4}
+
+    def __init__(self):
+        self._layers: dict[str, tuple[str, int]] = {}  # id → name, inputs
+        self._fed: dict[str, set] = {}
+
+    def add(self, tag: str, attributes: dict) -> None:
+        if tag == "layer" and attributes.get("type") in self._INPUTS:
+            self._layers[attributes.get("id")] = attributes.get("name"), self._INPUTS[attributes["type"]]
+        elif tag == "edge":
+            self._fed.setdefault(attributes.get("to-layer"), set()).add(attributes.get("to-port"))
+
+    def without_inputs(self) -> str | None:
+        for number, (name, inputs) in self._layers.items():
+            if len(self._fed.get(number, ())) < inputs:
+                return name
+        return None
 
 
 def last_line(error: Exception) -> str:

@@ -1,6 +1,8 @@
 """What form of the IR contract a model has, told by its inputs and outputs, and how such a model is compiled."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from deepspeech_recipe.errors import RecipeError
@@ -77,6 +79,17 @@ def compile_model(model, device: str, name: str, config: dict | None = None):
         raise RecipeError(
             f"{name}: does not compile for {device} ({last_line(error)}). Devices here: {devices}."
         ) from None
+
+
+@contextmanager
+def errors_of(name: str) -> Iterator[None]:
+    """Makes one line, with the IR's name, of what OpenVINO says of a model that it cannot run."""
+    try:
+        yield
+    except RuntimeError as error:
+        if type(error) is not RuntimeError:  # OpenVINO's have no type of their own
+            raise
+        raise RecipeError(f"{name}: OpenVINO cannot run it ({last_line(error)}). Convert the model again.") from error
 
 
 def size_of(dimension) -> int | None:

@@ -1,6 +1,7 @@
 """Graphs that no TensorFlow wrote: each kind of damage is one line, wherever it is met first."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,9 +11,12 @@ from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.build import DType, GraphBuilder
 from deepspeech_recipe.graphdef.check import check_graph
 from deepspeech_recipe.graphdef.ops import OPS
+from deepspeech_recipe.graphdef.proto import GraphDef
 from deepspeech_recipe.inspect import inspect
 from deepspeech_recipe.sources import open_model
 from tests.bundled import MODEL
+
+FIXTURES = Path(__file__).parent / "fixtures"
 
 
 def small() -> GraphBuilder:
@@ -211,6 +215,19 @@ def test_a_loop_is_no_circle(tmp_path):
     builder.node("next", "NextIteration", ["switch:1"])
     builder.node("exit", "Exit", ["switch"])
     check_graph(builder.graph, "a graph")
+
+
+def test_a_loop_that_begins_with_its_own_end(tmp_path):
+    """A circle that shows when the loop is one node: OpenVINO's frontend went round in it for ever."""
+    graph = GraphDef.FromString((FIXTURES / "rnn" / "layers.pb").read_bytes())
+    ends = [each.name for each in graph.node if each.op == "Exit"]
+    begin = next(each for each in graph.node if each.op == "ConcatV2" and "ZeroState_1/" in each.name)
+    for end in ends:
+        begin.input[-1] = end
+        (tmp_path / "model.pb").write_bytes(graph.SerializeToString())
+        with pytest.raises(RecipeError, match=r"model\.pb: (?s:.*)"):
+            convert(tmp_path / "model.pb", tmp_path / "out", converter="openvino", verify=False)
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(("factor", "fits"), [("1", False), ("3", True), ("2.5", True), ("0", None), ("x", None)])

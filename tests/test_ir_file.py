@@ -29,6 +29,15 @@ def test_a_state_without_a_name_is_refused(written, operation):
         read_ir(path)
 
 
+@pytest.mark.parametrize("operation", ["Broadcast", "Slice"])
+def test_an_operation_without_its_inputs_is_refused(written, operation):
+    """OpenVINO 2026.4 reads what is not there."""
+    path, text = written
+    path.write_text(text.replace('type="Const"', f'type="{operation}"', 1))
+    with pytest.raises(RecipeError, match=r"m\.xml: is damaged: the layer '[^']+' has fewer inputs than its operation"):
+        read_ir(path)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "reason"),
     [

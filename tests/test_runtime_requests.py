@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.runtime import Recognizer
 from deepspeech_recipe.runtime.requests import Requests
 from tests import runtime_models
@@ -39,6 +40,8 @@ class Compiled:
             self.running -= 1
         if feeds == "wrong":
             raise ValueError("x")
+        if feeds == "unfit":
+            raise RuntimeError("Exception from infer_request.cpp\nReadValue has no sibling\n")
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -65,6 +68,14 @@ def test_a_place_is_free_again_after_an_error():
         with pytest.raises(ValueError, match="x"):
             requests.run("wrong", lambda request: None)
     assert requests.run("right", lambda request: 1) == 1
+
+
+def test_what_openvino_cannot_run_is_one_line():
+    requests = Requests(Compiled(1), "m.xml")
+    with pytest.raises(
+        RecipeError, match=r"^m\.xml: OpenVINO cannot run it \(ReadValue has no sibling\)\. Convert the"
+    ):
+        requests.run("unfit", lambda request: None)
 
 
 def test_the_threads_end_with_the_requests():

@@ -31,12 +31,10 @@ def _alphabet(random: Random) -> Input:
 
 def _read_alphabet(path: Path, out: Path) -> None:
     from deepspeech_recipe.alphabet import label_texts, parse_alphabet, read_alphabet, serialize_alphabet
-    from deepspeech_recipe.files import naming
 
     labels = read_alphabet(path) if path.suffix == ".txt" else parse_alphabet(path.read_bytes(), what=str(path))
     label_texts(labels)
-    with naming(path):
-        serialize_alphabet(labels)
+    serialize_alphabet(labels)
 
 
 def _scorer(random: Random) -> Input:

@@ -21,6 +21,7 @@ from deepspeech_recipe.converters.openvino_trial import is_at_risk, try_conversi
 from deepspeech_recipe.converters.request import Request
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import last_net
+from deepspeech_recipe.graphdef.check import check_nodes
 from deepspeech_recipe.graphdef.view import GraphView
 from deepspeech_recipe.ov_api import ov
 from deepspeech_recipe.passes.carry import finish_general
@@ -127,6 +128,9 @@ def _outputs(view: GraphView, general: General) -> list[str]:
 
 
 def _translate(edited: EditedGraph):
+    # A loop's output that leads to its own initial state shows only now that the loop is one node; the frontend would
+    # go round in it for ever.
+    check_nodes(edited.graph.node)
     with temporary_directory() as folder:
         path = Path(folder) / "graph.pb"
         path.write_bytes(edited.graph.SerializeToString(deterministic=True))

@@ -32,7 +32,7 @@ def _settings(view: GraphView, spectrogram: Node, mfcc: Node) -> AudioSettings:
     if sample_rate is None:
         raise Refusal("The sample rate of the feature part is no constant", node=mfcc.name)
     # Attributes left out have the defaults of tensorflow/core/ops/audio_ops.cc.
-    return AudioSettings(
+    settings = AudioSettings(
         window_size=int(spectrogram.attribute("window_size", 0)),
         stride=int(spectrogram.attribute("stride", 0)),
         magnitude_squared=bool(spectrogram.attribute("magnitude_squared", False)),
@@ -42,6 +42,9 @@ def _settings(view: GraphView, spectrogram: Node, mfcc: Node) -> AudioSettings:
         filterbank_channel_count=int(mfcc.attribute("filterbank_channel_count", 40)),
         dct_coefficient_count=int(mfcc.attribute("dct_coefficient_count", 13)),
     )
+    settings.check_spectrogram(spectrogram.name)
+    settings.check_mfcc(settings.bin_count, mfcc.name)
+    return settings
 
 
 def _samples(view: GraphView, spectrogram: Node) -> Tensor:

@@ -37,7 +37,7 @@ class FirstRelease:
             check_metadata(form.metadata, ("n_context", "n_input"))
         self.metadata = form.metadata
         self._form = form
-        self._requests = Requests(compile_model(form.model, device, form.name, config))
+        self._requests = Requests(compile_model(form.model, device, form.name, config), form.name)
 
     @property
     def sample_rate(self) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 from deepspeech_recipe.alphabet import read_alphabet
 from deepspeech_recipe.errors import RecipeError, Refusal
 from deepspeech_recipe.ir_file import read_ir
-from deepspeech_recipe.ir_form import compile_model
+from deepspeech_recipe.ir_form import compile_model, errors_of
 from deepspeech_recipe.passes.metadata import PATH, read_metadata
 from deepspeech_recipe.runtime import batch, frame_features
 from deepspeech_recipe.runtime.chain import Chain, Network, whole_calls
@@ -166,7 +166,7 @@ class Recognizer:
             if tensor not in self._requests:
                 model = self._model(tensor)
                 compiled = compile_model(model, self._device, self._whole.name, self._config)
-                self._requests[tensor] = Requests(compiled)
+                self._requests[tensor] = Requests(compiled, self._whole.name)
             return self._requests[tensor]
 
     def _batches(self) -> Batcher:
@@ -203,7 +203,8 @@ class Recognizer:
         """What audio of any length goes through."""
         if ir.takes == "stream" or ir.state != "none":
             return ir
-        model = chunked_form(ir.model, (2 * ir.metadata["n_context"] + 1, ir.metadata["n_input"]))
+        with errors_of(ir.name):
+            model = chunked_form(ir.model, (2 * ir.metadata["n_context"] + 1, ir.metadata["n_input"]))
         if model is not None:
             return IR(model, ir.name)
         if ir.takes == "windows":

@@ -6,6 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
 from typing import TypeVar
 
+from deepspeech_recipe.ir_form import errors_of
+
 Found = TypeVar("Found")
 
 
@@ -18,14 +20,16 @@ class Requests:
     segmentation fault while other threads inferred. So callers hand over what they have, and wait.
     """
 
-    def __init__(self, compiled):
-        self._compiled = compiled
+    def __init__(self, compiled, name: str = "The model"):
+        """name: the IR's, for errors."""
+        self._compiled, self._name = compiled, name
         self._count = compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
         self._threads = ThreadPoolExecutor(self._count, "deepspeech-recipe inference")
         self._free: SimpleQueue = SimpleQueue()
         self._making = ThreadPoolExecutor(1, "deepspeech-recipe requests")
-        for _ in range(self._count):
-            self._free.put(compiled.create_infer_request())
+        with errors_of(name):
+            for _ in range(self._count):
+                self._free.put(compiled.create_infer_request())
         weakref.finalize(self, _stop, self._threads, self._making)
 
     def own(self):
@@ -40,7 +44,8 @@ class Requests:
         free = self._free.get()
         try:
             request = free if own is None else own
-            request.infer(feeds)
+            with errors_of(self._name):
+                request.infer(feeds)
             return collect(request)
         finally:
             self._free.put(free)
@@ -48,7 +53,8 @@ class Requests:
     def _make(self):
         taken = [self._free.get() for _ in range(self._count)]
         try:
-            return self._compiled.create_infer_request()
+            with errors_of(self._name):
+                return self._compiled.create_infer_request()
         finally:
             for request in taken:
                 self._free.put(request)

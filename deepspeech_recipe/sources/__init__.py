@@ -96,8 +96,7 @@ def _serialized(alphabet) -> bytes | None:
     if isinstance(alphabet, (bytes, bytearray)):
         parse_alphabet(alphabet)
         return bytes(alphabet)
-    with naming(alphabet):
-        return serialize_alphabet(read_alphabet(alphabet))
+    return serialize_alphabet(read_alphabet(alphabet))
 
 
 def _positive(what: str, value: int | None) -> int | None:

@@ -12,7 +12,7 @@ import numpy as np
 _POLYNOMIAL = 0x82F63B78
 _MASK_DELTA = 0xA282EAD8
 _WORD = 8  # bytes of a step
-_LANE_BITS = 12
+_LANE_BITS = 8
 _LANE = 1 << _LANE_BITS  # bytes of a lane
 
 
