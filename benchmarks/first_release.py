@@ -10,6 +10,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+import openvino
+
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.page import SPEED, write_between
@@ -62,7 +64,7 @@ def contenders(folder: Path, hidden: int) -> list[Contender]:
     for weights in ("fp32", "int8"):
         result = convert(pb, folder, name=weights, converter="openvino", weights=weights, verify=False)
         made[f"`convert --weights {weights}`"] = result.files[0]
-    model = ov.convert_model(pb)
+    model = openvino.convert_model(pb)
     # What the runtime asks for: the metadata, and a name that it knows.
     model.set_rt_info(json.dumps(result.metadata), PATH)
     model.input("input_lengths:0").get_tensor().add_names({"lengths"})

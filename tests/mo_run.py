@@ -4,6 +4,7 @@ import contextlib
 import io
 import logging
 import sys
+import tempfile
 from pathlib import Path
 from unittest import mock
 
@@ -27,7 +28,12 @@ def mo(model, *arguments: str, plugin: bool = True, fp16: bool = False):
     command = ["mo", *given, f"--compress_to_fp16={fp16}", *arguments]
     command += ["--extensions", str(EXTENSIONS)] if plugin else ["--use_legacy_frontend"]
     printed, errors = io.StringIO(), _Messages(logging.ERROR)
-    with mock.patch.object(sys, "argv", command), contextlib.redirect_stdout(printed):
+    # MO writes a temporary IR in its output directory under the model's name: another process's would be the same.
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        mock.patch.object(sys, "argv", [*command, "--output_dir", folder]),
+        contextlib.redirect_stdout(printed),
+    ):
         logging.getLogger().addHandler(errors)
         try:
             ov_model, _ = _convert(get_all_cli_parser(), None, {}, False)
