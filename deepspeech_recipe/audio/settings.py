@@ -64,6 +64,17 @@ class MfccSettings:
         """Refuses what TensorFlow's operation refuses, and what it answers with zeros. node: the node to name."""
         if bin_count < 2:
             raise Refusal(f"The spectrogram has {bin_count} bins, at least 2 are needed", node=node)
+        self.check_values(node)
+        if self.bin_range(bin_count).stop > bin_count:
+            raise Refusal(
+                f"upper_frequency_limit ({self.upper_frequency_limit:g} Hz) is above half the"
+                f" sample rate ({self.sample_rate / 2:g} Hz), where TensorFlow returns only zeros",
+                node=node,
+                remedy="Check the sample rate, or export the model with a lower limit.",
+            )
+
+    def check_values(self, node: str = "") -> None:
+        """Refuses what no Mfcc has, whatever spectrogram it reads. node: the node to name."""
         if self.sample_rate < 1:
             raise Refusal(f"The sample rate is {self.sample_rate} Hz", node=node)
         if self.filterbank_channel_count < 1:
@@ -83,13 +94,6 @@ class MfccSettings:
                 f"lower_frequency_limit ({self.lower_frequency_limit:g} Hz) must not be negative"
                 f" and must lie below upper_frequency_limit ({self.upper_frequency_limit:g} Hz)",
                 node=node,
-            )
-        if self.bin_range(bin_count).stop > bin_count:
-            raise Refusal(
-                f"upper_frequency_limit ({self.upper_frequency_limit:g} Hz) is above half the"
-                f" sample rate ({self.sample_rate / 2:g} Hz), where TensorFlow returns only zeros",
-                node=node,
-                remedy="Check the sample rate, or export the model with a lower limit.",
             )
 
 

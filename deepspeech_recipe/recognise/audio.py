@@ -42,8 +42,9 @@ def _settings(view: GraphView, spectrogram: Node, mfcc: Node) -> AudioSettings:
         filterbank_channel_count=int(mfcc.attribute("filterbank_channel_count", 40)),
         dct_coefficient_count=int(mfcc.attribute("dct_coefficient_count", 13)),
     )
+    # Whether the two fit together is judged where the feature part is converted: a model may be used without it.
     settings.check_spectrogram(spectrogram.name)
-    settings.check_mfcc(settings.bin_count, mfcc.name)
+    settings.check_values(mfcc.name)
     return settings
 
 
