@@ -63,6 +63,14 @@ def too_new(text: str) -> list[str]:
         sides = {ast.BinOp: ("left", "right"), ast.AugAssign: ("value",)}.get(type(node), ())
         if sides and isinstance(node.op, ast.BitOr) and any(isinstance(getattr(node, side), DICTS) for side in sides):
             found.append(f"line {node.lineno}: dict | dict")
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id in ("isinstance", "issubclass")
+        ):
+            kinds = node.args[1:]
+            if any(isinstance(kind, ast.BinOp) and isinstance(kind.op, ast.BitOr) for kind in kinds):
+                found.append(f"line {node.lineno}: {node.func.id} of one type | another")
     return found
 
 
@@ -85,7 +93,14 @@ def test_nothing_newer_than_python_3_8(path):
 
 @pytest.mark.parametrize(
     "line",
-    ["x.removeprefix('a')", "zip(a, b, strict=True)", "from functools import cache", "x | {1: 2}", "x |= {1: 2}"],
+    [
+        "x.removeprefix('a')",
+        "zip(a, b, strict=True)",
+        "from functools import cache",
+        "x | {1: 2}",
+        "x |= {1: 2}",
+        "isinstance(x, int | float)",
+    ],
 )
 def test_what_is_too_new_is_found(line):
     assert len(too_new(line)) == 1
