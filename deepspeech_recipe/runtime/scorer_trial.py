@@ -39,17 +39,12 @@ def try_once(path: Path, labels: Sequence[bytes], spelled: Mapping[str, Sequence
 
 
 def _content(path: Path) -> str:
+    digest = hashlib.sha256()
     with reading(path), path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256") if hasattr(hashlib, "file_digest") else _digest(file)
+        while block := file.read(2**20):
+            digest.update(block)
     digest.update(f"{_VERSION} {metadata.version('flashlight-text')}".encode())
     return digest.hexdigest()
-
-
-def _digest(file):
-    digest = hashlib.sha256()
-    while block := file.read(2**20):
-        digest.update(block)
-    return digest
 
 
 def _is_file(mark: Path) -> bool:

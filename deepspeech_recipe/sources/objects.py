@@ -10,8 +10,7 @@ import numpy as np
 
 from deepspeech_recipe.graphdef.tensor import to_numpy
 from deepspeech_recipe.graphdef.view import Tensor
-from deepspeech_recipe.sources.bundle import Bundle
-from deepspeech_recipe.sources.checkpoint_files import find_prefix
+from deepspeech_recipe.sources.bundle import variables_of
 from deepspeech_recipe.sources.frozen import input_name
 from deepspeech_recipe.sources.inline import CALLS
 
@@ -61,7 +60,7 @@ class ObjectVariables:
     """The values of handles by their names, as `saved_model` wants them."""
 
     def __init__(self, path: Path, keys: dict[str, str]):
-        self._bundle, self._keys = Bundle(find_prefix(path / "variables" / "variables")), keys
+        self._bundle, self._keys = variables_of(path), keys
 
     @property
     def stored(self) -> int:

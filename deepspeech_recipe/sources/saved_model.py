@@ -15,8 +15,7 @@ from deepspeech_recipe.graphdef.proto import DATA_TYPES, GraphDef, NodeDef, Save
 from deepspeech_recipe.graphdef.tensor import dtype_number
 from deepspeech_recipe.graphdef.view import ASSIGN_OPS, VARIABLE_OPS
 from deepspeech_recipe.sources import checkpoint
-from deepspeech_recipe.sources.bundle import Bundle
-from deepspeech_recipe.sources.checkpoint_files import find_prefix
+from deepspeech_recipe.sources.bundle import Bundle, variables_of
 from deepspeech_recipe.sources.fold import fold_sizes
 from deepspeech_recipe.sources.frozen import input_name
 from deepspeech_recipe.sources.inline import CALLS, inline_calls, needed
@@ -158,7 +157,7 @@ def _variables(path: Path) -> Bundle:
         raise RecipeError(
             f"{path}: the weights are variables, but the SavedModel has no directory 'variables'; copy it again."
         )
-    return Bundle(find_prefix(path / "variables" / "variables"))
+    return variables_of(path)
 
 
 def _has_deepspeech(variables: Bundle) -> bool:
@@ -188,7 +187,7 @@ def _freeze_states(path: Path, nodes: list, states: list) -> list:
     what they are (`GraphView.is_variable`)."""
     if not (path / "variables" / "variables.index").is_file():
         return nodes
-    values = Bundle(find_prefix(path / "variables" / "variables"))
+    values = variables_of(path)
     return _freeze(nodes, [node for node in states if _key(node, values) in values], values)
 
 

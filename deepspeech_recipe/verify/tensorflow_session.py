@@ -9,11 +9,10 @@ import importlib.util
 import itertools
 import os
 import sys
-import tempfile
 import threading
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +23,7 @@ from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import naming
 from deepspeech_recipe.graphdef.pure import pure_graph
 from deepspeech_recipe.graphdef.view import Tensor
+from deepspeech_recipe.temporary import temporary_directory
 
 # A call of the largest released model takes a fifth of a second.
 _SECONDS = 120
@@ -70,7 +70,8 @@ class _Process:
             return cls._one
 
     def __init__(self):
-        self._folder = tempfile.TemporaryDirectory(prefix="deepspeech-recipe-")
+        self._ends = ExitStack()
+        self._folder = self._ends.enter_context(temporary_directory())
         paths = {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
         self._worker = Worker(sys.executable, "run_graph.py", 0, environment=paths)
         self._numbers, self._sizes = itertools.count(), {}
@@ -107,11 +108,11 @@ class _Process:
             self._worker.ask("drop", name=name)
 
     def _file(self, name: str) -> Path:
-        return Path(self._folder.name) / name
+        return self._folder / name
 
     def _close(self) -> None:
         self._worker.close()
-        self._folder.cleanup()
+        self._ends.close()
 
 
 @contextmanager
