@@ -17,7 +17,8 @@ INT8_OPEN = "convert int8, steps open"
 TENSORFLOW, DEEPSPEECH, STT = "TensorFlow", "deepspeech 0.9.3", "stt 1.4.0, int8"
 INT8_GATHERED = "convert int8, streams gathered"
 GLIBC_HUGE_PAGES = "glibc.malloc.hugetlb=1"
-NEWEST, HUGE_PAGES = ", newest OpenVINO", ", huge pages"
+WITH_NEWEST, WITH_HUGE_PAGES = "newest OpenVINO", "huge pages"
+NEWEST, HUGE_PAGES = f", {WITH_NEWEST}", f", {WITH_HUGE_PAGES}"
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,9 @@ class Recipe:
     arguments: tuple[str, ...] = ()
     options: dict = field(default_factory=dict)
     file: str = ""  # whose file it is, of several recipes with the same one
-    ours: bool = False  # made anew in each run, for the code that makes it changes
+    ours: bool = False  # this project's: made anew in each run, for the code that makes it changes
     environment: dict = field(default_factory=dict)
+    group: str = ""  # what it is compared within, if not the usual: the end of its name
 
     def contender(self, pythons: Pythons, folder: Path, hidden: int, *, again: bool = True) -> Contender:
         """Makes the file if it is not there yet; again: or if it is `ours`. Raises CannotMake."""
@@ -63,7 +65,10 @@ class Recipe:
         if self.worker == "openvino":
             options = {"package": str(PACKAGE), "metadata": _metadata(), **options}
         python = getattr(pythons, self.python)
-        return Contender(self.name, path, self.worker, python, self.arguments, options, self.made, self.environment)
+        return Contender(
+            self.name, path, self.worker, python, self.arguments, options, self.made, self.environment,
+            ours=self.ours, group=self.group,
+        )  # fmt: skip
 
 
 def _metadata() -> str:
@@ -81,7 +86,8 @@ def _convert(*options: str) -> Callable:
 
 def _newest(recipe: Recipe) -> Recipe:
     needs = (*recipe.needs, recipe.python)
-    return replace(recipe, name=recipe.name + NEWEST, python="current", file=recipe.name, needs=needs)
+    name, file = recipe.name + NEWEST, recipe.name
+    return replace(recipe, name=name, python="current", file=file, needs=needs, group=WITH_NEWEST)
 
 
 ALL = [
@@ -119,6 +125,7 @@ ALL += [
         file=recipe.name,
         environment={"GLIBC_TUNABLES": GLIBC_HUGE_PAGES},
         made=f"{recipe.made}, run with `GLIBC_TUNABLES={GLIBC_HUGE_PAGES}`",
+        group=WITH_HUGE_PAGES,
     )
     for recipe in ALL
     if recipe.name in (DOCUMENTED, FP32, INT8)

@@ -25,6 +25,7 @@ from contenders import (
 )  # fmt: skip
 from goals import goals
 from models import FRAMES, ROOT, CannotMake
+from redraw import read
 
 from deepspeech_recipe.benchmark import scenarios as make
 from deepspeech_recipe.benchmark.machine import usable_processors
@@ -138,7 +139,8 @@ def _made(recipes: list, pythons: Pythons, work: Path, hidden: int, *, again: bo
         try:
             found.append(recipe.contender(pythons, work, hidden, again=again))
         except CannotMake as reason:
-            row = {"name": recipe.name, "worker": recipe.worker, "made": recipe.made, "disk_bytes": 0, "versions": {}}
+            row = {name: getattr(recipe, name) for name in ("name", "worker", "made", "ours", "group")}
+            row |= {"disk_bytes": 0, "versions": {}}
             failures.append({**row, "failure": str(reason)})
     return found, failures
 
@@ -149,13 +151,14 @@ def _write(report: Report, page: Path, results: Path) -> None:
     results.mkdir(parents=True, exist_ok=True)
     with atomic_path(results / "speed.json") as temporary:
         temporary.write_text(json_text(report), encoding="utf-8")
-    plot(report, results / "speed.png")
+    written = read(results / "speed.json")  # so that the page and the pictures show what the document holds
+    plot(written, results / "speed.png")
     place = os.path.relpath(results, page.parent)
     more = f"All samples: [speed.json]({place}/speed.json).\n\n![The same as a picture]({place}/speed.png)\n"
     before, rest = page.read_text(encoding="utf-8").split(BEGIN)
     after = rest.split(END)[1]
     with atomic_path(page) as temporary:
-        temporary.write_text(f"{before}{BEGIN}\n\n{markdown(report)}\n{more}\n{END}{after}", encoding="utf-8")
+        temporary.write_text(f"{before}{BEGIN}\n\n{markdown(written)}\n{more}\n{END}{after}", encoding="utf-8")
 
 
 def _arguments():

@@ -119,7 +119,7 @@ def _contenders(models, against, device: str, folder: Path, say) -> tuple[list[C
     first = None
     if against is not None:
         if _is_ir(against):
-            found.append(ir_contender(against, device=device))
+            found.append(ir_contender(against, device=device, ours=False))
         else:
             if not _has_tensorflow():
                 raise RecipeError(
