@@ -1,12 +1,10 @@
 """Draws docs/graph.svg: a DeepSpeech v0.9 graph before and after the conversion. `python docs/draw_graph.py`"""
 
-from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from xml.sax.saxutils import escape
 
-WIDTH, HEIGHT = 1290, 800
-FONT = "font-family='Helvetica, Arial, sans-serif'"
+from drawing import Drawing
+
 # kind → fill, border, dash
 STYLES = {
     "input": ("#dbeafe", "#2563eb", ""),
@@ -22,78 +20,6 @@ LEGEND = (
     ("layer", "kept"),
     ("dropped", "left out"),
 )
-
-
-@dataclass
-class Drawing:
-    shapes: list[str] = field(default_factory=list)
-    arrows: list[str] = field(default_factory=list)
-    places: dict[str, tuple[float, float, float, float]] = field(default_factory=dict)
-
-    def box(self, name: str, kind: str, x: float, y: float, text: str, *, width: float = 150, height: float = 38):
-        """A box with its centre at x, y; further lines of the text are smaller."""
-        fill, border, dash = STYLES[kind]
-        round_ = 19 if kind in ("input", "output") else 5
-        self.places[name] = (x, y, width, height)
-        self.shapes.append(
-            f"<rect x='{x - width / 2}' y='{y - height / 2}' width='{width}' height='{height}' rx='{round_}' "
-            f"fill='{fill}' stroke='{border}' stroke-width='1.6' stroke-dasharray='{dash}'/>"
-        )
-        lines = text.split("\n")
-        top = y + 4.5 - 7.5 * (len(lines) - 1)
-        for number, line in enumerate(lines):
-            size, colour = (13.5, "#0f172a") if number == 0 else (11.5, "#475569")
-            if kind == "dropped":
-                colour = "#64748b"
-            self.text(x, top + 15 * number, line, size=size, colour=colour, anchor="middle")
-
-    def text(self, x, y, text, *, size=13.5, colour="#0f172a", anchor="start", weight="normal"):
-        self.shapes.append(
-            f"<text x='{x}' y='{y}' {FONT} font-size='{size}' fill='{colour}' text-anchor='{anchor}' "
-            f"font-weight='{weight}'>{escape(text)}</text>"
-        )
-
-    def arrow(self, start: str, end: str, *, out: str = "bottom", into: str = "top", dropped=False, bend=None):
-        """From a side of one box to a side of another; bend: the x or y of the piece between, for right angles."""
-        (x1, y1), (x2, y2) = self._side(start, out), self._side(end, into)
-        colour = "#94a3b8" if dropped else "#475569"
-        if x1 == x2 or y1 == y2:
-            path = f"M{x1} {y1} L{x2} {y2}"
-        elif out in ("left", "right") and into in ("left", "right"):
-            middle = bend or (x1 + x2) / 2
-            path = f"M{x1} {y1} H{middle} V{y2} H{x2}"
-        elif out in ("left", "right"):
-            path = f"M{x1} {y1} H{x2} V{y2}"
-        elif into in ("left", "right"):
-            path = f"M{x1} {y1} V{y2} H{x2}"
-        else:
-            middle = bend or (y1 + y2) / 2
-            path = f"M{x1} {y1} V{middle} H{x2} V{y2}"
-        marker = "dropped" if dropped else "kept"
-        dash = "4 3" if dropped else ""
-        self.arrows.append(
-            f"<path d='{path}' fill='none' stroke='{colour}' stroke-width='1.5' stroke-dasharray='{dash}' "
-            f"marker-end='url(#{marker})'/>"
-        )
-
-    def _side(self, name: str, side: str) -> tuple[float, float]:
-        x, y, width, height = self.places[name]
-        across = {"left": -width / 2, "right": width / 2}.get(side, 0)
-        down = {"top": -height / 2, "bottom": height / 2}.get(side, 0)
-        return x + across, y + down
-
-    def svg(self) -> str:
-        markers = "".join(
-            f"<marker id='{name}' viewBox='0 0 8 8' refX='7.5' refY='4' markerWidth='8' markerHeight='8' "
-            f"orient='auto'><path d='M0 0.8 L8 4 L0 7.2 Z' fill='{colour}'/></marker>"
-            for name, colour in (("kept", "#475569"), ("dropped", "#94a3b8"))
-        )
-        body = "\n".join([*self.arrows, *self.shapes])
-        return (
-            f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {WIDTH} {HEIGHT}' width='{WIDTH}' "
-            f"height='{HEIGHT}' role='img'>\n<title>A DeepSpeech v0.9 graph before and after the conversion</title>\n"
-            f"<defs>{markers}</defs>\n<rect width='{WIDTH}' height='{HEIGHT}' fill='#ffffff'/>\n{body}\n</svg>\n"
-        )
 
 
 def before(d: Drawing) -> None:
@@ -128,14 +54,9 @@ def before(d: Drawing) -> None:
     d.box("mask", "lstm", side, 455, "mask\nLess, Tile, …", width=130, height=44)
     d.arrow("mask", "mul", out="left", into="right")
     d.box("gather", "lstm", side, 590, "two last states\nConcat, Pack, GatherNd, …", width=180, height=46)
-    d.arrows.append(
-        "<path d='M395 388 H425 V590 H440' fill='none' stroke='#475569' stroke-width='1.5' marker-end='url(#kept)'/>"
-    )
-    d.arrows += [
-        f"<path d='M600 225 H650 V{y} H{x}' fill='none' stroke='#94a3b8' stroke-width='1.5' "
-        "stroke-dasharray='4 3' marker-end='url(#dropped)'/>"
-        for x, y in ((595, 455), (620, 590))
-    ]
+    d.path("M395 388 H425 V590 H440")
+    for x, y in ((595, 455), (620, 590)):
+        d.path(f"M600 225 H650 V{y} H{x}", dropped=True)
     d.box("new_c", "output", side - 70, 690, "new_state_c", width=125)
     d.box("new_h", "output", side + 70, 690, "new_state_h", width=125)
     d.arrow("gather", "new_c", bend=640)
@@ -166,17 +87,15 @@ def after(d: Drawing) -> None:
     d.arrow("i_cell", "i_new_h", out="right", into="left", bend=1096)
     position = 735
     for kind, meaning in LEGEND:
-        fill, border, dash = STYLES[kind]
-        d.shapes.append(
-            f"<rect x='{position}' y='735' width='16' height='16' rx='4' fill='{fill}' stroke='{border}' "
-            f"stroke-width='1.5' stroke-dasharray='{dash}'/>"
-        )
+        d.rectangle(kind, position, 735, 16, 16)
         d.text(position + 22, 748, meaning, size=12)
         position += 42 + 5.6 * len(meaning)
 
 
 def picture() -> str:
-    drawing = Drawing()
+    drawing = Drawing(
+        "A DeepSpeech v0.9 graph before and after the conversion", 1290, 800, STYLES, rounded=("input", "output")
+    )
     drawing.shapes.append("<path d='M705 25 V775' stroke='#cbd5e1' stroke-width='1.5'/>")
     before(drawing)
     after(drawing)

@@ -102,9 +102,11 @@ def test_the_page_of_errors_is_up_to_date():
     assert (ROOT / "docs" / "errors.md").read_text() == script("make_errors").page(), "run: python docs/make_errors.py"
 
 
-def test_the_drawing_is_up_to_date(tmp_path):
-    module = script("draw_graph")
-    assert (ROOT / "docs" / "graph.svg").read_text() == module.picture()
+@pytest.mark.parametrize("name", ["graph", "speed"])
+def test_the_drawings_are_up_to_date(monkeypatch, name):
+    monkeypatch.syspath_prepend(ROOT / "docs")  # where they find `drawing`
+    drawn = script(f"draw_{name}").picture()
+    assert (ROOT / "docs" / f"{name}.svg").read_text() == drawn, f"run: python docs/draw_{name}.py"
 
 
 BINARY = {".pb", ".pbmm", ".npz", ".tflite", ".wav", ".csv", ".svg", ".png"}
