@@ -8,7 +8,7 @@ from pathlib import Path
 import models
 from models import CannotMake
 
-from deepspeech_recipe.benchmark.contenders import PACKAGE, Contender
+from deepspeech_recipe.benchmarking.contenders import PACKAGE, Contender
 
 DOCUMENTED, LOOP, PLUGIN = "documented IR", "default-frontend IR", "mo --extensions"
 FP32, INT8 = "convert fp32", "convert int8"

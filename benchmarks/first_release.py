@@ -15,16 +15,16 @@ import openvino
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.page import SPEED, write_between
-from deepspeech_recipe.benchmark import scenarios as make
-from deepspeech_recipe.benchmark.contenders import Contender, ir_contender
-from deepspeech_recipe.benchmark.machine import usable_processors
-from deepspeech_recipe.benchmark.markdown import number, table, times
-from deepspeech_recipe.benchmark.recordings import write_speech
-from deepspeech_recipe.benchmark.report import Report
-from deepspeech_recipe.benchmark.rounds import take_turns
-from deepspeech_recipe.convert import convert
-from deepspeech_recipe.ov_api import ov
-from deepspeech_recipe.passes.metadata import PATH
+from deepspeech_recipe.benchmarking import scenarios as make
+from deepspeech_recipe.benchmarking.contenders import Contender, ir_contender
+from deepspeech_recipe.benchmarking.machine import usable_processors
+from deepspeech_recipe.benchmarking.markdown import number, table, times
+from deepspeech_recipe.benchmarking.recordings import write_speech
+from deepspeech_recipe.benchmarking.report import Report
+from deepspeech_recipe.benchmarking.rounds import take_turns
+from deepspeech_recipe.conversion.convert import convert
+from deepspeech_recipe.ir.metadata import PATH
+from deepspeech_recipe.ir.ov_api import ov
 from tests.graphs.rnn import first_release
 
 LOOPS = "default frontend, two Loops"

@@ -16,8 +16,8 @@ from contenders import (
     TENSORFLOW,
 )  # fmt: skip
 
-from deepspeech_recipe.benchmark.markdown import number
-from deepspeech_recipe.benchmark.report import Goal, Report
+from deepspeech_recipe.benchmarking.markdown import number
+from deepspeech_recipe.benchmarking.report import Goal, Report
 
 _SECONDS, _MOST_ROWS = 60, 8
 

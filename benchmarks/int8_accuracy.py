@@ -13,11 +13,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.models import frozen_graph
 from benchmarks.page import write_between
-from deepspeech_recipe.convert import convert
-from deepspeech_recipe.evaluate import evaluate
-from deepspeech_recipe.ov_api import ov
+from deepspeech_recipe.conversion.convert import convert
+from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.passes.compress import LAYERS, LSTM_INPUT, LSTM_RECURRENT
-from deepspeech_recipe.runtime.audio_files import read_audio
+from deepspeech_recipe.runtime.evaluate import evaluate
+from deepspeech_recipe.runtime.recordings.audio_files import read_audio
 
 ROOT = Path(__file__).resolve().parent.parent
 BUNDLED = ROOT / "deepspeech_recipe" / "data" / "model"

@@ -27,14 +27,14 @@ from goals import goals
 from models import FRAMES, ROOT, CannotMake
 from redraw import read
 
-from deepspeech_recipe.benchmark import scenarios as make
-from deepspeech_recipe.benchmark.machine import usable_processors
-from deepspeech_recipe.benchmark.markdown import markdown
-from deepspeech_recipe.benchmark.plot import plot
-from deepspeech_recipe.benchmark.recordings import write_speech
-from deepspeech_recipe.benchmark.report import Report
-from deepspeech_recipe.benchmark.rounds import take_turns
-from deepspeech_recipe.benchmark.write import json_text
+from deepspeech_recipe.benchmarking import scenarios as make
+from deepspeech_recipe.benchmarking.machine import usable_processors
+from deepspeech_recipe.benchmarking.markdown import markdown
+from deepspeech_recipe.benchmarking.plot import plot
+from deepspeech_recipe.benchmarking.recordings import write_speech
+from deepspeech_recipe.benchmarking.report import Report
+from deepspeech_recipe.benchmarking.rounds import take_turns
+from deepspeech_recipe.benchmarking.write import json_text
 from deepspeech_recipe.files import atomic_path
 
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"

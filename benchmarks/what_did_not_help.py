@@ -15,9 +15,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.models import frozen_graph
 from benchmarks.page import SPEED, write_between
-from deepspeech_recipe.benchmark.machine import usable_processors
-from deepspeech_recipe.convert import convert
-from deepspeech_recipe.ov_api import Constant, opset, ov
+from deepspeech_recipe.benchmarking.machine import usable_processors
+from deepspeech_recipe.conversion.convert import convert
+from deepspeech_recipe.ir.ov_api import Constant, opset, ov
 from deepspeech_recipe.passes import compress, fast_recurrence
 from deepspeech_recipe.passes.compress import LAYERS, LSTM_INPUT, LSTM_RECURRENT
 from deepspeech_recipe.passes.weight_matrix import quantize_rows, weight_matrix

@@ -11,8 +11,8 @@ from pathlib import Path
 import jiwer
 
 from deepspeech_recipe import convert, evaluate
-from deepspeech_recipe.clips import read_clips
-from deepspeech_recipe.verify.recordings import read_recording
+from deepspeech_recipe.runtime.recordings.clips import read_clips
+from deepspeech_recipe.verification.recordings import read_recording
 from training import make_clips
 from training.frozen import Frozen
 from training.plan import digest, plan

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.ov_api import ov
-from deepspeech_recipe.passes.metadata import read_metadata
+from deepspeech_recipe.ir.metadata import read_metadata
+from deepspeech_recipe.ir.ov_api import ov
 
 LINE = "[ deepspeech-recipe ]"
 # openvino-dev, Python, and the first TensorFlow that is too new for it. Every release, and every Python, is there once.

@@ -14,9 +14,9 @@ import time
 from pathlib import Path
 
 from deepspeech_recipe import __version__, convert
-from deepspeech_recipe.ov_api import ov
+from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.runtime import Recognizer
-from deepspeech_recipe.runtime.audio_files import read_audio
+from deepspeech_recipe.runtime.recordings.audio_files import read_audio
 
 MODEL = Path(__file__).parents[1] / "deepspeech_recipe" / "data" / "model"
 MOST = 1.10

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from deepspeech_recipe.graphdef.canonical import Dense, Weights
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
 from deepspeech_recipe.sources import open_model
+from deepspeech_recipe.sources.canonical import Dense, Weights
 from tests.tflite_models import convert
 from training.export import AUDIO
 from training.network import N_CONTEXT

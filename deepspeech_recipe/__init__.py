@@ -7,36 +7,65 @@ OpenVINO nor numpy; a function's module is loaded when the function is first ask
 from __future__ import annotations
 
 import importlib
-import sys
-from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from deepspeech_recipe.errors import RecipeError, Refusal
-from deepspeech_recipe.version import __version__
 
-# Each lies in the module of its own name.
-_FUNCTIONS = (
-    *("benchmark", "convert", "demo", "diagnose", "doctor", "evaluate", "extensions", "features", "inspect"),
-    *("transcribe", "unpack", "verify"),
-)
-__all__ = ["RecipeError", "Refusal", "__version__", *_FUNCTIONS]
+if TYPE_CHECKING:
+    from deepspeech_recipe.benchmarking.run import benchmark
+    from deepspeech_recipe.conversion.convert import convert
+    from deepspeech_recipe.conversion.inspect import inspect
+    from deepspeech_recipe.converters.extensions import extensions
+    from deepspeech_recipe.demonstration.demo import demo
+    from deepspeech_recipe.runtime.evaluate import evaluate
+    from deepspeech_recipe.runtime.features import features
+    from deepspeech_recipe.runtime.transcribe import transcribe
+    from deepspeech_recipe.self_test import doctor
+    from deepspeech_recipe.sources.unpack import unpack
+    from deepspeech_recipe.verification.diagnose import diagnose
+    from deepspeech_recipe.verification.run import verify
+
+__version__ = "0.1.0"
+__all__ = [
+    "RecipeError",
+    "Refusal",
+    "benchmark",
+    "convert",
+    "demo",
+    "diagnose",
+    "doctor",
+    "evaluate",
+    "extensions",
+    "features",
+    "inspect",
+    "transcribe",
+    "unpack",
+    "verify",
+]
+
+_MODULES = {
+    "benchmark": "benchmarking.run",
+    "convert": "conversion.convert",
+    "demo": "demonstration.demo",
+    "diagnose": "verification.diagnose",
+    "doctor": "self_test",
+    "evaluate": "runtime.evaluate",
+    "extensions": "converters.extensions",
+    "features": "runtime.features",
+    "inspect": "conversion.inspect",
+    "transcribe": "runtime.transcribe",
+    "unpack": "sources.unpack",
+    "verify": "verification.run",
+}
 
 
-def __getattr__(name: str):
-    if name in _FUNCTIONS:
-        return getattr(importlib.import_module(f"{__name__}.{name}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    function = getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = function
+    return function
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_FUNCTIONS})
-
-
-class _Package(ModuleType):
-    """Importing `deepspeech_recipe.inspect` must not put that module in the place of the function."""
-
-    def __setattr__(self, name, value):
-        if name not in _FUNCTIONS or not isinstance(value, ModuleType):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package
+    return sorted({*globals(), *_MODULES})

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from deepspeech_recipe.ov_api import opset, ov
+from deepspeech_recipe.ir.ov_api import opset, ov
 
 HIDDEN, CLASSES = 24, 7
 

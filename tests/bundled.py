@@ -6,8 +6,8 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from deepspeech_recipe.convert import convert
-from deepspeech_recipe.runtime.audio_files import read_audio
+from deepspeech_recipe.conversion.convert import convert
+from deepspeech_recipe.runtime.recordings.audio_files import read_audio
 
 FOLDER = Path(__file__).parent.parent / "deepspeech_recipe" / "data" / "model"
 MODEL = FOLDER / "output_graph.pb"

@@ -12,9 +12,9 @@ import numpy as np
 from deepspeech_recipe.converters.request import Request
 from deepspeech_recipe.graphdef.proto import GraphDef, parse
 from deepspeech_recipe.graphdef.view import GraphView
-from deepspeech_recipe.ov_api import ov
-from deepspeech_recipe.passes.metadata import alphabet_labels, read_metadata
-from deepspeech_recipe.recognise.graph import recognise
+from deepspeech_recipe.ir.metadata import alphabet_labels, read_metadata
+from deepspeech_recipe.ir.ov_api import ov
+from deepspeech_recipe.recipes.recognition import recognise
 from tests.fixtures.synthetic.cases import options_of
 from tests.graphs.options import Options
 from tests.reference import random_chunks

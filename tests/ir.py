@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from deepspeech_recipe.ov_api import ov
+from deepspeech_recipe.ir.ov_api import ov
 from tests.reference import Reference
 
 _CORE = ov.Core()

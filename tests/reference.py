@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from deepspeech_recipe.benchmark.workers.plain_session import plain_session
+from deepspeech_recipe.processes.programs.plain_session import plain_session
 
 
 @functools.lru_cache(maxsize=1)

@@ -6,7 +6,7 @@ from deepspeech_recipe.converters import openvino
 from deepspeech_recipe.converters.request import Request
 from deepspeech_recipe.graphdef.proto import GraphDef, parse
 from deepspeech_recipe.graphdef.view import GraphView
-from deepspeech_recipe.recognise.graph import recognise
+from deepspeech_recipe.recipes.recognition import recognise
 from tests.ir import compiled, op_counts
 
 # Measured: 3e-7.

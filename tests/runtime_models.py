@@ -6,15 +6,15 @@ from functools import cache
 import numpy as np
 
 from deepspeech_recipe.audio import reference
-from deepspeech_recipe.ov_api import opset, ov, rebuild
+from deepspeech_recipe.converters.contract import STATE_PAIRS
+from deepspeech_recipe.ir.initial_state import initial_states
+from deepspeech_recipe.ir.metadata import read_metadata, write_metadata
+from deepspeech_recipe.ir.names import find
+from deepspeech_recipe.ir.ov_api import opset, ov, rebuild
 from deepspeech_recipe.passes.attach_audio import attach_audio, feature_model
-from deepspeech_recipe.passes.contract import STATE_PAIRS
 from deepspeech_recipe.passes.fast_recurrence import fast_recurrence
-from deepspeech_recipe.passes.initial_state import initial_states
 from deepspeech_recipe.passes.internal_state import internal_state
 from deepspeech_recipe.passes.lengths import lengths_input
-from deepspeech_recipe.passes.metadata import read_metadata, write_metadata
-from deepspeech_recipe.passes.names import find
 from deepspeech_recipe.passes.streaming import streaming_model
 from deepspeech_recipe.runtime import Recognizer
 from tests.acoustic_model import CLASSES, HIDDEN, acoustic_model

@@ -1,11 +1,11 @@
-"""A trial that does what it is told: `python -m tests.stub_trial`, for `deepspeech_recipe.trial`."""
+"""A trial that does what it is told: `python -m tests.stub_trial`, for `deepspeech_recipe.processes.trial`."""
 
 import json
 import os
 import signal
 import sys
 
-from deepspeech_recipe import trial
+from deepspeech_recipe.processes import trial
 
 
 def main() -> int:

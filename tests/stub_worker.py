@@ -8,7 +8,6 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "deepspeech_recipe" / "benchmark" / "workers"))
 from loop import Commands, serve
 
 THREADS, LOG, NAME = sys.argv[1:4]

@@ -11,8 +11,8 @@ from deepspeech_recipe.audio import reference
 from deepspeech_recipe.audio.framing import client_frame_count
 from deepspeech_recipe.audio.settings import AudioSettings
 from deepspeech_recipe.errors import RecipeError, Refusal
+from deepspeech_recipe.ir.metadata import read_metadata
 from deepspeech_recipe.passes.attach_audio import attach_audio, feature_model
-from deepspeech_recipe.passes.metadata import read_metadata
 from tests.acoustic_model import CLASSES, HIDDEN, acoustic_model
 from tests.audio_signals import SETTINGS, signals
 
@@ -179,7 +179,7 @@ def renamed(model):
 
 
 def test_internal_state_is_refused():
-    from deepspeech_recipe.passes.contract import STATE_PAIRS
+    from deepspeech_recipe.converters.contract import STATE_PAIRS
     from deepspeech_recipe.passes.internal_state import internal_state
 
     model = internal_state(acoustic_model(26, CONTEXT, batch=1), STATE_PAIRS)

@@ -9,7 +9,7 @@ import pytest
 from deepspeech_recipe.audio import lowering, reference
 from deepspeech_recipe.audio.openvino_emitter import OpenVINOEmitter
 from deepspeech_recipe.errors import Refusal
-from deepspeech_recipe.ov_api import opset
+from deepspeech_recipe.ir.ov_api import opset
 from tests.audio_signals import SETTINGS, pcm16, signals
 
 BASE = SETTINGS["16 kHz"]

@@ -10,16 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deepspeech_recipe.benchmark import scenarios as make
-from deepspeech_recipe.benchmark.contenders import Contender
-from deepspeech_recipe.benchmark.machine import machine, usable_processors
-from deepspeech_recipe.benchmark.markdown import markdown, number, table
-from deepspeech_recipe.benchmark.measurement import Measurement, Ratio, Summary
-from deepspeech_recipe.benchmark.process import WORKERS, Failed, Worker
-from deepspeech_recipe.benchmark.recordings import speech, write_speech
-from deepspeech_recipe.benchmark.report import Goal, Report
-from deepspeech_recipe.benchmark.rounds import Entry, take_turns
-from deepspeech_recipe.benchmark.write import json_text, write
+from deepspeech_recipe.benchmarking import scenarios as make
+from deepspeech_recipe.benchmarking.contenders import WORKERS, Contender
+from deepspeech_recipe.benchmarking.machine import machine, usable_processors
+from deepspeech_recipe.benchmarking.markdown import markdown, number, table
+from deepspeech_recipe.benchmarking.measurement import Measurement, Ratio, Summary
+from deepspeech_recipe.benchmarking.recordings import speech, write_speech
+from deepspeech_recipe.benchmarking.report import Goal, Report
+from deepspeech_recipe.benchmarking.rounds import Entry, take_turns
+from deepspeech_recipe.benchmarking.write import json_text, write
+from deepspeech_recipe.processes.worker import RUN_GRAPH, Failed, Worker
 
 STUB = Path(__file__).with_name("stub_worker.py")
 
@@ -310,7 +310,7 @@ def test_speech_of_any_length(tmp_path):
 def test_workers_run_on_python_3_9():
     import ast
 
-    for path in WORKERS.glob("*.py"):
+    for path in [*WORKERS.glob("*.py"), *RUN_GRAPH.parent.glob("*.py")]:
         ast.parse(path.read_text(), feature_version=(3, 9))
         assert "strict=" not in path.read_text(), "zip(strict=…) is of Python 3.10"
 

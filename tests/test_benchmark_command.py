@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from deepspeech_recipe import cli, convert
-from deepspeech_recipe.benchmark.contenders import PACKAGE, PROGRAMS, ir_contender
-from deepspeech_recipe.benchmark.process import WORKERS, Failed, Worker
-from deepspeech_recipe.benchmark.recordings import write_speech
-from deepspeech_recipe.ov_api import ov
+from deepspeech_recipe.benchmarking.contenders import PACKAGE, PROGRAMS, WORKERS, ir_contender
+from deepspeech_recipe.benchmarking.recordings import write_speech
+from deepspeech_recipe.ir.ov_api import ov
+from deepspeech_recipe.processes.worker import Failed, Worker
 from tests import runtime_models
 from tests.bundled import MODEL
 from tests.skips import has_tensorflow
@@ -115,7 +115,7 @@ def test_an_ir_of_whole_utterances_has_no_chunks(worker):
 
 
 def test_an_ir_of_somebody_else_is_given_what_the_runtime_asks_for(tmp_path):
-    from deepspeech_recipe.passes.metadata import read_metadata
+    from deepspeech_recipe.ir.metadata import read_metadata
 
     model = runtime_models.model("windows, 16 steps")
     metadata = json.dumps(read_metadata(model))
@@ -245,7 +245,7 @@ def test_where_nothing_runs_it_is_an_error(capsys, tmp_path):
 
 
 def test_a_model_to_compare_with_needs_tensorflow(capsys, monkeypatch, irs):
-    module = importlib.import_module("deepspeech_recipe.benchmark.run")
+    module = importlib.import_module("deepspeech_recipe.benchmarking.run")
     monkeypatch.setattr(module, "_has_tensorflow", lambda: False)
     assert cli.main(["benchmark", str(irs / "fp32.xml"), "--against", str(MODEL)]) == 2
     assert "a model file runs in TensorFlow, which is not installed" in one_error(capsys.readouterr())

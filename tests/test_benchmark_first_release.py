@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from deepspeech_recipe import cli, convert
-from deepspeech_recipe.benchmark.workers.loop import NO_CHUNKS
+from deepspeech_recipe.processes.programs.loop import NO_CHUNKS
 
 GRAPH = Path(__file__).with_name("fixtures") / "old_tensorflow" / "v0.1.pb"
 FRAMES = 50  # of a second: one every 20 ms

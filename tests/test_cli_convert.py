@@ -10,7 +10,7 @@ import pytest
 from deepspeech_recipe import cli
 from tests.source_models import HIDDEN, graph_bytes
 
-convert_module = importlib.import_module("deepspeech_recipe.convert")
+convert_module = importlib.import_module("deepspeech_recipe.conversion.convert")
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ import pytest
 
 import deepspeech_recipe
 from deepspeech_recipe.cli import main
-from deepspeech_recipe.runtime import Recognizer, live
+from deepspeech_recipe.runtime import Recognizer
+from deepspeech_recipe.runtime.recordings import live
 from tests.bundled import MODEL, bundled_ir, samples_of, transcripts
 from training.text import greedy
 

@@ -8,11 +8,11 @@ import pytest
 
 from deepspeech_recipe.alphabet import read_alphabet
 from deepspeech_recipe.cli import main
-from deepspeech_recipe.clips import read_clips
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.runtime.arpa_file import is_arpa
-from deepspeech_recipe.runtime.audio_files import read_audio, seconds_of
-from deepspeech_recipe.verify.recordings import read_recording
+from deepspeech_recipe.runtime.decoders.arpa_file import is_arpa
+from deepspeech_recipe.runtime.recordings.audio_files import read_audio, seconds_of
+from deepspeech_recipe.runtime.recordings.clips import read_clips
+from deepspeech_recipe.verification.recordings import read_recording
 
 HEADER = "wav_filename,wav_filesize,transcript\n"
 

@@ -6,10 +6,10 @@ import pytest
 from deepspeech_recipe.audio.settings import AudioSettings
 from deepspeech_recipe.converters.request import Request
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.ov_api import ov
+from deepspeech_recipe.ir.metadata import read_metadata
+from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.passes.attach_audio import attach_audio
 from deepspeech_recipe.passes.lengths import lengths_input
-from deepspeech_recipe.passes.metadata import read_metadata
 from deepspeech_recipe.passes.streaming import streaming_model
 from tests import contract
 from tests.fixtures.synthetic.cases import CASES, HEADS, UNEQUAL

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 import deepspeech_recipe
-from deepspeech_recipe import save
 from deepspeech_recipe.alphabet import serialize_alphabet
-from deepspeech_recipe.convert_options import AUDIO, LENGTHS, WEIGHTS
+from deepspeech_recipe.conversion.options import AUDIO, LENGTHS, WEIGHTS
+from deepspeech_recipe.conversion.settings import complete_metadata
 from deepspeech_recipe.errors import RecipeError, Refusal
 from deepspeech_recipe.graphdef.build import FLOAT, DType, GraphBuilder
-from deepspeech_recipe.model_settings import complete_metadata
-from deepspeech_recipe.ov_api import ov
-from deepspeech_recipe.passes.metadata import alphabet_labels, read_metadata
+from deepspeech_recipe.ir import save
+from deepspeech_recipe.ir.metadata import alphabet_labels, read_metadata
+from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.sources import Source
 from tests import contract
 

@@ -13,8 +13,8 @@ from deepspeech_recipe.errors import RecipeError, Refusal
 from deepspeech_recipe.graphdef.build import FLOAT, DType, GraphBuilder
 from deepspeech_recipe.graphdef.proto import GraphDef, parse
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
-from deepspeech_recipe.ov_api import ov
-from deepspeech_recipe.recognise.graph import recognise
+from deepspeech_recipe.ir.ov_api import ov
+from deepspeech_recipe.recipes.recognition import recognise
 from deepspeech_recipe.rewrite.edits import SPLIT_TIME, Edits, NewNode
 from tests import contract
 

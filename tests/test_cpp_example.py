@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from openvino.utils import get_cmake_path
 
-from deepspeech_recipe.ov_api import opset, ov
+from deepspeech_recipe.ir.metadata import alphabet_json, write_metadata
+from deepspeech_recipe.ir.ov_api import opset, ov
 from deepspeech_recipe.passes.attach_audio import attach_audio
-from deepspeech_recipe.passes.metadata import alphabet_json, write_metadata
 from deepspeech_recipe.passes.streaming import streaming_model
 from tests.acoustic_model import acoustic_model
 from tests.audio_signals import SETTINGS, signals

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deepspeech_recipe.convert import convert
+from deepspeech_recipe.conversion.convert import convert
+from deepspeech_recipe.conversion.inspect import inspect
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.build import DType, GraphBuilder
 from deepspeech_recipe.graphdef.check import check_graph
 from deepspeech_recipe.graphdef.ops import OPS
 from deepspeech_recipe.graphdef.proto import GraphDef
-from deepspeech_recipe.inspect import inspect
 from deepspeech_recipe.sources import open_model
 from tests.bundled import MODEL
 

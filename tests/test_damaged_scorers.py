@@ -12,11 +12,11 @@ import pytest
 
 from deepspeech_recipe.cli import main
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.runtime import scorer_trial
-from deepspeech_recipe.runtime.arpa_file import check_arpa
-from deepspeech_recipe.runtime.kenlm_file import check_binary
-from deepspeech_recipe.runtime.lm import Beam, Scorer
-from deepspeech_recipe.runtime.scorer_file import read_scorer
+from deepspeech_recipe.runtime.decoders import scorer_trial
+from deepspeech_recipe.runtime.decoders.arpa_file import check_arpa
+from deepspeech_recipe.runtime.decoders.kenlm_file import check_binary
+from deepspeech_recipe.runtime.decoders.lm import Beam, Scorer
+from deepspeech_recipe.runtime.decoders.scorer_file import read_scorer
 from tests.bundled import bundled_ir, transcripts
 from tests.scorer_writer import ARPA, BINARY, spell, words, write_scorer
 from tests.test_lm import ENGLISH, LABELS, SMALL_ARPA, needs_flashlight

@@ -9,7 +9,7 @@ from hypothesis import given, settings, strategies
 
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.runtime import Greedy
-from deepspeech_recipe.runtime.greedy import greedy_text
+from deepspeech_recipe.runtime.decoders.greedy import greedy_text
 from deepspeech_recipe.runtime.result import Hypothesis, Texts, Token
 
 LABELS = [b"a", b"b", b" "]

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from deepspeech_recipe import cli
-from deepspeech_recipe.demo_run import chunks, flushed, windows
+from deepspeech_recipe.demonstration.run import chunks, flushed, windows
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.runtime.greedy import greedy_text
+from deepspeech_recipe.runtime.decoders.greedy import greedy_text
 
-demo_module = importlib.import_module("deepspeech_recipe.demo")
+demo_module = importlib.import_module("deepspeech_recipe.demonstration.demo")
 
 
 def run(capsys, folder) -> tuple[int, str]:
@@ -58,8 +58,8 @@ def test_a_wrong_text_is_a_failed_check(capsys, tmp_path, without_mo, monkeypatc
 @pytest.mark.requires_tf
 @pytest.mark.parametrize("what", ["probabilities", "states", "MFCCs"])
 def test_a_difference_from_tensorflow_is_seen(tmp_path, what):
-    from deepspeech_recipe.demo_compare import compare
-    from deepspeech_recipe.demo_run import Model
+    from deepspeech_recipe.demonstration.compare import compare
+    from deepspeech_recipe.demonstration.run import Model
 
     class Bent(Model):
         """Computes one thing a little wrong."""

@@ -7,10 +7,10 @@ import pytest
 
 from deepspeech_recipe import RecipeError
 from deepspeech_recipe.cli import main
-from deepspeech_recipe.diagnose import diagnose
-from deepspeech_recipe.ov_api import opset, ov, rebuild
-from deepspeech_recipe.verify import verify
-from deepspeech_recipe.verify.stages import ORDER
+from deepspeech_recipe.ir.layers import ORDER
+from deepspeech_recipe.ir.ov_api import opset, ov, rebuild
+from deepspeech_recipe.verification import verify
+from deepspeech_recipe.verification.diagnose import diagnose
 from tests import verify_models as models
 
 FORMS = [

@@ -10,12 +10,12 @@ from deepspeech_recipe import RecipeError
 from deepspeech_recipe import doctor as health_of
 from deepspeech_recipe.cli import main
 from deepspeech_recipe.converters import mo
-from deepspeech_recipe.doctor import doctor as same
-from deepspeech_recipe.extensions import extensions
+from deepspeech_recipe.converters.extensions import extensions
+from deepspeech_recipe.self_test import doctor as same
 from tests.skips import has_mo, has_tensorflow
 
 # The module: its name in the package is the function's.
-module = sys.modules["deepspeech_recipe.doctor"]
+module = sys.modules["deepspeech_recipe.self_test"]
 
 
 def by_name(health) -> dict:
@@ -215,9 +215,9 @@ class FakeCore:
 
 
 def _device_findings(monkeypatch, *devices, verify=None) -> dict:
-    monkeypatch.setattr("deepspeech_recipe.ov_api.ov.Core", lambda: FakeCore(*devices))
+    monkeypatch.setattr("deepspeech_recipe.ir.ov_api.ov.Core", lambda: FakeCore(*devices))
     if verify:
-        monkeypatch.setattr(sys.modules["deepspeech_recipe.verify"], "verify", verify)
+        monkeypatch.setattr("deepspeech_recipe.verification.verify", verify)
     monkeypatch.setattr(module, "_convert", lambda graph, **request: request)
     return {finding.name: finding for finding in module._devices(None)}
 
@@ -252,7 +252,7 @@ def test_wrong_numbers_are_a_problem_on_every_device(monkeypatch):
 
 
 def _report(error: float):
-    from deepspeech_recipe.verify import Check, Report
+    from deepspeech_recipe.verification import Check, Report
 
     check = Check("probabilities after 1 chunk", True, error, 1.0)
     return Report("", "", "", "", "", "", (check,), ())

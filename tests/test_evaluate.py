@@ -8,9 +8,9 @@ import pytest
 
 import deepspeech_recipe
 from deepspeech_recipe.cli import main
-from deepspeech_recipe.clips import read_clips
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.runtime import Recognizer
+from deepspeech_recipe.runtime.recordings.clips import read_clips
 from tests.bundled import bundled_ir, samples_of, transcripts
 
 pytest.importorskip("jiwer")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.ov_api import Parameter, opset, ov
+from deepspeech_recipe.ir.ov_api import Parameter, opset, ov
 from deepspeech_recipe.passes.fast_recurrence import fast_recurrence
 from deepspeech_recipe.passes.weight_matrix import quantize_rows
 from tests.ir import compiled, op_counts

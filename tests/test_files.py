@@ -116,7 +116,7 @@ def test_the_last_net_is_for_nothing_else(monkeypatch, error):
 
 def test_own_recipes_are_not_blamed(monkeypatch, tmp_path):
     """Whoever gave the file cannot correct the recipe."""
-    from deepspeech_recipe.inspect import inspect
+    from deepspeech_recipe.conversion.inspect import inspect
     from deepspeech_recipe.recipes import deepspeech
 
     monkeypatch.delenv(TRACEBACK)

@@ -11,9 +11,9 @@ from deepspeech_recipe.converters.request import Request
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.proto import GraphDef, parse
 from deepspeech_recipe.graphdef.view import GraphView
+from deepspeech_recipe.ir.metadata import read_metadata
 from deepspeech_recipe.passes.lengths import lengths_input
-from deepspeech_recipe.passes.metadata import read_metadata
-from deepspeech_recipe.recognise.graph import recognise
+from deepspeech_recipe.recipes.recognition import recognise
 from tests.ir import compiled
 from tests.rnn_check import TOLERANCE, assert_sequences
 
@@ -208,7 +208,7 @@ def ir(tmp_path_factory):
 
 def test_windows_for_talking_heads(ir):
     from deepspeech_recipe.runtime.classic_mfcc import input_vectors
-    from deepspeech_recipe.runtime.first_release import FirstRelease
+    from deepspeech_recipe.runtime.deepspeech_v01 import FirstRelease
 
     samples = (np.random.default_rng(5).standard_normal(16000) * 3000).astype(np.int16)
     network = FirstRelease(ir)

@@ -6,7 +6,7 @@ import pytest
 import deepspeech_recipe
 from deepspeech_recipe.cli import main
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.passes.metadata import read_metadata
+from deepspeech_recipe.ir.metadata import read_metadata
 from deepspeech_recipe.runtime import Recognizer, frame_features
 from tests.bundled import bundled_ir, samples_of, transcripts
 

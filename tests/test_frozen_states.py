@@ -5,8 +5,8 @@ import re
 import numpy as np
 import pytest
 
-from deepspeech_recipe.convert import convert
-from deepspeech_recipe.inspect import inspect
+from deepspeech_recipe.conversion.convert import convert
+from deepspeech_recipe.conversion.inspect import inspect
 from deepspeech_recipe.runtime import StatefulModel
 from tests.graphs import foreign, stateful
 from tests.mo_run import mo

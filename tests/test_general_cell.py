@@ -7,7 +7,7 @@ import pytest
 
 from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.build import FLOAT, INT32, DType, GraphBuilder
-from deepspeech_recipe.graphdef.nodes import F32
+from deepspeech_recipe.sources.canonical_nodes import F32
 from tests.ir import op_counts
 from tests.rnn_check import assert_same, convert
 
@@ -113,7 +113,7 @@ def _sigmoid(x):
 
 def test_peepholes_that_are_no_constants():
     from deepspeech_recipe.graphdef.view import GraphView
-    from deepspeech_recipe.recognise.lstm import recognise_lstm
+    from deepspeech_recipe.patterns.lstm import recognise_lstm
 
     graph = GraphBuilder()
     for name in ("x", "c", "h", "p"):

@@ -6,9 +6,9 @@ import pytest
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.build import FLOAT, DType, GraphBuilder
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
-from deepspeech_recipe.passes.initial_state import first_state, initial_state_json, initial_states
-from deepspeech_recipe.recognise.state import initial_state
-from deepspeech_recipe.recognise.text import span
+from deepspeech_recipe.ir.initial_state import first_state, initial_state_json, initial_states
+from deepspeech_recipe.patterns.state import initial_state
+from deepspeech_recipe.recipes.summary import span
 from deepspeech_recipe.runtime import Recognizer
 from tests import runtime_models
 from tests.runtime_models import KINDS, ONE_THREAD, expected, rounded, speech

@@ -5,14 +5,14 @@ import dataclasses
 import numpy as np
 import pytest
 
-from deepspeech_recipe.audio.precision import is_audio_constant
-from deepspeech_recipe.convert import convert
+from deepspeech_recipe.conversion.convert import convert
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.graphdef.canonical import canonical_graph
-from deepspeech_recipe.ov_api import Parameter, opset, ov
+from deepspeech_recipe.ir.ov_api import Parameter, opset, ov
+from deepspeech_recipe.ir.precision import is_audio_constant
 from deepspeech_recipe.passes.compress import LAYERS, compress_weights, dense_layers
 from deepspeech_recipe.passes.fast_recurrence import fast_recurrence
 from deepspeech_recipe.passes.weight_matrix import quantize_rows
+from deepspeech_recipe.sources.canonical import canonical_graph
 from tests.ir import compiled, op_counts, runtime_info
 from tests.source_models import AUDIO, HIDDEN, N_CONTEXT, N_INPUT, SIZES, make_weights
 

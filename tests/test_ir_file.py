@@ -5,8 +5,8 @@ import re
 import pytest
 
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.ir_file import read_ir
-from deepspeech_recipe.ov_api import ov
+from deepspeech_recipe.ir.ov_api import ov
+from deepspeech_recipe.ir.read import read_ir
 from tests import runtime_models
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deepspeech_recipe.convert import convert
+from deepspeech_recipe.conversion.convert import convert
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.ov_api import ov
+from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.runtime import StatefulModel
 from deepspeech_recipe.sources import open_model
 from deepspeech_recipe.sources.bundle import Bundle

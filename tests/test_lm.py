@@ -10,10 +10,11 @@ from hypothesis import given, settings, strategies
 
 from deepspeech_recipe.cli import main
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.runtime import Recognizer, beam
-from deepspeech_recipe.runtime.lm import Beam, Scorer
+from deepspeech_recipe.runtime import Recognizer
+from deepspeech_recipe.runtime.decoders import beam
+from deepspeech_recipe.runtime.decoders.lm import Beam, Scorer
+from deepspeech_recipe.runtime.decoders.scorer_file import read_scorer
 from deepspeech_recipe.runtime.result import Texts
-from deepspeech_recipe.runtime.scorer_file import read_scorer
 from tests.bundled import bundled_ir, samples_of, transcripts
 from tests.scorer_writer import ALPHA, ARPA, BETA, BINARY, spell, words, write_scorer
 from tests.test_decoders import all_paths, matrices, softmax

@@ -7,9 +7,9 @@ import pytest
 
 from deepspeech_recipe.cli import main
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.ov_api import ov
-from deepspeech_recipe.passes.metadata import PATH, read_metadata, write_metadata
-from deepspeech_recipe.passes.metadata_schema import check_metadata
+from deepspeech_recipe.ir.metadata import PATH, read_metadata, write_metadata
+from deepspeech_recipe.ir.metadata_schema import check_metadata
+from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.runtime import Recognizer
 from tests import runtime_models
 from tests.bundled import bundled_ir, transcripts

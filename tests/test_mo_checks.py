@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from deepspeech_recipe.passes.metadata import read_metadata
+from deepspeech_recipe.ir.metadata import read_metadata
 from tests import contract
 from tests.graphs import foreign
 from tests.ir import compiled, op_counts

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from deepspeech_recipe.passes.metadata import read_metadata
+from deepspeech_recipe.ir.metadata import read_metadata
 from deepspeech_recipe.runtime import StatefulModel
 from tests.ir import assert_one_sequence
 from tests.mo_run import EXTENSIONS, mo

@@ -30,7 +30,7 @@ def test_plain_mo_call(deepspeech, graph_file, tmp_path, version):
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("[ deepspeech-recipe ]") == 1
     (ir,) = tmp_path.glob("*.xml")
-    from deepspeech_recipe.ov_api import ov
+    from deepspeech_recipe.ir.ov_api import ov
 
     model = ov.Core().read_model(ir)
     assert [sorted(port.get_names(), key=len)[0] for port in model.inputs] == [

@@ -28,7 +28,7 @@ def convert(path, **options):
 def outcome(path: Path, folder: Path) -> str:
     """What a conversion by the legacy pipeline without the plugin gives: a hash of the whole IR but for the numbers in
     names, which count through the process; or the error."""
-    from deepspeech_recipe.ov_api import ov
+    from deepspeech_recipe.ir.ov_api import ov
 
     try:
         model = convert(path, use_legacy_frontend=True)
@@ -98,7 +98,7 @@ def test_without_extensions_the_plugin_does_not_run(folder, never_loaded, capfd)
 
 
 def test_the_arguments_of_the_api_are_those_of_the_command():
-    from deepspeech_recipe.ov_api import ov
+    from deepspeech_recipe.ir.ov_api import ov
 
     each = contract.case("v0.9")
     windows = [3, -1, *each.chunks.shape[3:]]

@@ -191,7 +191,7 @@ def test_options_that_are_not_known_are_refused(graph_file, tmp_path):
 
 
 def test_metadata_is_in_the_ir(graph_file):
-    from deepspeech_recipe.passes.metadata import alphabet_labels, read_metadata
+    from deepspeech_recipe.ir.metadata import alphabet_labels, read_metadata
 
     labels = tuple(bytes([value]) for value in range(1, 256))
     model, _ = mo(graph_file(alphabet=labels, sample_rate=8000, language="cy"))

@@ -6,7 +6,7 @@ import threading
 import numpy as np
 import pytest
 
-from deepspeech_recipe.convert import convert
+from deepspeech_recipe.conversion.convert import convert
 from deepspeech_recipe.converters import mo as mo_process
 from deepspeech_recipe.converters.mo_safety import check_import, check_outputs
 from deepspeech_recipe.graphdef.build import FLOAT, INT32, DType, GraphBuilder

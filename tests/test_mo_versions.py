@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from deepspeech_recipe.converters.request import Request
-from deepspeech_recipe.save import save_irs
+from deepspeech_recipe.ir.save import save_irs
 from tests import contract
 
 CI = Path(__file__).parent.parent / "ci"

@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 
 from deepspeech_recipe.cli import main
-from deepspeech_recipe.convert import convert
-from deepspeech_recipe.diagnose import diagnose
+from deepspeech_recipe.conversion.convert import convert
+from deepspeech_recipe.conversion.inspect import inspect
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.build import GraphBuilder
-from deepspeech_recipe.graphdef.nodes import F32
 from deepspeech_recipe.graphdef.proto import GraphDef, parse
 from deepspeech_recipe.graphdef.view import GraphView
-from deepspeech_recipe.inspect import inspect
-from deepspeech_recipe.ov_api import ov
-from deepspeech_recipe.passes.metadata import read_metadata
-from deepspeech_recipe.recognise.graph import recognise
+from deepspeech_recipe.ir.metadata import read_metadata
+from deepspeech_recipe.ir.ov_api import ov
+from deepspeech_recipe.recipes.recognition import recognise
 from deepspeech_recipe.runtime import Recognizer, StatefulModel
-from deepspeech_recipe.verify import verify
+from deepspeech_recipe.sources.canonical_nodes import F32
+from deepspeech_recipe.verification import verify
+from deepspeech_recipe.verification.diagnose import diagnose
 from tests.bundled import MODEL, samples_of, transcripts
 from tests.ir import compiled, op_counts
 

@@ -28,7 +28,7 @@ def mo(graph, extensions, folder, **options):
     """Runs the real `mo` from `folder`; returns the metadata of the IR."""
     import openvino as ov
 
-    from deepspeech_recipe.passes.metadata import read_metadata
+    from deepspeech_recipe.ir.metadata import read_metadata
 
     command = Path(sys.executable).with_name("mo")
     printed = run(command, "--input_model", graph, "--extensions", extensions, "-o", folder, cwd=folder, **options)

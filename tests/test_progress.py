@@ -7,8 +7,8 @@ import pytest
 from deepspeech_recipe.cli import main, progress
 from deepspeech_recipe.cli.progress import Progress
 from deepspeech_recipe.runtime import Recognizer
-from deepspeech_recipe.runtime.audio_files import seconds_of
-from deepspeech_recipe.transcribe import transcribed
+from deepspeech_recipe.runtime.recordings.audio_files import seconds_of
+from deepspeech_recipe.runtime.transcribe import transcribed
 from tests.bundled import bundled_ir, samples_of, transcripts
 
 FIRST, SECOND = list(transcripts())[:2]

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from deepspeech_recipe.benchmark.workers.plain_session import plain_session
 from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.build import FLOAT, DType, GraphBuilder
 from deepspeech_recipe.graphdef.proto import DATA_TYPES
 from deepspeech_recipe.graphdef.pure import NotPure, NotRepeatable, pure_graph
 from deepspeech_recipe.graphdef.pure_ops import PURE_OPS, RANDOM_OPS
 from deepspeech_recipe.graphdef.view import Tensor
-from deepspeech_recipe.verify.tensorflow_session import TensorFlowGraph
+from deepspeech_recipe.processes.programs.plain_session import plain_session
+from deepspeech_recipe.verification.tensorflow_session import TensorFlowGraph
 from tests.graphs import effects
 
 X, Y = Tensor("x"), Tensor("y")

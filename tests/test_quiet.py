@@ -128,7 +128,7 @@ for name in sys.argv[1:]:
     assert "Illegal Audio-MPEG" in spoken[1]
     silent = run("""
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.runtime.audio_files import read_audio, seconds_of
+from deepspeech_recipe.runtime.recordings.audio_files import read_audio, seconds_of
 for name in sys.argv[1:]:
     seconds_of(name)
     try: read_audio(name, 16000)
@@ -152,7 +152,7 @@ kenlm.KenLM(sys.argv[1], dictionary.Dictionary(["one", "no", "<unk>"]))
 """, tmp_path / "a.arpa")  # fmt: skip
     assert "Loading the LM will be faster" in spoken[1]
     silent = run("""
-from deepspeech_recipe.runtime.lm import Scorer
+from deepspeech_recipe.runtime.decoders.lm import Scorer
 Scorer(sys.argv[1]).for_model([b" ", b"e", b"n", b"o"])
 print("done", file=sys.stderr)
 """, tmp_path / "a.arpa")  # fmt: skip

@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 
 from deepspeech_recipe.cli import main
-from deepspeech_recipe.convert import convert
+from deepspeech_recipe.conversion.convert import convert
+from deepspeech_recipe.conversion.inspect import inspect
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.build import FLOAT, DType, GraphBuilder
-from deepspeech_recipe.graphdef.nodes import F32
 from deepspeech_recipe.graphdef.proto import GraphDef, parse
 from deepspeech_recipe.graphdef.view import GraphView
-from deepspeech_recipe.inspect import inspect
-from deepspeech_recipe.ov_api import ov
-from deepspeech_recipe.passes.metadata import read_metadata
+from deepspeech_recipe.ir.metadata import read_metadata
+from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.recipes import Model, registry
-from deepspeech_recipe.recognise.graph import recognise
+from deepspeech_recipe.recipes.recognition import recognise
 from deepspeech_recipe.runtime import StatefulModel
+from deepspeech_recipe.sources.canonical_nodes import F32
 from tests.ir import op_counts
 
 RECIPE = Path(__file__).parent / "recipes.py"
@@ -253,7 +253,7 @@ def test_diagnose_finds_the_first_tensor_that_differs(tmp_path, capsys):
 
 @pytest.mark.requires_tf
 def test_verify_refuses_another_graph(tmp_path):
-    from deepspeech_recipe.verify import verify
+    from deepspeech_recipe.verification import verify
     from tests.graphs import stateful
 
     path = stateful.keyword_spotter().save(tmp_path / "model.pb")

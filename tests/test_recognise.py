@@ -5,7 +5,7 @@ import pytest
 from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef import proto
 from deepspeech_recipe.graphdef.view import GraphView
-from deepspeech_recipe.recognise.graph import recognise
+from deepspeech_recipe.recipes.recognition import recognise
 from tests.graphs.releases import VERSIONS
 
 pytestmark = pytest.mark.requires_tf

@@ -7,7 +7,7 @@ import pytest
 
 from deepspeech_recipe.graphdef.proto import GraphDef, parse
 from deepspeech_recipe.graphdef.view import GraphView
-from deepspeech_recipe.recognise.graph import recognise
+from deepspeech_recipe.recipes.recognition import recognise
 from deepspeech_recipe.sources import open_model
 from tests.graph_edits import Edited, renamed
 

@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deepspeech_recipe import replace_ir, save, temporary
+from deepspeech_recipe import temporary
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import atomic_path
-from deepspeech_recipe.ov_api import opset, ov
+from deepspeech_recipe.ir import replace, save
+from deepspeech_recipe.ir.ov_api import opset, ov
 from deepspeech_recipe.temporary import temporary_directory
 
 REPOSITORY = Path(__file__).parents[1]
@@ -67,7 +68,7 @@ def killed_at(step: int, new: dict[str, Path], out: Path, scratch: Path) -> bool
         return call
 
     os.replace, Path.unlink = counted(os.replace), counted(Path.unlink)
-    replace_ir.replace_irs(new, out, scratch)
+    replace.replace_irs(new, out, scratch)
     os._exit(0)
 
 
@@ -155,7 +156,7 @@ def test_half_a_pair_does_not_become_a_whole_one(tmp_path, left):
 
 CONVERT = """
 import os, signal, sys
-from deepspeech_recipe import save
+from deepspeech_recipe.ir import save
 from tests.test_replace_ir import model
 real = save.ov.save_model
 def write(*arguments, **options):

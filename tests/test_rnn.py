@@ -8,7 +8,7 @@ import pytest
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.proto import GraphDef, parse
 from deepspeech_recipe.graphdef.view import GraphView
-from deepspeech_recipe.recognise.graph import recognise
+from deepspeech_recipe.recipes.recognition import recognise
 from tests.rnn_check import assert_same, assert_sequences, assert_states_are_carried, convert, make, references
 
 FIXTURES = Path(__file__).with_name("fixtures") / "rnn"

@@ -14,10 +14,10 @@ from hypothesis import given, settings, strategies
 
 from deepspeech_recipe.audio.framing import client_frame_count
 from deepspeech_recipe.errors import RecipeError, Refusal
+from deepspeech_recipe.ir.metadata import write_metadata
 from deepspeech_recipe.passes.attach_audio import feature_model
-from deepspeech_recipe.passes.metadata import write_metadata
 from deepspeech_recipe.runtime import Recognizer, mfcc_frames
-from deepspeech_recipe.runtime.chain import Chain
+from deepspeech_recipe.runtime.acoustic import Chain
 from tests import runtime_models
 from tests.acoustic_model import CLASSES
 from tests.audio_signals import SETTINGS

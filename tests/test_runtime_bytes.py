@@ -8,7 +8,7 @@ import pytest
 from deepspeech_recipe import convert
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.runtime import Recognizer
-from deepspeech_recipe.runtime.lm import Scorer
+from deepspeech_recipe.runtime.decoders.lm import Scorer
 from tests.runtime_models import ONE_THREAD, speech
 from tests.scorer_writer import ARPA
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.ov_api import opset
+from deepspeech_recipe.ir.ov_api import opset
 from deepspeech_recipe.passes.fast_recurrence import fast_recurrence
 from deepspeech_recipe.runtime import Recognizer
-from deepspeech_recipe.runtime.detach import chunked_form
+from deepspeech_recipe.runtime.expose_state import chunked_form
 from deepspeech_recipe.runtime.ir import IR
 from tests import runtime_models
 from tests.acoustic_model import HIDDEN

@@ -4,7 +4,7 @@ from functools import cache
 
 import pytest
 
-from deepspeech_recipe.convert import convert
+from deepspeech_recipe.conversion.convert import convert
 from deepspeech_recipe.runtime import Recognizer
 from tests.bundled import MODEL, samples_of, transcripts
 from tests.runtime_models import ONE_THREAD

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from deepspeech_recipe.passes.names import STATE_PAIRS
-from deepspeech_recipe.runtime.chain import Network
+from deepspeech_recipe.ir.names import STATE_PAIRS
+from deepspeech_recipe.runtime.acoustic import Network
 from tests.acoustic_model import CLASSES, HIDDEN
 from tests.runtime_models import AUDIO, CONTEXT, recognizer
 

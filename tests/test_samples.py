@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.runtime.samples import as_samples
+from deepspeech_recipe.runtime.recordings.samples import as_samples
 
 RAMP = np.linspace(-0.5, 0.5, 9)
 

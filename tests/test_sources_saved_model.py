@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from deepspeech_recipe.alphabet import serialize_alphabet
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.build import GraphBuilder
-from deepspeech_recipe.graphdef.canonical import canonical_graph
 from deepspeech_recipe.graphdef.proto import GraphDef, SavedModel
 from deepspeech_recipe.graphdef.tensor import to_numpy
 from deepspeech_recipe.sources import Source, open_model
+from deepspeech_recipe.sources.canonical import canonical_graph
 from tests import saved_models
 from tests.source_models import AUDIO, LABELS, N_CONTEXT, graph_bytes, make_graph, make_weights, outcome
 

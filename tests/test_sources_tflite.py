@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from deepspeech_recipe.alphabet import BYTES_ALPHABET, serialize_alphabet
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.graphdef.canonical import canonical_graph
 from deepspeech_recipe.graphdef.tensor import to_numpy
 from deepspeech_recipe.sources import Source, open_model
+from deepspeech_recipe.sources.canonical import canonical_graph
 from tests.source_models import AUDIO, LABELS, N_CONTEXT, make_weights, outcome
 
 EXPORTER = Path(__file__).parent / "fixtures" / "exporter"

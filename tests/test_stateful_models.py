@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from deepspeech_recipe.convert import convert
+from deepspeech_recipe.conversion.convert import convert
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.ov_api import ov
-from deepspeech_recipe.passes.metadata import read_metadata
+from deepspeech_recipe.ir.metadata import read_metadata
+from deepspeech_recipe.ir.ov_api import ov
 from tests.graphs import foreign, stateful
 from tests.ir import compiled, op_counts
 from tests.mo_run import EXTENSIONS, MOError, mo

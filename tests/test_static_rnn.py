@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from deepspeech_recipe.convert import convert as convert_file
+from deepspeech_recipe.conversion.convert import convert as convert_file
 from deepspeech_recipe.graphdef.proto import GraphDef, parse
 from deepspeech_recipe.graphdef.view import GraphView
-from deepspeech_recipe.ov_api import ov
-from deepspeech_recipe.recognise.graph import recognise
+from deepspeech_recipe.ir.ov_api import ov
+from deepspeech_recipe.recipes.recognition import recognise
 from tests.ir import compiled
 from tests.rnn_check import assert_same, assert_sequences, assert_states_are_carried, convert, make, references
 

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings, strategies
 
 from deepspeech_recipe.audio import reference
+from deepspeech_recipe.converters.contract import STATE_PAIRS
 from deepspeech_recipe.errors import RecipeError, Refusal
-from deepspeech_recipe.ov_api import ov
+from deepspeech_recipe.ir.metadata import read_metadata
+from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.passes.attach_audio import attach_audio
-from deepspeech_recipe.passes.contract import STATE_PAIRS
 from deepspeech_recipe.passes.fast_recurrence import fast_recurrence
 from deepspeech_recipe.passes.internal_state import internal_state
-from deepspeech_recipe.passes.metadata import read_metadata
 from deepspeech_recipe.passes.streaming import streaming_model
 from tests.acoustic_model import CLASSES, HIDDEN, acoustic_model
 from tests.audio_signals import SETTINGS, signals

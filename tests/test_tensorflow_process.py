@@ -10,8 +10,8 @@ from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.build import FLOAT, INT32, DType, GraphBuilder
 from deepspeech_recipe.graphdef.proto import DATA_TYPES
 from deepspeech_recipe.graphdef.view import Tensor
-from deepspeech_recipe.verify import tensorflow_session
-from deepspeech_recipe.verify.tensorflow_session import TensorFlowGraph
+from deepspeech_recipe.verification import tensorflow_session
+from deepspeech_recipe.verification.tensorflow_session import TensorFlowGraph
 from tests.graphs import effects
 
 pytestmark = pytest.mark.requires_tf

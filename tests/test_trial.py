@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deepspeech_recipe import trial
-from deepspeech_recipe.convert import convert
+from deepspeech_recipe.conversion.convert import convert
 from deepspeech_recipe.converters import openvino, openvino_trial
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.build import BOOL, FLOAT, INT32, DType, GraphBuilder
+from deepspeech_recipe.processes import trial
 from tests.bundled import MODEL
 
 STUB = "tests.stub_trial"

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from deepspeech_recipe.diagnose import diagnose
-from deepspeech_recipe.ov_api import opset, ov
-from deepspeech_recipe.verify import verify
-from deepspeech_recipe.verify.comparison import largest
-from deepspeech_recipe.verify.weights import weights_format
+from deepspeech_recipe.ir.ov_api import opset, ov
+from deepspeech_recipe.verification import verify
+from deepspeech_recipe.verification.comparison import largest
+from deepspeech_recipe.verification.diagnose import diagnose
+from deepspeech_recipe.verification.weights import weights_format
 from tests import verify_models as models
 
 FORMS = {

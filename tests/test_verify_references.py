@@ -7,12 +7,12 @@ from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.build import FLOAT, DType, GraphBuilder
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
 from deepspeech_recipe.sources import open_model
-from deepspeech_recipe.verify import references
-from deepspeech_recipe.verify.chain import run_original
-from deepspeech_recipe.verify.numpy_graph import NumpyGraph
-from deepspeech_recipe.verify.original import find_original
-from deepspeech_recipe.verify.recordings import flushed, random_features, speech_like, windows_of
-from deepspeech_recipe.verify.references import Numpy, make_reference
+from deepspeech_recipe.verification import references
+from deepspeech_recipe.verification.acoustic import run_original
+from deepspeech_recipe.verification.numpy_graph import NumpyGraph
+from deepspeech_recipe.verification.original import find_original
+from deepspeech_recipe.verification.recordings import flushed, random_features, speech_like, windows_of
+from deepspeech_recipe.verification.references import Numpy, make_reference
 from tests import verify_models as models
 from tests.fixtures.synthetic.cases import CASES
 

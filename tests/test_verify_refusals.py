@@ -8,9 +8,9 @@ import pytest
 
 from deepspeech_recipe import RecipeError
 from deepspeech_recipe.cli import main
-from deepspeech_recipe.ov_api import ov
-from deepspeech_recipe.verify import verify
-from deepspeech_recipe.verify.recordings import frame_count, read_recording
+from deepspeech_recipe.ir.ov_api import ov
+from deepspeech_recipe.verification import verify
+from deepspeech_recipe.verification.recordings import frame_count, read_recording
 from tests import verify_models as models
 
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from deepspeech_recipe.audio import constants
-from deepspeech_recipe.audio.precision import AUDIO_F32
 from deepspeech_recipe.audio.settings import AudioSettings
-from deepspeech_recipe.convert import convert
-from deepspeech_recipe.ov_api import opset, ov
-from deepspeech_recipe.passes.metadata import PATH, read_metadata, write_metadata
-from deepspeech_recipe.verify import hearing
-from deepspeech_recipe.verify.recordings import Recording, speech_like
+from deepspeech_recipe.conversion.convert import convert
+from deepspeech_recipe.ir.metadata import PATH, read_metadata, write_metadata
+from deepspeech_recipe.ir.ov_api import opset, ov
+from deepspeech_recipe.ir.precision import AUDIO_F32
+from deepspeech_recipe.verification import compare as hearing
+from deepspeech_recipe.verification.recordings import Recording, speech_like
 
 try:
     from openvino.op import tensor_iterator

@@ -11,7 +11,7 @@ import numpy as np
 
 from deepspeech_recipe.alphabet import serialize_alphabet
 from deepspeech_recipe.audio.settings import AudioSettings
-from deepspeech_recipe.graphdef.canonical import Dense, Weights, canonical_graph
+from deepspeech_recipe.sources.canonical import Dense, Weights, canonical_graph
 from training.network import DENSE, N_CONTEXT
 from training.plan import Utterance, plan
 from training.speech import RATE, speak, write_wav

@@ -186,8 +186,8 @@ def irs() -> tuple[dict[str, bytes], ...]:
 
 
 def _write_irs(folder: Path) -> None:
-    from deepspeech_recipe.convert import convert
-    from deepspeech_recipe.ov_api import ov
+    from deepspeech_recipe.conversion.convert import convert
+    from deepspeech_recipe.ir.ov_api import ov
     from tests.runtime_models import model
 
     kinds = ("windows, open", "windows, 16 steps", "windows, lengths", "internal state", "no state")

@@ -23,7 +23,7 @@ from deepspeech_recipe.graphdef.proto import GraphDef, SavedModel
 def read_model(path: Path, out: Path) -> None:
     """As `inspect` does, with and without --json."""
     from deepspeech_recipe.cli import inspect as command
-    from deepspeech_recipe.inspect import inspect
+    from deepspeech_recipe.conversion.inspect import inspect
 
     found = inspect(path)
     json.dumps(found)
@@ -80,7 +80,7 @@ def _changed_package(data: bytes, random: Random) -> bytes:
 
 def _read_pbmm(path: Path, out: Path) -> None:
     from deepspeech_recipe.errors import RecipeError
-    from deepspeech_recipe.unpack import unpack
+    from deepspeech_recipe.sources.unpack import unpack
 
     with contextlib.suppress(RecipeError):
         unpack(path, out / "model.pb")
@@ -165,7 +165,7 @@ def _archive(random: Random) -> Input:
 def _load_models() -> None:
     for name in ("frozen", "pbmm", "checkpoint", "saved_model", "tflite", "archive"):
         importlib.import_module(f"deepspeech_recipe.sources.{name}")
-    for name in ("inspect", "cli.inspect", "unpack", "recognise.graph", "recipes.registry", "model_settings"):
+    for name in ("conversion.inspect", "cli.inspect", "sources.unpack", "recipes.recognition", "conversion.settings"):
         importlib.import_module(f"deepspeech_recipe.{name}")
     corpus.graphs()
 

@@ -45,9 +45,9 @@ def _scorer(random: Random) -> Input:
 def _read_scorer(path: Path, out: Path) -> None:
     """One utterance through the decoder with the scorer, which is tried in a child process first; without
     flashlight-text what is read of the file before."""
-    from deepspeech_recipe import trial
-    from deepspeech_recipe.runtime.lm import Scorer
-    from deepspeech_recipe.runtime.scorer_file import read_scorer
+    from deepspeech_recipe.processes import trial
+    from deepspeech_recipe.runtime.decoders.lm import Scorer
+    from deepspeech_recipe.runtime.decoders.scorer_file import read_scorer
 
     if importlib.util.find_spec("flashlight") is None:
         read_scorer(path, corpus.labels().index(b" "))
@@ -61,7 +61,7 @@ def _read_scorer(path: Path, out: Path) -> None:
 
 
 def _load_scorer() -> None:
-    for name in ("flashlight.lib.text.decoder.kenlm", "deepspeech_recipe.runtime.lm"):
+    for name in ("flashlight.lib.text.decoder.kenlm", "deepspeech_recipe.runtime.decoders.lm"):
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
     corpus.scorers()
@@ -87,8 +87,8 @@ def _wav(random: Random) -> Input:
 
 def _read_sound(path: Path, out: Path) -> None:
     from deepspeech_recipe.errors import RecipeError
-    from deepspeech_recipe.runtime.audio_files import audio_blocks, seconds_of
-    from deepspeech_recipe.verify.recordings import read_recording
+    from deepspeech_recipe.runtime.recordings.audio_files import audio_blocks, seconds_of
+    from deepspeech_recipe.verification.recordings import read_recording
 
     seconds_of(path)
     with contextlib.suppress(RecipeError):
@@ -98,7 +98,12 @@ def _read_sound(path: Path, out: Path) -> None:
 
 
 def _load_sound() -> None:
-    for name in ("soundfile", "soxr", "deepspeech_recipe.runtime.audio_files", "deepspeech_recipe.verify.recordings"):
+    for name in (
+        "soundfile",
+        "soxr",
+        "deepspeech_recipe.runtime.recordings.audio_files",
+        "deepspeech_recipe.verification.recordings",
+    ):
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
     corpus.sounds()
@@ -120,7 +125,7 @@ def _manifest(random: Random) -> Input:
 
 
 def _read_manifest(path: Path, out: Path) -> None:
-    from deepspeech_recipe.clips import read_clips
+    from deepspeech_recipe.runtime.recordings.clips import read_clips
 
     read_clips(path)
 
@@ -137,7 +142,7 @@ def _ir(random: Random) -> Input:
 def _read_ir(path: Path, out: Path) -> None:
     """As `features` and `transcribe` do; a few through the network, for compiling takes a tenth of a second."""
     from deepspeech_recipe.runtime import Recognizer
-    from deepspeech_recipe.runtime.first_release import extractor
+    from deepspeech_recipe.runtime.deepspeech_v01 import extractor
 
     network = extractor(path)
     if zlib.crc32(path.read_bytes()) % 8 == 0:
@@ -149,15 +154,15 @@ def _convert(random: Random) -> Input:
 
 
 def _read_convert(path: Path, out: Path) -> None:
-    from deepspeech_recipe import trial
-    from deepspeech_recipe.convert import convert
+    from deepspeech_recipe.conversion.convert import convert
+    from deepspeech_recipe.processes import trial
 
     trial.subprocess = Forked()
     convert(path, out / "ir", converter="openvino", verify=False)
 
 
 def _load_openvino() -> None:
-    for name in ("runtime", "runtime.first_release", "convert", "converters.openvino", "save"):
+    for name in ("runtime", "runtime.deepspeech_v01", "conversion.convert", "converters.openvino", "ir.save"):
         importlib.import_module(f"deepspeech_recipe.{name}")
     corpus.graphs()
 

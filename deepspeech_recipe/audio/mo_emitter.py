@@ -12,7 +12,7 @@ from openvino.tools.mo.ops.split import Split
 from openvino.tools.mo.ops.transpose import Transpose
 from openvino.tools.mo.ops.unsqueeze import Unsqueeze
 
-from deepspeech_recipe.audio.precision import AUDIO_F32
+from deepspeech_recipe.ir.precision import AUDIO_F32
 
 _OPS = {
     "add": Add,

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from deepspeech_recipe.audio.precision import f32_constant
-from deepspeech_recipe.ov_api import opset
+from deepspeech_recipe.ir.ov_api import opset
+from deepspeech_recipe.ir.precision import f32_constant
 
 
 class OpenVINOEmitter:

@@ -12,9 +12,9 @@ import signal
 import sys
 import threading
 
+from deepspeech_recipe import __version__
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import printable
-from deepspeech_recipe.version import __version__
 
 PROGRAM = "deepspeech-recipe"
 COMMANDS = (

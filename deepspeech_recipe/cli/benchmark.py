@@ -32,9 +32,9 @@ def add_arguments(parser) -> None:
 
 
 def run(arguments) -> int:
-    from deepspeech_recipe.benchmark.markdown import markdown
-    from deepspeech_recipe.benchmark.run import DEFAULT_SCENARIOS, SCENARIOS, benchmark
-    from deepspeech_recipe.benchmark.write import json_text
+    from deepspeech_recipe.benchmarking.markdown import markdown
+    from deepspeech_recipe.benchmarking.run import DEFAULT_SCENARIOS, SCENARIOS, benchmark
+    from deepspeech_recipe.benchmarking.write import json_text
 
     options = dict(vars(arguments))
     for name in ("command", "run", "json"):

@@ -74,7 +74,7 @@ def add_arguments(parser) -> None:
 
 
 def run(arguments) -> int:
-    from deepspeech_recipe.convert import convert
+    from deepspeech_recipe.conversion.convert import convert
 
     options = dict(vars(arguments))
     for name in ("command", "run", "json"):

@@ -12,6 +12,6 @@ def add_arguments(parser) -> None:
 
 
 def run(arguments) -> int:
-    from deepspeech_recipe.demo import demo
+    from deepspeech_recipe.demonstration.demo import demo
 
     return 0 if demo(arguments.output, say=lambda line: print(line, flush=True)) else 1

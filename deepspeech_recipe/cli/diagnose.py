@@ -11,7 +11,7 @@ add_arguments = comparison.add_arguments
 
 
 def run(arguments) -> int:
-    from deepspeech_recipe.diagnose import diagnose
+    from deepspeech_recipe.verification.diagnose import diagnose
 
     report = diagnose(
         arguments.model, arguments.ir, audio=arguments.audio, device=arguments.device, recipe=arguments.recipe

@@ -26,7 +26,7 @@ def add_arguments(parser) -> None:
 
 
 def run(arguments) -> int:
-    from deepspeech_recipe.evaluate import evaluate
+    from deepspeech_recipe.runtime.evaluate import evaluate
 
     with Progress("clips") as progress:
         found = evaluate(

@@ -8,7 +8,7 @@ def add_arguments(parser) -> None:
 
 
 def run(arguments) -> int:
-    from deepspeech_recipe.extensions import extensions
+    from deepspeech_recipe.converters.extensions import extensions
 
     print(extensions())
     return 0

@@ -19,7 +19,7 @@ def add_arguments(parser) -> None:
 
 
 def run(arguments) -> int:
-    from deepspeech_recipe.inspect import inspect
+    from deepspeech_recipe.conversion.inspect import inspect
 
     found = inspect(arguments.model, recipe=arguments.recipe)
     print(json.dumps(found, indent=2, ensure_ascii=False) if arguments.json else "\n".join(_lines(found)))

@@ -64,8 +64,8 @@ def _text(result, arguments, name: str | None) -> str:
 
 
 def _at_once(recognizer, names, progress: Progress) -> Iterator:
-    from deepspeech_recipe.runtime.audio_files import seconds_of
-    from deepspeech_recipe.transcribe import transcribed
+    from deepspeech_recipe.runtime.recordings.audio_files import seconds_of
+    from deepspeech_recipe.runtime.transcribe import transcribed
 
     total, done = sum(map(seconds_of, names)), 0.0
 
@@ -79,8 +79,8 @@ def _at_once(recognizer, names, progress: Progress) -> Iterator:
 
 def _live(recognizer, arguments) -> Iterator:
     """Results, with partial texts on stderr while the audio comes."""
-    from deepspeech_recipe.runtime.audio_files import audio_blocks
-    from deepspeech_recipe.runtime.live import at_real_time, microphone
+    from deepspeech_recipe.runtime.recordings.audio_files import audio_blocks
+    from deepspeech_recipe.runtime.recordings.live import at_real_time, microphone
 
     rate = recognizer.sample_rate
     if arguments.mic:

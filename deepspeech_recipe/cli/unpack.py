@@ -9,7 +9,7 @@ def add_arguments(parser) -> None:
 
 
 def run(arguments) -> int:
-    from deepspeech_recipe.unpack import unpack
+    from deepspeech_recipe.sources.unpack import unpack
 
     print(unpack(arguments.model, arguments.output))
     return 0

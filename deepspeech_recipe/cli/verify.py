@@ -17,7 +17,7 @@ def add_arguments(parser) -> None:
 
 
 def run(arguments) -> int:
-    from deepspeech_recipe.verify import verify
+    from deepspeech_recipe.verification import verify
 
     report = verify(
         arguments.model, arguments.ir, audio=arguments.audio, device=arguments.device, plot=arguments.plot,

@@ -10,7 +10,7 @@ from deepspeech_recipe.graphdef.build import FLOAT, DType, GraphBuilder, set_att
 from deepspeech_recipe.graphdef.tensor import to_numpy
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
 from deepspeech_recipe.rewrite.edits import RECIPE_LSTM, Edits, NewNode
-from deepspeech_recipe.rewrite.reach import edited_inputs, needed
+from deepspeech_recipe.rewrite.reachability import edited_inputs, needed
 
 # RecipeWeight  no input; output: the weight `index` of EditedGraph.weights
 WEIGHT = "RecipeWeight"

@@ -7,11 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+from deepspeech_recipe.converters.extensions import extensions
 from deepspeech_recipe.converters.mo_options import ID
 from deepspeech_recipe.converters.request import Request
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.extensions import extensions
-from deepspeech_recipe.recognise.acoustic_model import AcousticModel
+from deepspeech_recipe.recipes.acoustic_model import AcousticModel
 from deepspeech_recipe.temporary import temporary_directory
 
 NAME = "mo"

@@ -16,7 +16,7 @@ from deepspeech_recipe.converters.mo_arguments import Arguments
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
 from deepspeech_recipe.rewrite.edits import LAST_CELL, LAST_HIDDEN, RECIPE_LSTM, Edits
-from deepspeech_recipe.rewrite.reach import edited_inputs, ends, needed
+from deepspeech_recipe.rewrite.reachability import edited_inputs, ends, needed
 
 # '0:node' is an input of a node, 'node:0' an output.
 _TYPED_NAME = re.compile(r"(?:\d+:)?(.+?)(?::\d+)?")

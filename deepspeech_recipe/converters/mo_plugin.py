@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
+from deepspeech_recipe import __version__
 from deepspeech_recipe.converters import mo_checks, mo_graph, mo_request
+from deepspeech_recipe.converters.contract import Conversion, finish, names_of
 from deepspeech_recipe.converters.mo_arguments import Arguments
 from deepspeech_recipe.converters.mo_checks import StateNames
 from deepspeech_recipe.converters.mo_hook import on_finished
 from deepspeech_recipe.converters.mo_options import check_options
 from deepspeech_recipe.converters.request import DYNAMIC, Request
+from deepspeech_recipe.converters.stateful import finish_general
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import last_net
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
-from deepspeech_recipe.passes.carry import finish_general
-from deepspeech_recipe.passes.contract import Conversion, finish, names_of
 from deepspeech_recipe.passes.unused import drop_unused_outputs
+from deepspeech_recipe.patterns.state_links import links_of, projected
+from deepspeech_recipe.recipes.acoustic_model import AcousticModel
+from deepspeech_recipe.recipes.recognition import Recognition, recognise
 from deepspeech_recipe.recipes.registry import load
-from deepspeech_recipe.recognise.acoustic_model import AcousticModel
-from deepspeech_recipe.recognise.cells import links_of, projected
-from deepspeech_recipe.recognise.graph import Recognition, recognise
-from deepspeech_recipe.recognise.text import one_line, warnings
+from deepspeech_recipe.recipes.summary import one_line, warnings
 from deepspeech_recipe.rewrite.acoustic_model import rewrite_acoustic
 from deepspeech_recipe.rewrite.edits import RECIPE_LSTM, Edits
 from deepspeech_recipe.rewrite.general import describe, rewrite_general
-from deepspeech_recipe.rewrite.reach import ends
-from deepspeech_recipe.version import __version__
+from deepspeech_recipe.rewrite.reachability import ends
 
 
 @last_net("the graph")

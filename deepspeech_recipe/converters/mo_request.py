@@ -11,7 +11,7 @@ from deepspeech_recipe.converters.mo_arguments import Arguments
 from deepspeech_recipe.converters.mo_checks import StateNames, check_sizes, check_types
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
-from deepspeech_recipe.recognise.acoustic_model import AcousticModel
+from deepspeech_recipe.recipes.acoustic_model import AcousticModel
 
 ENFORCED = "One call consumes all of its time steps (time_len == seq_len)"
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from deepspeech_recipe.graphdef.pure import NotPure, check_operation, check_pure
 from deepspeech_recipe.graphdef.pure_ops import IDLE_OPS, PURE_OPS, RANDOM_OPS
 from deepspeech_recipe.graphdef.view import VARIABLE_OPS, GraphView, Tensor
-from deepspeech_recipe.recognise.acoustic_model import AcousticModel
+from deepspeech_recipe.recipes.acoustic_model import AcousticModel
 
 _INPUTS = ("Placeholder", "PlaceholderV2")
 # MO cuts them off, or turns them into constants, inputs and outputs.

@@ -15,23 +15,23 @@ from openvino._offline_transformations import (
 )
 from openvino.frontend import FrontEndManager
 
+from deepspeech_recipe.converters.contract import Conversion, finish
 from deepspeech_recipe.converters.graphdef_edits import EditedGraph, apply_edits, names_only
 from deepspeech_recipe.converters.openvino_lowering import Translators
 from deepspeech_recipe.converters.openvino_trial import is_at_risk, try_conversion
 from deepspeech_recipe.converters.request import Request
+from deepspeech_recipe.converters.stateful import finish_general
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import last_net
 from deepspeech_recipe.graphdef.check import check_nodes
 from deepspeech_recipe.graphdef.view import GraphView
-from deepspeech_recipe.ov_api import ov
-from deepspeech_recipe.passes.carry import finish_general
-from deepspeech_recipe.passes.contract import Conversion, finish
-from deepspeech_recipe.passes.names import both_forms, find
-from deepspeech_recipe.recognise.acoustic_model import AcousticModel
-from deepspeech_recipe.recognise.graph import Recognition
+from deepspeech_recipe.ir.names import both_forms, find
+from deepspeech_recipe.ir.ov_api import ov
+from deepspeech_recipe.recipes.acoustic_model import AcousticModel
+from deepspeech_recipe.recipes.recognition import Recognition
 from deepspeech_recipe.rewrite.acoustic_model import rewrite_acoustic
 from deepspeech_recipe.rewrite.general import General, describe, rewrite_general
-from deepspeech_recipe.rewrite.reach import ends
+from deepspeech_recipe.rewrite.reachability import ends
 from deepspeech_recipe.temporary import temporary_directory
 
 NAME = "openvino"

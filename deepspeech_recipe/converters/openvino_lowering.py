@@ -10,9 +10,9 @@ from openvino.frontend.tensorflow import ConversionExtension
 
 from deepspeech_recipe.converters.graphdef_edits import WEIGHT
 from deepspeech_recipe.errors import RecipeError, Refusal
-from deepspeech_recipe.ov_api import opset
-from deepspeech_recipe.passes.gate import outputs_at_lengths
+from deepspeech_recipe.ir.ov_api import opset
 from deepspeech_recipe.passes.general_cell import general_cell
+from deepspeech_recipe.passes.sequence_lengths import outputs_at_lengths
 from deepspeech_recipe.rewrite.edits import EXCHANGE, RECIPE_LSTM, SPLIT_TIME, STEP
 
 _TIME_AND_BATCH = np.int64([1, 0, 2])

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from deepspeech_recipe import limits, trial
+from deepspeech_recipe import limits
 from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.processes import trial
 
 _FLOW = frozenset(
     f"{reference}{op}" for op in ("Enter", "Exit", "Switch", "Merge", "NextIteration") for reference in ("", "Ref")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from deepspeech_recipe.errors import RecipeError, Refusal
 from deepspeech_recipe.passes.head import HEADS
-from deepspeech_recipe.recognise.acoustic_model import AcousticModel
+from deepspeech_recipe.recipes.acoustic_model import AcousticModel
 
 STATES = ("external", "internal")
 DYNAMIC = "dynamic"

@@ -8,10 +8,10 @@ from deepspeech_recipe.audio import framing, lowering
 from deepspeech_recipe.audio.openvino_emitter import OpenVINOEmitter
 from deepspeech_recipe.audio.settings import AudioSettings
 from deepspeech_recipe.errors import RecipeError, Refusal
-from deepspeech_recipe.ov_api import opset, ov, rebuild
-from deepspeech_recipe.passes.initial_state import first_state, initial_states
-from deepspeech_recipe.passes.metadata import metadata_of, write_metadata
-from deepspeech_recipe.passes.names import both_forms, find
+from deepspeech_recipe.ir.initial_state import first_state, initial_states
+from deepspeech_recipe.ir.metadata import metadata_of, write_metadata
+from deepspeech_recipe.ir.names import both_forms, find
+from deepspeech_recipe.ir.ov_api import opset, ov, rebuild
 
 STATES = ("previous_state_c", "previous_state_h")
 NEW_STATES = ("new_state_c", "new_state_h")

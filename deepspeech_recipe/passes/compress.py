@@ -6,8 +6,8 @@ from collections.abc import Collection
 
 import numpy as np
 
-from deepspeech_recipe.audio.precision import is_audio_constant
 from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.ir.precision import is_audio_constant
 from deepspeech_recipe.passes.fast_recurrence import fast_recurrence
 from deepspeech_recipe.passes.weight_matrix import check_activations, constant_of, matrix_product, set_activations
 

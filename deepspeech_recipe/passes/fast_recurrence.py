@@ -7,8 +7,8 @@ may be int8, which the CPU plugin keeps compressed: a quarter of the memory traf
 import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.ov_api import Parameter, opset, ov
-from deepspeech_recipe.passes.gate import without_pad_feature
+from deepspeech_recipe.ir.ov_api import Parameter, opset, ov
+from deepspeech_recipe.passes.sequence_lengths import without_pad_feature
 from deepspeech_recipe.passes.shape_values import numbers, sizes
 from deepspeech_recipe.passes.weight_matrix import (
     FORMATS,

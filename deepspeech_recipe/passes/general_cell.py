@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from deepspeech_recipe.ov_api import Parameter, opset, ov
+from deepspeech_recipe.ir.ov_api import Parameter, opset, ov
 
 _X, _HIDDEN, _CELL, _LENGTHS, _W, _R, _B = range(7)
 

@@ -1,8 +1,8 @@
 """The head: probabilities or raw scores at the output `logits`."""
 
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.ov_api import opset, rebuild
-from deepspeech_recipe.passes.names import both_forms, find
+from deepspeech_recipe.ir.names import both_forms, find
+from deepspeech_recipe.ir.ov_api import opset, rebuild
 
 HEADS = ("probabilities", "raw")
 

@@ -8,9 +8,9 @@ from types import MappingProxyType
 import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.ov_api import opset, rebuild, sinks_of
-from deepspeech_recipe.passes.initial_state import first_state
-from deepspeech_recipe.passes.names import both_forms, find
+from deepspeech_recipe.ir.initial_state import first_state
+from deepspeech_recipe.ir.names import both_forms, find
+from deepspeech_recipe.ir.ov_api import opset, rebuild, sinks_of
 
 
 def internal_state(model, pairs: dict[str, str], initial: Mapping[str, np.ndarray] = MappingProxyType({})):

@@ -1,9 +1,9 @@
 """Batches with unequal lengths: an input `lengths`, exact for every row."""
 
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.ov_api import Parameter, ov, rebuild
-from deepspeech_recipe.passes.gate import stop_at_lengths
-from deepspeech_recipe.passes.names import both_forms, find
+from deepspeech_recipe.ir.names import both_forms, find
+from deepspeech_recipe.ir.ov_api import Parameter, ov, rebuild
+from deepspeech_recipe.passes.sequence_lengths import stop_at_lengths
 
 NAME = "lengths"
 

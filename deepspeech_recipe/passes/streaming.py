@@ -12,13 +12,13 @@ from deepspeech_recipe.audio import framing, lowering
 from deepspeech_recipe.audio.openvino_emitter import OpenVINOEmitter
 from deepspeech_recipe.audio.settings import AudioSettings
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.ov_api import opset, ov, rebuild
+from deepspeech_recipe.ir.initial_state import initial_states
+from deepspeech_recipe.ir.metadata import metadata_of, write_metadata
+from deepspeech_recipe.ir.names import STATE_PAIRS, both_forms, find
+from deepspeech_recipe.ir.ov_api import opset, ov, rebuild
 from deepspeech_recipe.passes.attach_audio import STATES, check_acoustic_model, new_input, replace_input
-from deepspeech_recipe.passes.gate import only_lstm, stop_at_lengths
-from deepspeech_recipe.passes.initial_state import initial_states
 from deepspeech_recipe.passes.internal_state import internal_state
-from deepspeech_recipe.passes.metadata import metadata_of, write_metadata
-from deepspeech_recipe.passes.names import STATE_PAIRS, both_forms, find
+from deepspeech_recipe.passes.sequence_lengths import only_lstm, stop_at_lengths
 
 AUDIO, FRAMES, ENDED = "audio_tail", "mfcc_context", "ended"
 _WHAT = "The streaming model"

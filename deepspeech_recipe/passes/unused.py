@@ -1,6 +1,6 @@
 """Results that Model Optimizer needed to number the outputs of an LSTMSequence, and nobody asked for."""
 
-from deepspeech_recipe.ov_api import rebuild
+from deepspeech_recipe.ir.ov_api import rebuild
 
 
 def drop_unused_outputs(model):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.ov_api import opset
+from deepspeech_recipe.ir.ov_api import opset
 
 FORMATS = ("int8", "fp16", "fp32")
 ACTIVATIONS = ("fp32", "int8")

@@ -15,7 +15,7 @@ Both get a `GraphView`. `model` returns one of two descriptions, and that alone 
 
 A recipe is found by its path (`--recipe FILE.py`, or `recipe` in mo's --transformations_config), or as an entry point
 of the group `deepspeech_recipe.recipes` of an installed package. The first whose pattern fits is used: the one that was
-named, then this project's own, `recipes.deepspeech` and `recipes.first_release`, then installed ones by name.
+named, then this project's own, `recipes.deepspeech` and `recipes.deepspeech_v01`, then installed ones by name.
 A recipe for a fork of DeepSpeech begins with the AcousticModel that `model` of one of these returns.
 """
 
@@ -25,10 +25,10 @@ from dataclasses import dataclass, field
 
 from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
-from deepspeech_recipe.recognise.acoustic_model import AcousticModel
-from deepspeech_recipe.recognise.carried import carried_states
-from deepspeech_recipe.recognise.cells import links_of
-from deepspeech_recipe.recognise.state import State
+from deepspeech_recipe.patterns.state import State
+from deepspeech_recipe.patterns.state_links import links_of
+from deepspeech_recipe.patterns.stateful import carried_states
+from deepspeech_recipe.recipes.acoustic_model import AcousticModel
 
 __all__ = ["AcousticModel", "GraphView", "Model", "Node", "Refusal", "State", "Tensor", "states_of"]
 

@@ -14,11 +14,11 @@ from typing import Any
 
 from deepspeech_recipe.errors import RecipeError, Refusal
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
-from deepspeech_recipe.recipes import AcousticModel, Model, deepspeech, first_release
+from deepspeech_recipe.recipes import AcousticModel, Model, deepspeech, deepspeech_v01
 
 GROUP = "deepspeech_recipe.recipes"
 _PARTS = ("NAME", "pattern", "model")
-_OWN = (deepspeech, first_release)
+_OWN = (deepspeech, deepspeech_v01)
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,11 @@
 """An acoustic model's own thin layer on the general rewrites."""
 
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
-from deepspeech_recipe.passes.names import STATE_PAIRS
-from deepspeech_recipe.recognise.acoustic_model import AcousticModel
+from deepspeech_recipe.ir.names import STATE_PAIRS
+from deepspeech_recipe.recipes.acoustic_model import AcousticModel
 from deepspeech_recipe.rewrite.edits import SPLIT_TIME, Edits, NewNode, follow_redirects
 from deepspeech_recipe.rewrite.lstm import free_variable, replace_lstm
-from deepspeech_recipe.rewrite.reach import edited_inputs, needed
+from deepspeech_recipe.rewrite.reachability import edited_inputs, needed
 from deepspeech_recipe.rewrite.rnn import replace_rnn
 
 

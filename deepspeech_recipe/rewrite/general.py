@@ -9,15 +9,15 @@ import numpy as np
 
 from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.view import GraphView
-from deepspeech_recipe.recognise.carried import lost_variable
-from deepspeech_recipe.recognise.graph import Recognition, StatefulLstm
-from deepspeech_recipe.recognise.state import State
-from deepspeech_recipe.recognise.text import begins_anywhere, span
+from deepspeech_recipe.patterns.state import State
+from deepspeech_recipe.patterns.stateful import lost_variable
+from deepspeech_recipe.recipes.recognition import Recognition, StatefulLstm
+from deepspeech_recipe.recipes.summary import begins_anywhere, span
 from deepspeech_recipe.rewrite.edits import Edits, follow_redirects
 from deepspeech_recipe.rewrite.lstm import free_variable, new_state_name, replace_lstm, states_of
-from deepspeech_recipe.rewrite.reach import remove_unused, savers
+from deepspeech_recipe.rewrite.reachability import remove_unused, savers
+from deepspeech_recipe.rewrite.recipe_names import Roles, apply_roles
 from deepspeech_recipe.rewrite.rnn import replace_rnn
-from deepspeech_recipe.rewrite.roles import Roles, apply_roles
 from deepspeech_recipe.rewrite.static_rnn import replace_static_rnn
 
 

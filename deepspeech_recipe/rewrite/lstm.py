@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
-from deepspeech_recipe.recognise.graph import StatefulLstm
-from deepspeech_recipe.recognise.lstm import HIDDEN_STATES, FusedLstm, lstm_weights, peephole_weights
-from deepspeech_recipe.recognise.state import State
+from deepspeech_recipe.patterns.lstm import HIDDEN_STATES, FusedLstm, lstm_weights, peephole_weights
+from deepspeech_recipe.patterns.state import State
+from deepspeech_recipe.recipes.recognition import StatefulLstm
 from deepspeech_recipe.rewrite.edits import LAST_CELL, LAST_HIDDEN, RECIPE_LSTM, SEQUENCE, Edits, NewNode
 
 

@@ -1,9 +1,9 @@
 """General rewrites: a loop of LSTM cells to one RecipeLSTM for each layer."""
 
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
-from deepspeech_recipe.recognise.bidirectional import recognise_reversal
-from deepspeech_recipe.recognise.lstm_cell import cell_weights
-from deepspeech_recipe.recognise.rnn import Rnn
+from deepspeech_recipe.patterns.bidirectional import recognise_reversal
+from deepspeech_recipe.patterns.lstm_cell import cell_weights
+from deepspeech_recipe.patterns.rnn import Rnn
 from deepspeech_recipe.rewrite.edits import LAST_CELL, LAST_HIDDEN, RECIPE_LSTM, SEQUENCE, Edits, NewNode
 
 

@@ -1,9 +1,9 @@
 """General rewrites: an LSTM that stands in the graph step by step to one RecipeLSTM for each layer."""
 
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
-from deepspeech_recipe.recognise.conditions import IF_OPS
-from deepspeech_recipe.recognise.lstm_cell import cell_weights
-from deepspeech_recipe.recognise.static_rnn import Row, StaticRnn
+from deepspeech_recipe.patterns.conditions import IF_OPS
+from deepspeech_recipe.patterns.lstm_cell import cell_weights
+from deepspeech_recipe.patterns.static_rnn import Row, StaticRnn
 from deepspeech_recipe.rewrite.edits import (
     EXCHANGE,
     LAST_CELL,

@@ -11,7 +11,7 @@ print(stream.partial())
 print(stream.finish())
 """
 
-from deepspeech_recipe.runtime.greedy import Greedy
+from deepspeech_recipe.runtime.decoders.greedy import Greedy
 from deepspeech_recipe.runtime.recognizer import Recognizer
 from deepspeech_recipe.runtime.result import Letter, Result, Word
 from deepspeech_recipe.runtime.stateful import StatefulModel

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from deepspeech_recipe.runtime.chain import scores, whole_calls
+from deepspeech_recipe.runtime.acoustic import scores, whole_calls
 from deepspeech_recipe.runtime.ir import IR
 from deepspeech_recipe.runtime.requests import Requests
 from deepspeech_recipe.runtime.windows import context_windows

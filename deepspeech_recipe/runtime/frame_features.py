@@ -3,7 +3,8 @@
 import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.ov_api import opset, rebuild
+from deepspeech_recipe.ir.layers import stages_of_ir
+from deepspeech_recipe.ir.ov_api import opset, rebuild
 
 _STAGES = {
     "dense_1": "dense 1",
@@ -28,8 +29,6 @@ def check_stride(stride: int) -> None:
 
 def with_tensor(ir, tensor: str):
     """The IR's model with one more output, at the end."""
-    from deepspeech_recipe.verify.stages import stages_of_ir
-
     check_tensor(tensor)
     if ir.takes == "utterance":
         raise RecipeError(f"{ir.name}: its layers cannot be told apart from its audio part. Convert without audio.")

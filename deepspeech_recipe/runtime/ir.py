@@ -3,9 +3,9 @@
 from deepspeech_recipe.audio.settings import AudioSettings
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import naming
-from deepspeech_recipe.ir_form import IRForm, size_of
-from deepspeech_recipe.passes.metadata import alphabet_labels
-from deepspeech_recipe.passes.metadata_schema import check_metadata
+from deepspeech_recipe.ir.form import IRForm, size_of
+from deepspeech_recipe.ir.metadata import alphabet_labels
+from deepspeech_recipe.ir.metadata_schema import check_metadata
 
 
 class IR(IRForm):

@@ -9,7 +9,7 @@ import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.runtime.recognizer import CHUNK_FRAMES, Recognizer
-from deepspeech_recipe.runtime.samples import as_samples
+from deepspeech_recipe.runtime.recordings.samples import as_samples
 
 
 @dataclass(frozen=True)

@@ -8,23 +8,23 @@ import numpy as np
 
 from deepspeech_recipe.alphabet import read_alphabet
 from deepspeech_recipe.errors import RecipeError, Refusal
-from deepspeech_recipe.ir_file import read_ir
-from deepspeech_recipe.ir_form import compile_model, errors_of
-from deepspeech_recipe.passes.metadata import PATH, read_metadata
+from deepspeech_recipe.ir.form import compile_model, errors_of
+from deepspeech_recipe.ir.metadata import PATH, read_metadata
+from deepspeech_recipe.ir.read import read_ir
 from deepspeech_recipe.runtime import batch, frame_features
-from deepspeech_recipe.runtime.chain import Chain, Network, whole_calls
-from deepspeech_recipe.runtime.detach import chunked_form
-from deepspeech_recipe.runtime.gathering import Gathering
-from deepspeech_recipe.runtime.greedy import Greedy
+from deepspeech_recipe.runtime.acoustic import Chain, Network, whole_calls
+from deepspeech_recipe.runtime.batching.gathering import Gathering
+from deepspeech_recipe.runtime.batching.shared import SharedSession
+from deepspeech_recipe.runtime.batching.worker import Batcher
+from deepspeech_recipe.runtime.decoders.greedy import Greedy
+from deepspeech_recipe.runtime.expose_state import chunked_form
 from deepspeech_recipe.runtime.ir import IR
 from deepspeech_recipe.runtime.mfcc_frames import LARGEST_CALL, MfccFrames
+from deepspeech_recipe.runtime.recordings.samples import as_samples
 from deepspeech_recipe.runtime.requests import Requests
 from deepspeech_recipe.runtime.result import Result, Texts
-from deepspeech_recipe.runtime.samples import as_samples
 from deepspeech_recipe.runtime.sessions import StreamSession, UtteranceSession, WindowSession
-from deepspeech_recipe.runtime.shared import SharedSession
 from deepspeech_recipe.runtime.stream import Stream
-from deepspeech_recipe.runtime.worker import Batcher
 
 # As DeepSpeech's exported graphs: the weights are read once for so many frames.
 CHUNK_FRAMES = 16
@@ -33,10 +33,10 @@ CHUNK_FRAMES = 16
 class Recognizer:
     """Audio to text. Every setting comes from the IR's metadata.
 
-    ir: path of an .xml, or an ov.Model. decoder: `Greedy()` (default), or one of `deepspeech_recipe.runtime.lm`.
-    alphabet: an alphabet.txt, for an IR that has none in its metadata. config: OpenVINO's, for compiling.
-    max_batch: up to so many streams share one call of the network, which waits for further streams for max_delay
-    seconds at most; None: each stream has calls of its own. The results are the same.
+    ir: path of an .xml, or an ov.Model. decoder: `Greedy()` (default), or one of
+    `deepspeech_recipe.runtime.decoders.lm`. alphabet: an alphabet.txt, for an IR that has none in its metadata.
+    config: OpenVINO's, for compiling. max_batch: up to so many streams share one call of the network, which waits for
+    further streams for max_delay seconds at most; None: each stream has calls of its own. The results are the same.
     Usable from several threads at once. Raises RecipeError where the IR or the decoder do not fit.
     """
 

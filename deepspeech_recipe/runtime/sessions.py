@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from deepspeech_recipe.runtime.chain import Chain, scores
+from deepspeech_recipe.runtime.acoustic import Chain, scores
 from deepspeech_recipe.runtime.ir import IR
 from deepspeech_recipe.runtime.mfcc_frames import LARGEST_CALL, MfccFrames
 from deepspeech_recipe.runtime.requests import Requests

@@ -6,12 +6,12 @@ import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import naming
-from deepspeech_recipe.ir_file import read_ir
-from deepspeech_recipe.ir_form import compile_model
-from deepspeech_recipe.ov_api import ov
-from deepspeech_recipe.passes.initial_state import first_state, initial_states
-from deepspeech_recipe.passes.metadata import is_acoustic, read_metadata
-from deepspeech_recipe.passes.names import STATE_PAIRS, both_forms, find
+from deepspeech_recipe.ir.form import compile_model
+from deepspeech_recipe.ir.initial_state import first_state, initial_states
+from deepspeech_recipe.ir.metadata import is_acoustic, read_metadata
+from deepspeech_recipe.ir.names import STATE_PAIRS, both_forms, find
+from deepspeech_recipe.ir.ov_api import ov
+from deepspeech_recipe.ir.read import read_ir
 
 _CONTRACT = ("input_node", "logits", "lengths", "samples", "sample_lengths", "end_of_stream")
 

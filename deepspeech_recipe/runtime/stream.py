@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.runtime.recordings.samples import as_samples
 from deepspeech_recipe.runtime.result import Result, Texts
-from deepspeech_recipe.runtime.samples import as_samples
 
 
 class Stream:

@@ -11,7 +11,7 @@ from deepspeech_recipe.alphabet import parse_alphabet, read_alphabet, serialize_
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import last_net, naming
 from deepspeech_recipe.sources.detect import Kind, detect
-from deepspeech_recipe.sources.source import METADATA, Source
+from deepspeech_recipe.sources.loaded_model import METADATA, Source
 
 __all__ = ["METADATA", "Source", "open_model"]
 

@@ -23,7 +23,7 @@ from deepspeech_recipe.alphabet import read_alphabet, serialize_alphabet
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import reading
 from deepspeech_recipe.sources.detect import Kind, detect
-from deepspeech_recipe.sources.source import Source
+from deepspeech_recipe.sources.loaded_model import Source
 from deepspeech_recipe.temporary import temporary_directory
 
 _LARGEST_READ = 2**24

@@ -18,7 +18,7 @@ from deepspeech_recipe.files import atomic_path, naming, reading
 from deepspeech_recipe.graphdef.check import check_graph
 from deepspeech_recipe.graphdef.proto import GraphDef, MemmappedFileSystemDirectory, parse
 from deepspeech_recipe.graphdef.tensor import numpy_dtype, shape_of
-from deepspeech_recipe.sources.source import Source
+from deepspeech_recipe.sources.loaded_model import Source
 from deepspeech_recipe.sources.stream import write_graph
 
 PREFIX = "memmapped_package://"

@@ -16,12 +16,12 @@ from deepspeech_recipe.graphdef.tensor import dtype_number
 from deepspeech_recipe.graphdef.view import ASSIGN_OPS, VARIABLE_OPS
 from deepspeech_recipe.sources import checkpoint
 from deepspeech_recipe.sources.bundle import Bundle, variables_of
-from deepspeech_recipe.sources.fold import fold_sizes
+from deepspeech_recipe.sources.constant_folding import fold_sizes
 from deepspeech_recipe.sources.frozen import input_name
-from deepspeech_recipe.sources.inline import CALLS, inline_calls, needed
-from deepspeech_recipe.sources.loops import freeze_loops, needed_library
-from deepspeech_recipe.sources.objects import ObjectVariables, object_keys
-from deepspeech_recipe.sources.source import Source
+from deepspeech_recipe.sources.inlining import CALLS, inline_calls, needed
+from deepspeech_recipe.sources.loaded_model import Source
+from deepspeech_recipe.sources.lowered_loops import freeze_loops, needed_library
+from deepspeech_recipe.sources.object_graph import ObjectVariables, object_keys
 from deepspeech_recipe.sources.training_graph import find_features
 
 _LARGEST = 2**31 - 1

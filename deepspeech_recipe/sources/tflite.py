@@ -7,11 +7,11 @@ import numpy as np
 from deepspeech_recipe.alphabet import parse_alphabet
 from deepspeech_recipe.audio.settings import AudioSettings
 from deepspeech_recipe.errors import RecipeError, Refusal
-from deepspeech_recipe.graphdef.canonical import canonical_graph
 from deepspeech_recipe.graphdef.tensor import from_numpy
-from deepspeech_recipe.sources.flat import FlatModel, open_flat
-from deepspeech_recipe.sources.source import Source
-from deepspeech_recipe.sources.unrolled import read_network
+from deepspeech_recipe.sources.canonical import canonical_graph
+from deepspeech_recipe.sources.loaded_model import Source
+from deepspeech_recipe.sources.tflite_file import FlatModel, open_flat
+from deepspeech_recipe.sources.tflite_network import read_network
 
 _NUMBERS = ("version", "sample_rate", "feature_win_len", "feature_win_step", "beam_width")
 

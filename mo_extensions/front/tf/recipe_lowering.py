@@ -20,8 +20,8 @@ from openvino.tools.mo.utils.shape import new_shape_node_from_shape_nodes, node_
 from ...ops.recipe_lstm import RecipeLSTMSequence
 
 from deepspeech_recipe.converters.mo_hook import on_finished
-from deepspeech_recipe.passes.gate import gate_sequence
 from deepspeech_recipe.passes.general_cell import with_general_cell
+from deepspeech_recipe.passes.sequence_lengths import gate_sequence
 
 TIME_AND_BATCH = int64_array([1, 0, 2])
 

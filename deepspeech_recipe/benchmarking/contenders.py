@@ -1,0 +1,58 @@
+"""Who takes part: a model file, and the worker that runs it."""
+
+import os
+import sys
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parents[2]
+WORKERS = Path(__file__).with_name("workers")
+PROGRAMS = {name: WORKERS / f"run_{name}.py" for name in ("openvino", "tensorflow", "client")}
+
+
+@dataclass(frozen=True)
+class Contender:
+    """worker: one of PROGRAMS, or the path of a program that speaks their protocol; arguments: after the number of
+    threads. options: what its command `load` gets besides the model. made: how the file was made, for the report.
+    environment: variables for its process. ours: made by this project. group: what it is compared within, if that
+    is not the usual case ("huge pages"); the name ends in it.
+    """
+
+    name: str
+    model: Path
+    worker: str = "openvino"
+    python: Path = Path(sys.executable)
+    arguments: tuple[str, ...] = ()
+    options: dict = field(default_factory=dict)
+    made: str = ""
+    environment: dict[str, str] = field(default_factory=dict)
+    ours: bool = False
+    group: str = ""
+
+    @property
+    def disk_bytes(self) -> int:
+        """The weights beside an IR included."""
+        paths = {self.model, self.model.with_suffix(".bin")} if self.model.suffix == ".xml" else {self.model}
+        return sum(path.stat().st_size for path in paths if path.exists())
+
+    def as_dict(self) -> dict:
+        """JSON values, without paths: they say nothing elsewhere."""
+        values = asdict(self) | {"disk_bytes": self.disk_bytes}
+        return {name: values[name] for name in ("name", "worker", "made", "ours", "group", "disk_bytes")}
+
+    def in_python(self, python: str | os.PathLike, version: str) -> "Contender":
+        """The same file in another environment."""
+        return replace(self, name=f"{self.name}, {version}", python=Path(python), group=version)
+
+
+def ir_contender(
+    path: str | os.PathLike, name: str | None = None, *, device: str = "CPU", ours: bool = True, **more
+) -> Contender:
+    """An IR of the contract. Raises RecipeError if it is another one."""
+    from deepspeech_recipe.runtime.ir import IR
+
+    ir = IR(path)
+    options = {"device": device, "package": str(PACKAGE)}
+    if ir.takes == "stream" and ir.audio is not None:
+        options["chunk_samples"] = 16 * ir.audio.stride
+    return Contender(name or Path(path).stem, Path(path), options=options, ours=ours, **more)

@@ -1,0 +1,90 @@
+"""The result of a benchmark, as data."""
+
+import datetime
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from deepspeech_recipe import __version__
+from deepspeech_recipe.benchmarking.machine import load_average, machine
+from deepspeech_recipe.benchmarking.measurement import Measurement, Ratio
+
+FORMAT = 1  # of the JSON document
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What was to be reached, as texts. verdict: yes, no, or what else there is to say."""
+
+    what: str
+    goal: str
+    stretch: str
+    reached: str
+    verdict: str
+
+
+@dataclass
+class Report:
+    """baseline: the contender that the others are compared with. chunk_seconds: audio in a chunk. differences:
+    contender → the largest difference of its probabilities from the first one's.
+    """
+
+    baseline: str
+    threads: int
+    chunk_seconds: float
+    contenders: list[dict] = field(default_factory=list)
+    measurements: list[Measurement] = field(default_factory=list)
+    differences: dict[str, float] = field(default_factory=dict)
+    goals: list["Goal"] = field(default_factory=list)
+    machine: dict = field(default_factory=machine)
+    load: float | None = field(default_factory=load_average)
+    date: str = field(default_factory=lambda: datetime.datetime.now(datetime.timezone.utc).isoformat(" ", "seconds"))
+
+    def add(self, measurements: Iterable[Measurement]) -> None:
+        self.measurements += measurements
+
+    def add_team(self, team) -> None:
+        """Its contenders, with their versions and, where they did not start, the reason."""
+        for each in team.contenders:
+            versions, failure = team.versions.get(each.name, {}), team.failures.get(each.name, "")
+            self.contenders.append({**each.as_dict(), "versions": versions, "failure": failure})
+
+    def find(self, scenario: str, contender: str, point: float | None = None) -> Measurement | None:
+        for each in self.measurements:
+            if (each.scenario, each.contender, each.point) == (scenario, contender, point):
+                return each
+        return None
+
+    def of(self, scenario: str) -> list[Measurement]:
+        return [each for each in self.measurements if each.scenario == scenario]
+
+    def ratio(self, measurement: Measurement, baseline: str | None = None) -> Ratio | None:
+        """How many times as fast as the baseline in the same scenario, at the same point."""
+        other = self.find(measurement.scenario, baseline or self.baseline, measurement.point)
+        return None if other is None else measurement.times_as_fast_as(other)
+
+    @property
+    def failed(self) -> bool:
+        """Whether no contender could do anything."""
+        return not any(each.rounds for each in self.measurements)
+
+    def as_dict(self) -> dict:
+        """JSON values."""
+        measurements = []
+        for each in self.measurements:
+            ratio = self.ratio(each)
+            times = None if ratio is None else {name: round(value, 4) for name, value in vars(ratio).items()}
+            measurements.append({**each.as_dict(), "times_as_fast_as_baseline": times})
+        return {
+            "format": FORMAT,
+            "recipe_version": __version__,
+            "date": self.date,
+            "machine": self.machine,
+            "load_before": self.load,
+            "threads": self.threads,
+            "chunk_seconds": self.chunk_seconds,
+            "baseline": self.baseline,
+            "contenders": self.contenders,
+            "differences": self.differences,
+            "measurements": measurements,
+            "goals": [vars(each) for each in self.goals],
+        }

@@ -1,0 +1,232 @@
+"""A benchmark of the user's own IRs and models on his machine."""
+
+import importlib.util
+import os
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+from deepspeech_recipe.benchmarking import scenarios as make
+from deepspeech_recipe.benchmarking.contenders import PACKAGE, PROGRAMS, Contender, ir_contender
+from deepspeech_recipe.benchmarking.machine import usable_processors
+from deepspeech_recipe.benchmarking.recordings import write_speech
+from deepspeech_recipe.benchmarking.report import Report
+from deepspeech_recipe.benchmarking.rounds import Entry, take_turns
+from deepspeech_recipe.benchmarking.write import check_output, write
+from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.processes.worker import Failed, Worker
+from deepspeech_recipe.temporary import temporary_directory
+
+SCENARIOS = ("chunk", "utterance", "streams", "live", "length", "start")
+DEFAULT_SCENARIOS = ("chunk", "utterance", "start")
+ROWS = (1, 2, 4, 8, 16, 32, 64)
+LIVE = (1, 2, 4, 8, 16)
+LENGTHS = (1, 10, 60)
+REPEAT = 10  # chunks of a turn
+_SHORT = 1  # seconds: warms up
+
+
+def benchmark(
+    models: Sequence[str | os.PathLike],
+    *,
+    against: str | os.PathLike | None = None,
+    scenarios: Sequence[str] = DEFAULT_SCENARIOS,
+    rounds: int = 5,
+    seconds: float = 20,
+    threads: int | None = None,
+    device: str = "CPU",
+    python: Sequence[str | os.PathLike] = (),
+    output: str | os.PathLike | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> Report:
+    """Measures IRs, and models of any kind, which are converted to FP32 and 8 bits and run in TensorFlow if it is
+    installed.
+
+    against: the IR or model to compare with; by default TensorFlow if it takes part, else the first of `models`.
+    scenarios: some of SCENARIOS. seconds: of an utterance. threads: of each contender; None: all processors.
+    python: other interpreters with openvino and numpy, in which the IRs run too. output: a directory for
+    benchmark.json, benchmark.md and, where matplotlib is installed, benchmark.png.
+    Raises RecipeError for bad input; what one contender cannot do is a line of the report.
+    """
+    say = progress or (lambda line: None)
+    threads = _check(models, scenarios, rounds, seconds, threads)
+    if output is not None:
+        check_output(output)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(temporary_directory()))
+        contenders, baseline = _contenders(models, against, device, folder, say)
+        contenders = _everywhere(contenders, python, threads)
+        frames, step, rate = _sizes(contenders)
+        report = Report(baseline, threads, frames * step)
+        say("starting " + ", ".join(each.name for each in contenders))
+        team = stack.enter_context(make.Team(contenders, threads))
+        report.add_team(team)
+        for scenario in scenarios:
+            say(scenario)
+            _measure(report, _entries(team, scenario, folder, frames, seconds, rate), rounds, say)
+            if scenario == "chunk":
+                report.differences = make.differences(team, frames)
+    if report.failed:
+        reasons = {each["failure"] for each in report.contenders} | {each.failure for each in report.measurements}
+        raise RecipeError(f"Nothing could be measured: {'; '.join(sorted(filter(None, reasons)))}.")
+    if output is not None:
+        write(report, output)
+    return report
+
+
+def _measure(report: Report, entries: list[Entry], rounds: int, say: Callable[[str], None]) -> None:
+    take_turns(entries, rounds, say)
+    report.add(measurement for entry in entries for measurement in entry.measurements)
+
+
+def _entries(team, scenario: str, folder: Path, frames: int, seconds: float, rate: int) -> list[Entry]:
+    if scenario == "chunk":
+        return make.chunk(team, REPEAT, frames)
+    if scenario == "streams":
+        return make.streams(team, ROWS, REPEAT, frames)
+    recordings = write_speech(folder, LENGTHS if scenario == "length" else [seconds], rate)
+    if scenario == "live":
+        return make.live(team, LIVE, recordings[seconds])
+    short = write_speech(folder, [_SHORT], rate)[_SHORT]
+    if scenario == "start":
+        return make.start(team, recordings[seconds], short)
+    if scenario == "length":
+        return make.utterance(team, recordings, short, "length")
+    return [*make.utterance(team, recordings, short), *make.features(team, recordings, short)]
+
+
+def _check(models, scenarios, rounds: int, seconds: float, threads: int | None) -> int:
+    """The number of threads."""
+    if not models:
+        raise RecipeError("Nothing to measure: give an IR (.xml) or a model file.")
+    for scenario in scenarios:
+        if scenario not in SCENARIOS:
+            raise RecipeError(f"There is no scenario {scenario!r}, only {', '.join(SCENARIOS)}.")
+    if rounds < 1:
+        raise RecipeError(f"{rounds} rounds measure nothing; give at least 1.")
+    if not 0 < seconds <= 3600:
+        raise RecipeError(f"An utterance of {seconds:g} seconds cannot be measured; give more than 0, and up to 3600.")
+    available = usable_processors()
+    if threads is not None and not 1 <= threads <= available:
+        raise RecipeError(f"{threads} threads: this machine has {available} processors; give 1 to {available}.")
+    return threads or available
+
+
+def _contenders(models, against, device: str, folder: Path, say) -> tuple[list[Contender], str]:
+    """Who takes part, and the baseline's name."""
+    found: list[Contender] = []
+    first = None
+    if against is not None:
+        if _is_ir(against):
+            found.append(ir_contender(against, device=device, ours=False))
+        else:
+            if not _has_tensorflow():
+                raise RecipeError(
+                    f"--against {against}: a model file runs in TensorFlow, which is not installed. "
+                    "Install tensorflow-cpu, or give an IR."
+                )
+            found.append(_tensorflow(_open(against), folder))
+        first = found[0].name
+    for model in models:
+        if _is_ir(model):
+            found.append(ir_contender(model, _name(model, found), device=device))
+        else:
+            found += _converted(model, found, device, folder, say)
+    graphs = [each.name for each in found if each.worker == "tensorflow"]
+    return found, first or (graphs[0] if graphs else found[0].name)
+
+
+def _is_ir(path) -> bool:
+    return Path(path).suffix == ".xml"
+
+
+def _name(path, others: list[Contender]) -> str:
+    """The file's, with its directory where another one has the same."""
+    name = Path(path).stem
+    return str(path) if any(each.name == name for each in others) else name
+
+
+def _open(path):
+    from deepspeech_recipe.sources import open_model
+
+    return open_model(path)
+
+
+def _tensorflow(source, folder: Path) -> Contender:
+    """What the outputs need of the graph, and nothing else (`graphdef.pure`): a worker runs what it is given."""
+    from deepspeech_recipe.alphabet import label_texts
+    from deepspeech_recipe.graphdef.pure import pure_graph
+    from deepspeech_recipe.recipes.recognition import recognise
+    from deepspeech_recipe.verification.original import find_original
+
+    original = find_original(source)
+    roles = ("windows", "lengths", "state_c", "state_h", "logits", "new_c", "new_h", "samples", "mfccs")
+    tensors = {role: getattr(original, role) for role in roles}
+    names = {role: str(tensor) for role, tensor in tensors.items() if tensor is not None}
+    options: dict = {"labels": [], "names": names}
+    model = recognise(original.view).acoustic
+    if model is not None and model.flat:
+        options["package"] = str(PACKAGE)
+        options["vectors"] = {"sample_rate": 16000, "count": model.n_input, "context": model.n_context}
+    elif model is not None and model.metadata.alphabet is not None:
+        options["labels"] = label_texts(model.metadata.alphabet) or []
+    graph = pure_graph(source.graph, original.fetched, original.fed)
+    path = folder / f"{Path(source.path).stem}.tensorflow.pb"
+    replace(source, graph=graph).write_pb(path)
+    return Contender(f"TensorFlow, {Path(source.path).name}", path, "tensorflow", options=options)
+
+
+def _converted(model, others: list[Contender], device: str, folder: Path, say) -> list[Contender]:
+    from deepspeech_recipe.conversion.convert import convert
+
+    found = []
+    name = _name(model, others)
+    for weights in ("fp32", "int8"):
+        say(f"converting {model} ({weights})")
+        place = folder / f"{len(others)}-{weights}"
+        # The quicker converter: the IRs are the same.
+        result = convert(model, place, name="model", weights=weights, converter="openvino", verify=False)
+        made = f"`convert --weights {weights}`"
+        found.append(ir_contender(result.files[0], f"{name}, {weights}", device=device, made=made))
+    if _has_tensorflow() and not any(each.worker == "tensorflow" for each in others):
+        found.insert(0, _tensorflow(_open(model), folder))
+    return found
+
+
+def _everywhere(contenders: list[Contender], pythons, threads: int) -> list[Contender]:
+    """The IRs in other environments too."""
+    found = list(contenders)
+    for python in pythons:
+        try:
+            with Worker(python, PROGRAMS["openvino"], threads) as worker:
+                version = f"OpenVINO {worker.ask('about')['openvino'].split('-')[0]}"
+        except Failed as failure:
+            raise RecipeError(f"--python {python}: cannot run IRs ({failure}). It needs openvino and numpy.") from None
+        found += [each.in_python(python, version) for each in contenders if each.worker == "openvino"]
+    return _distinct(found)
+
+
+def _distinct(contenders: list[Contender]) -> list[Contender]:
+    """The same version in two environments must not be one row."""
+    seen: dict[str, int] = {}
+    for index, each in enumerate(contenders):
+        seen[each.name] = seen.get(each.name, 0) + 1
+        if seen[each.name] > 1:
+            contenders[index] = replace(each, name=f"{each.name} ({seen[each.name]})")
+    return contenders
+
+
+def _sizes(contenders: list[Contender]) -> tuple[int, float, int]:
+    """Frames of a chunk: what the IRs take in a call, or DeepSpeech's 16; seconds of a frame; sample rate."""
+    from deepspeech_recipe.runtime.ir import IR
+
+    irs = [IR(each.model) for each in contenders if each.worker == "openvino"]
+    steps = [ir.steps for ir in irs if ir.steps]
+    rates = [ir.audio.sample_rate for ir in irs if ir.audio is not None]
+    step = irs[0].frame_step if irs else 0.02
+    return max(steps, default=make.FRAMES), step, rates[0] if rates else 16000
+
+
+def _has_tensorflow() -> bool:
+    return importlib.util.find_spec("tensorflow") is not None

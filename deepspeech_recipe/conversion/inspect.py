@@ -1,0 +1,164 @@
+"""What a model file holds, as plain values."""
+
+import os
+from pathlib import Path
+
+from deepspeech_recipe.files import last_net, naming
+
+
+def inspect(model: str | os.PathLike, *, recipe: str | os.PathLike | None = None) -> dict:
+    """Reads and recognises a model file. Needs neither TensorFlow nor OpenVINO.
+
+    Returns one document of JSON values:
+    file: path, kind (of `sources.open_model`), size in bytes (a directory's files added up), nodes of the graph;
+    notes: what was found and done while reading;
+    deepspeech: None, or recipe, sizes, state, head, audio settings, metadata, and `tensors`: for every tensor of the IR
+    contract its name and other names in the graph, and its shape (-1: open);
+    why_not: what a DeepSpeech model would have had, where deepspeech is None;
+    recipe: None, or what a recipe (a Python file with one, see `recipes`) made of a graph that is no such model:
+    its name, summary, inputs, outputs and states; misses: the recipes that do not fit → why not;
+    states: what goes from call to call, and where it is kept; warnings: states that freezing made constants, for one;
+    lstms: the fused LSTMs that can be converted; rnns: those that are loops or stand step by step;
+    refused: reasons for those that cannot.
+    Raises RecipeError for a file that is no model, Refusal for a DeepSpeech model that cannot be converted exactly.
+    """
+    from deepspeech_recipe.graphdef.view import GraphView
+    from deepspeech_recipe.recipes.recognition import recognise
+    from deepspeech_recipe.recipes.registry import load
+    from deepspeech_recipe.sources import open_model
+
+    source = open_model(model)
+    recipes = [] if recipe is None else [load(recipe)]
+    with naming(model), last_net(str(model)):
+        view = GraphView.of(source.graph)
+        return _document(model, source, view, recognise(view, recipes))
+
+
+def _document(model, source, view, found) -> dict:
+    from deepspeech_recipe.recipes.summary import warnings
+
+    return {
+        "file": {
+            "path": str(model),
+            "kind": source.kind,
+            "size": _size(source.path),
+            "nodes": len(view.nodes),
+        },
+        "notes": list(source.notes),
+        "deepspeech": None if found.acoustic is None else _deepspeech(view, found.acoustic, source),
+        "why_not": found.why_not,
+        "recipe": None if found.model is None or found.acoustic else _model(found.model),
+        "misses": found.misses,
+        "states": [_state(state) for state in found.states],
+        "warnings": warnings(found.constants),
+        "lstms": [_lstm(stateful) for stateful in found.lstms],
+        "rnns": [*(_rnn(rnn, "loop") for rnn in found.rnns), *(_rnn(rnn, "steps") for rnn in found.static_rnns)],
+        "refused": [str(refusal) for refusal in found.refused],
+    }
+
+
+def _model(model) -> dict:
+    return {
+        "name": model.recipe,
+        "summary": model.summary,
+        "inputs": {name: str(tensor) for name, tensor in model.inputs.items()},
+        "outputs": {name: str(tensor) for name, tensor in model.outputs.items()},
+        "states": dict(model.states),
+        "metadata": model.metadata,
+    }
+
+
+def _state(state) -> dict:
+    from deepspeech_recipe.recipes.summary import span
+
+    return {
+        "kind": state.kind,
+        "name": state.name,
+        "shape": None if state.shape is None else list(state.shape),
+        "new": [str(tensor) for tensor in state.new],
+        "initial": span(state.initial),
+    }
+
+
+def _deepspeech(view, model, source) -> dict:
+    from deepspeech_recipe.conversion.settings import complete_metadata
+    from deepspeech_recipe.converters.contract import model_metadata
+    from deepspeech_recipe.ir.initial_state import KEY
+    from deepspeech_recipe.recipes.summary import span
+
+    metadata = complete_metadata(model_metadata(model), source)
+    del metadata["recipe_version"]
+    return {
+        **metadata,
+        KEY: {name: span(value) for name, value in metadata.get(KEY, {}).items()},
+        "time_steps": model.time_steps or "dynamic",
+        "batch": model.batch or "dynamic",
+        "head": model.head,
+        "state": {"variable": "variables", "input": "placeholders", "constant": "none"}[model.state_c.kind],
+        "last_state": model.lstm.last_state_form,
+        "forget_bias": model.lstm.forget_bias,
+        "lstm_node": model.lstm.node,
+        "tensors": _tensors(view, model),
+    }
+
+
+def _tensors(view, model) -> dict:
+    """Contract name → direction, tensor in the graph, other names of it, shape; then what the contract drops."""
+    state = [model.batch or -1, model.lstm.hidden_size]
+    shapes = {
+        "input_node": list(model.windows_shape(model.batch or -1, model.time_steps or -1)),
+        "logits": [model.time_steps or -1, model.batch or -1, model.classes],
+    }
+    tensors = {
+        name: _tensor(view, tensor, direction, shapes.get(name, state))
+        for direction, group in (("input", model.inputs), ("output", model.outputs))
+        for name, tensor in group.items()
+    }
+    if model.lengths is not None:
+        tensors["lengths"] = _tensor(view, model.lengths, "dropped", [model.batch or -1])
+    if model.audio is not None:
+        tensors["samples"] = _tensor(view, model.audio.samples, "features", None)
+        tensors["mfccs"] = _tensor(view, model.audio.mfccs, "features", None)
+    return tensors
+
+
+def _tensor(view, tensor, direction: str, shape) -> dict:
+    names = [str(alias) for alias in view.aliases(tensor)[1:]]
+    return {"direction": direction, "name": str(tensor), "aliases": names, "shape": shape}
+
+
+def _lstm(stateful) -> dict:
+    lstm = stateful.lstm
+    return {
+        "node": lstm.node,
+        "input_size": lstm.input_size,
+        "hidden_size": lstm.hidden_size,
+        "lengths": None if lstm.lengths is None else str(lstm.lengths),
+        "states": {
+            role: None if state is None else {"kind": state.kind, "name": state.name}
+            for role, state in (("c", stateful.state_c), ("h", stateful.state_h))
+        },
+    }
+
+
+def _rnn(rnn, kind: str) -> dict:
+    return {
+        "node": rnn.node,
+        "kind": kind,
+        "sizes": _layer_sizes(layer.cell for layer in rnn.layers),
+        "lengths": None if rnn.lengths is None else str(rnn.lengths),
+        "steps": rnn.steps,
+    }
+
+
+def _layer_sizes(cells) -> list[int]:
+    """What the first layer reads, and the cells of each."""
+    cells = list(cells)
+    return [cells[0].input_size, *(cell.hidden_size for cell in cells)]
+
+
+def _size(path: Path) -> int | None:
+    """Bytes; None for a checkpoint's prefix, which is no file of its own."""
+    if path.is_dir():
+        return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    return path.stat().st_size if path.exists() else None

@@ -1,0 +1,64 @@
+"""What a model says of itself, what lies beside it, and what the user typed: brought together and checked."""
+
+from deepspeech_recipe.alphabet import parse_alphabet
+from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.ir.metadata import alphabet_json
+from deepspeech_recipe.recipes.acoustic_model import AcousticModel
+from deepspeech_recipe.sources.loaded_model import METADATA, Source
+
+
+def check_settings(source: Source, model: AcousticModel) -> None:
+    """Raises RecipeError where the alphabet does not fit the classes, or what was typed contradicts the graph."""
+    _check_alphabet(source, model)
+    if model.audio is None:
+        return
+    features = model.audio.settings
+    rate = features.sample_rate
+    per_ms = rate / 1000
+    for what, key, unit, of_graph in (
+        ("sample rate", "sample_rate", "Hz", rate),
+        ("window", "window_ms", "ms", features.window_size / per_ms),
+        ("step", "step_ms", "ms", features.stride / per_ms),
+    ):
+        typed = source.overrides.get(key)
+        if typed is not None and round(of_graph) != typed:
+            raise RecipeError(
+                f"A {what} of {typed} {unit} was given, but the graph's own feature part has {of_graph:g} {unit}. "
+                "Leave it out."
+            )
+
+
+def _check_alphabet(source: Source, model: AcousticModel) -> None:
+    for labels, origin in (
+        (_labels(source.overrides), "given"),
+        (model.metadata.alphabet, "in the graph"),
+        (_labels(source.metadata), "beside the model"),
+    ):
+        if labels is None:
+            continue
+        if len(labels) + 1 != model.classes:
+            raise RecipeError(
+                f"The alphabet {origin} has {len(labels)} labels, {len(labels) + 1} classes with the blank, but "
+                f"the network has {model.classes} classes. Give the alphabet the model was trained with (--alphabet)."
+            )
+        return
+
+
+def complete_metadata(metadata: dict, source: Source) -> dict:
+    """The metadata of an IR with what was typed in the place of what the graph says, and that in the place of what
+    lay beside it."""
+    completed = dict(metadata)
+    for key in METADATA:
+        if key in source.overrides:
+            completed[key] = _json(key, source.overrides[key])
+        elif completed.get(key) is None and key in source.metadata:
+            completed[key] = _json(key, source.metadata[key])
+    return completed
+
+
+def _labels(values) -> list[bytes] | None:
+    return parse_alphabet(values["alphabet"]) if "alphabet" in values else None
+
+
+def _json(key: str, value):
+    return alphabet_json(parse_alphabet(value)) if key == "alphabet" else value

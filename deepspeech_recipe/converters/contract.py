@@ -1,0 +1,112 @@
+"""The last steps to the IR contract, the same for both converters."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from deepspeech_recipe import __version__
+from deepspeech_recipe.graphdef.view import GraphView
+from deepspeech_recipe.ir.initial_state import initial_state_json, initial_states
+from deepspeech_recipe.ir.metadata import alphabet_json, write_metadata
+from deepspeech_recipe.ir.names import STATE_PAIRS, both_forms, find, name_tensors
+from deepspeech_recipe.ir.ov_api import rebuild
+from deepspeech_recipe.passes.head import set_head
+from deepspeech_recipe.passes.internal_state import internal_state
+from deepspeech_recipe.recipes.acoustic_model import AcousticModel
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """How a model was converted. head None: as in the graph."""
+
+    converter: str
+    state: str = "external"
+    head: str | None = None
+
+
+def finish(ov_model, view: GraphView, model: AcousticModel, conversion: Conversion, *, ordered: bool = True):
+    """Names and orders the tensors, sets head and state, writes the metadata. Returns the ov.Model.
+
+    ordered: False keeps the order of outputs as it is, for outputs the user chose.
+    """
+    known_inputs = {role: names_of(view, tensor) for role, tensor in model.inputs.items()}
+    known_outputs = {role: names_of(view, tensor) for role, tensor in model.outputs.items()}
+    if model.head == "raw":
+        known_outputs["logits"] |= {"raw_logits", str(model.raw_logits)}
+    name_tensors(ov_model, known_inputs, known_outputs)
+    has_logits = find(ov_model.outputs, both_forms("logits")) is not None
+    if not has_logits and find(ov_model.inputs, both_forms("input_node")) is None:
+        return ov_model  # a part of the graph that the user cut out, features for one
+    ov_model = rebuild(
+        ov_model,
+        parameters=_in_order(ov_model.inputs, ov_model.get_parameters(), list(known_inputs)),
+        results=_in_order(ov_model.outputs, ov_model.get_results(), list(known_outputs)) if ordered else None,
+    )
+    head = conversion.head or model.head
+    if has_logits:
+        ov_model = set_head(ov_model, model.head, head)
+    metadata = {
+        **model_metadata(model),
+        "converter": conversion.converter,
+        "head": head,
+        "state": conversion.state,
+        "time_steps": _dimension(ov_model, 1),
+        "batch": _dimension(ov_model, 0),
+        "lengths": "enforce",
+        "audio": "none",
+    }
+    if conversion.state == "internal" and model.states:
+        ov_model = internal_state(ov_model, STATE_PAIRS, initial_states(metadata))
+    write_metadata(ov_model, metadata)
+    return ov_model
+
+
+def model_metadata(model: AcousticModel) -> dict:
+    """What the graph says, as JSON values. None where it does not say."""
+    meta, audio = model.metadata, model.audio
+    settings = audio.settings if audio is not None else None
+    return {
+        "recipe": model.recipe,
+        "recipe_version": __version__,
+        "generation": model.generation,
+        "graph_version": meta.graph_version,
+        "sample_rate": meta.sample_rate or (settings.sample_rate if settings else None),
+        "window_ms": meta.window_ms,
+        "step_ms": meta.step_ms,
+        "upper_frequency": settings.upper_frequency_limit if settings else None,
+        "beam_width": meta.beam_width,
+        "language": meta.language,
+        "alphabet": None if meta.alphabet is None else alphabet_json(meta.alphabet),
+        "features": None if settings is None else asdict(settings),
+        "n_input": model.n_input,
+        "n_context": model.n_context,
+        "hidden_size": model.lstm.hidden_size,
+        "dense_sizes": list(model.dense_sizes),
+        "classes": model.classes,
+        "layer_norm": model.layer_norm,
+        "bidirectional": bool(model.rnns),
+        **initial_state_json({name: state.initial for name, state in zip(STATE_PAIRS, model.own_states)}),
+    }
+
+
+def names_of(view: GraphView, tensor) -> set[str]:
+    """The framework's names of a tensor: its own, those of copies of it, and those it is a copy of."""
+    names = {str(alias) for alias in view.aliases(tensor)}
+    while tensor != (source := view.source(tensor)):
+        tensor = source
+        names.add(str(tensor))
+    return names
+
+
+def _in_order(ports, nodes, names: list[str]) -> list:
+    def place(pair) -> int:
+        found = [names.index(name) for name in pair[0].get_names() if name in names]
+        return found[0] if found else len(names)
+
+    return [node for _, node in sorted(zip(ports, nodes), key=place)]
+
+
+def _dimension(ov_model, axis: int):
+    port = find(ov_model.inputs, both_forms("input_node"))
+    dimension = port.get_partial_shape()[axis]
+    return dimension.get_length() if dimension.is_static else "dynamic"

@@ -1,0 +1,1 @@
+"""The bundled model, from a frozen graph to text."""

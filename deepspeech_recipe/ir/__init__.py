@@ -1,0 +1,1 @@
+"""The IR contract: names, metadata, forms, layers, reading, saving."""

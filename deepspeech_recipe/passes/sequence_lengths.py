@@ -1,0 +1,121 @@
+"""An LSTMSequence that stops at a length, exactly, also where T or B is open.
+
+LSTMSequence's own sequence lengths are no help there: OpenVINO's CPU plugin ignores them. So each step gets one more
+feature, 1 past the length, whose weights shut the input gate and open the forget gate: the cell state stays as it
+is. The hidden state is picked at the length.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.ir.ov_api import opset
+
+# On the gates of a step past the length: sigmoid(±LARGE) is 0 and 1, and FP16 weights can hold it.
+_LARGE = 10_000.0
+_SEQUENCE, _HIDDEN, _CELL, _LENGTHS, _W, _R, _B = range(7)
+_FORGET, _INPUT = 0, 1  # OpenVINO's order of gates is f, i, c, o
+
+
+def only_lstm(model, what: str):
+    """The model's one LSTMSequence. Raises RecipeError that begins with `what` where there is another number."""
+    lstms = [node for node in model.get_ordered_ops() if node.get_type_name() == "LSTMSequence"]
+    if len(lstms) != 1:
+        raise RecipeError(f"{what} needs a model with one LSTMSequence, this one has {len(lstms)}.")
+    return lstms[0]
+
+
+def gate_sequence(model, name: str) -> None:
+    """Makes the LSTMSequence of that name stop at the sequence lengths it has, which is more than OpenVINO's CPU
+    plugin does with them."""
+    for node in model.get_ordered_ops():
+        if node.get_type_name() == "LSTMSequence" and node.get_friendly_name() == name:
+            stop_at_lengths(node, node.input_value(_LENGTHS))
+
+
+def stop_at_lengths(lstm, lengths) -> None:
+    """Makes row b of the sequence consume its first lengths[b] steps; the readers of `lstm` get the new outputs,
+    those of `outputs_at_lengths`. Raises RecipeError where the weights are compressed."""
+    for old, new in zip(lstm.outputs(), outputs_at_lengths(lstm, lengths)):
+        for reader in old.get_target_inputs():
+            reader.replace_source_output(new)
+
+
+def outputs_at_lengths(lstm, lengths) -> tuple:
+    """The outputs of an LSTMSequence in which row b consumes its first lengths[b] steps.
+
+    lengths: i64 [B]; below 0 counts as 0, above T as T. Hidden states past the length are zeros, and the last states
+    those at the length: the initial ones, unchanged, where it is 0. T must be at least 1. A sequence that runs
+    backwards comes to the steps past the length first, so its initial states must be zeros, which pass them unchanged.
+    Raises RecipeError where the weights are compressed.
+    """
+    direction, lengths_given = lstm.get_attributes()["direction"], lengths
+    sequence = lstm.input_value(_SEQUENCE)
+    steps = _size(sequence, 1)
+    lengths = opset.unsqueeze(opset.minimum(opset.maximum(lengths, np.int64(0)), steps), np.int64([1]))
+    positions = opset.range(np.int64(0), opset.squeeze(steps, np.int64([0])), np.int64(1), "i64")
+    past = opset.greater_equal(opset.unsqueeze(positions, np.int64([0])), lengths)  # [B, T]
+    past = opset.unsqueeze(past, np.int64([2]))
+    zero = np.float32(0)
+    # What lies past the length must not reach the gates, whatever it is: NaN × 0 is NaN.
+    masked = opset.concat([opset.select(past, zero, sequence), opset.convert(past, "f32")], 2)
+    gated = opset.lstm_sequence(
+        masked,
+        lstm.input_value(_HIDDEN),
+        lstm.input_value(_CELL),
+        _all_steps(lstm, masked, lengths_given),
+        _with_pad_feature(lstm.input_value(_W)),
+        lstm.input_value(_R),
+        lstm.input_value(_B),
+        lstm.get_attributes()["hidden_size"],
+        direction,
+    )
+    gated.set_friendly_name(lstm.get_friendly_name())
+    states = opset.select(opset.unsqueeze(past, np.int64([1])), zero, gated.output(0))
+    if direction == "reverse":
+        return states.output(0), gated.output(1), gated.output(2)
+    # [B, 1, T, H] with the initial state in front: a length is the index of its state.
+    first = opset.unsqueeze(lstm.input_value(_HIDDEN), np.int64([2]))
+    every = opset.squeeze(opset.concat([first, gated.output(0)], 2), np.int64([1]))
+    last = opset.gather(every, lengths, np.int64(1), batch_dims=1)
+    return states.output(0), last.output(0), gated.output(2)
+
+
+def _all_steps(lstm, sequence, other):
+    """The sequence lengths of a sequence that runs all its steps. (Only their form tells that to other passes.)"""
+    lengths = lstm.input_value(_LENGTHS)
+    if lengths.get_node().get_type_name() == "Constant" and lengths != other:
+        return lengths
+    return opset.broadcast(_size(sequence, 1), _size(sequence, 0))
+
+
+def _size(values, axis: int):
+    """The size of an axis, i64 [1]."""
+    return opset.gather(opset.shape_of(values), np.int64([axis]), np.int64(0))
+
+
+def _with_pad_feature(weights):
+    """W [1, 4H, I] → [1, 4H, I + 1]."""
+    node = weights.get_node()
+    if node.get_type_name() != "Constant":
+        raise RecipeError("The LSTM's weights are compressed. Apply this pass before compressing the model.")
+    values = node.get_data()
+    column = _pad_feature(values.shape[1]).astype(values.dtype)
+    return opset.constant(np.concatenate([values, column[None, :, None]], 2))
+
+
+def _pad_feature(gates: int) -> np.ndarray:
+    """Its weights, [4H]."""
+    column = np.zeros(gates, np.float32)
+    for gate, value in ((_FORGET, _LARGE), (_INPUT, -_LARGE)):
+        column[gate * gates // 4 : (gate + 1) * gates // 4] = value
+    return column
+
+
+def without_pad_feature(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """W [4H, I] → (W without the feature that `stop_at_lengths` appended, that feature's weights [4H] or None)."""
+    last = weights[:, -1].astype(np.float32)
+    if np.array_equal(last, _pad_feature(len(last))):
+        return weights[:, :-1], last
+    return weights, None

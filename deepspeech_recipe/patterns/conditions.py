@@ -1,0 +1,88 @@
+"""Conditions of a TensorFlow graph in one form, whichever way they are written.
+
+TensorFlow 1 writes cond(p, a, b) as Switch(value, p) in front of the branches and Merge(a, b) behind them. TensorFlow 2
+writes one If (or StatelessIf) whose branches are functions of the graph's library. Here both become
+
+    Choice(p, a₀, b₀, a₁, b₁, …)    output k is aₖ where p holds, else bₖ
+"""
+
+from __future__ import annotations
+
+from deepspeech_recipe import limits
+from deepspeech_recipe.errors import Refusal
+from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
+from deepspeech_recipe.patterns.functions import add_node, function_tensor, write_function
+
+CHOICE = "Choice"
+IF_OPS = ("If", "StatelessIf")
+_DEEPEST = 100  # conditions within each other
+
+
+class _ChoiceView(GraphView):
+    """A view in which what a branch reads from outside is seen through to its source."""
+
+    TRANSPARENT = GraphView.TRANSPARENT | {"Switch"}
+
+    def __init__(self, nodes: dict[str, Node]):
+        super().__init__(())
+        self.nodes = nodes
+
+
+def with_choices(view: GraphView) -> GraphView:
+    """The graph with the branches of all its conditions written out, and a Choice under the name of each Merge or If;
+    the graph itself where it has none."""
+    conditions, merges = view.of_op(*IF_OPS), view.of_op("Merge")
+    if not conditions and not merges:
+        return view
+    nodes = dict(view.nodes)
+    for node in conditions:
+        branches = [view.functions.get(node.function(name)) for name in ("then_branch", "else_branch")]
+        if None in branches:
+            continue
+        if len(nodes) > limits.allowed(limits.NODES):
+            raise Refusal(
+                f"The conditions of the graph have more than {len(nodes)} nodes with their branches written out",
+                node=node.name,
+                remedy=limits.remedy(len(nodes), limits.NODES),
+            )
+        values = []
+        for name, branch in zip(("then", "else"), branches):
+            prefix = f"{node.name}:{name}/"
+            for argument, tensor in zip(branch.arguments, node.inputs[1:]):
+                add_node(nodes, f"{prefix}{argument}", "Identity", [str(tensor)])
+            conditions += [inner for inner in write_function(nodes, branch, prefix) if inner.op in IF_OPS]
+            values.append([str(function_tensor(result, prefix)) for result in branch.results])
+        pairs = zip(*values)
+        add_node(nodes, node.name, CHOICE, [str(node.inputs[0]), *(value for pair in pairs for value in pair)])
+    for merge in merges:
+        sides = {}
+        for value in merge.inputs:
+            condition = enclosing(view, value)
+            if condition is not None:
+                sides[condition[1]] = condition[0], value
+        if len(sides) == 2 and sides[True][0] == sides[False][0]:
+            add_node(nodes, merge.name, CHOICE, [str(sides[True][0]), str(sides[True][1]), str(sides[False][1])])
+    return _ChoiceView(nodes)
+
+
+def enclosing(view: GraphView, tensor: Tensor) -> tuple[Tensor, bool] | None:
+    """(the predicate, which value of it the tensor is for) of the innermost of TensorFlow 1's conditions that the
+    tensor stands in, or a loop's; None outside of all."""
+    pending = [(tensor, 0)]
+    seen = set(pending)
+    for tensor, depth in pending:
+        node = view.producer(tensor)
+        if node is None or node.op == "Exit" or depth > _DEEPEST:
+            continue
+        inputs = node.inputs
+        if node.op == "Switch":
+            if depth == 0:
+                return view.source(node.inputs[1]), tensor.port == 1
+            inputs, depth = inputs[:1], depth - 1
+        elif node.op == "Merge":
+            depth += 1
+        for each in inputs:
+            if (each, depth) not in seen:
+                seen.add((each, depth))
+                pending.append((each, depth))
+    return None

@@ -1,0 +1,210 @@
+"""Where a state goes in and comes out of recurrent cells: links from a previous state to the new one.
+
+A link says only that, not what the cell computes: an exact conversion needs no more to carry a state over. Links are
+read off cells in plain operations, one step of an LSTM each, as TensorFlow's and Keras' cells write them
+(python/ops/rnn_cell_impl.py `LSTMCell`; keras/src/layers/rnn/lstm.py), off loops around any cell, and off fused LSTMs:
+
+    c' = σ(f) · c + σ(i) · tanh(g)        h' = σ(o) · tanh(c') [· projection]
+    gates = concat(x, h) · W + b   or   x · W + h · R + b
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
+from deepspeech_recipe.patterns.conditions import with_choices
+from deepspeech_recipe.patterns.length_select import stopped_values
+from deepspeech_recipe.patterns.lstm import CS_PREV, H_PREV, FusedLstm
+from deepspeech_recipe.patterns.state import State
+
+LOOPS = ("While", "StatelessWhile")
+_ADDITIONS = ("Add", "AddV2", "BiasAdd")
+_CLIPS = ("Minimum", "Maximum", "ClipByValue")
+# What moves values about without changing them → the input that is the data.
+VIEWS = {
+    **dict.fromkeys(("Reshape", "Squeeze", "ExpandDims", "Transpose", "StridedSlice", "Slice", "SplitV", "Unpack"), 0),
+    "Split": 1,
+    **dict.fromkeys(("Gather", "GatherV2"), 0),
+}
+_JOINS = ("ConcatV2", "Pack")
+
+
+class Link(NamedTuple):
+    """A cell's previous state and the new one that takes its place in the next step. node: the cell, for messages."""
+
+    previous: Tensor
+    new: Tensor
+    node: str
+
+
+def links_of(view: GraphView, fused: tuple[FusedLstm, ...] = ()) -> list[Link]:
+    """All links of a graph. fused: its fused LSTMs that were recognised."""
+    links = [*_steps(view), *_loops(view), *_frames(view), *_block_cells(view), *_stops(view)]
+    for lstm in fused:
+        for port, last in ((CS_PREV, lstm.last_c), (H_PREV, lstm.last_h)):
+            links += [Link(view.nodes[lstm.node].inputs[port], each.tensor, lstm.node) for each in last]
+    return links
+
+
+def origin(view: GraphView, tensor: Tensor) -> Tensor:
+    """The tensor that this one is a part or another shape of."""
+    return view.follow(tensor, _data)
+
+
+def _data(node: Node) -> Tensor | None:
+    return node.inputs[VIEWS[node.op]] if node.op in VIEWS else None
+
+
+def parts(view: GraphView, tensor: Tensor) -> set[Tensor]:
+    """The tensors that this one is put together of, side by side or on top of each other."""
+    found, pending, seen = set(), [tensor], set()
+    while pending:
+        tensor = origin(view, pending.pop())
+        if tensor in seen:
+            continue
+        seen.add(tensor)
+        node = view.producer(tensor)
+        if node is not None and node.op in _JOINS:
+            pending += node.inputs[:-1] if node.op == "ConcatV2" else node.inputs
+        else:
+            found.add(tensor)
+    return found
+
+
+def _steps(view: GraphView) -> Iterator[Link]:
+    for node in view.of_op("Add", "AddV2"):
+        products = [view.source_node(tensor) for tensor in node.inputs]
+        for kept, added in (products, products[::-1]):
+            previous = _gated(view, kept)
+            if previous is None or _gated(view, added) is None or not _is_candidate(view, _gated(view, added)):
+                continue
+            cell, hidden = _outputs(view, Tensor(node.name))
+            if hidden is not None:
+                yield Link(previous, cell, node.name)
+                gate = next(t for t in kept.inputs if _is_gate(view, t))
+                for operand in _recurrent(view, gate):
+                    yield from (Link(operand, value, node.name) for value in _projected(view, hidden))
+                break
+
+
+def _is_gate(view: GraphView, tensor: Tensor) -> bool:
+    node = view.source_node(tensor)
+    return node is not None and node.op == "Sigmoid"
+
+
+def _is_candidate(view: GraphView, tensor: Tensor) -> bool:
+    node = view.source_node(tensor)
+    return node is not None and node.op == "Tanh"
+
+
+def _gated(view: GraphView, product: Node | None) -> Tensor | None:
+    """v of σ(…) · v."""
+    if product is None or product.op != "Mul":
+        return None
+    for gate, value in (product.inputs, product.inputs[::-1]):
+        if _is_gate(view, gate) and not _is_gate(view, value):
+            return value
+    return None
+
+
+def _outputs(view: GraphView, cell: Tensor) -> tuple[Tensor, Tensor | None]:
+    """(new cell state, new hidden state), behind a clip of the cell state if there is one."""
+    while True:
+        readers = [reader for reader, _ in view.readers(cell)]
+        for tanh in (reader for reader in readers if reader.op == "Tanh"):
+            for product, _ in view.readers(Tensor(tanh.name)):
+                if product.op == "Mul" and any(_is_gate(view, tensor) for tensor in product.inputs):
+                    return cell, Tensor(product.name)
+        clip = next((reader for reader in readers if reader.op in _CLIPS), None)
+        if clip is None:
+            return cell, None
+        cell = Tensor(clip.name)
+
+
+def _projected(view: GraphView, hidden: Tensor) -> list[Tensor]:
+    """The hidden state, and what a matrix of the cell's own (and a clip) makes of it before it is carried on."""
+    found = [hidden]
+    for tensor in found:
+        for reader, _ in view.readers(tensor):
+            product = reader.op == "MatMul" and tensor == hidden and view.constant_shape(reader.inputs[1]) is not None
+            if (product or (reader.op in _CLIPS and len(found) > 1)) and Tensor(reader.name) not in found:
+                found.append(Tensor(reader.name))
+    return found
+
+
+def _recurrent(view: GraphView, gate: Tensor) -> list[Tensor]:
+    """The hidden state that a gate reads: the last part of concat(x, h), or of two factors the later one.
+
+    Where the two differ in size from each other, the size of the state decides (a projection has its own).
+    """
+    products = []
+    pending, seen = [view.source_node(gate).inputs[0]], set()
+    while pending:
+        tensor = view.source(pending.pop())
+        node = view.producer(tensor)
+        if node is None or tensor in seen:
+            continue
+        seen.add(tensor)
+        if node.op in VIEWS:  # Keras squeezes a product of batch 1 to add it as if it were a bias
+            pending.append(node.inputs[VIEWS[node.op]])
+        elif node.op in _ADDITIONS:
+            pending += node.inputs[::-1]  # the first term is looked at first
+        elif node.op == "MatMul" and view.constant_shape(node.inputs[1]) is not None:
+            products.append(node)
+    if len(products) == 1:
+        joined = view.source_node(products[0].inputs[0])
+        if joined is not None and joined.op == "ConcatV2":
+            return [joined.inputs[-2]]
+    return [products[-1].inputs[0]] if len(products) > 1 else []
+
+
+def _loops(view: GraphView) -> Iterator[Link]:
+    """TensorFlow 2's loops: input k of the node is the first value of what output k is the last one of."""
+    for loop in view.of_op(*LOOPS):
+        for port, tensor in enumerate(loop.inputs):
+            yield Link(tensor, Tensor(loop.name, port), loop.name)
+
+
+def _frames(view: GraphView) -> Iterator[Link]:
+    """TensorFlow 1's loops: Enter → Merge → Switch → Exit."""
+    for leave in view.of_op("Exit", "RefExit"):
+        switch = view.source_node(leave.inputs[0])
+        merge = view.source_node(switch.inputs[0]) if switch is not None and switch.op == "Switch" else None
+        if merge is None or merge.op != "Merge":
+            continue
+        for tensor in merge.inputs:
+            enter = view.source_node(tensor)
+            if enter is not None and enter.op == "Enter":
+                yield Link(enter.inputs[0], Tensor(leave.name), leave.name)
+
+
+def _block_cells(view: GraphView) -> Iterator[Link]:
+    """LSTMBlockCell: x, cs_prev, h_prev, … → i, cs, f, o, ci, co, h."""
+    for cell in view.of_op("LSTMBlockCell"):
+        if len(cell.inputs) > 2:
+            yield Link(cell.inputs[1], Tensor(cell.name, 1), cell.name)
+            yield Link(cell.inputs[2], Tensor(cell.name, 6), cell.name)
+
+
+def _stops(view: GraphView) -> Iterator[Link]:
+    """Rows that are past their length keep the previous state, in `static_rnn` behind conditions."""
+    for tensor, stopped in stopped_values(with_choices(view)).items():
+        if tensor.node in view.nodes:
+            yield Link(stopped.past, tensor, tensor.node)
+
+
+def projected(view: GraphView, links: list[Link], states: Iterable[State]) -> list[str]:
+    """The sums that the gates of cells with a projection are split from, W · (x, h) + b, by name."""
+    carried = {origin(view, link.previous) for link in links}
+    carried |= {piece for state in states for tensor in state.new for piece in parts(view, tensor)}
+    cells = [link.node for link in links if view.nodes[link.new.node].op == "MatMul" and link.new in carried]
+    sums = []
+    for name in dict.fromkeys(cells):
+        kept = next(node for node in map(view.source_node, view.nodes[name].inputs) if _gated(view, node) is not None)
+        gate = view.source_node(next(tensor for tensor in kept.inputs if _is_gate(view, tensor)))
+        split = next((node for node in view.ancestors(gate.inputs[0]) if node.op in ("Split", "SplitV")), None)
+        total = view.source_node(split.inputs[VIEWS[split.op]]) if split is not None else None
+        sums += [total.name] if total is not None and total.op in _ADDITIONS else []
+    return sums

@@ -1,0 +1,136 @@
+"""States that a graph carries from call to call, whatever cell they belong to and however they are packed.
+
+A variable that recurrent cells begin with, whole or in parts, and that is assigned what these cells end with; or an
+input and an output of that kind (`recognise.cells` says where a cell's state goes in and comes out). Cell state and
+hidden state may lie side by side in one tensor, those of several layers too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from deepspeech_recipe.errors import Refusal
+from deepspeech_recipe.graphdef.proto import DATA_TYPES
+from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
+from deepspeech_recipe.patterns.rnn import Rnn
+from deepspeech_recipe.patterns.state import State, constant_value, state_variable
+from deepspeech_recipe.patterns.state_links import LOOPS, Link, origin, parts
+
+_PLACEHOLDERS = ("Placeholder", "PlaceholderV2", "PlaceholderWithDefault")
+
+
+def carried_states(view: GraphView, links: list[Link], known: Iterable[str] = ()) -> tuple[State, ...]:
+    """The states of a graph, those of the nodes `known` left out.
+
+    A state of kind 'input' has in `new` the outputs that can be its new value, the likeliest first.
+    Raises Refusal where a variable's state would be lost.
+    """
+    begins: dict[Tensor, list[Link]] = {}
+    for link in links:
+        begins.setdefault(origin(view, link.previous), []).append(link)
+    ends = _ends(view, begins)
+    states = []
+    for source in begins:
+        node = view.producer(source)
+        if node is None or node.name in known:
+            continue
+        new = _reached(view, begins, source)
+        if view.is_variable(node):
+            states.append(_variable(view, node, begins[source][0], new))
+        elif node.op in _PLACEHOLDERS:
+            found = tuple(end for tensor in new for end, pieces in ends if tensor in pieces)
+            if found:
+                states.append(State("input", source, node.attribute("shape"), tuple(dict.fromkeys(found))))
+    return tuple(states)
+
+
+def constant_states(view: GraphView, links: list[Link], rnns: Iterable[Rnn]) -> tuple[State, ...]:
+    """Constants that cells and loops of LSTM cells begin with, and that are no plain zeros: they are not all zero, or
+    are read as a variable is, through a copy, which says that they were one before the graph was frozen."""
+    loops = (*LOOPS, "Exit", "RefExit")  # they carry weights and counters too
+    begins = [link.previous for link in links if view.nodes[link.node].op not in loops]
+    begins += [tensor for rnn in rnns for layer in rnn.layers for tensor in (layer.initial_c, layer.initial_h)]
+    found = {}
+    for source in dict.fromkeys(origin(view, tensor) for tensor in begins):
+        value = constant_value(view, source)
+        copied = any(node.op in view.TRANSPARENT for node in view.consumers(source))
+        if value is not None and (np.any(value) or (copied and view.nodes[source.node].op == "Const")):
+            found[source] = State("constant", source, value.shape, (), initial=value)
+    return tuple(found.values())
+
+
+def _reached(view: GraphView, begins: dict[Tensor, list[Link]], source: Tensor) -> dict[Tensor, None]:
+    """What becomes of a state, step after step; a dict for its order."""
+    found: dict[Tensor, None] = {}
+    pending = [source]
+    while pending:
+        for link in begins.get(pending.pop(), ()):
+            new = view.source(link.new)
+            if new not in found:
+                found[new] = None
+                pending.append(new)
+    return found
+
+
+def _ends(view: GraphView, begins: dict[Tensor, list[Link]]) -> list[tuple[Tensor, set[Tensor]]]:
+    """The tensors that nobody reads and that hold nothing but last states, with these."""
+    last = {view.source(link.new) for links in begins.values() for link in links} - set(begins)
+    found = []
+    for node in view.nodes.values():
+        tensor = Tensor(node.name)
+        if node.inputs and not view.is_read(node):
+            pieces = parts(view, tensor)
+            if pieces <= last:
+                found.append((tensor, pieces))
+    return found
+
+
+def _variable(view: GraphView, node: Node, link: Link, new: dict[Tensor, None]) -> State:
+    if node.attribute("dtype") != DATA_TYPES["DT_FLOAT"]:
+        raise Refusal(
+            f"The state in the variable '{node.name}' is not of type float32",
+            node=node.name,
+            remedy="Export the model with float32 variables",
+        )
+    read_after = _read_after_write(view, node)
+    if read_after is not None:
+        raise Refusal(
+            f"The variable '{node.name}' that holds a state is read after it is assigned",
+            node=read_after,
+            remedy="Use the new value itself there, and export the graph again",
+        )
+    what = f"state of the cell '{link.node}'"
+    return state_variable(view, node, lambda tensor: bool(parts(view, tensor) & set(new)), what)
+
+
+def lost_variable(view: GraphView, carried: Iterable[str]) -> tuple[str, str] | None:
+    """A variable that is read and then assigned something computed, and that is not among `carried`; and what it is
+    assigned."""
+    carried = set(carried)
+    for node in view.variables():
+        readers = view.consumers(Tensor(node.name))
+        values = [writer.inputs[1] for writer in view.updates(node)]
+        is_read = any(reader.op in view.TRANSPARENT and view.is_read(reader) for reader in readers)
+        if values and is_read and node.name not in carried:
+            return node.name, str(values[0])
+    return None
+
+
+def _read_after_write(view: GraphView, variable: Node) -> str | None:
+    """A read that waits for an assignment of the same variable."""
+    writers = {node.name for node in view.writers(variable)}
+    for node in view.consumers(Tensor(variable.name)):
+        if node.op not in ("ReadVariableOp", "Identity"):
+            continue
+        pending, seen = list(node.control_inputs), set()
+        while pending:
+            name = pending.pop()
+            if name in writers:
+                return node.name
+            if name not in seen and name in view.nodes:
+                seen.add(name)
+                before = view.nodes[name]
+                pending += [*before.control_inputs, *(tensor.node for tensor in before.inputs)]
+    return None

@@ -1,0 +1,181 @@
+"""Loops of a TensorFlow graph in one form, whichever way they are written.
+
+TensorFlow 1 writes a loop as a circle of nodes, for each loop variable
+
+    Enter → Merge ⟵ NextIteration ⟵ body          Merge → Switch(LoopCond) → body, or → Exit
+
+and reads what does not change through an Enter with is_constant. TensorFlow 2 writes one While (or StatelessWhile)
+node whose inputs are the first values, whose outputs are the last ones, and whose body and condition are functions
+of the graph's library; what does not change is handed on from step to step.
+"""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from deepspeech_recipe import limits
+from deepspeech_recipe.errors import Refusal
+from deepspeech_recipe.graphdef.view import Function, GraphView, Node, Tensor
+from deepspeech_recipe.patterns.functions import add_node, function_tensor, write_function
+
+WHILE_OPS = ("While", "StatelessWhile")
+_ARGUMENT = "LoopVariable"
+_CONTEXT = "/while_context"  # what TensorFlow appends to a loop's name
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A loop variable: its first value (outside of the loop), its value within a step, as the body and as the
+    condition read it, its value after the step, and its last value (outside; None where nobody reads it)."""
+
+    initial: Tensor
+    inside: Tensor
+    tested: Tensor
+    next: Tensor
+    final: Tensor | None
+
+
+@dataclass(frozen=True, eq=False)
+class Loop:
+    """node: a name for messages and new nodes. view: the graph with the inside of the loop written out; sources of
+    what does not change lie outside of the loop. inner: whether it stands inside of another loop, or of a condition."""
+
+    node: str
+    view: GraphView
+    variables: tuple[Variable, ...]
+    condition: Tensor
+    inner: bool = False
+
+    def variable(self, tensor: Tensor) -> Variable | None:
+        """The loop variable whose value within a step the tensor is."""
+        return self._by_value.get(self.view.source(tensor))
+
+    @cached_property
+    def _by_value(self) -> dict[Tensor, Variable]:
+        return {value: each for each in reversed(self.variables) for value in (each.inside, each.tested)}
+
+
+class _LoopView(GraphView):
+    """A view in which what does not change is seen through to its source outside of the loop."""
+
+    TRANSPARENT = GraphView.TRANSPARENT | {"Enter"}
+
+    def __init__(self, nodes: Mapping[str, Node]):
+        super().__init__(())
+        self.nodes = nodes
+
+
+def find_loops(view: GraphView) -> Iterator[Loop]:
+    """Every loop of the graph that has the form its TensorFlow gives it. Loops inside functions are not looked for."""
+    frames: dict[bytes, list[Node]] = {}
+    for node in view.of_op("Enter"):
+        frames.setdefault(node.attribute("frame_name"), []).append(node)
+    inside = _LoopView(view.nodes) if frames else view
+    for name, enters in frames.items():
+        if (loop := _circle(view, inside, name.decode("utf-8", "replace"), enters)) is not None:
+            yield loop
+    written = 0
+    for node in view.of_op(*WHILE_OPS):
+        functions = [view.functions.get(node.function(name)) for name in ("body", "cond")]
+        written += sum(len(function.nodes) for function in functions if function is not None)
+        if written > limits.allowed(limits.NODES):
+            raise Refusal(
+                f"The loops of the graph have more than {written} nodes with their bodies written out",
+                node=node.name,
+                remedy=limits.remedy(written, limits.NODES),
+            )
+        if None not in functions and (loop := _while(view, node, *functions)) is not None:
+            yield loop
+
+
+def _circle(view: GraphView, inside: GraphView, frame: str, enters: list[Node]) -> Loop | None:
+    variables, conditions = [], set()
+    for enter in enters:
+        for merge in (node for node in view.consumers(Tensor(enter.name)) if node.op == "Merge"):
+            back = [view.producer(tensor) for tensor in merge.inputs if tensor.node != enter.name]
+            switch = next((n for n in view.consumers(Tensor(merge.name)) if n.op == "Switch"), None)
+            if len(back) != 1 or back[0] is None or back[0].op != "NextIteration":
+                return None
+            if switch is None:  # only the condition reads it
+                variables.append(
+                    Variable(enter.inputs[0], Tensor(merge.name), Tensor(merge.name), back[0].inputs[0], None)
+                )
+                continue
+            conditions.add(switch.inputs[1])
+            exits = [node for node in view.consumers(Tensor(switch.name)) if node.op == "Exit"]
+            final = Tensor(exits[0].name) if exits else None
+            variables.append(
+                Variable(
+                    enter.inputs[0], Tensor(switch.name, 1), Tensor(merge.name), view.source(back[0].inputs[0]), final
+                )
+            )
+    if len(conditions) != 1:
+        return None
+    condition = view.producer(conditions.pop())
+    if condition is None or condition.op != "LoopCond":
+        return None
+    name = frame[: -len(_CONTEXT)] if frame.endswith(_CONTEXT) else frame
+    return Loop(name, inside, tuple(variables), condition.inputs[0], _is_inner(view, enters))
+
+
+def _is_inner(view: GraphView, enters: list[Node]) -> bool:
+    """Whether what enters comes out of another loop's or a condition's inside, without having left it."""
+    pending = [enter.inputs[0].node for enter in enters]
+    seen = set(pending)
+    for name in pending:
+        node = view.nodes.get(name)
+        if node is None or node.op == "Exit":
+            continue
+        if node.op in ("Enter", "Switch"):
+            return True
+        sources = [view.producer(tensor) for tensor in node.inputs]
+        if node.op == "Merge":
+            if any(source is not None and source.op == "NextIteration" for source in sources):
+                return True
+            continue  # a condition ends here
+        for tensor in node.inputs:
+            if tensor.node not in seen:
+                seen.add(tensor.node)
+                pending.append(tensor.node)
+    return False
+
+
+def _while(view: GraphView, node: Node, body: Function, condition: Function) -> Loop | None:
+    if not len(body.arguments) == len(body.results) == len(condition.arguments) == len(node.inputs):
+        return None
+    nodes = ChainMap({}, view.nodes)
+    body_name, condition_name = f"{node.name}:body/", f"{node.name}:cond/"
+    results = [function_tensor(result, body_name) for result in body.results]
+    by_name = {each.name: each for each in body.nodes}
+    passed = [_passed_on(body, by_name, number) for number in range(len(node.inputs))]
+    for number, argument in enumerate(body.arguments):
+        sources = [str(node.inputs[number])] if passed[number] else []
+        add_node(nodes, f"{body_name}{argument}", "Identity" if sources else _ARGUMENT, sources)
+        add_node(nodes, f"{condition_name}{condition.arguments[number]}", "Identity", [f"{body_name}{argument}"])
+    write_function(nodes, body, body_name)
+    write_function(nodes, condition, condition_name)
+    inside = _LoopView(nodes)
+    variables = []
+    for number, initial in enumerate(node.inputs):
+        if not passed[number]:
+            own = Tensor(f"{body_name}{body.arguments[number]}")
+            last = Tensor(node.name, number)
+            final = last if view.consumers(last) else None
+            variables.append(Variable(initial, own, own, inside.source(results[number]), final))
+    if len(condition.results) != 1:
+        return None
+    return Loop(node.name, inside, tuple(variables), function_tensor(condition.results[0], condition_name))
+
+
+def _passed_on(body: Function, by_name: dict, number: int) -> bool:
+    """Whether the body, of these nodes, returns the argument as it got it."""
+    reference = body.results[number]
+    while reference != body.arguments[number]:
+        node = by_name.get(reference.partition(":")[0])
+        if node is None or node.op != "Identity":
+            return False
+        reference = node.input[0]
+    return True

@@ -1,0 +1,88 @@
+"""What a DeepSpeech model is, however its graph was recognised: all that the IR contract is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from deepspeech_recipe.graphdef.view import Tensor
+from deepspeech_recipe.ir.names import STATE_PAIRS
+from deepspeech_recipe.patterns.lstm import FusedLstm
+from deepspeech_recipe.patterns.rnn import Rnn
+from deepspeech_recipe.patterns.state import State
+from deepspeech_recipe.recipes.audio import AudioPart
+from deepspeech_recipe.recipes.metadata import Metadata
+
+
+@dataclass(frozen=True)
+class AcousticModel:
+    """A recognised acoustic model: windows of MFCCs → dense layers → LSTM → two dense layers.
+
+    generation: the releases that wrote such graphs. windows: the input `[B, T, 2·context+1, n_input]`;
+    batch, time_steps: None where the graph leaves them open. time_major: the tensor `[T, B, …]` made of it.
+    to_sequence, to_logits: Reshapes from `[T·B, …]` to `[T, B, …]`. lengths: the graph's input of lengths, if any.
+    state_c, state_h: the LSTM's state. dense_sizes: of all dense layers in order, two of which are behind the LSTM.
+    head: 'probabilities' or 'raw', what `logits` is. metadata: what the file says of alphabet and audio.
+    rnns: the loops of v0.1, forward and backward, of which `lstm` describes the first; its windows are flat.
+    recipe: the NAME of the recipe, filled in by the registry.
+    """
+
+    generation: str
+    windows: Tensor
+    batch: int | None
+    time_steps: int | None
+    window_frames: int
+    n_input: int
+    time_major: Tensor
+    to_sequence: str
+    to_logits: str
+    lengths: Tensor | None
+    lstm: FusedLstm
+    state_c: State
+    state_h: State
+    dense_sizes: tuple[int, ...]
+    classes: int
+    layer_norm: bool
+    raw_logits: Tensor
+    logits: Tensor
+    head: str
+    audio: AudioPart | None
+    metadata: Metadata
+    rnns: tuple[Rnn, ...] = ()
+    recipe: str = ""
+
+    @property
+    def flat(self) -> bool:
+        """Whether the input is `[B, T, (2·context+1) · n_input]`."""
+        return bool(self.rnns)
+
+    def windows_shape(self, batch: int, steps: int) -> tuple[int, ...]:
+        """The shape of `windows`; -1 where open."""
+        window = (self.window_frames * self.n_input,) if self.flat else (self.window_frames, self.n_input)
+        return (batch, steps, *window)
+
+    @property
+    def n_context(self) -> int:
+        """Frames on each side of a window's middle."""
+        return self.window_frames // 2
+
+    @property
+    def own_states(self) -> tuple[State, ...]:
+        """Those of its LSTM; the two of v0.1, over whole recordings, have none."""
+        return () if self.rnns else (self.state_c, self.state_h)
+
+    @property
+    def states(self) -> dict[str, str]:
+        """Input → output of the states that go from call to call."""
+        return {} if self.state_c.kind == "constant" else dict(STATE_PAIRS)
+
+    @property
+    def inputs(self) -> dict[str, Tensor]:
+        """The inputs of the IR contract and the graph's tensors they are."""
+        kept = zip(self.states, (self.state_c, self.state_h))
+        return {"input_node": self.windows, **{name: state.source for name, state in kept}}
+
+    @property
+    def outputs(self) -> dict[str, Tensor]:
+        """The outputs of the IR contract and the graph's tensors they are."""
+        kept = zip(self.states.values(), (self.state_c, self.state_h))
+        return {"logits": self.logits, **{name: state.new[0] for name, state in kept}}

@@ -1,0 +1,1 @@
+"""Streams that share calls of the network."""

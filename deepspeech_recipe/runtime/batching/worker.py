@@ -1,0 +1,132 @@
+"""One thread that runs the network for many streams: a row of a batch for each."""
+
+import time
+import weakref
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from threading import Thread, current_thread
+
+import numpy as np
+
+from deepspeech_recipe.runtime.acoustic import Network
+from deepspeech_recipe.runtime.batching.gathering import Gathering
+from deepspeech_recipe.runtime.windows import Windows
+
+
+class Row:
+    """One utterance. Its stream sends MFCC frames to the worker, and finds probabilities, or an exception, in `found`.
+
+    size: windows of a call. Until the utterance ends, what is sent completes whole calls.
+    """
+
+    def __init__(self, size: int, windows: Windows):
+        self.size, self.windows = size, windows
+        self.found: SimpleQueue = SimpleQueue()
+        self.state: dict[str, np.ndarray] | None = None
+        self.ended = False
+        self.since = 0.0  # when what it waits with came
+
+
+class Worker:
+    """What the thread does; all of it happens in one thread, but for `inbox.put`.
+
+    inbox: (row, MFCC frames, whether they were the last ones), (row, None, True) of a stream that is given up, or None
+    to stop. A SimpleQueue may be written to from everywhere, from destructors too.
+    """
+
+    def __init__(self, network: Network, gathering: Gathering, clock: Callable[[], float] = time.monotonic):
+        self._network, self._gathering, self._clock = network, gathering, clock
+        self._begin = {name: values[0] for name, values in network.begin(1).items()}
+        self.inbox: SimpleQueue = SimpleQueue()
+
+    def run(self) -> None:
+        """Until it is told to stop."""
+        while self.receive(self._gathering.wait(self._clock())):
+            if self._gathering.wait(self._clock()) == 0:
+                self.call()
+
+    def receive(self, timeout: float | None) -> bool:
+        """Takes what has come; waits for it for timeout seconds at most, None: as long as it takes. False: stop."""
+        try:
+            message = self.inbox.get(timeout=timeout) if timeout != 0 else self.inbox.get_nowait()
+            while message is not None:
+                self._take(*message)
+                message = self.inbox.get_nowait()
+        except Empty:
+            return True
+        return False
+
+    def call(self) -> None:
+        """One call of the network, for the rows whose turn it is."""
+        self._run(self._gathering.take())
+
+    def _take(self, row: Row, mfccs: np.ndarray | None, end: bool) -> None:
+        if mfccs is None:
+            row.ended = True
+            self._gathering.leave(row)
+            return
+        if row.ended:
+            return
+        row.windows.add(mfccs, end)
+        row.ended = end
+        self._gathering.join(row)
+        if not self._gathering.waiting(row):
+            row.since = self._clock()
+            self._again(row)
+
+    def _again(self, row: Row) -> None:
+        """Lets the row wait for its next call, or go where there is none."""
+        if row.windows.count:
+            self._gathering.put(row, row.size, row.since)
+        elif row.ended:
+            self._gathering.leave(row)
+
+    def _compute(self, rows: list[Row]) -> None:
+        parts = [row.windows.first(row.size) for row in rows]
+        size = rows[0].size
+        # Only the last windows of an utterance are fewer; nobody needs the state behind them.
+        batch = np.stack([np.pad(part, [(0, size - len(part)), (0, 0), (0, 0)]) for part in parts])
+        states = [row.state or self._begin for row in rows]
+        found, after = self._network(batch, {name: np.stack([each[name] for each in states]) for name in self._begin})
+        for number, (row, part) in enumerate(zip(rows, parts, strict=True)):
+            row.state = {name: values[number].copy() for name, values in after.items()}
+            row.windows.drop(len(part))
+            row.found.put(found[: len(part), number].copy())
+            self._again(row)
+
+    def _run(self, rows: list[Row]) -> None:
+        try:
+            self._compute(rows)
+        except Exception as error:
+            if len(rows) == 1:
+                rows[0].ended = True
+                self._gathering.leave(rows[0])
+                rows[0].found.put(error)
+                return
+            # What is wrong with one stream is no other's business.
+            for row in rows:
+                self._run([row])
+
+
+class Batcher:
+    """A worker in its own thread, which ends with the last one who holds this object, or with the program."""
+
+    def __init__(self, network: Network, gathering: Gathering):
+        worker = Worker(network, gathering)
+        self._inbox = worker.inbox
+        thread = Thread(target=worker.run, name="deepspeech-recipe batches", daemon=True)
+        thread.start()
+        weakref.finalize(self, _stop, thread, worker.inbox)
+
+    def send(self, row: Row, mfccs: np.ndarray, end: bool) -> None:
+        self._inbox.put((row, mfccs, end))
+
+    def drop(self, row: Row) -> None:
+        """Gives the utterance up; what the row waits with is not computed."""
+        self._inbox.put((row, None, True))
+
+
+def _stop(thread: Thread, inbox: SimpleQueue) -> None:
+    inbox.put(None)
+    if thread is not current_thread():
+        thread.join()

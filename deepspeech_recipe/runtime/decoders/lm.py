@@ -1,0 +1,235 @@
+"""Beam search decoding by flashlight-text (`pip install flashlight-text`), with and without a language model.
+
+Scores are those of DeepSpeech's decoder: log P(audio) + alpha · ln P(words) + beta · number of words, summed over
+all paths of a text. Words are those of the scorer; several spaces count as one. See `greedy` for what a decoder is.
+"""
+
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from numbers import Integral, Real
+from pathlib import Path
+
+from deepspeech_recipe.alphabet import is_bytes_alphabet
+from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.files import naming, reading
+from deepspeech_recipe.runtime.decoders.arpa_file import arpa_words, check_arpa, is_arpa
+from deepspeech_recipe.runtime.decoders.beam import BeamUtterance
+from deepspeech_recipe.runtime.decoders.kenlm_file import check_binary
+from deepspeech_recipe.runtime.decoders.scorer_file import LARGEST_WEIGHT, read_scorer
+from deepspeech_recipe.runtime.decoders.scorer_trial import try_once
+from deepspeech_recipe.runtime.quiet import native_code_quiet
+
+_BEAM_WIDTH = 500  # DeepSpeech's own default
+_NO_THRESHOLD = 1e6
+_UNKNOWN = "<unk>"
+_CHECKED_WORDS = 200
+WIDEST_BEAM = 100_000  # more than anyone waits for
+_ALPHA, _BETA = 0.93, 1.18  # DeepSpeech's defaults for a language model that brings none
+
+
+def _flashlight():
+    try:
+        from flashlight.lib.text import decoder, dictionary
+        from flashlight.lib.text.decoder import kenlm
+    except ImportError:
+        raise RecipeError(
+            "Beam search needs flashlight-text (Python 3.12 or older): pip install flashlight-text."
+        ) from None
+    return decoder, dictionary, kenlm
+
+
+class Beam:
+    """Beam search without a language model: the text with the most likely paths together, not the best path."""
+
+    def __init__(self, beam_width: int | None = None):
+        """beam_width: by default the model's."""
+        _check_width(beam_width)
+        self._width = beam_width
+
+    def for_model(self, labels: Sequence[bytes], beam_width: int | None = None) -> "Beam":
+        found = Beam(self._width or beam_width or _BEAM_WIDTH)
+        found._labels = labels
+        return found
+
+    def start(self) -> BeamUtterance:
+        decoder, _, _ = _flashlight()
+        classes = len(self._labels) + 1
+        options = decoder.LexiconFreeDecoderOptions(
+            beam_size=self._width, beam_size_token=classes, beam_threshold=_NO_THRESHOLD, lm_weight=0.0, sil_score=0.0,
+            log_add=True, criterion_type=decoder.CriterionType.CTC,
+        )  # fmt: skip
+        model = decoder.ZeroLM()
+        search = decoder.LexiconFreeDecoder(options, model, -1, classes - 1, [])
+        return BeamUtterance(search, classes, space=None, keep=model)
+
+
+class Scorer:
+    """Beam search with a language model.
+
+    path: a `.scorer` of DeepSpeech or Coqui STT, as it is; or a KenLM binary, with `words`; or an ARPA file.
+    words: a text file of words, or the words. alpha, beta: by default the scorer's own. beam_width: by default the
+    model's. hot_words: word → boost in natural log units, times alpha, each time it occurs.
+    Raises RecipeError, from `for_model` too: where the scorer does not fit the alphabet.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        *,
+        alpha: float | None = None,
+        beta: float | None = None,
+        beam_width: int | None = None,
+        hot_words: Mapping[str, float] | None = None,
+        words: str | os.PathLike | Iterable[str] | None = None,
+    ):
+        _check_width(beam_width)
+        for name, value in (("alpha", alpha), ("beta", beta)):
+            if value is not None:
+                _check_weight(f"The scorer's {name}", value)
+        for word, boost in (hot_words or {}).items():
+            _check_weight(f"The boost of the hot word {word!r}", boost)
+        self.path, self._words, self._width = Path(path), words, beam_width
+        self.alpha, self.beta, self._hot_words = alpha, beta, dict(hot_words or {})
+
+    def for_model(self, labels: Sequence[bytes], beam_width: int | None = None) -> "ScorerSearch":
+        if is_bytes_alphabet(labels):
+            raise RecipeError(f"{self.path}: a model that outputs bytes is decoded greedily, without a scorer.")
+        space = labels.index(b" ") if b" " in labels else None
+        if space is None:
+            raise RecipeError(f"{self.path}: a scorer of words needs an alphabet with a space, this one has none.")
+        arpa = is_arpa(self.path)
+        alpha, beta = self.alpha, self.beta
+        if self._words is None and not arpa:
+            file = read_scorer(self.path, space)
+            if file.utf8:
+                raise RecipeError(f"{self.path}: is a scorer for models that output bytes (UTF-8 mode).")
+            spelled = _spelled_by_classes(self.path, file.words, labels)
+            alpha, beta = (own if typed is None else typed for typed, own in ((alpha, file.alpha), (beta, file.beta)))
+        else:
+            words = arpa_words(self.path) if self._words is None else _word_list(self._words)
+            spelled = _spelled_by_letters(self.path, words, labels)
+        weights = _ALPHA if alpha is None else alpha, _BETA if beta is None else beta
+        _flashlight()
+        try_once(self.path, labels, spelled, lambda: (check_arpa if arpa else check_binary)(self.path))
+        return ScorerSearch(
+            self.path, labels, spelled, *weights, self._width or beam_width or _BEAM_WIDTH, self._hot_words
+        )
+
+
+class ScorerSearch:
+    """A language model and its words, spelled in a model's classes; shared by all utterances."""
+
+    def __init__(self, path: Path, labels, spelled: dict, alpha: float, beta: float, width: int, hot_words: Mapping):
+        decoder, dictionary, kenlm = _flashlight()
+        unknown = [word for word in hot_words if word not in spelled]
+        if unknown:
+            raise RecipeError(f"{path}: does not know the hot words {', '.join(map(repr, sorted(unknown)))}.")
+        names = dictionary.Dictionary([*spelled, _UNKNOWN])
+        try:
+            with native_code_quiet():  # of an ARPA file, KenLM advises to make a binary file of it
+                model = kenlm.KenLM(str(path), names)
+        except (RuntimeError, ValueError) as error:
+            reason = str(error).strip().splitlines() or ["no reason given"]
+            raise RecipeError(f"{path}: is not a language model that KenLM can read ({reason[0][:200]}).") from None
+        self._model, self._names = model, names
+        boosts = {names.get_index(word): boost / math.log(10) for word, boost in hot_words.items()}
+        self._language = _boosted(decoder, model, boosts) if boosts else model
+        self._space, self._classes = labels.index(b" "), len(labels) + 1
+        self._trie = self._spelling_tree(decoder, path, spelled)
+        self._options = decoder.LexiconDecoderOptions(
+            beam_size=width, beam_size_token=self._classes, beam_threshold=_NO_THRESHOLD,
+            lm_weight=alpha * math.log(10), word_score=beta, unk_score=-math.inf, sil_score=0.0, log_add=True,
+            criterion_type=decoder.CriterionType.CTC,
+        )  # fmt: skip
+
+    def start(self) -> BeamUtterance:
+        decoder, _, _ = _flashlight()
+        unknown = self._names.get_index(_UNKNOWN)
+        search = decoder.LexiconDecoder(
+            self._options, self._trie, self._language, self._space, self._classes - 1, unknown, [], False
+        )
+        return BeamUtterance(search, self._classes, self._space, keep=self)
+
+    def _spelling_tree(self, decoder, path: Path, spelled: dict):
+        begin = self._language.start(False)
+        tree = decoder.Trie(self._classes, self._space)
+        for word, spelling in spelled.items():
+            index = self._names.get_index(word)
+            score = self._language.score(begin, index)[1]
+            if not math.isfinite(score):
+                raise RecipeError(f"{path}: is damaged: its language model gives {word!r} the score {score}.")
+            tree.insert([*spelling, self._space], index, score)
+        tree.smear(decoder.SmearingMode.MAX)
+        begin = self._model.start(False)
+        nothing = self._model.score(begin, self._names.get_index(_UNKNOWN))[1]
+        some = list(spelled)[:: max(1, len(spelled) // _CHECKED_WORDS)]
+        strange = [word for word in some if self._model.score(begin, self._names.get_index(word))[1] == nothing]
+        if 2 * len(strange) > len(some):
+            raise RecipeError(
+                f"{path}: does not fit the model's alphabet: its language model does not know words such as "
+                f"{', '.join(map(repr, strange[:3]))}."
+            )
+        return tree
+
+
+def _boosted(decoder, model, boosts: Mapping[int, float]):
+    class Boosted(decoder.LM):
+        """The language model, with some words made likelier."""
+
+        def start(self, nothing):
+            return model.start(nothing)
+
+        def score(self, state, word):
+            state, score = model.score(state, word)
+            return state, score + boosts.get(word, 0.0)
+
+        def finish(self, state):
+            return model.finish(state)
+
+    return Boosted()
+
+
+def _spelled_by_classes(path: Path, words: Iterable[tuple[int, ...]], labels: Sequence[bytes]) -> dict[str, tuple]:
+    spelled = {}
+    for word in words:
+        if not 0 <= min(word) <= max(word) < len(labels):
+            raise RecipeError(
+                f"{path}: does not fit the model's alphabet: it has a letter {max(word)}, the alphabet "
+                f"{len(labels)} labels."
+            )
+        spelled[b"".join(labels[label] for label in word).decode()] = word
+    return _some(path, spelled)
+
+
+def _spelled_by_letters(path: Path, words: Iterable[str], labels: Sequence[bytes]) -> dict[str, tuple]:
+    """Words with other letters than the alphabet's cannot be heard, and are left out."""
+    classes = {label.decode(): number for number, label in enumerate(labels)}
+    letters = classes.keys() - {" "}
+    return _some(path, {word: tuple(classes[each] for each in word) for word in words if letters >= set(word)})
+
+
+def _some(path: Path, spelled: dict) -> dict:
+    if not spelled:
+        raise RecipeError(f"{path}: has no word that the model's alphabet can spell.")
+    return spelled
+
+
+def _word_list(words) -> list[str]:
+    if not isinstance(words, str | os.PathLike):
+        return list(words)
+    with naming(words), reading(words):
+        try:
+            return Path(words).read_text(encoding="utf-8-sig").split()
+        except UnicodeDecodeError:
+            raise RecipeError(f"{words}: is no text in UTF-8.") from None
+
+
+def _check_width(beam_width: int | None) -> None:
+    if beam_width is not None and not (isinstance(beam_width, Integral) and 1 <= beam_width <= WIDEST_BEAM):
+        raise RecipeError(f"The beam width is {beam_width}, a whole number from 1 to {WIDEST_BEAM} is needed.")
+
+
+def _check_weight(name: str, value: float) -> None:
+    if not (isinstance(value, Real) and abs(value) <= LARGEST_WEIGHT):  # not a number is not less than any
+        raise RecipeError(f"{name} is {value}: a number from -{LARGEST_WEIGHT:g} to {LARGEST_WEIGHT:g} is needed.")

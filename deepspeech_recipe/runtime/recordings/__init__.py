@@ -1,0 +1,1 @@
+"""Audio as users have it: files, folders, a microphone."""

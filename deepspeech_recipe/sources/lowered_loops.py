@@ -1,0 +1,96 @@
+"""Loops and conditions of TensorFlow 2 that read variables: the variables' values are handed in instead of handles."""
+
+from deepspeech_recipe.errors import Refusal
+from deepspeech_recipe.graphdef.proto import DATA_TYPES, GraphDef, NodeDef
+from deepspeech_recipe.sources.frozen import input_name
+from deepspeech_recipe.sources.inlining import CALLS
+
+_RESOURCE = DATA_TYPES["DT_RESOURCE"]
+# Op → (the attribute with its inputs' types, the attributes that name functions of these inputs). What decides between
+# branches is an input that comes first and has no type there.
+_CALLERS = {
+    **dict.fromkeys(("While", "StatelessWhile"), ("T", ("body", "cond"))),
+    **dict.fromkeys(("If", "StatelessIf"), ("Tin", ("then_branch", "else_branch"))),
+    **dict.fromkeys(CALLS, ("Tin", ("f",))),
+}
+
+
+def needed_library(nodes, library):
+    """A library of copies of the functions that the nodes call, and these functions call."""
+    functions = {function.signature.name: function for function in library.function}
+    names, pending = set(), [name for node in nodes for name in _called(node)]
+    while pending:
+        name = pending.pop()
+        if name not in names and name in functions:
+            names.add(name)
+            pending += [inner for node in functions[name].node_def for inner in _called(node)]
+    kept = GraphDef()
+    kept.library.function.extend(functions[name] for name in sorted(names))
+    return kept.library
+
+
+def freeze_loops(nodes, library, types: dict[str, int]) -> None:
+    """Changes the nodes and the functions of `library` where they pass on handles of frozen variables.
+
+    types: frozen variable → DataType number of its value. Raises Refusal where a loop gets another handle.
+    """
+    functions = {function.signature.name: function for function in library.function}
+    for node in nodes:
+        if node.op in _CALLERS:
+            given = [types.get(input_name(reference)) for reference in node.input if not reference.startswith("^")]
+            _freeze_call(node, given, functions)
+
+
+def _called(node: NodeDef) -> list[str]:
+    return [value.func.name for value in node.attr.values() if value.WhichOneof("value") == "func"]
+
+
+def _freeze_call(node: NodeDef, given: list[int | None], functions: dict) -> None:
+    attribute, names = _CALLERS[node.op]
+    types = node.attr[attribute].list.type
+    given = given[len(given) - len(types) :]
+    changed = {port: given[port] for port, kind in enumerate(types) if kind == _RESOURCE}
+    if not changed:
+        return
+    if None in changed.values():
+        raise Refusal(
+            "A loop or a condition is given the handle of a state, or of something that is no variable",
+            node=node.name,
+            remedy="Read the variable before it and assign it after it",
+        )
+    for port, kind in changed.items():
+        types[port] = kind
+    for name in names:
+        function = functions.get(node.attr[name].func.name)
+        if function is not None:
+            _freeze_function(function, changed, functions)
+
+
+def _freeze_function(function, changed: dict[int, int], functions: dict) -> None:
+    arguments = {}
+    for port, kind in changed.items():
+        function.signature.input_arg[port].type = kind
+        arguments[function.signature.input_arg[port].name] = kind
+    for output in function.signature.output_arg:
+        if function.ret[output.name] in arguments:
+            output.type = arguments[function.ret[output.name]]
+    reads = {}
+    for node in function.node_def:
+        if node.op == "ReadVariableOp" and node.input[0] in arguments:
+            node.op = "Identity"
+            node.attr.clear()
+            node.attr["T"].type = arguments[node.input[0]]
+            reads[f"{node.name}:value:0"] = f"{node.name}:output:0"
+        elif node.op in _CALLERS:
+            given = [arguments.get(reference) for reference in node.input if not reference.startswith("^")]
+            _freeze_call(node, given, functions)
+        elif any(reference in arguments for reference in node.input) and node.op != "Identity":
+            raise Refusal(
+                f"The variable '{node.input[0]}' is changed inside of a loop or of a condition ({node.op})",
+                node=node.name,
+                remedy="Assign the variable after the loop",
+            )
+    for node in function.node_def:
+        node.input[:] = [reads.get(reference, reference) for reference in node.input]
+    for name, reference in list(function.ret.items()):
+        function.ret[name] = reads.get(reference, reference)

@@ -1,0 +1,74 @@
+"""Variables of TensorFlow 2's SavedModels: which handle holds which tensor of the checkpoint.
+
+The names of variables say nothing there; the function that restores them does: it reads tensors by their keys
+(RestoreV2) and assigns them to the handles that it is called with.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from deepspeech_recipe.graphdef.tensor import to_numpy
+from deepspeech_recipe.graphdef.view import Tensor
+from deepspeech_recipe.sources.bundle import variables_of
+from deepspeech_recipe.sources.frozen import input_name
+from deepspeech_recipe.sources.inlining import CALLS
+
+
+def object_keys(meta) -> dict[str, str]:
+    """Handle (a VarHandleOp's name) → key in the checkpoint; empty for TensorFlow 1's SavedModels."""
+    functions = {function.signature.name: function for function in meta.graph_def.library.function}
+    keys: dict[str, str] = {}
+    for call in meta.graph_def.node:
+        function = functions.get(call.attr["f"].func.name) if call.op in CALLS else None
+        if function is not None:
+            keys |= _restored(call, function)
+    if not keys:
+        return {}
+    # Keras 3 wraps its variables: the wrapper is restored, and begins with what the handle in use holds.
+    nodes = {node.name: node for node in meta.graph_def.node}
+    for node in meta.graph_def.node:
+        if node.op == "AssignVariableOp" and (key := keys.get(input_name(node.input[0]))) is not None:
+            read = nodes.get(input_name(node.input[1]))
+            if read is not None and read.op == "ReadVariableOp":
+                keys.setdefault(input_name(read.input[0]), key)
+    return keys
+
+
+def _restored(call, function) -> dict[str, str]:
+    handles = {arg.name: input_name(name) for arg, name in zip(function.signature.input_arg, call.input, strict=False)}
+    nodes = {node.name: node for node in function.node_def}
+    found = {}
+    for node in function.node_def:
+        if node.op != "AssignVariableOp":
+            continue
+        reference = node.input[1]
+        while (source := nodes.get(reference.partition(":")[0])) is not None and source.op == "Identity":
+            reference = source.input[0]
+        names = (
+            nodes.get(source.input[1].partition(":")[0]) if source is not None and source.op == "RestoreV2" else None
+        )
+        if names is not None and names.op == "Const" and node.input[0] in handles:
+            keys = to_numpy(names.attr["value"].tensor).reshape(-1)
+            number = Tensor.parse(reference).port
+            if keys.dtype == object and number < keys.size:
+                found[handles[node.input[0]]] = keys[number].decode(errors="replace")
+    return found
+
+
+class ObjectVariables:
+    """The values of handles by their names, as `saved_model` wants them."""
+
+    def __init__(self, path: Path, keys: dict[str, str]):
+        self._bundle, self._keys = variables_of(path), keys
+
+    @property
+    def stored(self) -> int:
+        """Bytes in the data files."""
+        return self._bundle.stored
+
+    def __contains__(self, handle: str) -> bool:
+        return self._keys.get(handle) in self._bundle
+
+    def __getitem__(self, handle: str) -> np.ndarray:
+        return self._bundle[self._keys[handle]]

@@ -1,0 +1,138 @@
+"""From what both models returned to checks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from deepspeech_recipe.runtime.decoders.greedy import greedy_text
+from deepspeech_recipe.verification.acoustic import Run
+from deepspeech_recipe.verification.report import Check, Heard
+from deepspeech_recipe.verification.weights import Limits
+
+_AVERAGE = "the mean over all windows of each one's largest"
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """What both returned for one recording. chunks: sizes; valid `[N, B]`: the windows that count."""
+
+    name: str
+    chunks: Sequence[int]
+    expected: Run
+    found: Run
+    valid: np.ndarray
+
+    @property
+    def errors(self) -> np.ndarray:
+        """`[N, B]`: the largest difference of a window's probabilities."""
+        return np.where(self.valid, largest(self.found.probabilities, self.expected.probabilities, -1), 0.0)
+
+
+def largest(found: np.ndarray, expected: np.ndarray, axes=None) -> np.ndarray:
+    """The largest absolute difference along axes; infinite where either is no number."""
+    with np.errstate(invalid="ignore"):  # infinity − infinity
+        return np.nan_to_num(np.abs(found - expected), nan=np.inf, posinf=np.inf).max(axes)
+
+
+def checks_of(comparisons: Sequence[Comparison], limits: Limits, labels) -> list[Check]:
+    """Probabilities, cell and hidden state after 1, 2, 4… chunks, then everything: average, classes and text."""
+    checks = []
+    prefixes = _prefixes(max(len(each.chunks) for each in comparisons))
+    for prefix in prefixes:
+        checks.append(_probabilities(comparisons, prefix, limits.probabilities))
+    for part, what in (("c", "cell state"), ("h", "hidden state")):
+        if all(getattr(run, part) is not None for each in comparisons for run in (each.expected, each.found)):
+            checks += [_state(comparisons, part, what, prefix, limits.states) for prefix in prefixes]
+    errors = _errors(comparisons, prefixes[-1])
+    average = float(errors.mean()) if errors.size else 0.0
+    checks.append(Check("probabilities on average", average <= limits.average, average, limits.average, _AVERAGE))
+    checks.append(_classes(comparisons, limits.margin))
+    checks.append(_text(comparisons, limits.margin, labels))
+    return checks
+
+
+def _prefixes(chunks: int) -> list[int]:
+    """1, 2, 4… and all."""
+    powers = [1 << power for power in range(chunks.bit_length())]
+    return sorted({*(power for power in powers if power < chunks), chunks})
+
+
+def _after(prefix: int) -> str:
+    return f"after {prefix} chunk{'s' if prefix > 1 else ''}"
+
+
+def _errors(comparisons, prefix: int) -> np.ndarray:
+    """The largest difference of each window that counts, in the first chunks of each recording."""
+    parts = []
+    for each in comparisons:
+        count = sum(each.chunks[:prefix])
+        parts.append(each.errors[:count][each.valid[:count]])
+    return np.concatenate(parts)
+
+
+def _probabilities(comparisons, prefix: int, limit: float) -> Check:
+    worst = float(_errors(comparisons, prefix).max(initial=0.0))
+    return Check(f"probabilities {_after(prefix)}", worst <= limit, worst, limit)
+
+
+def _state(comparisons, part: str, what: str, prefix: int, limit: float) -> Check:
+    """In units of the largest state value, where that is above 1."""
+    pairs = [(getattr(each.found, part)[:prefix], getattr(each.expected, part)[:prefix]) for each in comparisons]
+    scale = max(1.0, *(float(np.abs(expected).max()) for _, expected in pairs))
+    worst = max(float(largest(found, expected)) for found, expected in pairs) / scale
+    mean = np.mean([np.nan_to_num(np.abs(found - expected), nan=np.inf).mean() for found, expected in pairs]) / scale
+    detail = f"mean {mean:.1g}" + (f", in units of {scale:.3g}" if scale > 1 else "")
+    return Check(f"{what} {_after(prefix)}", worst <= limit, worst, limit, detail)
+
+
+def _undecided(probabilities: np.ndarray, margin: float) -> np.ndarray:
+    """Where the two best classes are so close that an allowed difference may exchange them."""
+    best = np.partition(probabilities, -2, axis=-1)
+    return best[..., -1] - best[..., -2] <= margin
+
+
+def _classes(comparisons, margin: float) -> Check:
+    different = total = close = 0
+    for each in comparisons:
+        expected = each.expected.probabilities
+        differs = (expected.argmax(-1) != each.found.probabilities.argmax(-1)) & each.valid
+        open_ = _undecided(expected, margin)
+        different += int((differs & ~open_).sum())
+        close += int((differs & open_).sum())
+        total += int(each.valid.sum())
+    detail = f"of {total} windows, {different + close} have another best class"
+    if close:
+        detail += f", {close} of them where the original is undecided"
+    return Check("best class", not different, different, 0, detail)
+
+
+def _text(comparisons, margin: float, labels) -> Check:
+    different = total = 0
+    for each in comparisons:
+        for row in range(each.valid.shape[1]):
+            expected, found = _rows(each, row)
+            # Where an allowed difference decides, the original's class is taken, so that chance fails nobody.
+            open_ = _undecided(expected, margin)
+            found = np.where(open_[:, None], expected, found)
+            different += text_of(expected, labels) != text_of(found, labels)
+            total += 1
+    return Check("text", not different, different, 0, f"of {total} texts, greedy decoding")
+
+
+def heard_of(each: Comparison, labels) -> Heard:
+    expected, found = _rows(each, 0)
+    return Heard(each.name, len(expected), len(each.chunks), text_of(found, labels), text_of(expected, labels))
+
+
+def _rows(each: Comparison, row: int):
+    valid = each.valid[:, row]
+    return each.expected.probabilities[valid, row], each.found.probabilities[valid, row]
+
+
+def text_of(probabilities: np.ndarray, labels) -> str:
+    """Greedy text; the numbers of the classes where there is no alphabet."""
+    if labels is not None and len(labels) + 1 == probabilities.shape[-1]:
+        return greedy_text(probabilities, labels)
+    numbers = [f"{number} ".encode() for number in range(probabilities.shape[-1] - 1)]
+    return greedy_text(probabilities, numbers).strip()

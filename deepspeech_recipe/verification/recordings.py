@@ -1,0 +1,94 @@
+"""What verify lets both models hear: recordings, a made-up signal where there are none, and windows of features."""
+
+import functools
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.runtime.recordings.audio_files import open_audio
+
+_BUNDLED = Path(__file__).resolve().parent.parent / "data" / "model" / "recordings"
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """samples `[N]`, float32, −1…1."""
+
+    name: str
+    samples: np.ndarray
+
+
+def read_recording(path, sample_rate: int) -> Recording:
+    """A sound file at the model's sample rate, mixed to mono. PCM WAV needs no further package.
+
+    Raises RecipeError where it cannot be read or has another sample rate.
+    """
+    path = Path(path)
+    with open_audio(path) as audio:
+        if audio.rate != sample_rate:
+            raise RecipeError(
+                f"{path}: has a sample rate of {audio.rate} Hz, the model wants {sample_rate} Hz. "
+                f"Convert it: sox '{path}' -r {sample_rate} -c 1 -b 16 out.wav"
+            )
+        return Recording(path.name, np.concatenate([np.zeros(0, np.float32), *audio.blocks]))
+
+
+def built_in_recordings(sample_rate: int) -> list[Recording]:
+    """Two bundled recordings where their sample rate fits, and a made-up signal."""
+    found = []
+    for path in sorted(_BUNDLED.glob("*.wav"))[:2]:
+        with open_audio(path) as audio:
+            if audio.rate == sample_rate:
+                found.append(Recording(path.stem, np.concatenate(list(audio.blocks))))
+    return [*found, Recording("made-up speech", speech_like(sample_rate))]
+
+
+@functools.lru_cache(maxsize=2)
+def speech_like(rate: int, seconds: float = 2.0) -> np.ndarray:
+    """Harmonics under moving formants in syllables, hiss between them, and a floor of noise: without the floor,
+    what frameworks round differently would be all there is in the pauses."""
+    rng = np.random.default_rng(20)
+    time = np.arange(int(rate * seconds)) / rate
+    pitch = 140 + 40 * np.sin(2 * np.pi * 0.7 * time)
+    turns = np.cumsum(pitch) / rate
+    voice = np.zeros_like(time)
+    for harmonic in range(1, int(0.4 * rate / 180)):
+        loudness = 0.01
+        for centre, movement in ((500, 200), (1500, 500), (2600, 300)):
+            formant = centre + movement * np.sin(2 * np.pi * 1.3 * time + centre)
+            loudness = loudness + np.exp(-(((harmonic * pitch - formant) / 160) ** 2))
+        voice += loudness * np.sin(2 * np.pi * harmonic * turns)
+    syllables = np.sin(2 * np.pi * 3.5 * time)
+    noise = rng.standard_normal((2, len(time)))
+    signal = 0.12 * voice * np.clip(syllables, 0, None) + 0.03 * noise[0] * np.clip(-syllables, 0, None) ** 3
+    return (np.round((signal + 3e-4 * noise[1]) * 32768).clip(-32768, 32767) / 32768).astype(np.float32)
+
+
+def flushed(samples: np.ndarray, window: int, stride: int) -> np.ndarray:
+    """The samples with zeros to one more full window, always, as DeepSpeech's client ends an utterance."""
+    frames = frame_count(len(samples), window, stride)
+    return np.pad(samples, (0, (frames - 1) * stride + window - len(samples)))
+
+
+def frame_count(samples: int, window: int, stride: int) -> int:
+    """Frames, and so windows, of an utterance of so many samples."""
+    return max(0, (samples - window) // stride + 1) + 1
+
+
+def windows_of(mfccs: np.ndarray, window_frames: int) -> np.ndarray:
+    """MFCCs `[N, n_input]` → windows `[N, window_frames, n_input]`, zeros outside."""
+    context = window_frames // 2
+    padded = np.pad(mfccs, ((context, context), (0, 0)))
+    return np.lib.stride_tricks.sliding_window_view(padded, window_frames, axis=0).swapaxes(1, 2).astype(np.float32)
+
+
+def random_features(count: int, n_input: int, seed: int = 21) -> np.ndarray:
+    """Features `[count, n_input]` of size 1 that change slowly, as MFCCs do, and unlike them never saturate."""
+    rng = np.random.default_rng(seed)
+    features = rng.standard_normal((count, n_input))
+    for step in range(1, count):
+        features[step] = 0.7 * features[step - 1] + math.sqrt(1 - 0.7**2) * features[step]
+    return features.astype(np.float32)

@@ -1,0 +1,87 @@
+"""verify: the same chained chunks through the original and through the IR."""
+
+import os
+
+from deepspeech_recipe.files import check_writable
+from deepspeech_recipe.ir.metadata import alphabet_labels
+from deepspeech_recipe.sources import Source, open_model
+from deepspeech_recipe.verification import compare as hearing
+from deepspeech_recipe.verification.comparison import checks_of, heard_of
+from deepspeech_recipe.verification.converted import Converted
+from deepspeech_recipe.verification.features import compare_features
+from deepspeech_recipe.verification.original import Original, find_original
+from deepspeech_recipe.verification.references import make_reference
+from deepspeech_recipe.verification.report import Check, Report
+from deepspeech_recipe.verification.stateful import other_recipe, verify_carried
+from deepspeech_recipe.verification.weights import FEATURES, LIMITS
+
+
+def verify(
+    model: str | os.PathLike | Source,
+    ir,
+    *,
+    audio=(),
+    device: str = "CPU",
+    plot: str | os.PathLike | None = None,
+    reference: str = "auto",
+    recipe: str | os.PathLike | None = None,
+) -> Report:
+    """Compares an IR with the model it was made of.
+
+    model: a model file of any kind, or an opened one. ir: an IR's .xml, or an ov.Model with this project's metadata.
+    audio: WAV files at the model's sample rate; by default the built-in ones and random features.
+    Models of other recipes get random inputs in chained calls instead, in TensorFlow.
+    plot: a PNG file to draw. reference: what runs the original: tensorflow, openvino, numpy, or auto.
+    recipe: a Python file that knows an acoustic model whose tensors have names of their own.
+    Raises RecipeError where the two cannot be compared: files that cannot be read, sizes that do not fit.
+    """
+    draw = _plotter(plot) if plot else None
+    if other_recipe(ir):
+        return verify_carried(model if isinstance(model, Source) else open_model(model), ir, device=device)
+    original = find_original(model if isinstance(model, Source) else open_model(model), recipe)
+    converted = Converted(ir, device)
+    converted.check_against(original)
+    recordings = hearing.recordings_for(original, converted, audio)
+    runner = make_reference(original, reference, lengths=bool(converted.lengths))
+    limits = LIMITS[converted.weights]
+    labels = alphabet_labels(converted.metadata.get("alphabet"))
+    checks, comparisons = [], []
+    if feature_model := converted.feature_model():
+        checks.append(compare_features(original, runner, feature_model, recordings, FEATURES))
+    try:
+        comparisons += hearing.compare(original, runner, converted, recordings, given=bool(audio))
+    except hearing.FrameCount as wrong:
+        checks.append(Check("number of windows", False, abs(wrong.found - wrong.expected), 0, str(wrong)))
+    if comparisons:
+        checks += checks_of(comparisons, limits, labels)
+        if draw:
+            draw(comparisons, limits.probabilities, plot)
+    return Report(
+        model=str(original.source.path),
+        ir=converted.name,
+        reference=runner.name,
+        device=device,
+        weights=converted.weights,
+        form=converted.form,
+        checks=tuple(checks),
+        heard=tuple(heard_of(each, labels) for each in comparisons),
+        notes=_notes(original, converted),
+    )
+
+
+def _plotter(path):
+    """Before any work is done: can the picture be drawn, and written?"""
+    check_writable(path)
+    from deepspeech_recipe.verification.plot import plotter
+
+    return plotter()
+
+
+def _notes(original: Original, converted: Converted) -> tuple[str, ...]:
+    notes = []
+    said = converted.metadata.get("weights")
+    if said not in (None, converted.weights):
+        notes.append(f"the metadata says weights {said}, but they are stored as {converted.weights}")
+    if converted.lengths and original.lengths is None:
+        notes.append("unequal lengths are not compared: the original has no input of lengths")
+    return tuple(notes)

@@ -1,0 +1,66 @@
+"""The first tensor in which an IR of another recipe than DeepSpeech's differs from its original.
+
+Tensors of the IR that kept the name of one of the graph's are compared with it, in the order in which the IR computes
+them, call after call.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.graphdef.view import GraphView, Tensor
+from deepspeech_recipe.ir.ov_api import ov
+from deepspeech_recipe.ir.read import read_ir
+from deepspeech_recipe.runtime.stateful import StatefulModel
+from deepspeech_recipe.sources import Source
+from deepspeech_recipe.verification.stateful import CALLS, Pair
+from deepspeech_recipe.verification.weights import weights_format
+
+_SKIPPED = ("Constant", "Parameter", "Result", "ReadValue", "Assign")
+
+
+def compare_tensors(source: Source, ir, device: str) -> Iterator[tuple[int, dict[str, tuple[np.ndarray, np.ndarray]]]]:
+    """Yields (call, tensor's name → (original, IR)) from the first call on, tensors in order, the new states last.
+
+    Raises RecipeError where TensorFlow is not installed, or the IR was made of another graph.
+    """
+    model = (ir if isinstance(ir, ov.Model) else read_ir(ir)).clone()
+    names = _add_outputs(model, GraphView.of(source.graph))
+    if not names:
+        raise RecipeError(f"{ir}: no tensor of it has a name of {source.path}: it is not made of that model.")
+    converted = StatefulModel(model, device=device)
+    pair = Pair(source, model, converted, str(ir))
+    order = sorted(pair.outputs, key=lambda name: names.get(name.removesuffix(":0"), 0))
+    call = pair.original()
+    for number in range(CALLS):
+        feeds = pair.random_feeds(number)
+        expected = call(feeds)
+        found = converted(feeds) | converted.states
+        yield number + 1, {name: (expected[name], found[name]) for name in (*order, *pair.states)}
+
+
+def weights_of(ir) -> str:
+    return weights_format(ir if isinstance(ir, ov.Model) else read_ir(ir))
+
+
+def _add_outputs(model, view: GraphView) -> dict[str, int]:
+    """Makes every tensor an output whose name the graph has; returns names → place in the order of computation."""
+    results = {result.input_value(0) for result in model.get_results()}
+    found: dict[str, int] = {}
+    added = []
+    for place, op in enumerate(model.get_ordered_ops()):
+        for output in op.outputs() if op.get_type_name() not in _SKIPPED else ():
+            known = [name for name in output.get_names() if _is_computed(view, name)]
+            if not known or output.get_element_type() != ov.Type.f32:
+                continue
+            found |= dict.fromkeys((each.removesuffix(":0") for each in output.get_names()), place)
+            if output not in results:
+                added.append(output)
+    model.add_outputs(added)
+    return found
+
+
+def _is_computed(view: GraphView, name: str) -> bool:
+    node = view.nodes.get(Tensor.parse(name).node)
+    return node is not None and bool(node.inputs)

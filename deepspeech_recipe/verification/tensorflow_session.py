@@ -1,0 +1,124 @@
+"""TensorFlow as the judge: the part of a graph that computes what is asked for, as it is written.
+
+It runs in a process of its own: what a file asks for can take the memory of the machine, never end, or end the process
+in native code. One process serves all graphs, as it takes seconds to load TensorFlow.
+"""
+
+import atexit
+import importlib.util
+import itertools
+import os
+import sys
+import threading
+import weakref
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+import numpy as np
+
+from deepspeech_recipe import limits
+from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.files import naming
+from deepspeech_recipe.graphdef.pure import pure_graph
+from deepspeech_recipe.graphdef.view import Tensor
+from deepspeech_recipe.processes.worker import RUN_GRAPH, Failed, Worker
+from deepspeech_recipe.temporary import temporary_directory
+
+# A call of the largest released model takes a fifth of a second.
+_SECONDS = 120
+# What the graphs may take besides TensorFlow itself: that many bytes, and that many times their size.
+_MEMORY, _COPIES = 2 * 2**30, 10
+_START_SECONDS = 300
+
+
+class TensorFlowGraph:
+    """Computes `fetches` from `feeds`. Nothing else of the graph is run, nor given to TensorFlow (`pure_graph`).
+
+    version: TensorFlow's. path: the model to name in errors. Raises Refusal where a fetched tensor needs an operation
+    that is not known to be pure, RecipeError without TensorFlow or where it cannot read the graph.
+    """
+
+    def __init__(self, graph, fetches: Iterable[Tensor], feeds: Iterable[Tensor], path):
+        with naming(path):
+            pure = pure_graph(graph, fetches, feeds)
+        self._path, self._process = path, _Process.running(path)
+        with _telling(path):
+            self._name, self.version = self._process.load(pure.SerializeToString())
+        weakref.finalize(self, self._process.drop, self._name)
+
+    def run(self, fetches: Iterable[Tensor], feeds: Mapping[Tensor, np.ndarray]) -> list[np.ndarray]:
+        """The tensors' values. Raises RecipeError where TensorFlow cannot compute them within its limits."""
+        with _telling(self._path):
+            return self._process.run(self._name, fetches, feeds)
+
+
+class _Process:
+    """The process, and the folder through which graphs and arrays go."""
+
+    _one: "_Process | None" = None
+    _lock = threading.RLock()
+
+    @classmethod
+    def running(cls, path) -> "_Process":
+        """The one there is, or a new one in the place of one that ended."""
+        if importlib.util.find_spec("tensorflow") is None:
+            raise RecipeError(f"{path}: to run the original, TensorFlow is needed: pip install tensorflow-cpu.")
+        with cls._lock:
+            if cls._one is None or cls._one._worker.died:
+                cls._one = cls()
+            return cls._one
+
+    def __init__(self):
+        self._ends = ExitStack()
+        self._folder = self._ends.enter_context(temporary_directory())
+        paths = {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
+        self._worker = Worker(sys.executable, RUN_GRAPH, 0, environment=paths)
+        self._numbers, self._sizes = itertools.count(), {}
+        atexit.register(self._close)
+
+    def load(self, graph: bytes) -> tuple[str, str]:
+        """Its name from then on, and TensorFlow's version."""
+        with self._lock:
+            name = str(next(self._numbers))
+            self._sizes[name] = len(graph)
+            path = self._file(f"{name}.pb")
+            path.write_bytes(graph)
+            memory = limits.allowed(_MEMORY) + _COPIES * sum(self._sizes.values())
+            version = self._worker.ask("load", wait=_START_SECONDS, name=name, path=str(path), memory=int(memory))
+            path.unlink()
+            return name, version
+
+    def run(self, name: str, fetches: Iterable[Tensor], feeds: Mapping[Tensor, np.ndarray]) -> list[np.ndarray]:
+        with self._lock:
+            given, found = self._file("given.npz"), self._file("found.npz")
+            keys = {tensor: str(place) for place, tensor in enumerate(feeds)}
+            np.savez(given, **{key: feeds[tensor] for tensor, key in keys.items()})
+            fetched = [str(tensor) for tensor in fetches]
+            self._worker.ask(
+                "run", wait=limits.allowed(_SECONDS), name=name, fetches=fetched, given=str(given), found=str(found),
+                feeds={str(tensor): key for tensor, key in keys.items()},
+            )  # fmt: skip
+            with np.load(found) as arrays:
+                return [arrays[str(place)] for place in range(len(fetched))]
+
+    def drop(self, name: str) -> None:
+        with self._lock, suppress(Failed):
+            del self._sizes[name]
+            self._worker.ask("drop", name=name)
+
+    def _file(self, name: str) -> Path:
+        return self._folder / name
+
+    def _close(self) -> None:
+        self._worker.close()
+        self._ends.close()
+
+
+@contextmanager
+def _telling(path) -> Iterator[None]:
+    """Puts the model's name in front of what the process says."""
+    try:
+        yield
+    except Failed as failure:
+        raise RecipeError(f"{path}: TensorFlow cannot run it ({str(failure).rstrip('.')}).") from None

@@ -1,0 +1,84 @@
+"""The tensors between the stages, of both models, call by call."""
+
+import numpy as np
+
+from deepspeech_recipe.ir.layers import stages_of_ir
+from deepspeech_recipe.ir.names import both_forms, find
+from deepspeech_recipe.ir.ov_api import opset, rebuild
+from deepspeech_recipe.verification.converted import Converted
+from deepspeech_recipe.verification.original import Original, softmax
+from deepspeech_recipe.verification.references import Numpy
+from deepspeech_recipe.verification.stages import stages_of_graph
+
+
+def trace_original(original: Original, reference: Numpy, windows: np.ndarray, chunks) -> list[dict]:
+    """For each chunk of one row's windows `[N, window, n_input]`: stage → `[T, …]`; states `[H]` after it."""
+    tensors = stages_of_graph(original)
+    reference.start()
+    traces, begin = [], 0
+    for chunk in chunks:
+        parts = []
+        for at in range(0, chunk, original.steps or chunk):
+            count = min(original.steps or chunk, chunk - at)
+            parts.append(_call(original, reference, windows[begin + at : begin + at + count], tensors))
+        trace = {name: np.concatenate([part[name] for part in parts]) for name in tensors}
+        traces.append(trace | {name: value for name, value in parts[-1].items() if name not in tensors})
+        begin += chunk
+    return traces
+
+
+def _call(original: Original, reference: Numpy, windows: np.ndarray, tensors: dict) -> dict:
+    """One call of the graph, its first row ours and whole, the others empty."""
+    rows, count = original.batch or 1, len(windows)
+    steps = original.steps or count
+    padded = np.zeros((rows, steps, *windows.shape[1:]), np.float32)
+    padded[0, :count] = windows
+    lengths = np.zeros(rows, int)
+    lengths[0] = count
+    _, c, h, values = reference.step(padded, lengths, list(tensors.values()))
+    found = {name: value.reshape(steps, rows, -1)[:count, 0] for name, value in zip(tensors, values, strict=True)}
+    return found if c is None else found | {"cell state": c[0], "hidden state": h[0]}
+
+
+class TracedIR:
+    """An IR whose stages are outputs too."""
+
+    def __init__(self, ir: Converted):
+        self._ir = ir
+        model = ir.model.clone()
+        stages = stages_of_ir(model, find(model.outputs, both_forms("logits")))
+        self._first = len(model.outputs)
+        self._names = list(stages)
+        model = rebuild(model, results=[*model.get_results(), *(opset.result(end) for end in stages.values())])
+        self._request = ir.compile(model).create_infer_request()
+
+    def start(self, state) -> None:
+        """Begins an utterance. state: c, h `[B, H]` for an IR with external state."""
+        self._state = state
+        if self._ir.state == "internal":
+            self._request.reset_state()
+
+    def call(self, feeds: dict) -> dict:
+        """stage → values as the IR has them; states `[B, H]`."""
+        logits, self._state = self._ir.call(self._request, feeds, self._state)
+        found = {
+            name: self._request.get_output_tensor(self._first + place).data.copy()
+            for place, name in enumerate(self._names)
+        }
+        for name, value in zip(("cell state", "hidden state"), self._state, strict=True):
+            if value is not None:
+                found[name] = value
+        return found | {"head": softmax(logits) if self._ir.head == "raw" else logits}
+
+
+def rows_of(values: np.ndarray, steps: int, batch: int) -> list[np.ndarray]:
+    """An IR's stage as `[T, B, F]`: in either order of time and batch that its memory may have.
+
+    A streaming IR runs one step more than there are windows: it is dropped.
+    """
+    width = values.shape[-1] if values.ndim > 1 else 1
+    if batch == 1:
+        return [values.reshape(-1, width)[:steps, None]]
+    flat = values.reshape(-1)
+    width = flat.size // (steps * batch)
+    return [flat.reshape(steps, batch, width), flat.reshape(batch, steps, width).swapaxes(0, 1)]

@@ -1,6 +1,0 @@
-"""The original and the IR, chunk by chunk: are they the same, and where do they part?"""
-
-from deepspeech_recipe.verify.report import Check, Heard, Report
-from deepspeech_recipe.verify.run import verify
-
-__all__ = ["Check", "Heard", "Report", "verify"]

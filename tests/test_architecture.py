@@ -1,0 +1,63 @@
+"""The house: which package may import which, and how many modules lie loose beside them."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[1] / "deepspeech_recipe"
+# Lowest first: a package imports from itself and from those before it, lazily and for types too.
+LAYERS = (
+    *("errors", "limits", "temporary", "files", "alphabet", "processes", "graphdef", "ir", "audio"),
+    *("sources", "patterns", "recipes", "rewrite", "passes", "converters", "runtime", "verification", "conversion"),
+    *("benchmarking", "demonstration", "self_test", "cli"),
+)
+# The package's own front, which names everything, and `python -m deepspeech_recipe`.
+FRONT = ("__init__", "__main__")
+
+
+def room(module: str) -> str:
+    """'deepspeech_recipe.ir.names' → 'ir'"""
+    return [*module.split("."), "__init__"][1]
+
+
+def modules() -> list[Path]:
+    """All but the programs that run by themselves, in other Pythons."""
+    return sorted(path for path in PACKAGE.rglob("*.py") if not {"programs", "workers"} & {*path.parts})
+
+
+def imports(path: Path) -> list[tuple[int, str]]:
+    """(line, room) of all that a module imports from the package, wherever in the module."""
+    rooms = {each.stem for each in PACKAGE.glob("*.py")} | {each.parent.name for each in PACKAGE.glob("*/__init__.py")}
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = []
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: imports are absolute here"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        ours = [name for name in names if name.split(".")[0] == PACKAGE.name]
+        found += [(node.lineno, room(name)) for name in ours if room(name) in rooms]
+    return found
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_a_package_imports_only_from_those_below_it(path):
+    own = path.relative_to(PACKAGE).with_suffix("").parts[0]
+    if own in FRONT:
+        return
+    below = LAYERS[: LAYERS.index(own) + 1]
+    upwards = [f"line {line}: {other}" for line, other in imports(path) if other not in below]
+    assert not upwards, f"{own} may import from {', '.join(below)} only"
+
+
+def test_every_room_has_its_place_in_the_order():
+    rooms = {path.relative_to(PACKAGE).with_suffix("").parts[0] for path in modules()}
+    assert rooms == {*LAYERS, *FRONT}
+
+
+def test_at_most_ten_modules_lie_loose():
+    assert len(list(PACKAGE.glob("*.py"))) <= 10
