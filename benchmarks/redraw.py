@@ -4,9 +4,9 @@ import json
 import sys
 from pathlib import Path
 
-from deepspeech_recipe.benchmark.measurement import Measurement
-from deepspeech_recipe.benchmark.plot import plot
-from deepspeech_recipe.benchmark.report import Goal, Report
+from deepspeech_recipe.benchmarking.measurement import Measurement
+from deepspeech_recipe.benchmarking.plot import plot
+from deepspeech_recipe.benchmarking.report import Goal, Report
 
 RESULTS = Path(__file__).resolve().parent.parent / "docs" / "benchmarks"
 _MEASUREMENT = ("scenario", "contender", "unit", "point", "rounds", "facts", "failure")

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from benchmarks.redraw import RESULTS, read
-from deepspeech_recipe.benchmark.markdown import markdown
-from deepspeech_recipe.benchmark.report import Report
+from deepspeech_recipe.benchmarking.markdown import markdown
+from deepspeech_recipe.benchmarking.report import Report
 
 matplotlib = pytest.importorskip("matplotlib")
 
-from deepspeech_recipe.benchmark import plot as drawing  # noqa: E402
+from deepspeech_recipe.benchmarking import plot as drawing  # noqa: E402
 
 DOCS = Path(__file__).parent.parent / "docs"
 
