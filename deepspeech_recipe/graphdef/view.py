@@ -144,6 +144,7 @@ class GraphView:
         return cls(graph.node, functions_of(graph.library))
 
     def of_op(self, *ops: str) -> list[Node]:
+        """The nodes of these operations, in the graph's order."""
         return [node for node in self.nodes.values() if node.op in ops]
 
     @cached_property
@@ -159,6 +160,7 @@ class GraphView:
         return self._consumers.get(tensor, [])
 
     def producer(self, tensor: Tensor) -> Node | None:
+        """The node whose output the tensor is."""
         return self.nodes.get(tensor.node)
 
     def is_read(self, node: Node) -> bool:
@@ -191,6 +193,7 @@ class GraphView:
         return end
 
     def source_node(self, tensor: Tensor) -> Node | None:
+        """The node behind all transparent operations, whose output the values are."""
         return self.producer(self.source(tensor))
 
     def value(self, tensor: Tensor) -> np.ndarray | None:
@@ -224,6 +227,7 @@ class GraphView:
         return node.constant_shape() if node.op == "Const" else node.attribute("shape")
 
     def variables(self) -> list[Node]:
+        """The nodes that are variables, in the graph's order."""
         return [node for node in self.nodes.values() if self.is_variable(node)]
 
     def writers(self, variable: Node) -> list[Node]:

@@ -36,6 +36,7 @@ class State:
 
     @property
     def name(self) -> str:
+        """The name of the node where the state is kept."""
         return self.source.node
 
 

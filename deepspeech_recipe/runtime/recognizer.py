@@ -31,13 +31,13 @@ CHUNK_FRAMES = 16
 
 
 class Recognizer:
-    """Audio to text. Every setting comes from the IR's metadata.
+    """Turns audio into text with an IR. Every setting comes from the IR's metadata.
 
     ir: path of an .xml, or an ov.Model. decoder: `Greedy()` (default), or one of
     `deepspeech_recipe.runtime.decoders.lm`. alphabet: an alphabet.txt, for an IR that has none in its metadata.
-    config: OpenVINO's, for compiling. max_batch: up to so many streams share one call of the network, which waits for
+    config: OpenVINO's, for compiling. max_batch: up to that many streams share one call of the network, which waits for
     further streams for max_delay seconds at most; None: each stream has calls of its own. The results are the same.
-    Usable from several threads at once. Raises RecipeError where the IR or the decoder do not fit.
+    Usable from several threads at once. Raises RecipeError if the IR or the decoder do not fit.
     """
 
     def __init__(
@@ -86,11 +86,11 @@ class Recognizer:
         return self._whole.audio.stride
 
     def transcribe(self, samples) -> Result:
-        """Samples `[N]` of a whole utterance, at `sample_rate`: float from −1 to 1, or int16."""
+        """Recognises a whole utterance: samples `[N]` at `sample_rate`, float from −1 to 1, or int16."""
         return self.transcribe_blocks([samples])
 
     def transcribe_blocks(self, blocks: Iterable) -> Result:
-        """The same for audio in blocks, of a long file for one: memory for one block, not for all of them."""
+        """A whole utterance that comes in blocks of samples, a long file for one: it needs memory for one block."""
         # A call that other streams share must not keep them waiting.
         stream = self.stream(LARGEST_CALL if self._max_batch is None else CHUNK_FRAMES)
         for block in blocks:
@@ -101,7 +101,7 @@ class Recognizer:
         return stream.finish_with_metadata()
 
     def transcribe_batch(self, utterances: Sequence) -> list[Result]:
-        """Several utterances in one batch where the IR takes batches; each result is as `transcribe` gives it."""
+        """Recognises utterances in one batch, if the IR takes batches; the results are those of `transcribe`."""
         utterances = [as_samples(samples) for samples in utterances]
         rows = batch.rows_at_once(self._ir)
         if rows == 1 or len(utterances) < 2:
@@ -155,13 +155,16 @@ class Recognizer:
         return SharedSession(self._batches(), frames, self._ir.steps or size, *sizes)
 
     def chain(self, rows: int, tensor: str = "logits") -> Chain:
+        """Windows → probabilities, or another tensor, of that many utterances, call after call."""
         return Chain(self._ir, self.requests(tensor), rows, tensor != "logits")
 
     def mfcc_frames(self, chunk_frames: int) -> MfccFrames:
+        """Samples → MFCC frames, with the context that windows need."""
         return MfccFrames(self.requests("features"), self._ir.audio, self.metadata["n_context"], chunk_frames)
 
     def requests(self, tensor: str = "logits"):
-        """Those of the model that gives a tensor; 'features': the feature model; 'utterance': the IR as it is."""
+        """The inference requests of the model that gives a tensor; 'features': those of the feature model; 'utterance':
+        those of the IR as it is."""
         with self._lock:
             if tensor not in self._requests:
                 model = self._model(tensor)

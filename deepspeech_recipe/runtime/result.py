@@ -18,7 +18,10 @@ class Token:
 
 @dataclass(frozen=True)
 class Letter:
-    """text: one label of the alphabet (a character in bytes mode); start, end in seconds; confidence from 0 to 1."""
+    """A letter that was recognised, and when it was said.
+
+    text: one label of the alphabet (a character in bytes mode). start, end: in seconds. confidence: from 0 to 1.
+    """
 
     text: str
     start: float
@@ -28,7 +31,10 @@ class Letter:
 
 @dataclass(frozen=True)
 class Word:
-    """start, end in seconds; confidence from 0 to 1: the geometric mean of its letters'."""
+    """A word that was recognised, and when it was said.
+
+    start, end: in seconds. confidence: from 0 to 1, the geometric mean of its letters'.
+    """
 
     text: str
     start: float
@@ -38,9 +44,10 @@ class Word:
 
 @dataclass(frozen=True)
 class Result:
-    """confidence: the natural logarithm of the text's score, 0 at best, as DeepSpeech's client counts it.
+    """The text of an utterance, with the times of its letters and words.
 
-    seconds: how much audio the result is about.
+    confidence: the natural logarithm of the text's score, 0 at best, as DeepSpeech's client counts it. seconds: how
+    much audio the result is about.
     """
 
     text: str

@@ -16,12 +16,14 @@ _SMALLEST = 1e-30
 
 
 class Greedy:
-    """No language model, no settings."""
+    """Greedy decoding: the most likely class of every frame, without a language model. It has no settings."""
 
     def for_model(self, labels: Sequence[bytes], beam_width: int | None = None) -> "Greedy":
+        """The decoder for a model with these labels; beam_width is ignored."""
         return self
 
     def start(self) -> "GreedyUtterance":
+        """Begins an utterance."""
         return GreedyUtterance()
 
 
