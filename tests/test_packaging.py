@@ -77,6 +77,7 @@ def test_the_wheel_holds_both_packages_whole_and_nothing_else(source, wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     metadata = {name for name in names if ".dist-info/" in name}
     assert names - metadata == {path.relative_to(source).as_posix() for path in files}
+    assert "deepspeech_recipe/py.typed" in names, "type checkers would not read the annotations"
     assert {"mo_extensions/internal_state.json", "deepspeech_recipe/data/model/output_graph.pb"} <= names
     assert any(name.endswith("licenses/LICENSE") for name in metadata)
 
