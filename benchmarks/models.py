@@ -63,7 +63,7 @@ def frozen_graph(path: Path, hidden: int) -> None:
 def memory_mapped(path: Path, pb: Path) -> None:
     """A .pbmm, which Mozilla's client maps instead of reading it."""
     from deepspeech_recipe.graphdef.proto import GraphDef
-    from tests.pbmm_writer import write_pbmm
+    from tests.support.pbmm_writer import write_pbmm
 
     write_pbmm(GraphDef.FromString(pb.read_bytes()), path)
 

@@ -18,7 +18,7 @@ from trained_tflite import write as write_tflite
 from deepspeech_recipe import convert
 from deepspeech_recipe.runtime import Greedy, Recognizer
 from deepspeech_recipe.runtime.decoders.lm import Beam, Scorer
-from tests.scorer_writer import spell, words, write_scorer
+from tests.support.scorer_writer import spell, words, write_scorer
 from training import make_clips
 from training.speech import write_wav
 from training.text import ALPHABET

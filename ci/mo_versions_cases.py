@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from tests import contract
 from tests.graphs import foreign, rnn, stateful
-from tests.model_forms import ARGUMENTS, run_from, write_forms
-from tests.reference import run_graph, session
+from tests.support import contract
+from tests.support.model_forms import ARGUMENTS, run_from, write_forms
+from tests.support.reference import run_graph, session
 
 FULL = ("--compress_to_fp16=False",)
 # Measured: 1e-6 and less; MFCCs have values up to 247.
@@ -108,7 +108,7 @@ def _first_release():
 def _mfccs():
     """One second of noise in which a tone rises."""
     from tests.graphs.deepspeech import like_release
-    from tests.test_audio_mo import with_any_length
+    from tests.support.graph_edits import with_any_length
 
     graph = like_release("0.9").graph_def
     rng, time = np.random.default_rng(8), np.arange(16000) / 16000

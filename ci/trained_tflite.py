@@ -8,7 +8,7 @@ import numpy as np
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
 from deepspeech_recipe.sources import open_model
 from deepspeech_recipe.sources.canonical import Dense, Weights
-from tests.tflite_models import convert
+from tests.support.tflite_models import convert
 from training.export import AUDIO
 from training.network import N_CONTEXT
 from training.text import ALPHABET

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from deepspeech_recipe.files import TRACEBACK
-from tests.skips import Skips, environment, has_mo, has_tensorflow
+from tests.support.skips import Skips, environment, has_mo, has_tensorflow
 
 _MARKERS = {
     "requires_tf": (has_tensorflow, "needs TensorFlow"),
@@ -40,7 +40,7 @@ def _need(name: str) -> None:
 def tf():
     """The tensorflow module, quiet and on the CPU; skips where it is absent."""
     _need("requires_tf")
-    from tests.reference import tensorflow
+    from tests.support.reference import tensorflow
 
     return tensorflow()
 

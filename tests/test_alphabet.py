@@ -13,7 +13,7 @@ from deepspeech_recipe.alphabet import (
     serialize_alphabet,
 )
 from deepspeech_recipe.errors import RecipeError
-from tests.source_models import outcome
+from tests.support.source_models import outcome
 
 ABC = b"\3\0\0\0\1\0 \1\0\1\0a\2\0\2\0\xc3\xa9"
 

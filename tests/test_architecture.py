@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -61,3 +62,12 @@ def test_every_room_has_its_place_in_the_order():
 
 def test_at_most_ten_modules_lie_loose():
     assert len(list(PACKAGE.glob("*.py"))) <= 10
+
+
+def test_no_test_file_imports_from_another():
+    """What two of them need lies in tests/support."""
+    folder = PACKAGE.parent / "tests"
+    texts = {path.name: path.read_text(encoding="utf-8") for path in folder.rglob("test_*.py")}
+    found = {name: re.findall(r"from tests\.(test_\w+) import", text) for name, text in texts.items()}
+    assert len(found) > 100
+    assert {name: others for name, others in found.items() if others} == {}

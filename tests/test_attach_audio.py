@@ -13,8 +13,8 @@ from deepspeech_recipe.audio.settings import AudioSettings
 from deepspeech_recipe.errors import RecipeError, Refusal
 from deepspeech_recipe.ir.metadata import read_metadata
 from deepspeech_recipe.passes.attach_audio import attach_audio, feature_model
-from tests.acoustic_model import CLASSES, HIDDEN, acoustic_model
-from tests.audio_signals import SETTINGS, signals
+from tests.support.acoustic_model import CLASSES, HIDDEN, acoustic_model
+from tests.support.audio_signals import SETTINGS, signals
 
 BASE = SETTINGS["16 kHz"]
 CONTEXT = 3
@@ -202,7 +202,7 @@ def test_whole_utterances_through_tensorflow_and_mo(tf, tmp_path, options):
     from openvino.tools.mo import convert_model
 
     from tests.graphs.deepspeech import like_release
-    from tests.reference import session
+    from tests.support.reference import session
 
     graph = like_release(n_steps=-1, **options)
     model = convert_model(

@@ -10,7 +10,7 @@ from deepspeech_recipe.audio import lowering, reference
 from deepspeech_recipe.audio.openvino_emitter import OpenVINOEmitter
 from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.ir.ov_api import opset
-from tests.audio_signals import SETTINGS, pcm16, signals
+from tests.support.audio_signals import SETTINGS, pcm16, signals
 
 BASE = SETTINGS["16 kHz"]
 PRECISE = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}

@@ -10,9 +10,9 @@ import openvino as ov
 import pytest
 
 from deepspeech_recipe.graphdef.build import FLOAT, DType, GraphBuilder
-from deepspeech_recipe.graphdef.proto import GraphDef
-from tests.audio_signals import signals
-from tests.reference import run_graph
+from tests.support.audio_signals import signals
+from tests.support.graph_edits import with_any_length
+from tests.support.reference import run_graph
 
 pytestmark = [pytest.mark.requires_mo, pytest.mark.requires_tf]
 
@@ -36,14 +36,6 @@ def run(model, samples):
 
 def constant_types(model):
     return {op.get_element_type().get_type_name() for op in model.get_ops() if op.get_type_name() == "Constant"}
-
-
-def with_any_length(graph_def: bytes) -> bytes:
-    """The same graph with `input_samples` of any length."""
-    graph = GraphDef.FromString(graph_def)
-    (node,) = (node for node in graph.node if node.name == "input_samples")
-    node.attr["shape"].shape.dim[0].size = -1
-    return graph.SerializeToString()
 
 
 def audio_graph(shape=(-1,), spectrogram=None, mfcc=None, rate=16000) -> bytes:

@@ -9,7 +9,7 @@ from deepspeech_recipe.audio import reference
 from deepspeech_recipe.audio.settings import AudioSettings, read_attributes
 from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.build import GraphBuilder
-from tests.audio_signals import SETTINGS, signals
+from tests.support.audio_signals import SETTINGS, signals
 
 BASE = SETTINGS["16 kHz"]
 

@@ -16,10 +16,10 @@ from deepspeech_recipe.benchmarking.contenders import PACKAGE, PROGRAMS, WORKERS
 from deepspeech_recipe.benchmarking.recordings import write_speech
 from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.processes.worker import Failed, Worker
-from tests import runtime_models
-from tests.bundled import MODEL
-from tests.skips import has_tensorflow
-from tests.test_cli import one_error
+from tests.support import runtime_models
+from tests.support.bundled import MODEL
+from tests.support.command_line import one_error
+from tests.support.skips import has_tensorflow
 
 ROOT = PACKAGE
 FRAMES, CHUNKS = 16, 3
@@ -36,7 +36,7 @@ def irs(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def worker(tmp_path):
-    """`worker(kind)`: one with such an IR of tests/runtime_models.py; ends with the test."""
+    """`worker(kind)`: one with such an IR of tests/support/runtime_models.py; ends with the test."""
     with ExitStack() as stack:
 
         def start(kind: str, **options) -> Worker:

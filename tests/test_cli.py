@@ -11,8 +11,9 @@ import pytest
 import deepspeech_recipe
 from deepspeech_recipe import cli
 from deepspeech_recipe.graphdef.proto import GraphDef, parse
-from tests.pbmm_writer import write_pbmm
-from tests.source_models import graph_bytes, make_graph
+from tests.support.command_line import one_error
+from tests.support.pbmm_writer import write_pbmm
+from tests.support.source_models import graph_bytes, make_graph
 
 ROOT = Path(__file__).parent.parent
 
@@ -35,14 +36,6 @@ def in_process(*arguments, stdout=subprocess.PIPE, **environment):
         encoding="utf-8",
         check=False,
     )
-
-
-def one_error(captured) -> str:
-    """The only line printed, which must be an error."""
-    assert captured.out == ""
-    (line,) = captured.err.splitlines()
-    assert line.startswith("deepspeech-recipe: error: ")
-    return line.removeprefix("deepspeech-recipe: error: ")
 
 
 def test_importing_the_package_and_the_parser_is_cheap():

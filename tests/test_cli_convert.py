@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from deepspeech_recipe import cli
-from tests.source_models import HIDDEN, graph_bytes
+from tests.support.source_models import HIDDEN, graph_bytes
 
 convert_module = importlib.import_module("deepspeech_recipe.conversion.convert")
 

@@ -12,7 +12,7 @@ import deepspeech_recipe
 from deepspeech_recipe.cli import main
 from deepspeech_recipe.runtime import Recognizer
 from deepspeech_recipe.runtime.recordings import live
-from tests.bundled import MODEL, bundled_ir, samples_of, transcripts
+from tests.support.bundled import MODEL, bundled_ir, samples_of, transcripts
 from training.text import greedy
 
 FIRST, SECOND = list(transcripts())[:2]
@@ -53,7 +53,7 @@ def test_recordings_become_what_was_said(recognizer):
 def test_the_same_as_tensorflow(tf, recognizer):
     from deepspeech_recipe.audio.settings import AudioSettings
     from deepspeech_recipe.sources import open_model
-    from tests.reference import session
+    from tests.support.reference import session
 
     metadata = recognizer.metadata
     audio = AudioSettings(**metadata["features"])

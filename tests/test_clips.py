@@ -147,7 +147,7 @@ def test_commands_say_so_in_one_line(tmp_path, capsys, bundled, command):
 
 @pytest.fixture(scope="module")
 def bundled():
-    from tests.bundled import bundled_ir
+    from tests.support.bundled import bundled_ir
 
     return str(bundled_ir())
 

@@ -11,8 +11,8 @@ from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.passes.attach_audio import attach_audio
 from deepspeech_recipe.passes.lengths import lengths_input
 from deepspeech_recipe.passes.streaming import streaming_model
-from tests import contract
 from tests.fixtures.synthetic.cases import CASES, HEADS, UNEQUAL
+from tests.support import contract
 
 # mo takes seconds for what openvino does in a tenth: of graphs that differ in names or numbers only, it gets one.
 _MO_TOO = [name for name in CASES if name not in ("v0.7", "v0.8", "steps_24", "no_lengths_v0.3", "rate_8k")]

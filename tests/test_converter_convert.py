@@ -17,7 +17,7 @@ from deepspeech_recipe.ir import save
 from deepspeech_recipe.ir.metadata import alphabet_labels, read_metadata
 from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.sources import Source
-from tests import contract
+from tests.support import contract
 
 NINE = [bytes([0x61 + index]) for index in range(9)]  # with the blank, as many as the synthetic graphs' classes
 
@@ -184,10 +184,10 @@ def test_a_graph_without_any_lstm_is_refused(tmp_path):
 
 
 def test_a_general_graph_takes_no_option_of_deepspeech(tmp_path):
-    from tests.test_converter_openvino import _lstm_graph
+    from tests.graphs.one_lstm import lstm_graph
 
     path = tmp_path / "tagger.pb"
-    path.write_bytes(_lstm_graph(5, 5).SerializeToString())
+    path.write_bytes(lstm_graph(5, 5).SerializeToString())
     options = {"converter": "openvino"}
     with pytest.raises(RecipeError, match="--state internal and --batch dynamic: only a DeepSpeech model"):
         deepspeech_recipe.convert(path, tmp_path / "out", state="internal", batch="dynamic", **options)

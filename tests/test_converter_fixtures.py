@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from tests import contract
 from tests.fixtures.synthetic.cases import CASES, options_of
+from tests.support import contract
 
 
 def test_every_case_has_its_files_and_no_other_lies_there():

@@ -9,7 +9,7 @@ import deepspeech_recipe
 from deepspeech_recipe.converters import mo
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.ir.ov_api import ov
-from tests import contract
+from tests.support import contract
 
 INSTALLED = {"openvino-dev": "2024.6.0", "openvino": "2024.6.0", "tensorflow-cpu": "2.17.1", "numpy": "1.26.4"}
 

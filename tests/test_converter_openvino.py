@@ -16,7 +16,8 @@ from deepspeech_recipe.graphdef.view import GraphView, Tensor
 from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.recipes.recognition import recognise
 from deepspeech_recipe.rewrite.edits import SPLIT_TIME, Edits, NewNode
-from tests import contract
+from tests.graphs.one_lstm import lstm_graph
+from tests.support import contract
 
 F32 = {"T": DType(FLOAT)}
 
@@ -91,7 +92,7 @@ def test_the_model_outlives_the_arrays_it_was_made_from():
 
 def test_neither_tensorflow_nor_mo_is_loaded():
     code = (
-        "import sys; from tests import contract; from deepspeech_recipe.converters.request import Request\n"
+        "import sys; from tests.support import contract; from deepspeech_recipe.converters.request import Request\n"
         "contract.convert('openvino', contract.case('v0.5'), Request(), None)\n"
         "print([name for name in sys.modules if name.split('.')[0] == 'tensorflow' or 'tools.mo' in name])"
     )
@@ -109,7 +110,7 @@ def _general(graph):
 @pytest.mark.requires_tf
 def test_stacked_cells_with_variables_become_sequences_with_inputs():
     from tests.graphs.foreign import stacked_language_model
-    from tests.reference import session
+    from tests.support.reference import session
 
     graph = stacked_language_model()
     model, line = _general(graph)
@@ -135,7 +136,7 @@ def test_stacked_cells_with_variables_become_sequences_with_inputs():
 @pytest.mark.requires_tf
 def test_a_stateless_cell_in_other_surroundings():
     from tests.graphs.foreign import embedding_lstm
-    from tests.reference import run_graph
+    from tests.support.reference import run_graph
 
     graph = embedding_lstm()
     model, _ = _general(graph)
@@ -153,35 +154,19 @@ def test_a_state_that_would_be_lost_is_refused():
         _general(stacked_language_model(by_length=True))
 
 
-def _lstm_graph(steps: int, run_for: int):
-    """x [steps, 2, 3] → BlockLSTM of 4 cells for `run_for` steps → y."""
-    graph = GraphBuilder()
-    graph.placeholder("x", FLOAT, (steps, 2, 3))
-    rng = np.random.default_rng(3)
-    graph.const("zero", np.zeros((2, 4)), np.float32)
-    graph.const("none", np.zeros(4), np.float32)
-    graph.const("w", rng.standard_normal((7, 16)), np.float32)
-    graph.const("b", rng.standard_normal(16), np.float32)
-    graph.const("steps", run_for, np.int64)
-    inputs = ["steps", "x", "zero", "zero", "w", "none", "none", "none", "b"]
-    graph.node("lstm", "BlockLSTM", inputs, **F32, forget_bias=1.0, cell_clip=-1.0, use_peephole=False)
-    graph.node("y", "Identity", ["lstm:6"], **F32)
-    return graph.graph
-
-
 def test_fewer_steps_than_the_sequence_has_are_refused_with_both_numbers():
-    graph = _lstm_graph(6, 5)
+    graph = lstm_graph(6, 5)
     view = GraphView(graph.node)
     with pytest.raises(Refusal, match=r"for 5 steps, but its sequence has 6 steps.*'lstm/sequence'"):
         openvino.prepare(graph, view, recognise(view), Request()).convert()
-    graph = _lstm_graph(5, 5)
+    graph = lstm_graph(5, 5)
     view = GraphView(graph.node)
     model = openvino.prepare(graph, view, recognise(view), Request()).convert()
     assert list(model.output("y:0").shape) == [5, 2, 4]
 
 
 def test_an_operation_the_frontend_does_not_know_is_one_line():
-    graph = _lstm_graph(5, 5)
+    graph = lstm_graph(5, 5)
     graph.node.add(name="odd", op="NoSuchOperation", input=["y"]).attr["T"].type = FLOAT
     view = GraphView(graph.node)
     with pytest.raises(RecipeError, match=r"TensorFlow frontend cannot convert the graph.*NoSuchOperation") as caught:

@@ -16,9 +16,9 @@ from deepspeech_recipe.ir.metadata import alphabet_json, write_metadata
 from deepspeech_recipe.ir.ov_api import opset, ov
 from deepspeech_recipe.passes.attach_audio import attach_audio
 from deepspeech_recipe.passes.streaming import streaming_model
-from tests.acoustic_model import acoustic_model
-from tests.audio_signals import SETTINGS, signals
-from tests.ir import compiled
+from tests.support.acoustic_model import acoustic_model
+from tests.support.audio_signals import SETTINGS, signals
+from tests.support.ir import compiled
 
 EXAMPLE = "examples/cpp"
 LABELS = ["a", "é", "語", " ", '"', "z"]

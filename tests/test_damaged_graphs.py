@@ -14,7 +14,7 @@ from deepspeech_recipe.graphdef.check import check_graph
 from deepspeech_recipe.graphdef.ops import OPS
 from deepspeech_recipe.graphdef.proto import GraphDef
 from deepspeech_recipe.sources import open_model
-from tests.bundled import MODEL
+from tests.support.bundled import MODEL
 
 FIXTURES = Path(__file__).parent / "fixtures"
 

@@ -17,9 +17,9 @@ from deepspeech_recipe.runtime.decoders.arpa_file import check_arpa
 from deepspeech_recipe.runtime.decoders.kenlm_file import check_binary
 from deepspeech_recipe.runtime.decoders.lm import Beam, Scorer
 from deepspeech_recipe.runtime.decoders.scorer_file import read_scorer
-from tests.bundled import bundled_ir, transcripts
-from tests.scorer_writer import ARPA, BINARY, spell, words, write_scorer
-from tests.test_lm import ENGLISH, LABELS, SMALL_ARPA, needs_flashlight
+from tests.support.bundled import bundled_ir, transcripts
+from tests.support.decoding import ENGLISH, LABELS, SMALL_ARPA, needs_flashlight
+from tests.support.scorer_writer import ARPA, BINARY, spell, words, write_scorer
 
 KINDS = sorted((Path(__file__).parent / "fixtures" / "scorer" / "kinds").glob("*.binary"))
 ALPHABET = [label.encode() for label in ENGLISH]

@@ -1,7 +1,6 @@
 """Decoders against brute force: all paths of a small matrix."""
 
 import itertools
-from collections import defaultdict
 
 import numpy as np
 import pytest
@@ -11,33 +10,9 @@ from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.runtime import Greedy
 from deepspeech_recipe.runtime.decoders.greedy import greedy_text
 from deepspeech_recipe.runtime.result import Hypothesis, Texts, Token
+from tests.support.decoding import collapse, matrices
 
 LABELS = [b"a", b"b", b" "]
-
-
-def softmax(values) -> np.ndarray:
-    powers = np.exp(values)
-    return (powers / powers.sum(-1, keepdims=True)).astype(np.float32)
-
-
-def collapse(path, blank: int) -> tuple[int, ...]:
-    return tuple(label for label, _ in itertools.groupby(path) if label != blank)
-
-
-def all_paths(probabilities):
-    """Text → total probability of its paths."""
-    frames, classes = probabilities.shape
-    found = defaultdict(float)
-    for path in itertools.product(range(classes), repeat=frames):
-        found[collapse(path, classes - 1)] += float(np.prod(probabilities[np.arange(frames), path].astype(float)))
-    return found
-
-
-matrices = strategies.builds(
-    lambda seed, frames: softmax(2 * np.random.default_rng(seed).standard_normal((frames, 4))),
-    strategies.integers(0, 10_000),
-    strategies.integers(1, 6),
-)
 
 
 @settings(max_examples=50, deadline=None)

@@ -11,7 +11,7 @@ from deepspeech_recipe.ir.layers import ORDER
 from deepspeech_recipe.ir.ov_api import opset, ov, rebuild
 from deepspeech_recipe.verification import verify
 from deepspeech_recipe.verification.diagnose import diagnose
-from tests import verify_models as models
+from tests.support import verify_models as models
 
 FORMS = [
     ("v0.9", {}),

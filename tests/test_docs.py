@@ -58,7 +58,7 @@ def test_commands_of_the_recipe_parse(capsys):
 
 
 def mo_commands() -> list[tuple[str, ...]]:
-    """Their arguments, without the model, the plugin, and what `tests.mo_run` sets itself; each once."""
+    """Their arguments, without the model, the plugin, and what `tests.support.mo_run` sets itself; each once."""
     found = [words for page in PAGES for words in commands(page) if words[0] == "mo"]
     for words in found:
         assert words[1:4:2] == ["--input_model", "--extensions"]
@@ -70,7 +70,7 @@ def mo_commands() -> list[tuple[str, ...]]:
 @pytest.mark.requires_mo
 @pytest.mark.parametrize("arguments", mo_commands(), ids=" ".join)
 def test_commands_of_mo_run(tmp_path, monkeypatch, arguments):
-    from tests.mo_run import mo
+    from tests.support.mo_run import mo
 
     (tmp_path / "mo_extensions").symlink_to(ROOT / "mo_extensions")
     monkeypatch.chdir(tmp_path)

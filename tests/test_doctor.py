@@ -12,7 +12,7 @@ from deepspeech_recipe.cli import main
 from deepspeech_recipe.converters import mo
 from deepspeech_recipe.converters.extensions import extensions
 from deepspeech_recipe.self_test import doctor as same
-from tests.skips import has_mo, has_tensorflow
+from tests.support.skips import has_mo, has_tensorflow
 
 # The module: its name in the package is the function's.
 module = sys.modules["deepspeech_recipe.self_test"]

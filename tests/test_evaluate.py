@@ -11,7 +11,7 @@ from deepspeech_recipe.cli import main
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.runtime import Recognizer
 from deepspeech_recipe.runtime.recordings.clips import read_clips
-from tests.bundled import bundled_ir, samples_of, transcripts
+from tests.support.bundled import bundled_ir, samples_of, transcripts
 
 pytest.importorskip("jiwer")
 FIRST, SECOND, THIRD = list(transcripts())[:3]

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from tests.exporter_fixtures import FOLDER, OPTIONS, expected
-from tests.reference import session
+from tests.support.exporter_fixtures import FOLDER, OPTIONS, describe, expected
+from tests.support.reference import session
 
 pytestmark = pytest.mark.requires_tf
 VARIANTS = tuple(OPTIONS)
@@ -21,15 +21,6 @@ def _synthetic(deepspeech, variant, version="coqui"):
     if variant == "other":
         options["alphabet"] = BYTES
     return deepspeech(version, **options).parse()
-
-
-def describe(tf, node):
-    """Everything but the values of weights: name, op, inputs, device, attributes, shape and type of constants."""
-    attributes = {name: value.SerializeToString(deterministic=True) for name, value in node.attr.items()}
-    if node.op == "Const":
-        value = tf.make_ndarray(node.attr["value"].tensor)
-        attributes["value"] = (value.dtype, value.shape, value.tolist() if value.dtype == np.int32 else None)
-    return node.op, list(node.input), node.device, attributes
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

@@ -8,7 +8,7 @@ import pytest
 
 from deepspeech_recipe.errors import RecipeError, Refusal
 from deepspeech_recipe.files import TRACEBACK, atomic_path, check_writable, last_net, naming, reading
-from tests.source_models import graph_bytes
+from tests.support.source_models import graph_bytes
 
 
 def test_the_file_appears_when_the_block_ends(tmp_path):

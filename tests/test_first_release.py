@@ -14,8 +14,8 @@ from deepspeech_recipe.graphdef.view import GraphView
 from deepspeech_recipe.ir.metadata import read_metadata
 from deepspeech_recipe.passes.lengths import lengths_input
 from deepspeech_recipe.recipes.recognition import recognise
-from tests.ir import compiled
-from tests.rnn_check import TOLERANCE, assert_sequences
+from tests.support.ir import compiled
+from tests.support.rnn_check import TOLERANCE, assert_sequences
 
 GRAPH = Path(__file__).with_name("fixtures") / "old_tensorflow" / "v0.1.pb"
 
@@ -112,8 +112,8 @@ def test_convert_and_verify(tmp_path, lengths):
 @pytest.mark.parametrize("prefix", ["", "deepspeech"])
 def test_plain_mo(tmp_path, prefix):
     from tests.graphs.rnn import first_release
-    from tests.mo_run import mo
-    from tests.reference import run_graph
+    from tests.support.mo_run import mo
+    from tests.support.reference import run_graph
 
     graph = first_release(prefix=prefix)
     path = tmp_path / "model.pb"
@@ -142,8 +142,8 @@ def test_plain_mo(tmp_path, prefix):
 def test_windows_that_are_time_major_make_it_a_general_model(tmp_path):
     """Its loops become LSTMSequences all the same, lengths exact; `--output logits` cuts the decoder off."""
     from tests.graphs.rnn import first_release
-    from tests.mo_run import mo
-    from tests.reference import run_graph
+    from tests.support.mo_run import mo
+    from tests.support.reference import run_graph
 
     graph = parse(GraphDef, first_release(decoder=True), what="a test")
     nodes = {node.name: node for node in graph.node}
@@ -171,7 +171,7 @@ def test_windows_that_are_time_major_make_it_a_general_model(tmp_path):
 @pytest.mark.requires_tf
 @pytest.mark.requires_mo
 def test_mo_refuses_lengths_that_contradict(tmp_path):
-    from tests.mo_run import MOError, mo
+    from tests.support.mo_run import MOError, mo
 
     with pytest.raises(MOError, match=r"'input_lengths' is frozen to \[5\], but the input has 7 time steps"):
         mo(GRAPH, "--input", "input_node[2 7 57]", "--freeze_placeholder_with_value", "input_lengths->[5]")

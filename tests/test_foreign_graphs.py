@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.graphs import foreign
-from tests.reference import run_graph, session
+from tests.support.reference import run_graph, session
 
 pytestmark = pytest.mark.requires_tf
 

@@ -8,7 +8,7 @@ from deepspeech_recipe.cli import main
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.ir.metadata import read_metadata
 from deepspeech_recipe.runtime import Recognizer, frame_features
-from tests.bundled import bundled_ir, samples_of, transcripts
+from tests.support.bundled import bundled_ir, samples_of, transcripts
 
 FIRST, SECOND = list(transcripts())[:2]
 
@@ -22,7 +22,7 @@ def test_layers_are_those_between_the_weights(recognizer):
     """Each from the one before it and the weights of the original, in numpy."""
     from deepspeech_recipe.graphdef.view import GraphView, Tensor
     from deepspeech_recipe.sources import open_model
-    from tests.bundled import MODEL
+    from tests.support.bundled import MODEL
 
     view = GraphView(open_model(MODEL).graph.node)
     samples = samples_of(FIRST)

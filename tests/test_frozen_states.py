@@ -9,9 +9,9 @@ from deepspeech_recipe.conversion.convert import convert
 from deepspeech_recipe.conversion.inspect import inspect
 from deepspeech_recipe.runtime import StatefulModel
 from tests.graphs import foreign, stateful
-from tests.mo_run import mo
-from tests.model_forms import run_from, write_forms
-from tests.reference import random_chunks
+from tests.support.mo_run import mo
+from tests.support.model_forms import run_from, write_forms
+from tests.support.reference import random_chunks
 
 pytestmark = pytest.mark.requires_tf
 

@@ -8,8 +8,8 @@ import pytest
 from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.build import FLOAT, INT32, DType, GraphBuilder
 from deepspeech_recipe.sources.canonical_nodes import F32
-from tests.ir import op_counts
-from tests.rnn_check import assert_same, convert
+from tests.support.ir import op_counts
+from tests.support.rnn_check import assert_same, convert
 
 T, B, INPUTS, H = 6, 3, 5, 4
 CASES = list(itertools.product(["BlockLSTM", "BlockLSTMV2"], [True, False], [0.0, 0.4]))
@@ -48,7 +48,7 @@ def feeds_of(seed: int) -> dict:
 @pytest.mark.requires_tf
 @pytest.mark.parametrize(("op", "peephole", "clip"), CASES)
 def test_same_as_tensorflow(op, peephole, clip):
-    from tests.reference import run_graph
+    from tests.support.reference import run_graph
 
     graph = graph_of(op, peephole, clip)
     model, line = convert(graph)
@@ -67,8 +67,8 @@ def test_same_as_tensorflow(op, peephole, clip):
 @pytest.mark.requires_mo
 @pytest.mark.parametrize(("op", "peephole", "clip"), [("BlockLSTMV2", True, 0.4)])
 def test_the_same_through_mo(tmp_path, op, peephole, clip):
-    from tests.mo_run import mo
-    from tests.reference import run_graph
+    from tests.support.mo_run import mo
+    from tests.support.reference import run_graph
 
     graph = graph_of(op, peephole, clip)
     path = tmp_path / "model.pb"

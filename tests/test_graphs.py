@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.graphs.releases import VERSIONS
-from tests.reference import random_chunks, run_chunks
+from tests.support.reference import random_chunks, run_chunks
 
 pytestmark = pytest.mark.requires_tf
 SAME = 2e-6  # other spellings of the same arithmetic

@@ -10,8 +10,8 @@ from deepspeech_recipe.ir.initial_state import first_state, initial_state_json, 
 from deepspeech_recipe.patterns.state import initial_state
 from deepspeech_recipe.recipes.summary import span
 from deepspeech_recipe.runtime import Recognizer
-from tests import runtime_models
-from tests.runtime_models import KINDS, ONE_THREAD, expected, rounded, speech
+from tests.support import runtime_models
+from tests.support.runtime_models import KINDS, ONE_THREAD, expected, rounded, speech
 
 F32 = {"T": DType(FLOAT)}
 VALUES = np.float32([[0.1, -0.25, 3]])

@@ -9,8 +9,8 @@ import pytest
 
 from deepspeech_recipe import Refusal, cli, inspect
 from deepspeech_recipe.graphdef.proto import GraphDef, parse
-from tests.pbmm_writer import write_pbmm
-from tests.source_models import AUDIO, HIDDEN, LABELS, N_CONTEXT, N_INPUT, SIZES, graph_bytes, make_graph
+from tests.support.pbmm_writer import write_pbmm
+from tests.support.source_models import AUDIO, HIDDEN, LABELS, N_CONTEXT, N_INPUT, SIZES, graph_bytes, make_graph
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.ir.read import read_ir
-from tests import runtime_models
+from tests.support import runtime_models
 
 
 @pytest.fixture(scope="module")

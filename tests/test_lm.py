@@ -15,33 +15,10 @@ from deepspeech_recipe.runtime.decoders import beam
 from deepspeech_recipe.runtime.decoders.lm import Beam, Scorer
 from deepspeech_recipe.runtime.decoders.scorer_file import read_scorer
 from deepspeech_recipe.runtime.result import Texts
-from tests.bundled import bundled_ir, samples_of, transcripts
-from tests.scorer_writer import ALPHA, ARPA, BETA, BINARY, spell, words, write_scorer
-from tests.test_decoders import all_paths, matrices, softmax
+from tests.support.bundled import bundled_ir, samples_of, transcripts
+from tests.support.decoding import ENGLISH, LABELS, SMALL_ARPA, all_paths, matrices, needs_flashlight, softmax
+from tests.support.scorer_writer import ALPHA, ARPA, BETA, BINARY, spell, words, write_scorer
 
-needs_flashlight = pytest.mark.skipif(
-    sys.version_info >= (3, 13), reason="flashlight-text has no wheel for Python 3.13"
-)
-ENGLISH = [" ", *"abcdefghijklmnopqrstuvwxyz", "'"]
-LABELS = [b"a", b"b", b" "]
-SMALL_ARPA = """\\data\\
-ngram 1=6
-ngram 2=2
-
-\\1-grams:
--3\t<unk>\t0
--99\t<s>\t-0.4
--0.9\t</s>\t0
--0.6\ta\t-0.2
--0.9\tab\t-0.1
--0.7\tba\t-0.3
-
-\\2-grams:
--0.3\t<s> a
--0.2\ta ba
-
-\\end\\
-"""
 UNIGRAMS = {"a": (-0.6, -0.2), "ab": (-0.9, -0.1), "ba": (-0.7, -0.3), "<s>": (-99, -0.4)}
 BIGRAMS = {("<s>", "a"): -0.3, ("a", "ba"): -0.2}
 

@@ -11,9 +11,9 @@ from deepspeech_recipe.ir.metadata import PATH, read_metadata, write_metadata
 from deepspeech_recipe.ir.metadata_schema import check_metadata
 from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.runtime import Recognizer
-from tests import runtime_models
-from tests.bundled import bundled_ir, transcripts
-from tests.runtime_models import speech
+from tests.support import runtime_models
+from tests.support.bundled import bundled_ir, transcripts
+from tests.support.runtime_models import speech
 
 STATEFUL = {
     "recipe": "keyword", "recipe_version": "0.1.0", "converter": "openvino 2024.6.0", "state": "external",

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from deepspeech_recipe.ir.metadata import read_metadata
-from tests import contract
 from tests.graphs import foreign
-from tests.ir import compiled, op_counts
-from tests.mo_run import EXTENSIONS, MOError, mo
-from tests.reference import session
+from tests.support import contract
+from tests.support.ir import compiled, op_counts
+from tests.support.mo_run import EXTENSIONS, MOError, mo
+from tests.support.reference import session
 
 pytestmark = [pytest.mark.requires_mo, pytest.mark.requires_tf]
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from tests.graphs import foreign
-from tests.ir import compiled, op_counts
-from tests.mo_run import MOError, mo
-from tests.reference import run_graph, session
+from tests.support.ir import compiled, op_counts
+from tests.support.mo_run import MOError, mo
+from tests.support.reference import run_graph, session
 
 pytestmark = [pytest.mark.requires_mo, pytest.mark.requires_tf]
 

@@ -7,10 +7,10 @@ import pytest
 
 from deepspeech_recipe.ir.metadata import read_metadata
 from deepspeech_recipe.runtime import StatefulModel
-from tests.ir import assert_one_sequence
-from tests.mo_run import EXTENSIONS, mo
-from tests.model_forms import ARGUMENTS, run_from, write_forms
-from tests.reference import random_chunks, run_chunks
+from tests.support.ir import assert_one_sequence
+from tests.support.mo_run import EXTENSIONS, mo
+from tests.support.model_forms import ARGUMENTS, run_from, write_forms
+from tests.support.reference import random_chunks, run_chunks
 
 pytestmark = [pytest.mark.requires_mo, pytest.mark.requires_tf]
 

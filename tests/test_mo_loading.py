@@ -5,7 +5,7 @@ import pytest
 
 from deepspeech_recipe.converters.mo_loading import check_before_loading
 from deepspeech_recipe.graphdef.pure import NotPure
-from tests.mo_run import MOError, mo
+from tests.support.mo_run import MOError, mo
 
 pytestmark = [pytest.mark.requires_mo, pytest.mark.requires_tf]
 

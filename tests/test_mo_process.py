@@ -9,11 +9,11 @@ import pytest
 
 from deepspeech_recipe.runtime import StatefulModel
 from tests.graphs.releases import VERSIONS
-from tests.ir import assert_one_sequence, assert_same_numbers, run_chunks
-from tests.mo_run import EXTENSIONS
-from tests.model_forms import run_from, write_forms
-from tests.reference import random_chunks
-from tests.reference import run_chunks as run_tensorflow
+from tests.support.ir import assert_one_sequence, assert_same_numbers, run_chunks
+from tests.support.mo_run import EXTENSIONS
+from tests.support.model_forms import run_from, write_forms
+from tests.support.reference import random_chunks
+from tests.support.reference import run_chunks as run_tensorflow
 
 pytestmark = [pytest.mark.requires_mo, pytest.mark.requires_tf]
 

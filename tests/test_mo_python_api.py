@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests import contract
 from tests.graphs import foreign
-from tests.mo_run import EXTENSIONS
+from tests.support import contract
+from tests.support.mo_run import EXTENSIONS
 
 pytestmark = [pytest.mark.requires_mo, pytest.mark.requires_tf]
 

@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from tests.ir import assert_one_sequence, assert_same_numbers, op_counts, run_chunks
-from tests.mo_run import EXTENSIONS, MOError, mo
-from tests.reference import random_chunks
-from tests.reference import run_chunks as run_tensorflow
+from tests.support.ir import assert_one_sequence, assert_same_numbers, op_counts, run_chunks
+from tests.support.mo_run import EXTENSIONS, MOError, mo
+from tests.support.reference import random_chunks
+from tests.support.reference import run_chunks as run_tensorflow
 
 pytestmark = [pytest.mark.requires_mo, pytest.mark.requires_tf]
 
@@ -114,7 +114,7 @@ def test_outputs_that_the_user_names(deepspeech, graph_file, version, outputs):
 
 
 def _first_call(model, chunk):
-    from tests.ir import compiled
+    from tests.support.ir import compiled
 
     request = compiled(model).create_infer_request()
     zeros = np.zeros((chunk.shape[0], 32), np.float32)

@@ -12,7 +12,7 @@ from deepspeech_recipe.converters.mo_safety import check_import, check_outputs
 from deepspeech_recipe.graphdef.build import FLOAT, INT32, DType, GraphBuilder
 from deepspeech_recipe.graphdef.pure import NotPure
 from tests.graphs import effects, foreign
-from tests.mo_run import MOError, mo
+from tests.support.mo_run import MOError, mo
 
 
 def saved(graph, path):

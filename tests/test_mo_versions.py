@@ -10,7 +10,7 @@ import pytest
 
 from deepspeech_recipe.converters.request import Request
 from deepspeech_recipe.ir.save import save_irs
-from tests import contract
+from tests.support import contract
 
 CI = Path(__file__).parent.parent / "ci"
 NAMES = "2022.3.2-py3.8", "2024.6.0-py3.12"

@@ -7,8 +7,8 @@ import pytest
 from deepspeech_recipe import cli
 from deepspeech_recipe.graphdef.build import GraphBuilder
 from tests.graphs.effects import EFFECTS
-from tests.mo_run import MOError, mo
-from tests.reference import session
+from tests.support.mo_run import MOError, mo
+from tests.support.reference import session
 
 GRAPH = Path(__file__).with_name("fixtures") / "synthetic" / "batch_1.pb"
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.reference import session
-from tests.test_exporter_fixtures import describe
+from tests.support.exporter_fixtures import describe
+from tests.support.reference import session
 
 pytestmark = pytest.mark.requires_tf
 FOLDER = Path(__file__).with_name("fixtures") / "old_tensorflow"

@@ -8,7 +8,7 @@ from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.proto import GraphDef, parse
 from deepspeech_recipe.graphdef.view import GraphView
 from deepspeech_recipe.recipes.recognition import recognise
-from tests.ir import compiled, op_counts
+from tests.support.ir import compiled, op_counts
 
 pytestmark = pytest.mark.requires_tf
 
@@ -54,7 +54,7 @@ def test_convert_does_nothing_and_says_why(name, tmp_path):
 @pytest.mark.parametrize("name", MODELS)
 def test_mo_makes_what_it_makes_alone(name, tmp_path):
     """The same operations, the same numbers, and one line; or the same error of its own."""
-    from tests.mo_run import MOError, mo
+    from tests.support.mo_run import MOError, mo
 
     path = tmp_path / "model.pb"
     path.write_bytes(make(name, "v2"))

@@ -21,8 +21,8 @@ from deepspeech_recipe.runtime import Recognizer, StatefulModel
 from deepspeech_recipe.sources.canonical_nodes import F32
 from deepspeech_recipe.verification import verify
 from deepspeech_recipe.verification.diagnose import diagnose
-from tests.bundled import MODEL, samples_of, transcripts
-from tests.ir import compiled, op_counts
+from tests.support.bundled import MODEL, samples_of, transcripts
+from tests.support.ir import compiled, op_counts
 
 PAGE = Path(__file__).parent.parent / "docs" / "own-lstm.md"
 
@@ -125,7 +125,7 @@ def test_verify_and_diagnose_need_the_recipe_for_names_of_its_own(fork, recipe, 
 @pytest.mark.requires_mo
 @pytest.mark.requires_tf
 def test_plain_mo_makes_the_same(fork, recipe, ir, tmp_path):
-    from tests.mo_run import mo
+    from tests.support.mo_run import mo
 
     options = tmp_path / "options.json"
     entry = {"id": "deepspeech_recipe", "match_kind": "general", "custom_attributes": {"recipe": str(recipe)}}

@@ -9,7 +9,7 @@ from deepspeech_recipe.cli.progress import Progress
 from deepspeech_recipe.runtime import Recognizer
 from deepspeech_recipe.runtime.recordings.audio_files import seconds_of
 from deepspeech_recipe.runtime.transcribe import transcribed
-from tests.bundled import bundled_ir, samples_of, transcripts
+from tests.support.bundled import bundled_ir, samples_of, transcripts
 
 FIRST, SECOND = list(transcripts())[:2]
 

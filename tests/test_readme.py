@@ -10,7 +10,7 @@ import pytest
 from deepspeech_recipe import cli, convert
 from deepspeech_recipe.converters import mo as mo_converter
 from deepspeech_recipe.graphdef.proto import GraphDef, SavedModel
-from tests.pbmm_writer import write_pbmm
+from tests.support.pbmm_writer import write_pbmm
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -154,7 +154,7 @@ def test_convert_takes_what_the_table_says(tmp_path, model, kind):
 )
 def test_the_plugin_takes_what_the_table_says(tmp_path, model, kind):
     """The last release of each row; tests of the plugin have the others."""
-    from tests.mo_run import mo
+    from tests.support.mo_run import mo
 
     path = files(model, kind, tmp_path)[-1]
     converted, _ = mo(path) if kind == ".pb" else mo(None, "--saved_model_dir", str(path))

@@ -21,7 +21,7 @@ from deepspeech_recipe.recipes import Model, registry
 from deepspeech_recipe.recipes.recognition import recognise
 from deepspeech_recipe.runtime import StatefulModel
 from deepspeech_recipe.sources.canonical_nodes import F32
-from tests.ir import op_counts
+from tests.support.ir import op_counts
 
 RECIPE = Path(__file__).parent / "recipes.py"
 HEADER = "from deepspeech_recipe.recipes import *\nNAME = 'mine'\n"
@@ -198,7 +198,7 @@ def test_an_installed_recipe_that_is_broken_is_named(monkeypatch):
 @pytest.mark.parametrize("state", ["external", "internal"])
 def test_plain_mo_finds_the_file_in_its_configuration(tmp_path, state):
     from tests.graphs import stateful
-    from tests.mo_run import mo
+    from tests.support.mo_run import mo
 
     graph = stateful.keyword_spotter()
     options = tmp_path / "options.json"

@@ -10,7 +10,7 @@ from deepspeech_recipe.graphdef.proto import GraphDef, parse
 from deepspeech_recipe.graphdef.view import GraphView
 from deepspeech_recipe.recipes.recognition import recognise
 from deepspeech_recipe.sources import open_model
-from tests.graph_edits import Edited, renamed
+from tests.support.graph_edits import Edited, renamed
 
 FIXTURES = Path(__file__).with_name("fixtures")
 

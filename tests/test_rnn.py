@@ -9,7 +9,7 @@ from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.proto import GraphDef, parse
 from deepspeech_recipe.graphdef.view import GraphView
 from deepspeech_recipe.recipes.recognition import recognise
-from tests.rnn_check import assert_same, assert_sequences, assert_states_are_carried, convert, make, references
+from tests.support.rnn_check import assert_same, assert_sequences, assert_states_are_carried, convert, make, references
 
 FIXTURES = Path(__file__).with_name("fixtures") / "rnn"
 
@@ -43,7 +43,7 @@ def test_loops_become_sequences(case):
 @pytest.mark.requires_mo
 @pytest.mark.parametrize("case", ["layers", "both_lengths", "while_both"])
 def test_the_same_through_mo(tmp_path, case):
-    from tests.mo_run import mo
+    from tests.support.mo_run import mo
 
     options, count, backwards = CASES[case]
     graph = make(**options)

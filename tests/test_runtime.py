@@ -18,10 +18,10 @@ from deepspeech_recipe.ir.metadata import write_metadata
 from deepspeech_recipe.passes.attach_audio import feature_model
 from deepspeech_recipe.runtime import Recognizer, mfcc_frames
 from deepspeech_recipe.runtime.acoustic import Chain
-from tests import runtime_models
-from tests.acoustic_model import CLASSES
-from tests.audio_signals import SETTINGS
-from tests.runtime_models import AUDIO, KINDS, ONE_THREAD, expected, recognizer, rounded, speech
+from tests.support import runtime_models
+from tests.support.acoustic_model import CLASSES
+from tests.support.audio_signals import SETTINGS
+from tests.support.runtime_models import AUDIO, KINDS, ONE_THREAD, expected, recognizer, rounded, speech
 
 # Measured: 5e-7 (attached audio, f32).
 TOLERANCE = 2e-6

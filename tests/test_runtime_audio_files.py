@@ -10,7 +10,7 @@ import pytest
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.runtime.recordings.audio_files import audio_blocks, read_audio, seconds_of
 from deepspeech_recipe.verification.recordings import read_recording
-from tests.runtime_models import speech
+from tests.support.runtime_models import speech
 
 soundfile = pytest.importorskip("soundfile")
 

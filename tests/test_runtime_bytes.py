@@ -9,8 +9,8 @@ from deepspeech_recipe import convert
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.runtime import Recognizer
 from deepspeech_recipe.runtime.decoders.lm import Scorer
-from tests.runtime_models import ONE_THREAD, speech
-from tests.scorer_writer import ARPA
+from tests.support.runtime_models import ONE_THREAD, speech
+from tests.support.scorer_writer import ARPA
 
 GRAPH = Path(__file__).parent / "fixtures" / "synthetic" / "bytes.pb"
 

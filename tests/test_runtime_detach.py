@@ -9,9 +9,9 @@ from deepspeech_recipe.passes.fast_recurrence import fast_recurrence
 from deepspeech_recipe.runtime import Recognizer
 from deepspeech_recipe.runtime.expose_state import chunked_form
 from deepspeech_recipe.runtime.ir import IR
-from tests import runtime_models
-from tests.acoustic_model import HIDDEN
-from tests.runtime_models import AUDIO, CONTEXT
+from tests.support import runtime_models
+from tests.support.acoustic_model import HIDDEN
+from tests.support.runtime_models import AUDIO, CONTEXT
 
 WINDOW = (2 * CONTEXT + 1, AUDIO.dct_coefficient_count)
 

@@ -6,8 +6,8 @@ import pytest
 
 from deepspeech_recipe.conversion.convert import convert
 from deepspeech_recipe.runtime import Recognizer
-from tests.bundled import MODEL, samples_of, transcripts
-from tests.runtime_models import ONE_THREAD
+from tests.support.bundled import MODEL, samples_of, transcripts
+from tests.support.runtime_models import ONE_THREAD
 
 FORMS = {
     "as the graph": {},
@@ -23,7 +23,7 @@ RECORDINGS = list(transcripts())[:4]
 @cache
 def expected() -> list[str]:
     """By the IR in full precision."""
-    from tests.bundled import bundled_ir
+    from tests.support.bundled import bundled_ir
 
     one = Recognizer(bundled_ir(), config=ONE_THREAD)
     return [one.transcribe(samples_of(path)).text for path in RECORDINGS]

@@ -6,8 +6,8 @@ import pytest
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.runtime import Recognizer, Stream
 from deepspeech_recipe.runtime.load import Load, load
-from tests import runtime_models
-from tests.runtime_models import ONE_THREAD, recognizer, speech
+from tests.support import runtime_models
+from tests.support.runtime_models import ONE_THREAD, recognizer, speech
 
 
 @pytest.mark.parametrize("pace", [None, 500])

@@ -10,8 +10,8 @@ import pytest
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.runtime import Recognizer
 from deepspeech_recipe.runtime.requests import Requests
-from tests import runtime_models
-from tests.runtime_models import ONE_THREAD, speech
+from tests.support import runtime_models
+from tests.support.runtime_models import ONE_THREAD, speech
 
 
 class Compiled:

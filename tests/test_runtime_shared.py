@@ -17,9 +17,9 @@ from deepspeech_recipe.runtime.acoustic import Network
 from deepspeech_recipe.runtime.batching.gathering import Gathering
 from deepspeech_recipe.runtime.batching.shared import AHEAD, SharedSession
 from deepspeech_recipe.runtime.batching.worker import Worker
-from tests import runtime_models
-from tests.bundled import bundled_ir
-from tests.runtime_models import AUDIO, CONTEXT, ONE_THREAD, expected, recognizer, rounded, speech
+from tests.support import runtime_models
+from tests.support.bundled import bundled_ir
+from tests.support.runtime_models import AUDIO, CONTEXT, ONE_THREAD, expected, recognizer, rounded, speech
 
 # Measured: 5e-7, as for streams that run alone.
 TOLERANCE = 2e-6
@@ -389,7 +389,7 @@ def test_the_thread_ends_with_the_last_stream():
 
 def test_a_program_may_end_in_the_middle():
     code = """
-from tests.runtime_models import ONE_THREAD, model, speech
+from tests.support.runtime_models import ONE_THREAD, model, speech
 from deepspeech_recipe.runtime import Recognizer
 stream = Recognizer(model("windows, open"), config=ONE_THREAD, max_batch=2).stream()
 stream.feed(speech())

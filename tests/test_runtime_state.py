@@ -5,8 +5,8 @@ import pytest
 
 from deepspeech_recipe.ir.names import STATE_PAIRS
 from deepspeech_recipe.runtime.acoustic import Network
-from tests.acoustic_model import CLASSES, HIDDEN
-from tests.runtime_models import AUDIO, CONTEXT, recognizer
+from tests.support.acoustic_model import CLASSES, HIDDEN
+from tests.support.runtime_models import AUDIO, CONTEXT, recognizer
 
 EXTERNAL = ["windows, open", "windows, 5 steps, batch 3", "attached"]
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.skips import is_listed, read_list
+from tests.support.skips import is_listed, read_list
 
 CONFTEST = """
-import tests.skips as skips
+import tests.support.skips as skips
 
 skips.read_list = lambda text: [("*", "*test_a.py::test_listed", "no moon")]
 

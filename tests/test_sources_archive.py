@@ -20,8 +20,8 @@ from deepspeech_recipe.alphabet import serialize_alphabet
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.build import GraphBuilder
 from deepspeech_recipe.sources import Source, open_model
-from tests.pbmm_writer import write_pbmm
-from tests.source_models import LABELS, graph_bytes, make_graph, outcome
+from tests.support.pbmm_writer import write_pbmm
+from tests.support.source_models import LABELS, graph_bytes, make_graph, outcome
 
 ALPHABET = b"# comment\n" + b"\n".join(LABELS) + b"\n"
 RELEASE = {

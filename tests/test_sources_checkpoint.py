@@ -15,7 +15,7 @@ from deepspeech_recipe.graphdef.build import GraphBuilder
 from deepspeech_recipe.graphdef.proto import MetaGraphDef
 from deepspeech_recipe.graphdef.tensor import to_numpy
 from deepspeech_recipe.sources import Source, open_model
-from tests.source_models import LABELS, N_CONTEXT, make_weights, outcome
+from tests.support.source_models import LABELS, N_CONTEXT, make_weights, outcome
 
 EXPORTER = Path(__file__).parent / "fixtures" / "exporter"
 CELL = "cudnn_lstm/rnn/multi_rnn_cell/cell_0/cudnn_compatible_lstm_cell"

@@ -13,7 +13,7 @@ from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.build import GraphBuilder
 from deepspeech_recipe.graphdef.proto import GraphDef, MetaGraphDef, SavedModel
 from deepspeech_recipe.sources import Source, open_model
-from tests.source_models import LABELS, graph_bytes, make_graph, outcome
+from tests.support.source_models import LABELS, graph_bytes, make_graph, outcome
 
 
 def refused(path, content=None) -> str:

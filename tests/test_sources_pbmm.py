@@ -12,8 +12,8 @@ from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.proto import GraphDef, MemmappedFileSystemDirectory
 from deepspeech_recipe.sources import Source, open_model
 from deepspeech_recipe.sources.pbmm import unpack
-from tests.pbmm_writer import PREFIX, write_pbmm
-from tests.source_models import make_graph, outcome
+from tests.support.pbmm_writer import PREFIX, write_pbmm
+from tests.support.source_models import make_graph, outcome
 
 SMALLEST = 100  # bytes of a constant that gets a region of its own
 

@@ -15,8 +15,8 @@ from deepspeech_recipe.graphdef.proto import GraphDef, SavedModel
 from deepspeech_recipe.graphdef.tensor import to_numpy
 from deepspeech_recipe.sources import Source, open_model
 from deepspeech_recipe.sources.canonical import canonical_graph
-from tests import saved_models
-from tests.source_models import AUDIO, LABELS, N_CONTEXT, graph_bytes, make_graph, make_weights, outcome
+from tests.support import saved_models
+from tests.support.source_models import AUDIO, LABELS, N_CONTEXT, graph_bytes, make_graph, make_weights, outcome
 
 needs_tf = pytest.mark.requires_tf
 

@@ -13,7 +13,7 @@ from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.tensor import to_numpy
 from deepspeech_recipe.sources import Source, open_model
 from deepspeech_recipe.sources.canonical import canonical_graph
-from tests.source_models import AUDIO, LABELS, N_CONTEXT, make_weights, outcome
+from tests.support.source_models import AUDIO, LABELS, N_CONTEXT, make_weights, outcome
 
 EXPORTER = Path(__file__).parent / "fixtures" / "exporter"
 
@@ -73,7 +73,7 @@ def test_the_bytes_alphabet_and_the_language_are_read():
 @pytest.fixture
 def write(tf, tmp_path):
     """Converts a network with the TensorFlow that is installed."""
-    from tests.tflite_models import convert
+    from tests.support.tflite_models import convert
 
     def write(weights=None, **options):
         path = tmp_path / "model.tflite"

@@ -8,8 +8,8 @@ from deepspeech_recipe.graphdef.proto import GraphDef, parse
 from deepspeech_recipe.graphdef.view import GraphView
 from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.recipes.recognition import recognise
-from tests.ir import compiled
-from tests.rnn_check import assert_same, assert_sequences, assert_states_are_carried, convert, make, references
+from tests.support.ir import compiled
+from tests.support.rnn_check import assert_same, assert_sequences, assert_states_are_carried, convert, make, references
 
 pytestmark = pytest.mark.requires_tf
 
@@ -40,7 +40,7 @@ def to_ir(graph_def: bytes, converter: str, folder):
     """(ov.Model, what was said about it)"""
     if converter == "openvino":
         return convert(graph_def)
-    from tests.mo_run import mo
+    from tests.support.mo_run import mo
 
     (folder / "model.pb").write_bytes(graph_def)
     return mo(folder / "model.pb")
@@ -76,7 +76,7 @@ def test_the_same_through_mo(tmp_path, name):
 def test_a_sequence_with_lengths_beneath_one_without(tf):
     """Zeros past the lengths are what the second one reads."""
     from tests.graphs.rnn import INPUT, control_flow_as, freeze, lstm_cells
-    from tests.reference import run_graph
+    from tests.support.reference import run_graph
 
     tf1 = tf.compat.v1
     with control_flow_as("v1"), tf.Graph().as_default() as graph:
@@ -112,7 +112,7 @@ def test_states_go_from_call_to_call():
 
 @pytest.mark.parametrize(("control_flow", "variables"), [("v1", True), ("v2", False)])
 def test_saved_models_of_a_session(tf, tmp_path, control_flow, variables):
-    from tests.saved_models import unfrozen, wrap
+    from tests.support.saved_models import unfrozen, wrap
 
     graph = make(static=6, lengths=True, control_flow=control_flow)
     names = {"inputs": ("x", "lengths"), "outputs": ("out", "state_0", "state_1")}
@@ -166,7 +166,7 @@ def test_functions(tf, tmp_path, kind):
 @pytest.mark.parametrize("converter", ["mo", "openvino"])
 def test_states_in_variables_are_not_lost(tmp_path, converter):
     from tests.graphs.stateful import stopped_steps
-    from tests.reference import session
+    from tests.support.reference import session
 
     graph = stopped_steps()
     model, line = to_ir(graph.graph_def, converter, tmp_path)
@@ -221,7 +221,7 @@ def test_steps_inside_of_a_condition_or_a_loop_are_left_alone(tf, kind, lengths)
 def test_a_product_of_batch_1_that_is_added_as_a_bias(tf):
     """As some releases of Keras 3 write it."""
     from tests.graphs.rnn import freeze
-    from tests.reference import run_graph
+    from tests.support.reference import run_graph
 
     tf1, rng = tf.compat.v1, np.random.default_rng(4)
     with tf.Graph().as_default() as graph:

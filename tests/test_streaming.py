@@ -15,9 +15,9 @@ from deepspeech_recipe.passes.attach_audio import attach_audio
 from deepspeech_recipe.passes.fast_recurrence import fast_recurrence
 from deepspeech_recipe.passes.internal_state import internal_state
 from deepspeech_recipe.passes.streaming import streaming_model
-from tests.acoustic_model import CLASSES, HIDDEN, acoustic_model
-from tests.audio_signals import SETTINGS, signals
-from tests.ir import assert_one_sequence, compiled, op_counts
+from tests.support.acoustic_model import CLASSES, HIDDEN, acoustic_model
+from tests.support.audio_signals import SETTINGS, signals
+from tests.support.ir import assert_one_sequence, compiled, op_counts
 
 BASE = SETTINGS["16 kHz"]
 CONTEXT = 3

@@ -12,8 +12,8 @@ from deepspeech_recipe.audio.settings import AudioSettings
 from deepspeech_recipe.conversion.convert import convert
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.ir.ov_api import ov
-from tests.audio_signals import signals
-from tests.ir import assert_one_sequence, compiled
+from tests.support.audio_signals import signals
+from tests.support.ir import assert_one_sequence, compiled
 
 SYNTHETIC = Path(__file__).parent / "fixtures" / "synthetic"
 STREAMING = {"converter": "openvino", "audio": "attached", "state": "internal", "verify": False}
@@ -70,7 +70,7 @@ def test_refusals(tmp_path, model, options, reason):
 def parity(tf, tmp_path_factory):
     """(request, samples → TensorFlow's logits, samples) for a model of 8 kHz with windows of 200 samples."""
     from tests.graphs.deepspeech import like_release
-    from tests.reference import session
+    from tests.support.reference import session
 
     folder = tmp_path_factory.mktemp("streaming")
     graph = like_release("0.9", n_steps=-1, sample_rate=8000, window_ms=25, step_ms=10)

@@ -11,9 +11,9 @@ from deepspeech_recipe.converters import openvino, openvino_trial
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.build import BOOL, FLOAT, INT32, DType, GraphBuilder
 from deepspeech_recipe.processes import trial
-from tests.bundled import MODEL
+from tests.support.bundled import MODEL
 
-STUB = "tests.stub_trial"
+STUB = "tests.support.stub_trial"
 
 
 @pytest.mark.parametrize(("does", "failure"), [("hang", "does not end with it"), ("die", "dies of it (SIGSEGV)")])

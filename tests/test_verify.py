@@ -8,7 +8,7 @@ from deepspeech_recipe.verification import verify
 from deepspeech_recipe.verification.comparison import largest
 from deepspeech_recipe.verification.diagnose import diagnose
 from deepspeech_recipe.verification.weights import weights_format
-from tests import verify_models as models
+from tests.support import verify_models as models
 
 FORMS = {
     "as in the graph": {},
@@ -187,7 +187,7 @@ def test_the_report_says_what_was_compared():
 @pytest.mark.requires_mo
 @pytest.mark.parametrize("name", ["v0.2", "v0.9"])
 def test_the_irs_of_mo_pass_and_are_diagnosed(name):
-    from tests.mo_run import mo
+    from tests.support.mo_run import mo
 
     model, _ = mo(models.graph(name))
     report = verify(models.graph(name), model)

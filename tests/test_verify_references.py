@@ -13,8 +13,8 @@ from deepspeech_recipe.verification.numpy_graph import NumpyGraph
 from deepspeech_recipe.verification.original import find_original
 from deepspeech_recipe.verification.recordings import flushed, random_features, speech_like, windows_of
 from deepspeech_recipe.verification.references import Numpy, make_reference
-from tests import verify_models as models
 from tests.fixtures.synthetic.cases import CASES
+from tests.support import verify_models as models
 
 CHUNKS = [7, 1, 12, 10]
 

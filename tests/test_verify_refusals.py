@@ -11,7 +11,7 @@ from deepspeech_recipe.cli import main
 from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.verification import verify
 from deepspeech_recipe.verification.recordings import frame_count, read_recording
-from tests import verify_models as models
+from tests.support import verify_models as models
 
 
 @pytest.fixture(autouse=True)

@@ -12,8 +12,8 @@ import numpy as np
 
 from deepspeech_recipe.alphabet import BYTES_ALPHABET, serialize_alphabet
 from deepspeech_recipe.graphdef.proto import GraphDef, MetaGraphDef, SavedModel
-from tests.pbmm_writer import write_pbmm
-from tests.scorer_writer import ARPA, BINARY, spell, words, write_scorer
+from tests.support.pbmm_writer import write_pbmm
+from tests.support.scorer_writer import ARPA, BINARY, spell, words, write_scorer
 from training.text import ALPHABET
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -188,7 +188,7 @@ def irs() -> tuple[dict[str, bytes], ...]:
 def _write_irs(folder: Path) -> None:
     from deepspeech_recipe.conversion.convert import convert
     from deepspeech_recipe.ir.ov_api import ov
-    from tests.runtime_models import model
+    from tests.support.runtime_models import model
 
     kinds = ("windows, open", "windows, 16 steps", "windows, lengths", "internal state", "no state")
     kinds += ("attached", "streaming", "attached, lengths", "windows, int8")

@@ -13,7 +13,7 @@ BATCH, MEMORY, WIDTH, STEPS = 2, 3, 6, 5
 @functools.lru_cache(maxsize=8)
 def decoder(kind: str, control: str = "v1") -> bytes:
     """kind: 'gnmt' or 'tacotron'; control: 'v1' (TensorFlow 1's control flow) or 'v2' (While)."""
-    from tests.reference import tensorflow
+    from tests.support.reference import tensorflow
 
     tf = tensorflow()
     tf1 = tf.compat.v1
@@ -36,7 +36,7 @@ def decoder(kind: str, control: str = "v1") -> bytes:
 @functools.lru_cache(maxsize=1)
 def transformer() -> bytes:
     """A block of a transformer: attention with three heads and dense layers, each with a layer norm; no recurrence."""
-    from tests.reference import tensorflow
+    from tests.support.reference import tensorflow
 
     tf = tensorflow()
     tf1 = tf.compat.v1

@@ -30,7 +30,7 @@ def like_release(version: str = "0.9", **options) -> DeepSpeechGraph:
 
 @functools.lru_cache(maxsize=64)
 def _build(options: Options) -> DeepSpeechGraph:
-    from tests.reference import tensorflow
+    from tests.support.reference import tensorflow
 
     tf = tensorflow()
     release = RELEASES[options.version]

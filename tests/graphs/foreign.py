@@ -41,7 +41,7 @@ def _foreign(build):
     @functools.lru_cache(maxsize=8)
     @functools.wraps(build)
     def make(**options) -> ForeignGraph:
-        from tests.reference import tensorflow
+        from tests.support.reference import tensorflow
 
         tf = tensorflow()
         rng = np.random.default_rng(7)

@@ -89,6 +89,6 @@ class DeepSpeechGraph:
 
     def parse(self):
         """The GraphDef as TensorFlow's own message."""
-        from tests.reference import tensorflow
+        from tests.support.reference import tensorflow
 
         return tensorflow().compat.v1.GraphDef.FromString(self.graph_def)

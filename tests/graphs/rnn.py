@@ -59,7 +59,7 @@ def dynamic(
     initial state is an input. control_flow: 'v1' (Enter, Merge, Switch…) or 'v2' (While). static: static_rnn over so
     many steps instead of a loop. pick: of these only some go to the output.
     reversed_input: time runs backwards, in the output too."""
-    from tests.reference import tensorflow
+    from tests.support.reference import tensorflow
 
     tf = tensorflow()
     tf1 = tf.compat.v1
@@ -113,7 +113,7 @@ def first_release(
     Node for node what `BiRNN` and the export of mozilla/DeepSpeech v0.1 make. widths: of dense 1, 2, 3, the cells and
     dense 5, narrow ones by default; deviation: of the cells' random weights.
     """
-    from tests.reference import tensorflow
+    from tests.support.reference import tensorflow
 
     tf = tensorflow()
     tf1 = tf.compat.v1
@@ -155,7 +155,7 @@ def first_release(
 @functools.lru_cache(maxsize=2)
 def inside(kind: str) -> bytes:
     """A dynamic_rnn inside of another 'loop', or of a 'condition'; 'behind' a condition."""
-    from tests.reference import tensorflow
+    from tests.support.reference import tensorflow
 
     tf = tensorflow()
     tf1 = tf.compat.v1

@@ -105,7 +105,7 @@ def looped_cell(kind: str, *, cut_off: bool = False):
     Returns (the graph with all variables frozen, frames and what TensorFlow makes of them call after call, variable →
     its value before)."""
     from tests.graphs.rnn import lstm_cells
-    from tests.reference import tensorflow
+    from tests.support.reference import tensorflow
 
     tf = tensorflow()
     tf1, cells, resource = tf.compat.v1, lstm_cells(), kind.endswith("resources")

@@ -21,7 +21,7 @@ try:
 except ImportError:  # 2024.6
     from openvino.runtime.op import tensor_iterator
 
-GRAPHS = Path(__file__).parent / "fixtures" / "synthetic"
+GRAPHS = Path(__file__).parents[1] / "fixtures" / "synthetic"
 # OpenVINO's order of gates is f, i, c, o; inputs of an LSTMSequence.
 FORGET, INPUT, CELL, OUTPUT = range(4)
 _W, _R, _B = 4, 5, 6

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.reference import tensorflow
+from tests.support.reference import tensorflow
 
 # Form → what to type, in the folder that `write_forms` filled.
 ARGUMENTS = {

@@ -3,7 +3,7 @@
 import struct
 from pathlib import Path
 
-LM = Path(__file__).with_name("fixtures") / "scorer"
+LM = Path(__file__).parents[1] / "fixtures" / "scorer"
 BINARY, ARPA = LM / "words.binary", LM / "words.arpa"
 ALPHA, BETA = 0.75, 1.5
 _EXPANDED, _ACCEPTOR, _SORTED = 0x1, 0x10000, 0x10000000

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-FOLDER = Path(__file__).with_name("fixtures") / "exporter"
+FOLDER = Path(__file__).parents[1] / "fixtures" / "exporter"
 PLAIN, OTHER, DYNAMIC = FOLDER / "plain", FOLDER / "other", FOLDER / "dynamic"
 
 # What the synthetic builder needs to make the same nodes.
@@ -46,3 +46,12 @@ def expected(variant: str) -> Expected:
     values["chunks"] = values["chunks"] / np.float32(16)
     values["samples"] = values["samples"] / np.float32(32768)
     return Expected(**values)
+
+
+def describe(tf, node):
+    """Everything but the values of weights: name, op, inputs, device, attributes, shape and type of constants."""
+    attributes = {name: value.SerializeToString(deterministic=True) for name, value in node.attr.items()}
+    if node.op == "Const":
+        value = tf.make_ndarray(node.attr["value"].tensor)
+        attributes["value"] = (value.dtype, value.shape, value.tolist() if value.dtype == np.int32 else None)
+    return node.op, list(node.input), node.device, attributes

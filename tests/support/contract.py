@@ -17,9 +17,9 @@ from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.recipes.recognition import recognise
 from tests.fixtures.synthetic.cases import options_of
 from tests.graphs.options import Options
-from tests.reference import random_chunks
+from tests.support.reference import random_chunks
 
-FOLDER = Path(__file__).parent / "fixtures" / "synthetic"
+FOLDER = Path(__file__).parents[1] / "fixtures" / "synthetic"
 COUNT = 8  # chained chunks
 F32 = 1e-5
 F16 = 1e-3
@@ -73,7 +73,7 @@ def convert(converter: str, each: Case, request: Request, folder: Path):
 
         return openvino.prepare(graph, view, recognition, request).convert()
     from deepspeech_recipe.converters.mo import options
-    from tests.mo_run import mo
+    from tests.support.mo_run import mo
 
     return mo(each.path, *options(recognition.acoustic, request, folder))[0]
 

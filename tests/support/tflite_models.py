@@ -8,7 +8,7 @@ import numpy as np
 from deepspeech_recipe.alphabet import serialize_alphabet
 from deepspeech_recipe.audio.settings import AudioSettings
 from deepspeech_recipe.sources.canonical import Weights
-from tests.source_models import AUDIO, LABELS, N_CONTEXT
+from tests.support.source_models import AUDIO, LABELS, N_CONTEXT
 
 
 def convert(

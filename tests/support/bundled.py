@@ -9,7 +9,7 @@ from pathlib import Path
 from deepspeech_recipe.conversion.convert import convert
 from deepspeech_recipe.runtime.recordings.audio_files import read_audio
 
-FOLDER = Path(__file__).parent.parent / "deepspeech_recipe" / "data" / "model"
+FOLDER = Path(__file__).parents[2] / "deepspeech_recipe" / "data" / "model"
 MODEL = FOLDER / "output_graph.pb"
 
 

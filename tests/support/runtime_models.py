@@ -17,8 +17,8 @@ from deepspeech_recipe.passes.internal_state import internal_state
 from deepspeech_recipe.passes.lengths import lengths_input
 from deepspeech_recipe.passes.streaming import streaming_model
 from deepspeech_recipe.runtime import Recognizer
-from tests.acoustic_model import CLASSES, HIDDEN, acoustic_model
-from tests.audio_signals import SETTINGS, signals
+from tests.support.acoustic_model import CLASSES, HIDDEN, acoustic_model
+from tests.support.audio_signals import SETTINGS, signals
 
 ONE_THREAD = {"INFERENCE_NUM_THREADS": 1}
 CONTEXT = 3

@@ -1,4 +1,4 @@
-"""A trial that does what it is told: `python -m tests.stub_trial`, for `deepspeech_recipe.processes.trial`."""
+"""A trial that does what it is told: `python -m tests.support.stub_trial`, for `deepspeech_recipe.processes.trial`."""
 
 import json
 import os

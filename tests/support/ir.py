@@ -1,9 +1,9 @@
-"""Runs IRs that follow the contract, the way tests/reference.py runs graphs."""
+"""Runs IRs that follow the contract, the way tests/support/reference.py runs graphs."""
 
 import numpy as np
 
 from deepspeech_recipe.ir.ov_api import ov
-from tests.reference import Reference
+from tests.support.reference import Reference
 
 _CORE = ov.Core()
 

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from unittest import mock
 
-EXTENSIONS = Path(__file__).parent.parent / "mo_extensions"
+EXTENSIONS = Path(__file__).parents[2] / "mo_extensions"
 
 
 class MOError(Exception):

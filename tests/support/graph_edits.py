@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from deepspeech_recipe.graphdef.build import DType, set_attr
-from deepspeech_recipe.graphdef.proto import DATA_TYPES
+from deepspeech_recipe.graphdef.proto import DATA_TYPES, GraphDef
 from deepspeech_recipe.graphdef.tensor import dtype_number
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
 
@@ -92,3 +92,11 @@ def renamed(op: str, new: str):
             node.op = new
 
     return edit
+
+
+def with_any_length(graph_def: bytes) -> bytes:
+    """The same graph with `input_samples` of any length."""
+    graph = GraphDef.FromString(graph_def)
+    (node,) = (node for node in graph.node if node.name == "input_samples")
+    node.attr["shape"].shape.dim[0].size = -1
+    return graph.SerializeToString()

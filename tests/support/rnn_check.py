@@ -7,7 +7,7 @@ from deepspeech_recipe.converters.request import Request
 from deepspeech_recipe.graphdef.proto import GraphDef, parse
 from deepspeech_recipe.graphdef.view import GraphView
 from deepspeech_recipe.recipes.recognition import recognise
-from tests.ir import compiled, op_counts
+from tests.support.ir import compiled, op_counts
 
 # Measured: 3e-7.
 TOLERANCE = 1e-6
@@ -48,7 +48,7 @@ def make(**options):
 
 def references(graph, calls=((9, [9, 4, 0]), (6, [6, 6]), (1, [1, 0, 1, 1]))):
     """Feeds and TensorFlow's values of calls with other sizes each: steps (if the graph leaves them open), lengths."""
-    from tests.reference import run_graph
+    from tests.support.reference import run_graph
 
     for seed, (steps, lengths) in enumerate(calls):
         feeds = graph.feeds(graph.steps or steps, lengths, seed)
@@ -57,7 +57,7 @@ def references(graph, calls=((9, [9, 4, 0]), (6, [6, 6]), (1, [1, 0, 1, 1]))):
 
 def assert_states_are_carried(graph, lengths: list[list[int]], steps: int) -> None:
     """Chained calls through TensorFlow and through the IR, each with lengths of its own, the last states fed back."""
-    from tests.reference import run_graph
+    from tests.support.reference import run_graph
 
     model, _ = convert(graph.graph_def)
     names = [f"{name}:0" for name in graph.initial]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-LIST = Path(__file__).with_name("allowed_skips.txt")
+LIST = Path(__file__).parents[1] / "allowed_skips.txt"
 
 
 def environment() -> str:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tests.source_models import N_CONTEXT, N_INPUT
+from tests.support.source_models import N_CONTEXT, N_INPUT
 
 INPUTS = ("input_node", "input_lengths", "previous_state_c", "previous_state_h")
 OUTPUTS = ("logits", "new_state_c", "new_state_h")
