@@ -17,7 +17,7 @@ case "$call" in $FAIL) exit "$CODE" ;; esac
 echo "== 3 passed in 0.01s =="
 """
 STEPS = [
-    *("mo ruff check", "mo ruff format", "mo ci/reference.py", "mo pytest -n"),
+    *("mo ruff check", "mo ruff format", "mo mypy", "mo ci/reference.py", "mo pytest -n"),
     *("current ci/reference.py", "current pytest -n"),
 ]
 
