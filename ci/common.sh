@@ -1,4 +1,5 @@
-# Shared by ci/test and ci/demo: finding a Python, making a virtual environment, saying what is done.
+# Shared by the commands here: finding a Python, making a virtual environment, going on where a run was interrupted,
+# saying what is done.
 # shellcheck shell=bash
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -51,4 +52,35 @@ make_venv() {
     "$directory/bin/python" -m pip list --format=freeze | grep -iE '^(openvino|tensorflow-cpu|numpy|protobuf|tflite|pytest|ruff)' | tr '\n' ' '
     echo
     printf '%s' "$stamp" >"$directory/.made-for"
+}
+
+# python_of 3.8: the Python of that version: PYTHON38, or on PATH, or of pyenv.
+python_of() {
+    local given="PYTHON${1/./}" candidate
+    for candidate in ${!given:-} "python$1" "${PYENV_ROOT:-$HOME/.pyenv}"/versions/"$1".*/bin/python; do
+        if "$candidate" -c "import sys, venv, ensurepip; sys.exit('%d.%d' % sys.version_info[:2] != '$1')" >/dev/null 2>&1; then
+            printf '%s' "$candidate"
+            return
+        fi
+    done
+    echo "No Python $1 was found. Install it, name it ($given=/path/to/python), or say what to run." >&2
+    return 2
+}
+
+# wanted NAME [PREFIX …]: whether the name begins with one of them, or there are none.
+wanted() {
+    local name=$1 prefix
+    shift
+    [ $# -gt 0 ] || return 0
+    for prefix; do [[ $name == "$prefix"* ]] && return 0; done
+    return 1
+}
+
+# make_work: sets `work`, the directory with a folder `results`: WORK, kept so that an interrupted run goes on, or a
+# temporary one.
+make_work() {
+    work=${WORK:-$(mktemp -d)}
+    [ -n "${WORK:-}" ] || trap 'rm -rf "$work"' EXIT
+    work=$(realpath -m "$work")
+    mkdir -p "$work/results"
 }

@@ -56,18 +56,18 @@ def _all() -> dict:
     state = ("--transformations_config", "EXTENSIONS/internal_state.json")
     raw = ("--transformations_config", "EXTENSIONS/raw_head.json")
     cases = {
-        "plain": _acoustic("v0.9", "as it is typed first: no options", (), tolerance=HALF, process=True),
-        "variables": _acoustic("v0.5", "state in variables (v0.5)"),
-        "variables_v0.2": _acoustic("v0.2", "state in variables, raw scores (v0.2)"),
-        "placeholders": _acoustic("v0.9", "state in placeholders (v0.9)"),
-        "layer_norm": _acoustic("layer_norm", "layer norm"),
-        "bytes": _acoustic("bytes", "an alphabet of bytes"),
-        "fp16": _acoustic("v0.5", "weights of 16 bits", ("--compress_to_fp16",), tolerance=HALF),
-        "dynamic": _acoustic("v0.9", "any number of time steps", (*FULL, *typed)),
-        "open": _acoustic("steps_open", "time steps left open by the graph"),
-        "internal": _acoustic("v0.9", "internal state", (*FULL, *state), internal=True),
-        "raw": _acoustic("v0.9", "raw scores", (*FULL, *raw), head="raw_logits"),
-        "first_release": _first_release(),
+        "plain": acoustic("v0.9", "as it is typed first: no options", (), tolerance=HALF, process=True),
+        "variables": acoustic("v0.5", "state in variables (v0.5)"),
+        "variables_v0.2": acoustic("v0.2", "state in variables, raw scores (v0.2)"),
+        "placeholders": acoustic("v0.9", "state in placeholders (v0.9)"),
+        "layer_norm": acoustic("layer_norm", "layer norm"),
+        "bytes": acoustic("bytes", "an alphabet of bytes"),
+        "fp16": acoustic("v0.5", "weights of 16 bits", ("--compress_to_fp16",), tolerance=HALF),
+        "dynamic": acoustic("v0.9", "any number of time steps", (*FULL, *typed)),
+        "open": acoustic("steps_open", "time steps left open by the graph"),
+        "internal": acoustic("v0.9", "internal state", (*FULL, *state), internal=True),
+        "raw": acoustic("v0.9", "raw scores", (*FULL, *raw), head="raw_logits"),
+        "first_release": first_release(),
         "mfccs": _mfccs(),
         "static_rnn": _static_rnn(),
         "stacked": _stateful(foreign.stacked_language_model(), "other models' BlockLSTM, state in variables"),
@@ -75,11 +75,11 @@ def _all() -> dict:
         "refused": _refused(),
     }
     for name in ("both", "while", "layers"):
-        cases[name] = _loop(name)
+        cases[name] = loop(name)
     return cases
 
 
-def _acoustic(name: str, what: str, arguments=FULL, *, internal=False, head="logits", tolerance=EXACT, process=False):
+def acoustic(name: str, what: str, arguments=FULL, *, internal=False, head="logits", tolerance=EXACT, process=False):
     each = contract.case(name)
     states = {f"previous_state_{role}": f"new_state_{role}" for role in "ch"}
     values, zeros = {}, np.zeros(each.want["c"].shape[1:], np.float32)
@@ -98,7 +98,7 @@ def _acoustic(name: str, what: str, arguments=FULL, *, internal=False, head="log
     return case, each.path.read_bytes(), values
 
 
-def _first_release():
+def first_release():
     path = FIXTURES / "old_tensorflow" / "v0.1.pb"
     with np.load(path.with_suffix(".npz")) as arrays:
         values = {"0|input_node": arrays["chunks"] / np.float32(16), "want|0|logits": arrays["whole"]}
@@ -119,7 +119,7 @@ def _mfccs():
     return case, graph, {"0|input_samples": samples, "want|0|mfccs": want}
 
 
-def _loop(name: str):
+def loop(name: str):
     path = FIXTURES / "rnn" / f"{name}.pb"
     with np.load(path.with_suffix(".npz")) as arrays:
         found = {f"{key[:-2]}:0": value for key, value in arrays.items()}
