@@ -87,7 +87,7 @@ def after(d: Drawing) -> None:
     d.arrow("i_cell", "i_new_h", out="right", into="left", bend=1096)
     position = 735
     for kind, meaning in LEGEND:
-        d.rectangle(kind, position, 735, 16, 16)
+        d.shapes.append(d.rectangle(kind, position, 735, 16, 16))
         d.text(position + 22, 748, meaning, size=12)
         position += 42 + 5.6 * len(meaning)
 

@@ -40,7 +40,8 @@ def picture() -> str:
         who, what = WORDS[name]
         drawing.text(LEFT - 12, top + 13, who, anchor="end", weight="bold" if name == OURS else "normal")
         drawing.text(LEFT - 12, top + 28, what, size=11, colour=GREY, anchor="end")
-        drawing.rectangle("ours" if name == OURS else "others", LEFT, top, round(value * scale, 1), 30, corner=2)
+        kind = "ours" if name == OURS else "others"
+        drawing.shapes.append(drawing.rectangle(kind, LEFT, top, round(value * scale, 1), 30, corner=2))
         drawing.text(round(LEFT + value * scale + 10, 1), top + 20, f"{value:.3g}", size=14, colour=INK)
     foot = "A network of the released size, 2 threads of a processor with AVX-512 VNNI, greedy decoding; medians"
     drawing.text(WIDTH / 2, HEIGHT - 10, foot, size=11, colour=GREY, anchor="middle")

@@ -16,6 +16,7 @@ class Drawing:
     height: float
     styles: dict[str, tuple[str, str, str]] = field(default_factory=dict)
     rounded: tuple[str, ...] = ()
+    backdrop: list[str] = field(default_factory=list)
     shapes: list[str] = field(default_factory=list)
     arrows: list[str] = field(default_factory=list)
     places: dict[str, tuple[float, float, float, float]] = field(default_factory=dict)
@@ -24,7 +25,8 @@ class Drawing:
         """A box with its centre at x, y; further lines of the text are smaller."""
         self.places[name] = (x, y, width, height)
         left, top = x - width / 2, y - height / 2
-        self.rectangle(kind, left, top, width, height, corner=19 if kind in self.rounded else 5, line=1.6)
+        corner = 19 if kind in self.rounded else 5
+        self.shapes.append(self.rectangle(kind, left, top, width, height, corner=corner, line=1.6))
         lines = text.split("\n")
         first = y + 4.5 - 7.5 * (len(lines) - 1)
         for number, line in enumerate(lines):
@@ -33,9 +35,9 @@ class Drawing:
                 colour = "#64748b"
             self.text(x, first + 15 * number, line, size=size, colour=colour, anchor="middle")
 
-    def rectangle(self, kind: str, x, y, width, height, *, corner: float = 4, line: float = 1.5):
+    def rectangle(self, kind: str, x, y, width, height, *, corner: float = 4, line: float = 1.5) -> str:
         fill, border, dash = self.styles[kind]
-        self.shapes.append(
+        return (
             f"<rect x='{x}' y='{y}' width='{width}' height='{height}' rx='{corner}' "
             f"fill='{fill}' stroke='{border}' stroke-width='{line}' stroke-dasharray='{dash}'/>"
         )
@@ -83,7 +85,7 @@ class Drawing:
             f"orient='auto'><path d='M0 0.8 L8 4 L0 7.2 Z' fill='{colour}'/></marker>"
             for name, colour in (("kept", GREY), ("dropped", PALE))
         )
-        body = "\n".join([*self.arrows, *self.shapes])
+        body = "\n".join([*self.backdrop, *self.arrows, *self.shapes])
         return (
             f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {self.width} {self.height}' width='{self.width}' "
             f"height='{self.height}' role='img'>\n<title>{escape(self.title)}</title>\n"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).resolve().parents[1] / "deepspeech_recipe"
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "deepspeech_recipe"
 # Lowest first: a package imports from itself and from those before it, lazily and for types too.
 LAYERS = (
     *("errors", "limits", "temporary", "files", "alphabet", "processes", "graphdef", "ir", "audio"),
@@ -72,3 +74,17 @@ def test_no_test_file_imports_from_another():
     found = {name: others - {name[:-3]} for name, others in imports.items()}  # a child process may import its own
     assert len(found) > 100
     assert {name: others for name, others in found.items() if others} == {}
+
+
+def test_the_page_has_the_packages_in_that_order():
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table = page[page.index("| package | what it is for |") :].split("\n\n")[0]
+    assert tuple(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == LAYERS
+
+
+def test_the_picture_has_the_packages_in_that_order(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    house = importlib.import_module("draw_house")
+    assert tuple(name for packages in house.FLOORS.values() for name in packages) == LAYERS
+    heights = [house.MIDDLE[floor] for floor in house.FLOORS]
+    assert heights == sorted(heights, reverse=True), "what is lower in the order is drawn lower"

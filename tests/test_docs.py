@@ -102,7 +102,7 @@ def test_the_page_of_errors_is_up_to_date():
     assert (ROOT / "docs" / "errors.md").read_text() == script("make_errors").page(), "run: python docs/make_errors.py"
 
 
-@pytest.mark.parametrize("name", ["graph", "speed"])
+@pytest.mark.parametrize("name", ["graph", "house", "speed"])
 def test_the_drawings_are_up_to_date(monkeypatch, name):
     monkeypatch.syspath_prepend(ROOT / "docs")  # where they find `drawing`
     drawn = script(f"draw_{name}").picture()
