@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 from mo_versions_cases import EXACT, FIXTURES, acoustic, first_release, loop
-
 from tests.bundled import MODEL, transcripts
 from tests.exporter_fixtures import FOLDER, expected
 

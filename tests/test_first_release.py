@@ -182,7 +182,7 @@ CLASSIC = Path(__file__).with_name("fixtures") / "classic_mfcc" / "expected.npz"
 
 
 def test_features_are_those_of_its_client():
-    from deepspeech_recipe.runtime.classic_mfcc import input_vectors, mfcc
+    from deepspeech_recipe.runtime.frame_features.classic_mfcc import input_vectors, mfcc
 
     with np.load(CLASSIC) as arrays:
         samples, coefficients, vectors = (arrays[name] for name in ("samples", "mfcc", "vectors"))
@@ -194,7 +194,7 @@ def test_features_are_those_of_its_client():
 
 
 def test_silence_and_a_few_samples_have_features():
-    from deepspeech_recipe.runtime.classic_mfcc import input_vectors
+    from deepspeech_recipe.runtime.frame_features.classic_mfcc import input_vectors
 
     assert input_vectors(np.zeros(100), 16000, 26, 9).shape == (1, 494)
     assert np.isfinite(input_vectors(np.zeros(2000), 16000, 26, 9)).all()
@@ -207,8 +207,8 @@ def ir(tmp_path_factory):
 
 
 def test_windows_for_talking_heads(ir):
-    from deepspeech_recipe.runtime.classic_mfcc import input_vectors
-    from deepspeech_recipe.runtime.deepspeech_v01 import FirstRelease
+    from deepspeech_recipe.runtime.frame_features.classic_mfcc import input_vectors
+    from deepspeech_recipe.runtime.frame_features.deepspeech_v01 import FirstRelease
 
     samples = (np.random.default_rng(5).standard_normal(16000) * 3000).astype(np.int16)
     network = FirstRelease(ir)

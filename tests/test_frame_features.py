@@ -7,7 +7,8 @@ import deepspeech_recipe
 from deepspeech_recipe.cli import main
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.ir.metadata import read_metadata
-from deepspeech_recipe.runtime import Recognizer, frame_features
+from deepspeech_recipe.runtime import Recognizer
+from deepspeech_recipe.runtime.frame_features import frames as frame_features
 from tests.support.bundled import bundled_ir, samples_of, transcripts
 
 FIRST, SECOND = list(transcripts())[:2]

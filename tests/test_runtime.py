@@ -16,8 +16,9 @@ from deepspeech_recipe.audio.framing import client_frame_count
 from deepspeech_recipe.errors import RecipeError, Refusal
 from deepspeech_recipe.ir.metadata import write_metadata
 from deepspeech_recipe.passes.attach_audio import feature_model
-from deepspeech_recipe.runtime import Recognizer, mfcc_frames
-from deepspeech_recipe.runtime.acoustic import Chain
+from deepspeech_recipe.runtime import Recognizer
+from deepspeech_recipe.runtime.inference import mfcc_frames
+from deepspeech_recipe.runtime.inference.acoustic import Chain
 from tests.support import runtime_models
 from tests.support.acoustic_model import CLASSES
 from tests.support.audio_signals import SETTINGS

@@ -7,7 +7,7 @@ from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.ir.ov_api import opset
 from deepspeech_recipe.passes.fast_recurrence import fast_recurrence
 from deepspeech_recipe.runtime import Recognizer
-from deepspeech_recipe.runtime.expose_state import chunked_form
+from deepspeech_recipe.runtime.inference.expose_state import chunked_form
 from deepspeech_recipe.runtime.ir import IR
 from tests.support import runtime_models
 from tests.support.acoustic_model import HIDDEN

@@ -9,7 +9,7 @@ import pytest
 
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.runtime import Recognizer
-from deepspeech_recipe.runtime.requests import Requests
+from deepspeech_recipe.runtime.inference.requests import Requests
 from tests.support import runtime_models
 from tests.support.runtime_models import ONE_THREAD, speech
 

@@ -13,10 +13,10 @@ from hypothesis import given, settings, strategies
 
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.runtime import Recognizer
-from deepspeech_recipe.runtime.acoustic import Network
-from deepspeech_recipe.runtime.batching.gathering import Gathering
-from deepspeech_recipe.runtime.batching.shared import AHEAD, SharedSession
+from deepspeech_recipe.runtime.batching.queue import Gathering
+from deepspeech_recipe.runtime.batching.session import AHEAD, SharedSession
 from deepspeech_recipe.runtime.batching.worker import Worker
+from deepspeech_recipe.runtime.inference.acoustic import Network
 from tests.support import runtime_models
 from tests.support.bundled import bundled_ir
 from tests.support.runtime_models import AUDIO, CONTEXT, ONE_THREAD, expected, recognizer, rounded, speech

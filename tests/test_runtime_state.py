@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from deepspeech_recipe.ir.names import STATE_PAIRS
-from deepspeech_recipe.runtime.acoustic import Network
+from deepspeech_recipe.runtime.inference.acoustic import Network
 from tests.support.acoustic_model import CLASSES, HIDDEN
 from tests.support.runtime_models import AUDIO, CONTEXT, recognizer
 

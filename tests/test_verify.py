@@ -5,7 +5,7 @@ import pytest
 
 from deepspeech_recipe.ir.ov_api import opset, ov
 from deepspeech_recipe.verification import verify
-from deepspeech_recipe.verification.comparison import largest
+from deepspeech_recipe.verification.checks import largest
 from deepspeech_recipe.verification.diagnose import diagnose
 from deepspeech_recipe.verification.weights import weights_format
 from tests.support import verify_models as models

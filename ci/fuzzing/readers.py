@@ -142,7 +142,7 @@ def _ir(random: Random) -> Input:
 def _read_ir(path: Path, out: Path) -> None:
     """As `features` and `transcribe` do; a few through the network, for compiling takes a tenth of a second."""
     from deepspeech_recipe.runtime import Recognizer
-    from deepspeech_recipe.runtime.deepspeech_v01 import extractor
+    from deepspeech_recipe.runtime.frame_features.deepspeech_v01 import extractor
 
     network = extractor(path)
     if zlib.crc32(path.read_bytes()) % 8 == 0:

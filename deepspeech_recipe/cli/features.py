@@ -41,8 +41,8 @@ def run(arguments) -> int:
     import numpy as np
 
     from deepspeech_recipe.files import atomic_path, check_writable
-    from deepspeech_recipe.runtime.deepspeech_v01 import extractor
-    from deepspeech_recipe.runtime.frame_features import check_stride
+    from deepspeech_recipe.runtime.frame_features.deepspeech_v01 import extractor
+    from deepspeech_recipe.runtime.frame_features.frames import check_stride
     from deepspeech_recipe.runtime.recordings.audio_files import read_audio
 
     outputs = _outputs(arguments)

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from deepspeech_recipe.runtime.deepspeech_v01 import extractor
-from deepspeech_recipe.runtime.frame_features import check_stride
+from deepspeech_recipe.runtime.frame_features.deepspeech_v01 import extractor
+from deepspeech_recipe.runtime.frame_features.frames import check_stride
 from deepspeech_recipe.runtime.recordings.audio_files import read_audio
 
 

@@ -11,19 +11,20 @@ from deepspeech_recipe.errors import RecipeError, Refusal
 from deepspeech_recipe.ir.form import compile_model, errors_of
 from deepspeech_recipe.ir.metadata import PATH, read_metadata
 from deepspeech_recipe.ir.read import read_ir
-from deepspeech_recipe.runtime import batch, frame_features
-from deepspeech_recipe.runtime.acoustic import Chain, Network, whole_calls
-from deepspeech_recipe.runtime.batching.gathering import Gathering
-from deepspeech_recipe.runtime.batching.shared import SharedSession
+from deepspeech_recipe.runtime.batching import utterances as batch
+from deepspeech_recipe.runtime.batching.queue import Gathering
+from deepspeech_recipe.runtime.batching.session import SharedSession
 from deepspeech_recipe.runtime.batching.worker import Batcher
 from deepspeech_recipe.runtime.decoders.greedy import Greedy
-from deepspeech_recipe.runtime.expose_state import chunked_form
+from deepspeech_recipe.runtime.frame_features import frames as frame_features
+from deepspeech_recipe.runtime.inference.acoustic import Chain, Network, whole_calls
+from deepspeech_recipe.runtime.inference.expose_state import chunked_form
+from deepspeech_recipe.runtime.inference.mfcc_frames import LARGEST_CALL, MfccFrames
+from deepspeech_recipe.runtime.inference.requests import Requests
+from deepspeech_recipe.runtime.inference.sessions import StreamSession, UtteranceSession, WindowSession
 from deepspeech_recipe.runtime.ir import IR
-from deepspeech_recipe.runtime.mfcc_frames import LARGEST_CALL, MfccFrames
 from deepspeech_recipe.runtime.recordings.samples import as_samples
-from deepspeech_recipe.runtime.requests import Requests
 from deepspeech_recipe.runtime.result import Result, Texts
-from deepspeech_recipe.runtime.sessions import StreamSession, UtteranceSession, WindowSession
 from deepspeech_recipe.runtime.stream import Stream
 
 # As DeepSpeech's exported graphs: the weights are read once for so many frames.

@@ -4,7 +4,7 @@ import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.verification.acoustic import Run, run_original
-from deepspeech_recipe.verification.comparison import Comparison
+from deepspeech_recipe.verification.checks import Comparison
 from deepspeech_recipe.verification.converted import Converted, chunk_plan
 from deepspeech_recipe.verification.original import Original
 from deepspeech_recipe.verification.recordings import (

@@ -5,7 +5,7 @@ import numpy as np
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.ir.names import both_forms, find
 from deepspeech_recipe.ir.ov_api import ov
-from deepspeech_recipe.verification.comparison import largest
+from deepspeech_recipe.verification.checks import largest
 from deepspeech_recipe.verification.original import Original
 from deepspeech_recipe.verification.recordings import Recording, flushed, windows_of
 from deepspeech_recipe.verification.report import Check

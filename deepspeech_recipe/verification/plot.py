@@ -6,7 +6,7 @@ import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import atomic_path
-from deepspeech_recipe.verification.comparison import Comparison
+from deepspeech_recipe.verification.checks import Comparison
 
 _MOST_PANELS = 4  # recordings in one picture
 _SMALLEST_ERROR = 1e-9  # a logarithmic axis has no zero

@@ -6,7 +6,7 @@ from deepspeech_recipe.files import check_writable
 from deepspeech_recipe.ir.metadata import alphabet_labels
 from deepspeech_recipe.sources import Source, open_model
 from deepspeech_recipe.verification import compare as hearing
-from deepspeech_recipe.verification.comparison import checks_of, heard_of
+from deepspeech_recipe.verification.checks import checks_of, heard_of
 from deepspeech_recipe.verification.converted import Converted
 from deepspeech_recipe.verification.features import compare_features
 from deepspeech_recipe.verification.original import Original, find_original

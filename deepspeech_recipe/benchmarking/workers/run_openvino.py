@@ -74,7 +74,7 @@ class Worker(Commands):
 
     def features(self, audio: str) -> dict:
         """The part of it that ends with the MFCCs."""
-        from deepspeech_recipe.runtime.mfcc_frames import LARGEST_CALL
+        from deepspeech_recipe.runtime.inference.mfcc_frames import LARGEST_CALL
         from deepspeech_recipe.runtime.recordings.samples import as_samples
 
         network, samples = self._network(), int16_samples(audio)
@@ -121,7 +121,7 @@ class Worker(Commands):
     def _network(self):
         """The runtime's Recognizer, or its FirstRelease."""
         if self.network is None:
-            from deepspeech_recipe.runtime.deepspeech_v01 import extractor
+            from deepspeech_recipe.runtime.frame_features.deepspeech_v01 import extractor
 
             model = ov.Core().read_model(self.model) if self.metadata else self.model
             if self.metadata and not model.has_rt_info(METADATA):

@@ -38,7 +38,7 @@ class Worker(Commands):
         self.names = NAMES if names is None else names
         if vectors is not None:
             sys.path.append(package)
-            from deepspeech_recipe.runtime.classic_mfcc import input_vectors
+            from deepspeech_recipe.runtime.frame_features.classic_mfcc import input_vectors
 
             self._vectors = lambda samples: input_vectors(samples, **vectors)[None]
 

@@ -8,9 +8,9 @@ from threading import Thread, current_thread
 
 import numpy as np
 
-from deepspeech_recipe.runtime.acoustic import Network
-from deepspeech_recipe.runtime.batching.gathering import Gathering
-from deepspeech_recipe.runtime.windows import Windows
+from deepspeech_recipe.runtime.batching.queue import Gathering
+from deepspeech_recipe.runtime.inference.acoustic import Network
+from deepspeech_recipe.runtime.inference.windows import Windows
 
 
 class Row:

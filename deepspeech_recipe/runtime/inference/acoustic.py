@@ -5,8 +5,8 @@ import numpy as np
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.ir.initial_state import first_state, initial_states
 from deepspeech_recipe.ir.names import STATE_PAIRS
+from deepspeech_recipe.runtime.inference.requests import Requests
 from deepspeech_recipe.runtime.ir import IR
-from deepspeech_recipe.runtime.requests import Requests
 
 # More than every window of a call, in windows and in samples. The CPU plugin computes with 32 bits.
 _ALL = 2**30

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from deepspeech_recipe.audio.settings import AudioSettings
-from deepspeech_recipe.runtime.requests import Requests
-from deepspeech_recipe.runtime.sample_buffer import Pending
+from deepspeech_recipe.runtime.inference.requests import Requests
+from deepspeech_recipe.runtime.inference.sample_buffer import Pending
 
 # Frames of one call at most: 1.3 s. More need more memory, 60 MB for 512 at H = 2048, and are no faster.
 LARGEST_CALL = 64

@@ -9,9 +9,9 @@ import numpy as np
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.ir.read import last_line
 from deepspeech_recipe.runtime.batching.worker import Batcher, Row
-from deepspeech_recipe.runtime.mfcc_frames import MfccFrames
-from deepspeech_recipe.runtime.sessions import Session
-from deepspeech_recipe.runtime.windows import Windows
+from deepspeech_recipe.runtime.inference.mfcc_frames import MfccFrames
+from deepspeech_recipe.runtime.inference.sessions import Session
+from deepspeech_recipe.runtime.inference.windows import Windows
 
 # Windows that may wait for the network: 10 s at 20 ms a frame.
 AHEAD = 512

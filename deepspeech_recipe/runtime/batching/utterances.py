@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from deepspeech_recipe.runtime.acoustic import scores, whole_calls
+from deepspeech_recipe.runtime.inference.acoustic import scores, whole_calls
+from deepspeech_recipe.runtime.inference.requests import Requests
+from deepspeech_recipe.runtime.inference.windows import context_windows
 from deepspeech_recipe.runtime.ir import IR
-from deepspeech_recipe.runtime.requests import Requests
-from deepspeech_recipe.runtime.windows import context_windows
 
 _MOST_ROWS = 32
 _CALL_FRAMES = 16

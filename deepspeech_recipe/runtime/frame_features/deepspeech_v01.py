@@ -6,10 +6,10 @@ from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import naming
 from deepspeech_recipe.ir.form import IRForm, compile_model
 from deepspeech_recipe.ir.metadata_schema import check_metadata
-from deepspeech_recipe.runtime import frame_features
-from deepspeech_recipe.runtime.classic_mfcc import STEP, input_vectors
+from deepspeech_recipe.runtime.frame_features import frames as frame_features
+from deepspeech_recipe.runtime.frame_features.classic_mfcc import STEP, input_vectors
+from deepspeech_recipe.runtime.inference.requests import Requests
 from deepspeech_recipe.runtime.recordings.samples import as_samples
-from deepspeech_recipe.runtime.requests import Requests
 
 GENERATION = "v0.1"
 # It was trained on 16 kHz, and no file says so; two steps of its features make a frame.

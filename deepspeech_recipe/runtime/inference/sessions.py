@@ -8,11 +8,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from deepspeech_recipe.runtime.acoustic import Chain, scores
+from deepspeech_recipe.runtime.inference.acoustic import Chain, scores
+from deepspeech_recipe.runtime.inference.mfcc_frames import LARGEST_CALL, MfccFrames
+from deepspeech_recipe.runtime.inference.requests import Requests
+from deepspeech_recipe.runtime.inference.windows import Windows
 from deepspeech_recipe.runtime.ir import IR
-from deepspeech_recipe.runtime.mfcc_frames import LARGEST_CALL, MfccFrames
-from deepspeech_recipe.runtime.requests import Requests
-from deepspeech_recipe.runtime.windows import Windows
 
 
 class Session:

@@ -1,0 +1,1 @@
+"""DeepSpeech as a feature extractor: an array for each frame."""

@@ -1,0 +1,1 @@
+"""From samples to probabilities: frames, windows, calls of the network."""
