@@ -17,7 +17,7 @@ FAMILIES = (
     (
         "The file cannot be read or written",
         "Nothing was converted, and nothing was left behind. Check the path and the permissions.",
-        ("files.py", "save.py", "unpack.py"),
+        ("files.py", "ir/save.py", "sources/unpack.py"),
     ),
     (
         "The file is not a model",
@@ -42,7 +42,7 @@ FAMILIES = (
         "A .tflite file is another model, or damaged",
         "The unrolled LSTM of a `.tflite` file is rolled up again, which needs the structure that DeepSpeech's and "
         "Coqui STT's exporters write.",
-        ("sources/tflite.py", "sources/flat.py", "sources/unrolled.py"),
+        ("sources/tflite",),
     ),
     (
         "An archive cannot be used",
@@ -52,24 +52,24 @@ FAMILIES = (
     (
         "An alphabet does not fit",
         "The alphabet must have one label for every class but the last, which is the CTC blank.",
-        ("alphabet.py", "model_settings.py", "runtime/greedy.py"),
+        ("alphabet.py", "conversion/settings.py", "runtime/decoders/greedy.py"),
     ),
     (
         "A DeepSpeech model that cannot be converted exactly",
         "The surroundings are DeepSpeech's, so something close to a released model was found; but a conversion would "
         "give other numbers. The message names the node. Only another export of the model helps, as the remedy says.",
-        ("recognise/deepspeech.py", "recognise/lstm.py", "recognise/last_state.py", "recognise/metadata.py"),
+        ("recipes/", "patterns/"),
     ),
     (
         "A state would be lost",
         "Model Optimizer and OpenVINO drop assignments to variables without a word. Where a recurrent state lies in "
         "such a variable it is converted, or refused: never lost.",
-        ("recognise/state.py", "recognise/graph.py", "rewrite/", "converters/graphdef_edits.py"),
+        ("patterns/state", "recipes/recognition.py", "rewrite/", "converters/graphdef_edits.py"),
     ),
     (
         "The feature part cannot be converted",
         "AudioSpectrogram and Mfcc are computed exactly as TensorFlow computes them, or not at all.",
-        ("recognise/audio.py", "audio/"),
+        ("recipes/audio.py", "audio/"),
     ),
     (
         "A request that contradicts the model: mo",
@@ -80,7 +80,7 @@ FAMILIES = (
     (
         "A request that contradicts the model: convert",
         "Options that exclude one another, or that this model does not allow.",
-        ("convert.py", "convert_options.py", "converters/"),
+        ("conversion/", "converters/"),
     ),
     (
         "An IR does not fit a pass",
@@ -90,7 +90,7 @@ FAMILIES = (
     (
         "Nothing to compare with",
         "`verify` runs the original and the IR over the same audio, and needs both.",
-        ("verify/",),
+        ("verification/",),
     ),
     (
         "A graph that is not run",
@@ -101,33 +101,33 @@ FAMILIES = (
     (
         "A benchmark that cannot begin",
         "What one contender cannot do is a line of the report instead, and the others go on.",
-        ("benchmark/",),
+        ("benchmarking/",),
     ),
     (
         "An IR that cannot be read or run",
         "What runs an IR needs the `.xml` of an acoustic model that this project converted, with its `.bin` beside it.",
-        ("ir_file.py", "ir_form.py", "passes/metadata.py", "passes/metadata_schema.py", "runtime/"),
+        ("ir/", "runtime/"),
     ),
     (
         "Audio that cannot be heard",
         "Files are read by soundfile, other rates converted by soxr. A file that is cut off is refused, for its text "
         "would end early without a word.",
-        (*(f"runtime/{name}.py" for name in ("audio_files", "cut_off", "wav_file", "samples", "live")),),
+        ("runtime/recordings/",),
     ),
     (
         "A language model that cannot be used",
         "A scorer belongs to an alphabet: it must be made for the letters of the model, in their order.",
-        ("runtime/lm.py", "runtime/scorer_file.py", "runtime/beam.py", "cli/recognition.py"),
+        ("runtime/decoders/", "cli/recognition.py"),
     ),
     (
         "Features that cannot be given",
         "`features` gives the output of a layer for each frame.",
-        ("runtime/frame_features.py", "features.py", "cli/features.py"),
+        ("runtime/features", "cli/features.py"),
     ),
     (
         "A test set that cannot be counted",
         "`evaluate` takes a CSV manifest, or a folder of LibriSpeech.",
-        ("evaluate.py", "clips.py"),
+        ("runtime/evaluate.py", "runtime/recordings/clips.py"),
     ),
     (
         "A graph is damaged, or asks for too much",
@@ -152,10 +152,12 @@ def page() -> str:
         "is written by `python docs/make_errors.py` from the code.\n",
     ]
     families: dict[str, list[str]] = {title: [] for title, _, _ in FAMILIES}
-    for module in sorted(PACKAGE.rglob("*.py")):
-        messages = list(messages_of(module))
-        if messages:
-            families[_family(module.relative_to(PACKAGE).as_posix())] += messages
+    modules = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
+    for prefix in {prefix for _, _, prefixes in FAMILIES for prefix in prefixes}:
+        if not any(module.startswith(prefix) for module in modules):
+            raise LookupError(f"{prefix}: there is no such module; correct FAMILIES")
+    for module in modules:
+        families[_family(module)] += messages_of(PACKAGE / module)
     for title, meaning, _ in FAMILIES:
         if families[title]:
             parts += [f"## {title}\n", f"{meaning}\n", *(f"- {text}" for text in dict.fromkeys(families[title])), ""]

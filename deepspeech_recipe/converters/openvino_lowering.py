@@ -42,7 +42,7 @@ class Translators:
 
     def _lstm(self, context):
         """RecipeLSTM → Transpose → LSTMSequence → Squeeze → Transpose. The sequence lengths are T for each row, taken
-        from the input's shape, so T and B stay free; rows that stop earlier are `passes.gate`'s work."""
+        from the input's shape, so T and B stay free; rows that stop earlier are `passes.sequence_lengths`'s work."""
         x, hidden, cell, *weights = (context.get_input(port) for port in range(6))
         self._check_steps(context, x)
         sequence = opset.transpose(x, _TIME_AND_BATCH)

@@ -37,7 +37,7 @@ class General:
 
     @property
     def carried(self) -> dict[str, tuple[str, ...]]:
-        """All states, as `passes.carry` wants them."""
+        """All states, as `converters.stateful` wants them."""
         found = {**{name: (output,) for name, output in self.states.items()}, **self.pairs}
         return {**found, **{name: (output,) for name, output in self.roles.states.items()}}
 

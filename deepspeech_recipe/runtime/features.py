@@ -23,8 +23,8 @@ def features(
 ) -> np.ndarray:
     """A recording → `[frames, width]`, float32, or `[frames, windows, width]`: see `Recognizer.features`.
 
-    model: path of an IR, or an ov.Model; one of v0.1 too, see `runtime.first_release`. stride: take every n-th frame
-    of these. note: gets a line where the audio was converted. Raises RecipeError.
+    model: path of an IR, or an ov.Model; one of v0.1 too, see `runtime.frame_features.deepspeech_v01`. stride: take
+    every n-th frame of these. note: gets a line if the audio was converted. Raises RecipeError.
     """
     check_stride(stride)
     network = extractor(model, device)

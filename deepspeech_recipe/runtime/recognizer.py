@@ -56,7 +56,7 @@ class Recognizer:
         if self.metadata.get("bidirectional"):
             raise Refusal(
                 f"{self._whole.name}: is bidirectional (v0.1): it gives features, not text",
-                remedy="Use `deepspeech-recipe features`, or runtime.first_release.FirstRelease",
+                remedy="Use `deepspeech-recipe features`, or runtime.frame_features.deepspeech_v01.FirstRelease",
             )
         self._device, self._config = device, config
         self._ir = self._for_chunks(self._whole)

@@ -19,7 +19,7 @@ def transcribe(
 ) -> list[Result]:
     """A Result for each audio file (WAV, FLAC, OGG), in their order. model: path of an IR, or an ov.Model.
 
-    decoder: greedy, or `runtime.lm.Scorer("kenlm.scorer")`, which the command's --scorer stands for.
+    decoder: greedy, or `runtime.decoders.lm.Scorer("kenlm.scorer")`, which the command's --scorer stands for.
     note: gets a line where the audio was converted to the model's sample rate or to mono. To recognise samples,
     streams or batches, use `runtime.Recognizer`. Raises RecipeError.
     """

@@ -32,7 +32,7 @@ class Worker(Commands):
     def load(self, model: str, labels: list = (), package: str = "", vectors=None, names=None) -> None:
         """names: the tensors' by their roles in NAMES; those that the graph does not have are left out.
 
-        vectors: what to ask of `runtime.classic_mfcc.input_vectors` for a graph that reads whole utterances; package:
+        vectors: arguments of `classic_mfcc.input_vectors`, for a graph that reads whole utterances; package:
         where this project lies, which has it."""
         self.model, self.labels, self.session = model, list(labels), None
         self.names = NAMES if names is None else names

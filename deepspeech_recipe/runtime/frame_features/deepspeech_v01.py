@@ -47,7 +47,7 @@ class FirstRelease:
     def features(self, samples, tensor: str = "logits", rate: float | None = None, windows: int | None = None):
         """Samples `[N]` → scores `[frames, classes]`, float32, 50 frames a second.
 
-        The features it reads are those of v0.1's own client (`runtime.classic_mfcc`). rate, windows: as in
+        The features it reads are those of v0.1's own client (`frame_features.classic_mfcc`). rate, windows: as in
         `Recognizer.features`. tensor: only 'logits', what the graph gives: scores before a softmax.
         """
         if tensor != "logits":

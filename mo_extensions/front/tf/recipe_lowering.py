@@ -31,7 +31,7 @@ class RecipeLSTMLowering(FrontReplacementPattern):
     Replaces RecipeLSTM with Transpose → LSTMSequence → Squeeze → Transpose.
 
     The sequence lengths are T for each row, taken from the input's shape: T and B stay free. Where rows stop earlier,
-    their own lengths stand there until the model is finished; then `passes.gate` makes them exact.
+    their own lengths stand there until the model is finished; then `passes.sequence_lengths` makes them exact.
     """
 
     enabled = True
