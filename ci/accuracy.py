@@ -38,7 +38,7 @@ IRS = {
 PAGE = """# Accuracy
 
 Text through an IR against text through TensorFlow, on the bundled model: greedy decoding, no language model. Written by
-`ci/accuracy`, which fails where a text of a float32 IR is another one than TensorFlow's.
+`ci/accuracy`, which fails if any text of a float32 IR differs from TensorFlow's.
 
 The recordings: the six bundled ones, and the test groups of the [training plan](../training/README.md), {clips} spoken
 by espeak-ng with a level, noise and silence around. Texts, voices and seed were fixed before the model was trained

@@ -10,7 +10,7 @@ ROUNDED, ROUNDED_TRAINED, ROUNDED_RANDOM = "int8", 1.0, 10.0
 PAGE = """# The real clients
 
 The same model file and recordings through Mozilla's `deepspeech` 0.9.3 and Coqui's `stt` 1.4.0, and through an IR of
-this project. Made by `ci/conformance`, which fails where a text differs that must not.
+this project. Made by `ci/conformance`, which fails if a text differs that must not.
 
 ## Words
 
@@ -26,16 +26,16 @@ the first line of each; the scorer is a file of the 33 words.
   a text, and drops what it cannot keep.
 - Hot words ({hot}): the client gives no boost to the last word of an utterance
   without a space after it, this project does.
-- Starts of letters are compared where the text is the same: here it is a letter's first frame, the client may name a
+- Starts of letters are compared if the text is the same: here it is a letter's first frame, the client may name a
   later one.
 - The client's decoder: the IR's probabilities of the bundled recordings, decoded as the client decodes its own.
 - `int8`: the client rounds activations too, an IR has the dequantised weights.
 
 ## Random weights
 
-Files of the real exporter under `tests/fixtures`, on the bundled recordings. Their texts are no words, and the least
+Files of the real exporter under `tests/fixtures`, on the bundled recordings. Their texts are not words, and the least
 difference tips letters. By the client's own decoder (beam width {decoder}) the texts must be equal to the letter, but
-for `int8`. `Recognizer` searches with flashlight-text, which keeps another choice of texts where nothing is likely.
+for `int8`. `Recognizer` searches with flashlight-text, which keeps another choice of texts if nothing is likely.
 
 {random}
 """
