@@ -17,8 +17,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from deepspeech_recipe.alphabet import serialize_alphabet  # noqa: E402
-from deepspeech_recipe.audio.settings import AudioSettings  # noqa: E402
 from deepspeech_recipe.files import atomic_path  # noqa: E402
+from deepspeech_recipe.ir.audio_settings import AudioSettings  # noqa: E402
 from deepspeech_recipe.sources.canonical import Dense, Weights, canonical_graph  # noqa: E402
 
 SEED = 5

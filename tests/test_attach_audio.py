@@ -9,8 +9,8 @@ from hypothesis import given, settings, strategies
 
 from deepspeech_recipe.audio import reference
 from deepspeech_recipe.audio.framing import client_frame_count
-from deepspeech_recipe.audio.settings import AudioSettings
 from deepspeech_recipe.errors import RecipeError, Refusal
+from deepspeech_recipe.ir.audio_settings import AudioSettings
 from deepspeech_recipe.ir.metadata import read_metadata
 from deepspeech_recipe.passes.attach_audio import attach_audio, feature_model
 from tests.support.acoustic_model import CLASSES, HIDDEN, acoustic_model

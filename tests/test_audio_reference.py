@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from deepspeech_recipe.audio import reference
-from deepspeech_recipe.audio.settings import AudioSettings, read_attributes
 from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.build import GraphBuilder
+from deepspeech_recipe.ir.audio_settings import AudioSettings, read_attributes
 from tests.support.audio_signals import SETTINGS, signals
 
 BASE = SETTINGS["16 kHz"]

@@ -7,9 +7,9 @@ import pytest
 
 from deepspeech_recipe.alphabet import serialize_alphabet
 from deepspeech_recipe.audio.reference import mfcc
-from deepspeech_recipe.audio.settings import AudioSettings
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.proto import GraphDef
+from deepspeech_recipe.ir.audio_settings import AudioSettings
 from deepspeech_recipe.processes.programs.plain_session import plain_session
 from deepspeech_recipe.sources.canonical import Dense, Weights, canonical_graph
 

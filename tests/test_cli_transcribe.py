@@ -51,7 +51,7 @@ def test_recordings_become_what_was_said(recognizer):
 
 
 def test_the_same_as_tensorflow(tf, recognizer):
-    from deepspeech_recipe.audio.settings import AudioSettings
+    from deepspeech_recipe.ir.audio_settings import AudioSettings
     from deepspeech_recipe.sources import open_model
     from tests.support.reference import session
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from deepspeech_recipe.audio.settings import AudioSettings
 from deepspeech_recipe.converters.request import Request
 from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.ir.audio_settings import AudioSettings
 from deepspeech_recipe.ir.metadata import read_metadata
 from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.passes.attach_audio import attach_audio

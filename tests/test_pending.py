@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies
 
-from deepspeech_recipe.audio.settings import SpectrogramSettings
+from deepspeech_recipe.ir.audio_settings import SpectrogramSettings
 from deepspeech_recipe.runtime.inference.sample_buffer import Pending
 
 # Overlapping windows, windows side by side, and gaps between them.

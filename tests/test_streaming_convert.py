@@ -8,9 +8,9 @@ from hypothesis import given, settings, strategies
 
 from deepspeech_recipe.audio import reference
 from deepspeech_recipe.audio.framing import client_frame_count
-from deepspeech_recipe.audio.settings import AudioSettings
 from deepspeech_recipe.conversion.convert import convert
 from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.ir.audio_settings import AudioSettings
 from deepspeech_recipe.ir.ov_api import ov
 from tests.support.audio_signals import signals
 from tests.support.ir import assert_one_sequence, compiled

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from deepspeech_recipe.alphabet import serialize_alphabet
-from deepspeech_recipe.audio.settings import AudioSettings
+from deepspeech_recipe.ir.audio_settings import AudioSettings
 from deepspeech_recipe.sources.canonical import Dense, Weights, canonical_graph
 from training.network import DENSE, N_CONTEXT
 from training.plan import Utterance, plan

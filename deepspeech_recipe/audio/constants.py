@@ -5,7 +5,7 @@ Source: TensorFlow's kernels spectrogram.cc, mfcc_mel_filterbank.cc and mfcc_dct
 
 import numpy as np
 
-from deepspeech_recipe.audio.settings import MfccSettings, SpectrogramSettings
+from deepspeech_recipe.ir.audio_settings import MfccSettings, SpectrogramSettings
 
 # Mfcc's lower bound on a filterbank channel before the logarithm.
 FLOOR = 1e-12

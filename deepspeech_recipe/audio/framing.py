@@ -7,7 +7,7 @@ audio, nothing included, to one more window, and then adds n_context zero frames
 import numpy as np
 
 from deepspeech_recipe.audio.lowering import frames_before, length
-from deepspeech_recipe.audio.settings import SpectrogramSettings
+from deepspeech_recipe.ir.audio_settings import SpectrogramSettings
 
 
 def client_frame_count(sample_count: int, settings: SpectrogramSettings) -> int:

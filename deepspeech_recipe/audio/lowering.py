@@ -7,7 +7,7 @@ output. Inputs are outputs or numpy arrays, which become constants.
 import numpy as np
 
 from deepspeech_recipe.audio import constants
-from deepspeech_recipe.audio.settings import AudioSettings, MfccSettings, SpectrogramSettings
+from deepspeech_recipe.ir.audio_settings import AudioSettings, MfccSettings, SpectrogramSettings
 
 
 def mfcc(emit, samples, settings: AudioSettings, node: str = ""):

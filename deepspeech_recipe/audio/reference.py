@@ -3,7 +3,7 @@
 import numpy as np
 
 from deepspeech_recipe.audio import constants
-from deepspeech_recipe.audio.settings import AudioSettings, MfccSettings, SpectrogramSettings
+from deepspeech_recipe.ir.audio_settings import AudioSettings, MfccSettings, SpectrogramSettings
 
 
 def spectrogram(samples, settings: SpectrogramSettings) -> np.ndarray:

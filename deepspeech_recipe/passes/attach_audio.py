@@ -6,8 +6,8 @@ import numpy as np
 
 from deepspeech_recipe.audio import framing, lowering
 from deepspeech_recipe.audio.openvino_emitter import OpenVINOEmitter
-from deepspeech_recipe.audio.settings import AudioSettings
 from deepspeech_recipe.errors import RecipeError, Refusal
+from deepspeech_recipe.ir.audio_settings import AudioSettings
 from deepspeech_recipe.ir.initial_state import first_state, initial_states
 from deepspeech_recipe.ir.metadata import metadata_of, write_metadata
 from deepspeech_recipe.ir.names import both_forms, find

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from deepspeech_recipe.audio.settings import AudioSettings
 from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
+from deepspeech_recipe.ir.audio_settings import AudioSettings
 
 
 @dataclass(frozen=True)

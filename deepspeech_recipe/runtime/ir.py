@@ -1,8 +1,8 @@
 """An IR of the contract as speech recognition needs it: with its audio settings and its alphabet."""
 
-from deepspeech_recipe.audio.settings import AudioSettings
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import naming
+from deepspeech_recipe.ir.audio_settings import AudioSettings
 from deepspeech_recipe.ir.form import IRForm, size_of
 from deepspeech_recipe.ir.metadata import alphabet_labels
 from deepspeech_recipe.ir.metadata_schema import check_metadata

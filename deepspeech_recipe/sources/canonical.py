@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from deepspeech_recipe.audio.settings import AudioSettings
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.build import FLOAT, INT32, DType, GraphBuilder
 from deepspeech_recipe.graphdef.proto import GraphDef
+from deepspeech_recipe.ir.audio_settings import AudioSettings
 from deepspeech_recipe.sources.canonical_nodes import F32, expand, reshape, transpose, variable
 from deepspeech_recipe.sources.fused_cell import CELL, fused_cell
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from deepspeech_recipe.alphabet import BYTES_ALPHABET, parse_alphabet, read_alphabet, serialize_alphabet
-from deepspeech_recipe.audio.settings import AudioSettings
 from deepspeech_recipe.errors import Refusal
+from deepspeech_recipe.ir.audio_settings import AudioSettings
 from deepspeech_recipe.sources.bundle import Bundle
 from deepspeech_recipe.sources.canonical import Dense, Weights, canonical_graph
 from deepspeech_recipe.sources.checkpoint_files import find_prefix, read_flags

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from deepspeech_recipe.alphabet import parse_alphabet
-from deepspeech_recipe.audio.settings import AudioSettings
 from deepspeech_recipe.errors import RecipeError, Refusal
 from deepspeech_recipe.graphdef.tensor import from_numpy
+from deepspeech_recipe.ir.audio_settings import AudioSettings
 from deepspeech_recipe.sources.canonical import canonical_graph
 from deepspeech_recipe.sources.loaded_model import Source
 from deepspeech_recipe.sources.tflite_file import FlatModel, open_flat

@@ -9,9 +9,9 @@ from dataclasses import fields
 import numpy as np
 
 from deepspeech_recipe.audio import reference
-from deepspeech_recipe.audio.settings import MfccSettings, SpectrogramSettings
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.tensor import numpy_dtype
+from deepspeech_recipe.ir.audio_settings import MfccSettings, SpectrogramSettings
 
 OPS = {}
 

@@ -6,7 +6,7 @@ and float32 and float64 round differently.
 
 import numpy as np
 
-from deepspeech_recipe.audio.settings import AudioSettings
+from deepspeech_recipe.ir.audio_settings import AudioSettings
 
 SETTINGS = {
     "16 kHz": AudioSettings(

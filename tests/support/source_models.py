@@ -5,8 +5,8 @@ import functools
 import numpy as np
 
 from deepspeech_recipe.alphabet import serialize_alphabet
-from deepspeech_recipe.audio.settings import AudioSettings
 from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.ir.audio_settings import AudioSettings
 from deepspeech_recipe.sources.canonical import Dense, Weights, canonical_graph
 
 LABELS = [b" ", b"a", b"b", b"\xc3\xa9", b"'"]

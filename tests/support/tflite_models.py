@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from deepspeech_recipe.alphabet import serialize_alphabet
-from deepspeech_recipe.audio.settings import AudioSettings
+from deepspeech_recipe.ir.audio_settings import AudioSettings
 from deepspeech_recipe.sources.canonical import Weights
 from tests.support.source_models import AUDIO, LABELS, N_CONTEXT
 

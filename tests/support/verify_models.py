@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from deepspeech_recipe.audio import constants
-from deepspeech_recipe.audio.settings import AudioSettings
 from deepspeech_recipe.conversion.convert import convert
+from deepspeech_recipe.ir.audio_settings import AudioSettings
 from deepspeech_recipe.ir.metadata import PATH, read_metadata, write_metadata
 from deepspeech_recipe.ir.ov_api import opset, ov
 from deepspeech_recipe.ir.precision import AUDIO_F32

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from deepspeech_recipe.audio.settings import AudioSettings
+from deepspeech_recipe.ir.audio_settings import AudioSettings
 from deepspeech_recipe.runtime.inference.requests import Requests
 from deepspeech_recipe.runtime.inference.sample_buffer import Pending
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from deepspeech_recipe.audio.settings import SpectrogramSettings
+from deepspeech_recipe.ir.audio_settings import SpectrogramSettings
 
 
 class Pending:

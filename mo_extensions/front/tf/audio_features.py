@@ -10,9 +10,9 @@ from ...library import asked_for
 
 from deepspeech_recipe.audio import lowering
 from deepspeech_recipe.audio.mo_emitter import MOEmitter
-from deepspeech_recipe.audio.settings import AudioSettings, MfccSettings, SpectrogramSettings, read_attributes
 from deepspeech_recipe.converters.mo_hook import on_finished
 from deepspeech_recipe.errors import Refusal
+from deepspeech_recipe.ir.audio_settings import AudioSettings, MfccSettings, SpectrogramSettings, read_attributes
 from deepspeech_recipe.ir.precision import keep_audio_fp32
 
 
