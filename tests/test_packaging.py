@@ -1,6 +1,8 @@
 """Three ways to the plugin: a checkout, an installed wheel, both directories copied somewhere; with the real `mo`."""
 
+import email
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -80,6 +82,49 @@ def test_the_wheel_holds_both_packages_whole_and_nothing_else(source, wheel):
     assert "deepspeech_recipe/py.typed" in names, "type checkers would not read the annotations"
     assert {"mo_extensions/internal_state.json", "deepspeech_recipe/data/model/output_graph.pb"} <= names
     assert any(name.endswith("licenses/LICENSE") for name in metadata)
+
+
+# A link or a picture of Markdown: its address.
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+
+
+def read_description(wheel) -> str:
+    """What a package index shows: the body of the wheel's metadata."""
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        message = email.message_from_bytes(archive.read(name))
+    assert message["Description-Content-Type"].startswith("text/markdown")
+    return message.get_payload(decode=True).decode()
+
+
+def test_links_of_the_description_lead_somewhere_outside_of_the_repository(wheel):
+    """Where nothing of the repository lies; without an address of it, what was a link is its text."""
+    description, readme = read_description(wheel), (ROOT / "README.md").read_text()
+    assert [link for link in LINK.findall(description) if not re.match(r"\w+:|#", link)] == []
+    assert description.split()[:10] == readme.split()[:10]
+    assert "[accuracy](docs/accuracy.md)" in readme
+    assert "have the same text (accuracy)" in description
+
+
+def test_links_of_the_description_lead_to_the_repository_if_it_has_an_address(source, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(source, copy, ignore=shutil.ignore_patterns("deepspeech_recipe", "mo_extensions"))
+    for name in PACKAGES:
+        (copy / name).mkdir()
+        shutil.copy(ROOT / "deepspeech_recipe" / "__init__.py", copy / name)
+    project = (copy / "pyproject.toml").read_text()
+    urls = '[project.urls]\nRepository = "https://example.org/team/project"\n\n[project.scripts]'
+    (copy / "pyproject.toml").write_text(project.replace("[project.scripts]", urls))
+    pip = (sys.executable, "-m", "pip", "wheel", "--quiet", "--no-index", "--no-build-isolation", "--no-deps")
+    run(*pip, "--wheel-dir", tmp_path, copy, cwd=tmp_path)
+    (built,) = tmp_path.glob("*.whl")
+    readme = (ROOT / "README.md").read_text()
+    links = {link for link in LINK.findall(read_description(built)) if "example.org" in link}
+    assert {link.split("/main/")[1] for link in links} == {
+        link for link in LINK.findall(readme) if not re.match(r"\w+:|#", link)
+    }
+    assert "https://example.org/team/project/raw/main/docs/speed.svg" in links
+    assert "https://example.org/team/project/blob/main/docs/accuracy.md" in links
 
 
 def test_the_installed_command_runs(installed, tmp_path):
