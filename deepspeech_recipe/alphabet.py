@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.files import naming, reading
+from deepspeech_recipe.files import error_context, reading
 
 # What DeepSpeech trains with --bytes_output_mode (once --utf8): label i is the byte i + 1.
 BYTES_ALPHABET = tuple(bytes([value]) for value in range(1, 256))
@@ -73,7 +73,7 @@ def read_alphabet(path: str | os.PathLike) -> list[bytes]:
     labels = [b"#" if line == b"\\#" else line for line in lines if line and not line.startswith(b"#")]
     if not labels:
         raise RecipeError(f"{path}: holds no label (one a line; lines that begin with # are comments).")
-    with naming(path):
+    with error_context(path):
         serialize_alphabet(labels)  # refuses what no model can carry
     return labels
 

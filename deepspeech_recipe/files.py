@@ -90,7 +90,7 @@ def reading(path: str | os.PathLike) -> Iterator[None]:
 
 
 @contextmanager
-def naming(path: str | os.PathLike) -> Iterator[None]:
+def error_context(path: str | os.PathLike) -> Iterator[None]:
     """Puts `path` in front of a RecipeError from inside that does not name it, and keeps it to one short line.
 
     What a damaged file says, in names or through a library, may be long and hold control characters.

@@ -101,8 +101,8 @@ def test_every_option_reaches_the_function_and_nothing_else_does(monkeypatch):
         flag = "--" + name.replace("_", "-")
         text = ",".join(value) if isinstance(value, tuple) else str(value)
         command += ["--no-verify"] if value is False else [flag, text]
-    assert passed_on(monkeypatch, *command) == {"progress": None, **EVERY_OPTION}
-    assert passed_on(monkeypatch) == {"progress": None}
+    assert passed_on(monkeypatch, *command) == {"log": None, **EVERY_OPTION}
+    assert passed_on(monkeypatch) == {"log": None}
 
 
 def test_every_keyword_of_the_function_is_an_option():
@@ -111,7 +111,7 @@ def test_every_keyword_of_the_function_is_an_option():
         for name, parameter in inspect.signature(convert_module.convert).parameters.items()
         if parameter.kind is parameter.KEYWORD_ONLY
     }
-    assert keywords - {"progress"} <= set(EVERY_OPTION)
+    assert keywords - {"log"} <= set(EVERY_OPTION)
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def convert(case, output, **options):
 
 def test_a_plain_conversion(tmp_path):
     lines = []
-    result = convert("v0.9", tmp_path / "new" / "folder", progress=lines.append)
+    result = convert("v0.9", tmp_path / "new" / "folder", log=lines.append)
     assert result.files == (tmp_path / "new/folder/v0.9.xml", tmp_path / "new/folder/v0.9.bin")
     assert sorted(path.name for path in (tmp_path / "new/folder").iterdir()) == ["v0.9.bin", "v0.9.xml"]
     assert [tensor["name"] for tensor in result.inputs] == ["input_node", "previous_state_c", "previous_state_h"]

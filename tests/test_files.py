@@ -7,7 +7,7 @@ import re
 import pytest
 
 from deepspeech_recipe.errors import RecipeError, Refusal
-from deepspeech_recipe.files import TRACEBACK, atomic_path, check_writable, last_net, naming, reading
+from deepspeech_recipe.files import TRACEBACK, atomic_path, check_writable, error_context, last_net, reading
 from tests.support.source_models import graph_bytes
 
 
@@ -67,17 +67,17 @@ def test_reading_names_the_file(tmp_path):
 
 
 def test_naming_puts_the_path_in_front():
-    with pytest.raises(RecipeError, match=r"^m\.pb: It is damaged$"), naming("m.pb"):
+    with pytest.raises(RecipeError, match=r"^m\.pb: It is damaged$"), error_context("m.pb"):
         raise RecipeError("It is damaged")
-    with pytest.raises(RecipeError, match=r"^In m\.pb: yes$"), naming("m.pb"):
+    with pytest.raises(RecipeError, match=r"^In m\.pb: yes$"), error_context("m.pb"):
         raise RecipeError("In m.pb: yes")
-    with pytest.raises(Refusal, match=r"^m\.pb: No\. Node at fault: 'n'\. Do so\.$") as caught, naming("m.pb"):
+    with pytest.raises(Refusal, match=r"^m\.pb: No\. Node at fault: 'n'\. Do so\.$") as caught, error_context("m.pb"):
         raise Refusal("No", node="n", remedy="Do so")
     assert caught.value.node == "n"
 
 
 def test_messages_are_one_short_printable_line():
-    with pytest.raises(RecipeError) as caught, naming("m.pb"):
+    with pytest.raises(RecipeError) as caught, error_context("m.pb"):
         raise RecipeError("m.pb: \n\x1b[31m" + "x" * 5000 + "end")
     text = str(caught.value)
     assert text.isprintable()

@@ -24,7 +24,7 @@ def work() -> None:
     with Progress("clips") as shown:
         for number in range(1, 5):
             shown(number, 4)
-            shown.say(f"text {number}", sys.stdout)
+            shown.log(f"text {number}", sys.stdout)
 
 
 def test_nothing_but_the_results_where_there_is_no_terminal(capsys):
@@ -79,11 +79,13 @@ def test_the_commands_show_it(capsys, monkeypatch, tmp_path):
 
 
 def test_all_audio_is_counted():
-    heard = []
+    counts = []
     recognizer = Recognizer(bundled_ir(), config={"INFERENCE_NUM_THREADS": 1})
-    results = transcribed(recognizer, [FIRST, SECOND], heard=heard.append)
+    results = transcribed(recognizer, [FIRST, SECOND], progress=lambda done, total: counts.append((done, total)))
     assert [result.seconds for result in results] == [seconds_of(FIRST), seconds_of(SECOND)]
-    assert sum(heard) == pytest.approx((len(samples_of(FIRST)) + len(samples_of(SECOND))) / 16000)
+    seconds = (len(samples_of(FIRST)) + len(samples_of(SECOND))) / 16000
+    assert counts[-1] == pytest.approx((seconds, seconds))
+    assert [done for done, _ in counts] == sorted(done for done, _ in counts)
 
 
 def test_the_length_of_a_file_by_its_header(tmp_path, monkeypatch):

@@ -23,7 +23,7 @@ class Entry:
 def take_turns(
     entries: Sequence[Entry],
     rounds: int,
-    say: Callable[[str], None] = lambda line: None,
+    log: Callable[[str], None] = lambda line: None,
     after_round: Callable[[], None] = lambda: None,
 ) -> None:
     """Fills the entries' measurements. An entry that fails is left out from then on."""
@@ -31,7 +31,7 @@ def take_turns(
         if entry.warm_up is not None:
             _try(entry, entry.warm_up)
     for number in range(rounds):
-        say(f"round {number + 1} of {rounds}")
+        log(f"round {number + 1} of {rounds}")
         start = number % len(entries) if entries else 0
         for entry in (*entries[start:], *entries[:start]):
             if entry.failed:

@@ -38,7 +38,7 @@ def benchmark(
     device: str = "CPU",
     python: Sequence[str | os.PathLike] = (),
     output: str | os.PathLike | None = None,
-    progress: Callable[[str], None] | None = None,
+    log: Callable[[str], None] | None = None,
 ) -> Report:
     """Measures IRs, and models of any kind, which are converted to FP32 and 8 bits and run in TensorFlow if it is
     installed.
@@ -49,22 +49,22 @@ def benchmark(
     benchmark.json, benchmark.md and, where matplotlib is installed, benchmark.png.
     Raises RecipeError for bad input; what one contender cannot do is a line of the report.
     """
-    say = progress or (lambda line: None)
+    log = log or (lambda line: None)
     threads = _check(models, scenarios, rounds, seconds, threads)
     if output is not None:
         check_output(output)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(temporary_directory()))
-        contenders, baseline = _contenders(models, against, device, folder, say)
+        contenders, baseline = _contenders(models, against, device, folder, log)
         contenders = _everywhere(contenders, python, threads)
         frames, step, rate = _sizes(contenders)
         report = Report(baseline, threads, frames * step)
-        say("starting " + ", ".join(each.name for each in contenders))
+        log("starting " + ", ".join(each.name for each in contenders))
         team = stack.enter_context(make.Team(contenders, threads))
         report.add_team(team)
         for scenario in scenarios:
-            say(scenario)
-            _measure(report, _entries(team, scenario, folder, frames, seconds, rate), rounds, say)
+            log(scenario)
+            _measure(report, _entries(team, scenario, folder, frames, seconds, rate), rounds, log)
             if scenario == "chunk":
                 report.differences = make.differences(team, frames)
     if report.failed:
@@ -75,8 +75,8 @@ def benchmark(
     return report
 
 
-def _measure(report: Report, entries: list[Entry], rounds: int, say: Callable[[str], None]) -> None:
-    take_turns(entries, rounds, say)
+def _measure(report: Report, entries: list[Entry], rounds: int, log: Callable[[str], None]) -> None:
+    take_turns(entries, rounds, log)
     report.add(measurement for entry in entries for measurement in entry.measurements)
 
 
@@ -113,7 +113,7 @@ def _check(models, scenarios, rounds: int, seconds: float, threads: int | None) 
     return threads or available
 
 
-def _contenders(models, against, device: str, folder: Path, say) -> tuple[list[Contender], str]:
+def _contenders(models, against, device: str, folder: Path, log) -> tuple[list[Contender], str]:
     """Who takes part, and the baseline's name."""
     found: list[Contender] = []
     first = None
@@ -132,7 +132,7 @@ def _contenders(models, against, device: str, folder: Path, say) -> tuple[list[C
         if _is_ir(model):
             found.append(ir_contender(model, _name(model, found), device=device))
         else:
-            found += _converted(model, found, device, folder, say)
+            found += _converted(model, found, device, folder, log)
     graphs = [each.name for each in found if each.worker == "tensorflow"]
     return found, first or (graphs[0] if graphs else found[0].name)
 
@@ -177,13 +177,13 @@ def _tensorflow(source, folder: Path) -> Contender:
     return Contender(f"TensorFlow, {Path(source.path).name}", path, "tensorflow", options=options)
 
 
-def _converted(model, others: list[Contender], device: str, folder: Path, say) -> list[Contender]:
+def _converted(model, others: list[Contender], device: str, folder: Path, log) -> list[Contender]:
     from deepspeech_recipe.conversion.convert import convert
 
     found = []
     name = _name(model, others)
     for weights in ("fp32", "int8"):
-        say(f"converting {model} ({weights})")
+        log(f"converting {model} ({weights})")
         place = folder / f"{len(others)}-{weights}"
         # The quicker converter: the IRs are the same.
         result = convert(model, place, name="model", weights=weights, converter="openvino", verify=False)

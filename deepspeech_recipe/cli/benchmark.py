@@ -41,10 +41,10 @@ def run(arguments) -> int:
         del options[name]
     asked = options["scenarios"] or DEFAULT_SCENARIOS
     options["scenarios"] = SCENARIOS if "all" in asked else tuple(dict.fromkeys(asked))
-    report = benchmark(progress=_progress if sys.stderr.isatty() else None, **options)
+    report = benchmark(log=_log if sys.stderr.isatty() else None, **options)
     print(json_text(report) if arguments.json else markdown(report), end="")
     return 0
 
 
-def _progress(line: str) -> None:
+def _log(line: str) -> None:
     print(f"… {line}", file=sys.stderr, flush=True)

@@ -79,7 +79,7 @@ def run(arguments) -> int:
     options = dict(vars(arguments))
     for name in ("command", "run", "json"):
         del options[name]
-    result = convert(progress=_progress if sys.stderr.isatty() else None, **options)
+    result = convert(log=_log if sys.stderr.isatty() else None, **options)
     if arguments.json:
         print(json.dumps(result.as_dict(), indent=2, ensure_ascii=False))
     else:
@@ -87,7 +87,7 @@ def run(arguments) -> int:
     return 0 if result.verification is None else result.verification.exit_code
 
 
-def _progress(line: str) -> None:
+def _log(line: str) -> None:
     print(f"… {line}", file=sys.stderr, flush=True)
 
 

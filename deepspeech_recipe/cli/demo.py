@@ -14,4 +14,4 @@ def add_arguments(parser) -> None:
 def run(arguments) -> int:
     from deepspeech_recipe.demonstration.demo import demo
 
-    return 0 if demo(arguments.output, say=lambda line: print(line, flush=True)) else 1
+    return 0 if demo(arguments.output, log=lambda line: print(line, flush=True)) else 1

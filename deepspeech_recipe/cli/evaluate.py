@@ -31,7 +31,7 @@ def run(arguments) -> int:
     with Progress("clips") as progress:
         found = evaluate(
             arguments.manifest, arguments.model, device=arguments.device, alphabet=arguments.alphabet,
-            group=arguments.group, decoder=recognition.decoder(arguments), note=progress.say, progress=progress,
+            group=arguments.group, decoder=recognition.decoder(arguments), log=progress.log, progress=progress,
         )  # fmt: skip
     if arguments.json:
         print(json.dumps(found.as_dict(), indent=2, ensure_ascii=False))

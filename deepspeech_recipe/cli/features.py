@@ -51,7 +51,7 @@ def run(arguments) -> int:
     check_stride(arguments.stride)
     network = extractor(arguments.model, arguments.device, alphabet=arguments.alphabet)
     for audio, path in zip(arguments.audio, outputs, strict=True):
-        samples = read_audio(audio, network.sample_rate, recognition.note)
+        samples = read_audio(audio, network.sample_rate, recognition.log)
         found = network.features(samples, arguments.tensor, arguments.rate, arguments.windows)[:: arguments.stride]
         with atomic_path(path) as temporary:
             np.save(temporary, found)

@@ -8,7 +8,7 @@ _BETWEEN_LINES = 10.0
 
 
 class Progress:
-    """Call it with how much is done, and of how much; print lines by `say` while it is shown."""
+    """Call it with how much is done, and of how much; print lines by `log` while it is shown."""
 
     def __init__(self, unit: str):
         self._unit = unit
@@ -39,7 +39,7 @@ class Progress:
             )  # fmt: skip
         self._bar.update(done - self._bar.n)
 
-    def say(self, text: str, file=None) -> None:
+    def log(self, text: str, file=None) -> None:
         """A line on stderr, or on another file, not across the bar."""
         file = file or sys.stderr
         if self._bar is None:

@@ -66,6 +66,6 @@ def _boosts(text: str) -> dict[str, float]:
     return found
 
 
-def note(line: str) -> None:
+def log(line: str) -> None:
     """For what the user should know about the work."""
     print(line, file=sys.stderr, flush=True)

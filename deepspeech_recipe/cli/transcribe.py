@@ -28,18 +28,22 @@ def add_arguments(parser) -> None:
 
 
 def run(arguments) -> int:
+    from deepspeech_recipe.runtime.transcribe import transcribed
+
     _check(arguments)
     recognizer = recognition.recognizer(arguments)
     names = ["microphone"] if arguments.mic else arguments.audio
     results = []
     with Progress("s of audio") as progress:
-        live = arguments.mic or arguments.stream
-        found = _live(recognizer, arguments) if live else _at_once(recognizer, names, progress)
+        if arguments.mic or arguments.stream:
+            found = _live(recognizer, arguments)
+        else:
+            found = transcribed(recognizer, names, progress.log, progress)
         for name, result in zip(names, found, strict=True):
             if arguments.json:
                 results.append({"file": name, **result.as_dict()})
             else:
-                progress.say(_text(result, arguments, name if len(names) > 1 else None), sys.stdout)
+                progress.log(_text(result, arguments, name if len(names) > 1 else None), sys.stdout)
     if arguments.json:
         document = {"model": arguments.model, "results": results}
         print(json.dumps(document, indent=2, ensure_ascii=False))
@@ -63,20 +67,6 @@ def _text(result, arguments, name: str | None) -> str:
     return result.text if name is None else f"{name}: {result.text}"
 
 
-def _at_once(recognizer, names, progress: Progress) -> Iterator:
-    from deepspeech_recipe.runtime.recordings.audio_files import seconds_of
-    from deepspeech_recipe.runtime.transcribe import transcribed
-
-    total, done = sum(map(seconds_of, names)), 0.0
-
-    def heard(seconds: float) -> None:
-        nonlocal done
-        done += seconds
-        progress(done, max(done, total))
-
-    return transcribed(recognizer, names, progress.say, heard)
-
-
 def _live(recognizer, arguments) -> Iterator:
     """Results, with partial texts on stderr while the audio comes."""
     from deepspeech_recipe.runtime.recordings.audio_files import audio_blocks
@@ -87,7 +77,7 @@ def _live(recognizer, arguments) -> Iterator:
         yield _heard(recognizer.stream(), microphone(rate), stop=KeyboardInterrupt)
         return
     for path in arguments.audio:
-        yield _heard(recognizer.stream(), at_real_time(audio_blocks(path, rate, recognition.note), rate))
+        yield _heard(recognizer.stream(), at_real_time(audio_blocks(path, rate, recognition.log), rate))
 
 
 def _heard(stream, blocks, stop: type | tuple = ()):

@@ -13,7 +13,7 @@ from deepspeech_recipe.converters import mo
 from deepspeech_recipe.converters.mo_safety import check_outputs
 from deepspeech_recipe.converters.request import DYNAMIC, Request
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.files import naming
+from deepspeech_recipe.files import error_context
 from deepspeech_recipe.graphdef.pure import NotRepeatable
 from deepspeech_recipe.graphdef.view import GraphView
 from deepspeech_recipe.patterns.state_links import LOOPS
@@ -68,7 +68,7 @@ class _Job:
     view: GraphView | None
     recognition: Recognition
     options: Options
-    say: Callable[[str], None]
+    log: Callable[[str], None]
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -107,7 +107,7 @@ def convert(
     window_ms: int | None = None,
     step_ms: int | None = None,
     n_steps: int | None = None,
-    progress: Callable[[str], None] | None = None,
+    log: Callable[[str], None] | None = None,
     **known,
 ) -> ConvertResult:
     """Converts a model file of any kind (`sources.open_model`) to `<output>/<name>.xml` and `.bin`.
@@ -123,10 +123,10 @@ def convert(
     'GPU' or 'NPU', what an int8 IR is for. head: 'probabilities', 'raw', or None for the graph's own.
     verify: compare the IR with the original; None: where TensorFlow is installed.
     alphabet, sample_rate, window_ms, step_ms, n_steps and `known` (further keywords of `open_model`): what the file
-    itself does not know. progress: gets a line for each stage.
+    itself does not know. log: gets a line for each stage.
     Nothing is written unless everything succeeds. Raises RecipeError or Refusal.
     """
-    say = progress or (lambda line: None)
+    log = log or (lambda line: None)
     named = [] if recipe is None else [load(recipe)]
     request = Request(state, head, time_steps, batch, recipe=None if recipe is None else str(Path(recipe).resolve()))
     options = Options(request, converter, lengths, audio, weights, tuple(keep_fp16), activations, device)
@@ -138,7 +138,7 @@ def convert(
 
     irs = [name, f"{name}.audio"] if audio == "separate" else [name]
     save.check_output(output, irs)
-    say(f"reading {model}")
+    log(f"reading {model}")
     source = open_model(
         model,
         alphabet=alphabet,
@@ -148,10 +148,10 @@ def convert(
         n_steps=n_steps,
         **known,
     )
-    with naming(model):
+    with error_context(model):
         view = GraphView.of(source.graph)
         found = recognise(view, named)
-        job = _Job(source, view, found, options, say, [*source.notes, *why, *warnings(found.constants)])
+        job = _Job(source, view, found, options, log, [*source.notes, *why, *warnings(found.constants)])
         if job.model is not None and job.model.states and (kept := initial_values(job.model)):
             job.notes.append(f"initial values of the state kept: {kept}")
         options.check_model(source, job.recognition)
@@ -159,15 +159,15 @@ def convert(
             chosen = "openvino"
             job.notes.append(f"converted without mo, which cannot convert the loop '{loop}'")
         compare = job.has_metadata and (_has_tensorflow() if verify is None else verify)
-        say(_found(job))
+        log(_found(job))
         if compare or chosen == "mo":  # TensorFlow will run it
             check_outputs(source.graph, job.model)
         with _converted(job, chosen, keep=compare) as (ov_model, converter_name):
             models = _passes(job, ov_model, name)
             if weights == "int8":
-                say("storing the weights in 8 bits")
+                log("storing the weights in 8 bits")
                 compress_weights(models[name], fp16=keep_fp16, device=device, activations=activations or "int8")
-            say(f"writing {', '.join(f'{ir}.xml' for ir in models)} in {output}")
+            log(f"writing {', '.join(f'{ir}.xml' for ir in models)} in {output}")
             result = ConvertResult(
                 files=tuple(save.save_irs(models, output, fp16=weights == "fp16")),
                 converter=converter_name,
@@ -231,14 +231,14 @@ def _converted(job: _Job, converter: str, *, keep: bool) -> Iterator[tuple[Any, 
     if converter == "openvino":
         from deepspeech_recipe.converters import openvino
 
-        job.say(f"converting with OpenVINO {openvino.version()}'s TensorFlow frontend")
+        job.log(f"converting with OpenVINO {openvino.version()}'s TensorFlow frontend")
         prepared = openvino.prepare(job.source.graph, job.view, job.recognition, request)
         if not keep:
             job.forget_graph()
         job.notes += prepared.notes
         yield prepared.convert(), f"openvino {openvino.version()}"
         return
-    job.say("converting with mo (this takes a while: it loads TensorFlow)")
+    job.log("converting with mo (this takes a while: it loads TensorFlow)")
     with temporary_directory() as folder:
         graph = Path(folder) / "graph.pb"
         job.source.write_pb(graph)
@@ -268,14 +268,14 @@ def _passes(job: _Job, ov_model, name: str) -> dict:
 
     options, model = job.options, job.model
     if options.lengths == "input":
-        job.say("adding the input of lengths")
+        job.log("adding the input of lengths")
         ov_model = lengths_input(ov_model)
     metadata = complete_metadata(read_metadata(ov_model), job.source)
     metadata |= {"lengths": options.lengths, "audio": options.audio, "weights": options.weights}
     write_metadata(ov_model, metadata)
     if options.audio == "none":
         return {name: ov_model}
-    job.say(f"adding the audio part ({options.audio})")
+    job.log(f"adding the audio part ({options.audio})")
     settings = model.audio.settings
     if options.audio == "attached":
         ov_model = (streaming_model if options.streaming else attach_audio)(ov_model, settings, model.n_context)
@@ -288,7 +288,7 @@ def _passes(job: _Job, ov_model, name: str) -> dict:
 def _verify(job: _Job, result: ConvertResult):
     from deepspeech_recipe.verification import verify
 
-    job.say("comparing the IR with the original")
+    job.log("comparing the IR with the original")
     return verify(job.source, result.files[0], recipe=job.options.request.recipe)
 
 

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from deepspeech_recipe.files import last_net, naming
+from deepspeech_recipe.files import error_context, last_net
 
 
 def inspect(model: str | os.PathLike, *, recipe: str | os.PathLike | None = None) -> dict:
@@ -29,7 +29,7 @@ def inspect(model: str | os.PathLike, *, recipe: str | os.PathLike | None = None
 
     source = open_model(model)
     recipes = [] if recipe is None else [load(recipe)]
-    with naming(model), last_net(str(model)):
+    with error_context(model), last_net(str(model)):
         view = GraphView.of(source.graph)
         return _document(model, source, view, recognise(view, recipes))
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from deepspeech_recipe.converters.mo_safety import check_import
-from deepspeech_recipe.files import naming, reading
+from deepspeech_recipe.files import error_context, reading
 from deepspeech_recipe.graphdef.proto import GraphDef, MetaGraphDef, SavedModel, parse, parse_text
 from deepspeech_recipe.graphdef.pure import NotPure, check_operation
 from deepspeech_recipe.graphdef.view import VARIABLE_OPS, Tensor
@@ -35,11 +35,11 @@ def check_before_loading(arguments) -> None:
         path = Path(arguments.meta_graph)
         # MO takes any file of a checkpoint for its .meta.
         path = path if path.suffix == ".meta" else path.with_suffix(".meta")
-        with naming(path):
+        with error_context(path):
             _check_meta_graph(_read(path, MetaGraphDef, arguments.is_text))
     elif isinstance(arguments.model, (str, os.PathLike)):
         path = Path(arguments.model)
-        with naming(path):
+        with error_context(path):
             graph = _read(path, GraphDef, arguments.is_text)
             check_import(graph)
             if arguments.checkpoint:
@@ -78,7 +78,7 @@ def _check_saved_model(path: Path) -> None:
     file = path / "saved_model.pb"
     is_text = not file.is_file()
     file = path / "saved_model.pbtxt" if is_text else file
-    with naming(path):
+    with error_context(path):
         for meta in _read(file, SavedModel, is_text).meta_graphs:
             for node in meta.object_graph_def.nodes:
                 if node.HasField("resource") or node.saveable_objects:

@@ -10,7 +10,7 @@ from deepspeech_recipe.demonstration.run import Model, chunks, flushed, tick, wi
 from deepspeech_recipe.processes.programs.plain_session import plain_session
 
 
-def compare(model: Model, graph: Path, samples: np.ndarray, limits: dict[str, float], say) -> list[bool]:
+def compare(model: Model, graph: Path, samples: np.ndarray, limits: dict[str, float], log) -> list[bool]:
     """MFCCs, then every chunk's probabilities and states, each framework feeding back its own states.
 
     limits: largest differences allowed; for states a multiple of the largest cell state, which has no bound.
@@ -41,9 +41,9 @@ def compare(model: Model, graph: Path, samples: np.ndarray, limits: dict[str, fl
     checks = []
     for what, error in errors.items():
         checks.append(bool(error <= limits[what]))
-        say(f"   {tick(checks[-1])} {what}: largest difference {error:.1e} (allowed {limits[what]:.1e})")
+        log(f"   {tick(checks[-1])} {what}: largest difference {error:.1e} (allowed {limits[what]:.1e})")
     times = ", ".join(f"{name} {1000 * total:.0f} ms" for name, total in seconds.items())
-    say(f"   {len(everything)} chunks of {model.steps} steps: {times}; cell states reach {largest_state:.0f}")
+    log(f"   {len(everything)} chunks of {model.steps} steps: {times}; cell states reach {largest_state:.0f}")
     return checks
 
 

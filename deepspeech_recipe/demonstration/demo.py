@@ -18,11 +18,11 @@ GRAPH = MODEL / "output_graph.pb"
 LIMITS = {"probabilities": 1e-5, "states": 1e-6, "MFCCs": 1e-4}
 
 
-def demo(output=None, *, say: Callable[[str], None] = print) -> bool:
+def demo(output=None, *, log: Callable[[str], None] = print) -> bool:
     """Converts the bundled model with the real `mo`, checks it against TensorFlow, and transcribes its recordings.
 
     Where Model Optimizer or TensorFlow is missing, OpenVINO's own frontend converts it and `verify` checks it.
-    output: directory for the IR, by default a new temporary one, which stays. say: gets each line of the report.
+    output: directory for the IR, by default a new temporary one, which stays. log: gets each line of the report.
     Returns whether every check passed. Raises RecipeError where a conversion fails.
     """
     directory = _directory(output)
@@ -30,52 +30,52 @@ def demo(output=None, *, say: Callable[[str], None] = print) -> bool:
     works, reason = mo.usable()
     recordings = _recordings()
     if works:
-        model, checks = _with_mo(directory, recordings[0], say)
+        model, checks = _with_mo(directory, recordings[0], log)
     else:
-        say(f"Without Model Optimizer: {reason}. To install it: {mo.INSTALL}")
-        say("")
-        model, checks = _without_mo(directory, say)
-    say("")
-    say("3. Speech to text with the IR, greedy decoding; none of these recordings was trained on")
-    checks += model.transcribe(recordings, say)
-    say("")
-    say(f"IR: {model.acoustic} (features: {model.features})")
-    say(f"{sum(checks)} of {len(checks)} checks passed in {time.perf_counter() - started:.0f} s")
+        log(f"Without Model Optimizer: {reason}. To install it: {mo.INSTALL}")
+        log("")
+        model, checks = _without_mo(directory, log)
+    log("")
+    log("3. Speech to text with the IR, greedy decoding; none of these recordings was trained on")
+    checks += model.transcribe(recordings, log)
+    log("")
+    log(f"IR: {model.acoustic} (features: {model.features})")
+    log(f"{sum(checks)} of {len(checks)} checks passed in {time.perf_counter() - started:.0f} s")
     return all(checks)
 
 
-def _with_mo(directory: Path, recording, say):
+def _with_mo(directory: Path, recording, log):
     """(model, checks passed)"""
-    say("1. Conversion with Model Optimizer and the plugin")
-    _convert(["--model_name", "acoustic"], directory, say)
-    _convert(["--model_name", "features", "--input", "input_samples[?]", "--output", "mfccs"], directory, say)
+    log("1. Conversion with Model Optimizer and the plugin")
+    _convert(["--model_name", "acoustic"], directory, log)
+    _convert(["--model_name", "features", "--input", "input_samples[?]", "--output", "mfccs"], directory, log)
 
     from deepspeech_recipe.demonstration.compare import compare
     from deepspeech_recipe.demonstration.run import Model
 
     model = Model(directory / "acoustic.xml", directory / "features.xml")
-    checks = [model.check_structure(say)]
-    say("")
+    checks = [model.check_structure(log)]
+    log("")
     name, samples, _ = recording
-    say(f"2. The IR and TensorFlow, on '{name}' ({samples.size / model.sample_rate:.1f} s) in chained chunks")
-    return model, checks + compare(model, GRAPH, samples, LIMITS, say)
+    log(f"2. The IR and TensorFlow, on '{name}' ({samples.size / model.sample_rate:.1f} s) in chained chunks")
+    return model, checks + compare(model, GRAPH, samples, LIMITS, log)
 
 
-def _without_mo(directory: Path, say):
+def _without_mo(directory: Path, log):
     """(model, checks passed)"""
     from deepspeech_recipe.conversion.convert import convert
     from deepspeech_recipe.demonstration.run import Model
 
     options = ["--converter", "openvino", "--audio", "separate", "--name", "acoustic", "--verify"]
-    say("1. Conversion with OpenVINO's TensorFlow frontend")
-    say(f"   $ {shlex.join(['deepspeech-recipe', 'convert', str(GRAPH), '-o', str(directory), *options])}")
+    log("1. Conversion with OpenVINO's TensorFlow frontend")
+    log(f"   $ {shlex.join(['deepspeech-recipe', 'convert', str(GRAPH), '-o', str(directory), *options])}")
     result = convert(GRAPH, directory, name="acoustic", converter="openvino", audio="separate", verify=True)
     model = Model(*(path for path in result.files if path.suffix == ".xml"))
-    checks = [model.check_structure(say)]
-    say("")
-    say(f"2. The IR and the original ({result.verification.reference})")
+    checks = [model.check_structure(log)]
+    log("")
+    log(f"2. The IR and the original ({result.verification.reference})")
     for check in result.verification.checks:
-        say(f"   {check.line()}")
+        log(f"   {check.line()}")
     return model, checks + [check.passed for check in result.verification.checks]
 
 
@@ -87,16 +87,16 @@ def _directory(output) -> Path:
     return directory
 
 
-def _convert(options: list[str], directory: Path, say) -> None:
+def _convert(options: list[str], directory: Path, log) -> None:
     arguments = ["--input_model", str(GRAPH), "--output_dir", str(directory), *options]
     arguments += ["--compress_to_fp16=False"]
-    say(f"   $ {shlex.join(['mo', '--extensions', str(extensions()), *arguments])}")
+    log(f"   $ {shlex.join(['mo', '--extensions', str(extensions()), *arguments])}")
     started = time.perf_counter()
     # mo also looks for extensions in the current directory: run it where there are none.
     for line in mo.run(arguments, directory).splitlines():
         if "deepspeech-recipe" in line or "SUCCESS" in line:
-            say(f"     {line}")
-    say(f"     ({time.perf_counter() - started:.0f} s)")
+            log(f"     {line}")
+    log(f"     ({time.perf_counter() - started:.0f} s)")
 
 
 def _recordings() -> list[tuple[str, np.ndarray, str]]:

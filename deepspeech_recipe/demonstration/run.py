@@ -52,14 +52,14 @@ class Model:
             rows.append(probabilities[:, 0])
         return np.concatenate(rows)[: len(windows)]
 
-    def check_structure(self, say) -> bool:
+    def check_structure(self, log) -> bool:
         sequences = self.operations["LSTMSequence"]
         loops = self.operations["Loop"] + self.operations["TensorIterator"]
         passed = sequences == 1 and not loops
-        say(f"   {tick(passed)} LSTMSequence: {sequences}, loops: {loops}")
+        log(f"   {tick(passed)} LSTMSequence: {sequences}, loops: {loops}")
         return passed
 
-    def transcribe(self, recordings, say) -> list[bool]:
+    def transcribe(self, recordings, log) -> list[bool]:
         """recordings: (name, samples, text) of each. Returns whether each text was recognised."""
         checks = []
         for name, samples, text in recordings:
@@ -67,9 +67,9 @@ class Model:
             found = greedy_text(self.run(self.windows(samples)), self.labels)
             seconds, audio = time.perf_counter() - started, samples.size / self.sample_rate
             checks.append(found == text)
-            say(f"   {tick(checks[-1])} {name}: {audio:.1f} s of audio in {1000 * seconds:.0f} ms")
-            say(f"       expected    {text}")
-            say(f"       recognised  {found}")
+            log(f"   {tick(checks[-1])} {name}: {audio:.1f} s of audio in {1000 * seconds:.0f} ms")
+            log(f"       expected    {text}")
+            log(f"       recognised  {found}")
         return checks
 
 

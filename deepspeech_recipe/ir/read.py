@@ -8,7 +8,7 @@ from typing import ClassVar
 from xml.parsers import expat
 
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.files import naming, reading
+from deepspeech_recipe.files import error_context, reading
 from deepspeech_recipe.ir.ov_api import ov
 
 
@@ -17,7 +17,7 @@ def read_ir(path: str | os.PathLike):
     path = Path(path)
     if not path.is_file():
         raise RecipeError(f"{path}: no such file. Give an IR (.xml), as `deepspeech-recipe convert` writes it.")
-    with naming(path), reading(path):
+    with error_context(path), reading(path):
         with path.open("rb") as file:
             start = file.read(4096)
         if b"<net" not in start:

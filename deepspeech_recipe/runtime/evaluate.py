@@ -45,7 +45,7 @@ def evaluate(
     decoder=None,
     alphabet: str | os.PathLike | None = None,
     group: str | None = None,
-    note: Callable[[str], None] | None = None,
+    log: Callable[[str], None] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
     """Recognises every clip of a test set and counts errors, by jiwer.
@@ -53,8 +53,8 @@ def evaluate(
     manifest: a CSV file as DeepSpeech's training takes it: wav_filename (beside the manifest, or absolute),
     wav_filesize (unread), transcript; or a folder of LibriSpeech: see `clips.read_clips`. group: a column by which to
     count apart; by default `group`, where there is one. Texts are compared as they are, but for white space.
-    progress: gets the number of clips that are done, and of all. Raises RecipeError, for a test set without any word
-    too.
+    log: gets a line for each clip that was converted to the model's sample rate or to mono. progress: gets the number
+    of clips that are done, and of all. Raises RecipeError, for a test set without any word too.
     """
     clips = read_clips(manifest, group)
     _jiwer()  # what is missing should be said before an hour of work
@@ -62,7 +62,7 @@ def evaluate(
     found = []
     for clip in clips:
         begin = time.perf_counter()
-        result = recognizer.transcribe_blocks(audio_blocks(clip.path, recognizer.sample_rate, note))
+        result = recognizer.transcribe_blocks(audio_blocks(clip.path, recognizer.sample_rate, log))
         found.append((clip, result.text, result.seconds, time.perf_counter() - begin))
         if progress:
             progress(len(found), len(clips))

@@ -19,14 +19,14 @@ def features(
     windows: int | None = None,
     stride: int = 1,
     device: str = "CPU",
-    note: Callable[[str], None] | None = None,
+    log: Callable[[str], None] | None = None,
 ) -> np.ndarray:
     """A recording → `[frames, width]`, float32, or `[frames, windows, width]`: see `Recognizer.features`.
 
     model: path of an IR, or an ov.Model; one of v0.1 too, see `runtime.frame_features.deepspeech_v01`. stride: take
-    every n-th frame of these. note: gets a line if the audio was converted. Raises RecipeError.
+    every n-th frame of these. log: gets a line if the audio was converted. Raises RecipeError.
     """
     check_stride(stride)
     network = extractor(model, device)
-    samples = read_audio(audio, network.sample_rate, note)
+    samples = read_audio(audio, network.sample_rate, log)
     return network.features(samples, tensor, rate, windows)[::stride]

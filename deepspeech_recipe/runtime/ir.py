@@ -1,7 +1,7 @@
 """An IR of the contract as speech recognition needs it: with its audio settings and its alphabet."""
 
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.files import naming
+from deepspeech_recipe.files import error_context
 from deepspeech_recipe.ir.audio_settings import AudioSettings
 from deepspeech_recipe.ir.form import IRForm, size_of
 from deepspeech_recipe.ir.metadata import alphabet_labels
@@ -18,7 +18,7 @@ class IR(IRForm):
         super().__init__(ir, name)
         features = self.metadata.get("features")
         self.audio = None if features is None else AudioSettings(**features)
-        with naming(self.name):
+        with error_context(self.name):
             if self.audio is not None:
                 self.audio.check()
             if self.takes != "stream" or self.audio is not None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.files import naming
+from deepspeech_recipe.files import error_context
 from deepspeech_recipe.ir.form import compile_model
 from deepspeech_recipe.ir.initial_state import first_state, initial_states
 from deepspeech_recipe.ir.metadata import is_acoustic, read_metadata
@@ -30,7 +30,7 @@ class StatefulModel:
         """ir: an IR's .xml or an ov.Model. Raises RecipeError where it has no metadata, or lacks a state's tensor."""
         self._name = "the model" if isinstance(ir, ov.Model) else str(ir)
         model = ir if isinstance(ir, ov.Model) else read_ir(ir)
-        with naming(self._name):
+        with error_context(self._name):
             self.metadata = read_metadata(model)
         self._pairs = self._find_pairs(model)
         self._sinks = bool(model.get_sinks())

@@ -3,8 +3,10 @@
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+import numpy as np
+
 from deepspeech_recipe.runtime import Recognizer
-from deepspeech_recipe.runtime.recordings.audio_files import audio_blocks
+from deepspeech_recipe.runtime.recordings.audio_files import audio_blocks, seconds_of
 from deepspeech_recipe.runtime.result import Result
 
 
@@ -15,32 +17,37 @@ def transcribe(
     decoder=None,
     device: str = "CPU",
     alphabet: str | os.PathLike | None = None,
-    note: Callable[[str], None] | None = None,
+    log: Callable[[str], None] | None = None,
+    progress: Callable[[float, float], None] | None = None,
 ) -> list[Result]:
     """A Result for each audio file (WAV, FLAC, OGG), in their order. model: path of an IR, or an ov.Model.
 
     decoder: greedy, or `runtime.decoders.lm.Scorer("kenlm.scorer")`, which the command's --scorer stands for.
-    note: gets a line where the audio was converted to the model's sample rate or to mono. To recognise samples,
-    streams or batches, use `runtime.Recognizer`. Raises RecipeError.
+    log: gets a line for each file that was converted to the model's sample rate or to mono. progress: gets the seconds
+    of audio that are done, and of all. To recognise samples, streams or batches, use `runtime.Recognizer`.
+    Raises RecipeError.
     """
     recognizer = Recognizer(model, decoder, device, alphabet=alphabet)
     paths = [audio] if isinstance(audio, str | os.PathLike) else audio
-    return list(transcribed(recognizer, paths, note))
+    return list(transcribed(recognizer, paths, log, progress))
 
 
 def transcribed(
     recognizer: Recognizer,
-    paths: Iterable,
-    note: Callable[[str], None] | None = None,
-    heard: Callable[[float], None] | None = None,
+    paths: Sequence[str | os.PathLike],
+    log: Callable[[str], None] | None = None,
+    progress: Callable[[float, float], None] | None = None,
 ) -> Iterator[Result]:
-    """Yields a Result for each file. heard: gets the seconds of audio since its last call."""
+    """Yields a Result for each file; the rest as in `transcribe`."""
+    rate, done, total = recognizer.sample_rate, 0.0, sum(map(seconds_of, paths)) if progress else 0.0
+
+    def counted(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        nonlocal done
+        for block in blocks:
+            yield block
+            done += len(block) / rate
+            if progress:
+                progress(done, max(done, total))
+
     for path in paths:
-        blocks = audio_blocks(path, recognizer.sample_rate, note)
-        yield recognizer.transcribe_blocks(_counted(blocks, recognizer.sample_rate, heard) if heard else blocks)
-
-
-def _counted(blocks: Iterable, sample_rate: int, heard: Callable[[float], None]) -> Iterator:
-    for block in blocks:
-        yield block
-        heard(len(block) / sample_rate)
+        yield recognizer.transcribe_blocks(counted(audio_blocks(path, rate, log)))

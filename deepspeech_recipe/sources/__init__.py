@@ -9,7 +9,7 @@ from pathlib import Path
 
 from deepspeech_recipe.alphabet import parse_alphabet, read_alphabet, serialize_alphabet
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.files import last_net, naming
+from deepspeech_recipe.files import error_context, last_net
 from deepspeech_recipe.sources.detect import Kind, detect
 from deepspeech_recipe.sources.loaded_model import METADATA, Source
 
@@ -53,7 +53,7 @@ def open_model(
         raise RecipeError(
             f"{path}: only a checkpoint needs {' and '.join(shape)}; this is a {kind.value}, whose graph has its own."
         )
-    with naming(path), last_net(str(path)):
+    with error_context(path), last_net(str(path)):
         return replace(_read(path, kind, overrides, shape), overrides=overrides)
 
 

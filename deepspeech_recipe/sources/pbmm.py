@@ -14,7 +14,7 @@ from pathlib import Path
 
 from deepspeech_recipe import limits
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.files import atomic_path, naming, reading
+from deepspeech_recipe.files import atomic_path, error_context, reading
 from deepspeech_recipe.graphdef.check import check_graph
 from deepspeech_recipe.graphdef.proto import GraphDef, MemmappedFileSystemDirectory, parse
 from deepspeech_recipe.graphdef.tensor import numpy_dtype, shape_of
@@ -121,7 +121,7 @@ def open_package(path: str | os.PathLike) -> Iterator[Package]:
         if path.stat().st_size <= 8:
             raise RecipeError(f"{path}: is too short for a memory-mapped package; it is cut off.")
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    with mapped, naming(path):
+    with mapped, error_context(path):
         yield Package(path, mapped)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.files import naming
+from deepspeech_recipe.files import error_context
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
 from deepspeech_recipe.ir.metadata import PATH, is_acoustic, read_metadata
 from deepspeech_recipe.ir.ov_api import ov
@@ -36,7 +36,7 @@ class Carried:
 def other_recipe(ir) -> bool:
     """Whether an IR (a path or an ov.Model) says that it is no acoustic model's."""
     model = ir if isinstance(ir, ov.Model) else read_ir(ir)
-    with naming("the model" if isinstance(ir, ov.Model) else ir):
+    with error_context("the model" if isinstance(ir, ov.Model) else ir):
         return model.has_rt_info(PATH) and not is_acoustic(read_metadata(model))
 
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from deepspeech_recipe import limits
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.files import naming
+from deepspeech_recipe.files import error_context
 from deepspeech_recipe.graphdef.pure import pure_graph
 from deepspeech_recipe.graphdef.view import Tensor
 from deepspeech_recipe.processes.worker import RUN_GRAPH, Failed, Worker
@@ -40,7 +40,7 @@ class TensorFlowGraph:
     """
 
     def __init__(self, graph, fetches: Iterable[Tensor], feeds: Iterable[Tensor], path):
-        with naming(path):
+        with error_context(path):
             pure = pure_graph(graph, fetches, feeds)
         self._path, self._process = path, _Process.running(path)
         with _telling(path):

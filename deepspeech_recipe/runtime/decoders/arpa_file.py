@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.files import naming, reading
+from deepspeech_recipe.files import error_context, reading
 
 _COUNT = re.compile(r"ngram +(\d+) *= *(\d+)\s*$")
 _SECTION = re.compile(r"\\(\d+)-grams:$")
@@ -14,14 +14,14 @@ _LONGEST_LINE = 2**16
 
 
 def is_arpa(path: Path) -> bool:
-    with naming(path), reading(path), path.open("rb") as file:
+    with error_context(path), reading(path), path.open("rb") as file:
         return file.read(4096).lstrip().startswith(b"\\data\\")
 
 
 def arpa_words(path: Path) -> list[str]:
     """The 1-grams of an ARPA file, but for <s>, </s> and <unk>."""
     words = []
-    with naming(path), reading(path):
+    with error_context(path), reading(path):
         for order, parts in _lines(path):
             if order > 1:
                 break
@@ -34,7 +34,7 @@ def check_arpa(path: Path) -> None:
     """Raises RecipeError if counts or weights are not those of a language model. KenLM makes room by the counts."""
     counts: dict[int, int] = {}
     found: dict[int, int] = {}
-    with naming(path), reading(path):
+    with error_context(path), reading(path):
         for order, parts in _lines(path):
             if order == 0:
                 if match := _COUNT.match(" ".join(parts)):

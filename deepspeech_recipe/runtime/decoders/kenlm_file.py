@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.files import naming, reading
+from deepspeech_recipe.files import error_context, reading
 from deepspeech_recipe.runtime.decoders.scorer_file import MAGIC as SCORER_MAGIC
 
 _MAGIC = b"mmap lm http://kheafield.com/code format version 5\n".ljust(56, b"\0")
@@ -30,7 +30,7 @@ class _Damaged(Exception):
 
 def check_binary(path: Path) -> None:
     """path: a KenLM binary, or a `.scorer`, which begins with one. Raises RecipeError if that is damaged."""
-    with naming(path), reading(path):
+    with error_context(path), reading(path):
         if not path.stat().st_size:
             raise RecipeError(f"{path}: is empty.")
         data = np.memmap(path, np.uint8, "r")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from deepspeech_recipe.alphabet import is_bytes_alphabet
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.files import naming, reading
+from deepspeech_recipe.files import error_context, reading
 from deepspeech_recipe.runtime.decoders.arpa_file import arpa_words, check_arpa, is_arpa
 from deepspeech_recipe.runtime.decoders.beam import BeamUtterance
 from deepspeech_recipe.runtime.decoders.kenlm_file import check_binary
@@ -218,7 +218,7 @@ def _some(path: Path, spelled: dict) -> dict:
 def _word_list(words) -> list[str]:
     if not isinstance(words, str | os.PathLike):
         return list(words)
-    with naming(words), reading(words):
+    with error_context(words), reading(words):
         try:
             return Path(words).read_text(encoding="utf-8-sig").split()
         except UnicodeDecodeError:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.files import naming, reading
+from deepspeech_recipe.files import error_context, reading
 
 MAGIC = b"EIRT"  # 'TRIE' as a little-endian number
 _VERSION = 6
@@ -44,7 +44,7 @@ def read_scorer(path: str | os.PathLike, space: int | None) -> ScorerFile:
     Raises RecipeError where the file is no scorer, damaged, or of another alphabet.
     """
     path = Path(path)
-    with naming(path), reading(path), path.open("rb") as file:
+    with error_context(path), reading(path), path.open("rb") as file:
         if not path.stat().st_size:
             raise RecipeError(f"{path}: is empty.")
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.files import naming
+from deepspeech_recipe.files import error_context
 from deepspeech_recipe.ir.form import IRForm, compile_model
 from deepspeech_recipe.ir.metadata_schema import check_metadata
 from deepspeech_recipe.runtime.frame_features import frames as frame_features
@@ -33,7 +33,7 @@ class FirstRelease:
                 "frames a call. Features need an IR that takes any number of frames: convert without --time-steps, "
                 "and with batch 1 or dynamic."
             )
-        with naming(form.name):
+        with error_context(form.name):
             check_metadata(form.metadata, ("n_context", "n_input"))
         self.metadata = form.metadata
         self._form = form

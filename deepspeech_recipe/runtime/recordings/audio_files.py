@@ -10,7 +10,7 @@ import numpy as np
 
 from deepspeech_recipe import limits
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.files import naming, one_line, reading
+from deepspeech_recipe.files import error_context, one_line, reading
 from deepspeech_recipe.runtime.quiet import native_code_quiet
 from deepspeech_recipe.runtime.recordings.samples import as_samples
 from deepspeech_recipe.runtime.recordings.truncation import check_complete
@@ -23,18 +23,18 @@ _UNKNOWN_LENGTH = 2**62
 _INSTALL = "pip install soundfile soxr"
 
 
-def read_audio(path: str | os.PathLike, sample_rate: int, note: Callable[[str], None] | None = None) -> np.ndarray:
+def read_audio(path: str | os.PathLike, sample_rate: int, log: Callable[[str], None] | None = None) -> np.ndarray:
     """All samples of a file, float32 `[N]`: see `audio_blocks`."""
-    return np.concatenate(list(audio_blocks(path, sample_rate, note)))
+    return np.concatenate(list(audio_blocks(path, sample_rate, log)))
 
 
 def audio_blocks(
-    path: str | os.PathLike, sample_rate: int, note: Callable[[str], None] | None = None
+    path: str | os.PathLike, sample_rate: int, log: Callable[[str], None] | None = None
 ) -> Iterator[np.ndarray]:
     """Samples of a WAV, FLAC, OGG or MP3 file as float32 blocks `[n]`, mixed to mono, at sample_rate.
 
     Read by soundfile; without it, 16-bit WAV files still are. Other rates are converted by soxr.
-    note: gets a line where something was converted. Raises RecipeError as `open_audio` does, and for an empty file.
+    log: gets a line where something was converted. Raises RecipeError as `open_audio` does, and for an empty file.
     """
     path = Path(path)
     with open_audio(path) as audio:
@@ -47,8 +47,8 @@ def audio_blocks(
             lower = audio.rate < sample_rate
             worse = " (what is above half its rate is missing: expect worse text)" if lower else ""
             changes.append(f"{audio.rate} Hz → {sample_rate} Hz{worse}")
-        if changes and note:
-            note(one_line(f"{path}: {', '.join(changes)}"))
+        if changes and log:
+            log(one_line(f"{path}: {', '.join(changes)}"))
         count = 0
         for block in audio.blocks:
             count += len(block)
@@ -74,7 +74,7 @@ def open_audio(path: str | os.PathLike) -> Iterator[Audio]:
     """An audio file as it is. Raises RecipeError, also while its blocks are read, where the file is missing, cut off,
     damaged or not audio, or holds NaN or infinity, or far more audio than its size explains."""
     path = Path(path)
-    with naming(path), reading(path):
+    with error_context(path), reading(path):
         if path.is_dir():
             raise RecipeError(f"{path}: is a directory, an audio file is needed.")
         check_complete(path)

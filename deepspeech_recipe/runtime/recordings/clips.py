@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TextIO
 
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.files import naming, reading
+from deepspeech_recipe.files import error_context, reading
 
 _COLUMNS = ("wav_filename", "transcript")
 _LONGEST_LINE = 2**17
@@ -40,7 +40,7 @@ def read_clips(path: str | os.PathLike, group: str | None = None) -> list[Clip]:
 
 
 def _of_csv(path: Path, group: str | None) -> list[Clip]:
-    with naming(path), reading(path), path.open(newline="", encoding="utf-8-sig") as file:
+    with error_context(path), reading(path), path.open(newline="", encoding="utf-8-sig") as file:
         try:
             rows = csv.DictReader(_lines(path, file), strict=True)
             columns = rows.fieldnames or []
@@ -88,7 +88,7 @@ def _of_librispeech(folder: Path, group: str | None) -> Iterator[Clip]:
     if not lists:
         raise RecipeError(f"{folder}: holds no *.trans.txt. Give a folder of LibriSpeech, or a CSV manifest.")
     for path in lists:
-        with naming(path), reading(path), path.open(encoding="utf-8-sig") as file:
+        with error_context(path), reading(path), path.open(encoding="utf-8-sig") as file:
             try:
                 found = [_clip_of_line(path, *each, group) for each in enumerate(_lines(path, file), 1)]
             except UnicodeDecodeError as error:
