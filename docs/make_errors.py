@@ -69,7 +69,7 @@ FAMILIES = (
     (
         "The feature part cannot be converted",
         "AudioSpectrogram and Mfcc are computed exactly as TensorFlow computes them, or not at all.",
-        ("recipes/audio.py", "audio/"),
+        ("recipes/audio.py", "ir/audio_settings.py", "audio/"),
     ),
     (
         "A request that contradicts the model: mo",
