@@ -19,3 +19,14 @@ class Refusal(RecipeError):
         if remedy:
             text += f" {remedy if remedy.endswith('.') else remedy + '.'}"
         super().__init__(text)
+
+
+class NoMatch(RecipeError):
+    """A graph that is not of the kind that was looked for: it may be another's.
+
+    reason: what was looked for and what was found; node: where the search ended.
+    """
+
+    def __init__(self, reason: str, *, node: str = ""):
+        self.reason, self.node = reason, node
+        super().__init__(f"{reason} (at '{node}')" if node else reason)

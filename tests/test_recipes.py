@@ -23,7 +23,7 @@ from deepspeech_recipe.runtime import StatefulModel
 from deepspeech_recipe.sources.canonical_nodes import F32
 from tests.support.ir import op_counts
 
-RECIPE = Path(__file__).parent / "recipes.py"
+RECIPE = Path(__file__).parent / "support" / "recipes.py"
 HEADER = "from deepspeech_recipe.recipes import *\nNAME = 'mine'\n"
 
 
@@ -41,9 +41,9 @@ def filter_graph() -> GraphBuilder:
 
 
 FILTER = HEADER + (
-    "def pattern(view):\n"
-    "    return None if 'memory' in view.nodes else 'a memory was looked for'\n"
-    "def model(view):\n"
+    "def recognise(view):\n"
+    "    if 'memory' not in view.nodes:\n"
+    "        raise NoMatch('a memory was looked for')\n"
     "    return Model(inputs={'x': Tensor('signal'), 'y': Tensor('memory')},\n"
     "                 outputs={'negative': Tensor('out'), 'next_y': Tensor('smooth')}, states={'y': 'next_y'})\n"
 )
@@ -118,27 +118,31 @@ def test_inspect_shows_roles_and_the_nearest_miss(write, filter_pb, capsys):
     printed = capsys.readouterr().out
     assert "mine\n" in printed
     assert "new value: next_y" in printed
-    missing = HEADER + "def pattern(view):\n    return 'a teapot was looked for'\ndef model(view): ...\n"
+    missing = HEADER + "def recognise(view):\n    raise NoMatch('a teapot was looked for', node='pot')\n"
     found = inspect(filter_pb, recipe=write(missing))
     assert found["recipe"] is None
-    assert found["misses"]["mine"] == "a teapot was looked for"
+    assert found["misses"]["mine"] == "a teapot was looked for (at 'pot')"
     assert "BlockLSTM" in found["misses"]["deepspeech"]
 
 
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("NAME = 'x'\n", "has no pattern and no model"),
-        ("import teapot\n", "cannot be loaded as a recipe .ModuleNotFoundError"),
-        ("def pattern(:\n", "cannot be loaded as a recipe .SyntaxError"),
-        (HEADER + "def pattern(view):\n    return view.teapot\ndef model(view): ...\n", "AttributeError.*line 4"),
-        (HEADER + "def pattern(view): ...\ndef model(view): return 7\n", "gave int, not a Model"),
+        ("NAME = 'x'\n", "has no recognise. A recipe has NAME and recognise"),
         (
-            HEADER + "def pattern(view): ...\ndef model(view): return Model({'x': Tensor('teapot')}, {})\n",
+            HEADER + "def recognise(view): ...\n",
+            r"has pattern and model, .*Write one function recognise\(view\).*raises NoMatch",
+        ),
+        ("import teapot\n", "cannot be loaded as a recipe .ModuleNotFoundError"),
+        ("def recognise(:\n", "cannot be loaded as a recipe .SyntaxError"),
+        (HEADER + "def recognise(view):\n    return view.teapot\n", "AttributeError.*line 4"),
+        (HEADER + "def recognise(view): return 7\n", "returned int, not a Model"),
+        (
+            HEADER + "def recognise(view): return Model({'x': Tensor('teapot')}, {})\n",
             "the input 'x' is 'teapot:0', which the graph does not have",
         ),
         (
-            HEADER + "def pattern(view): ...\ndef model(view): return Model({}, {}, {'a': 'b'})\n",
+            HEADER + "def recognise(view): return Model({}, {}, {'a': 'b'})\n",
             "the state 'a' → 'b' is not both an input and an output",
         ),
         (FILTER.replace("Tensor('smooth')", "Tensor('out')"), "is assigned 'smooth:0', which is not its last state"),
@@ -156,16 +160,14 @@ def test_a_recipe_that_is_not_there(filter_pb, tmp_path):
 
 
 def test_a_recipe_refuses_in_its_own_words(write, filter_pb, tmp_path, capsys):
-    text = HEADER + "def pattern(view): ...\ndef model(view): raise Refusal('Too hot', node='out', remedy='Wait')\n"
+    text = HEADER + "def recognise(view): raise Refusal('Too hot', node='out', remedy='Wait')\n"
     assert main(["convert", str(filter_pb), "-o", str(tmp_path), "--recipe", str(write(text))]) == 2
     assert "Too hot. Node at fault: 'out'. Wait." in capsys.readouterr().err
 
 
 def test_installed_recipes_are_asked_after_deepspeech(monkeypatch):
     asked = []
-    module = SimpleNamespace(
-        NAME="installed", pattern=lambda view: asked.append(view), model=lambda view: Model({}, {})
-    )
+    module = SimpleNamespace(NAME="installed", recognise=lambda view: asked.append(view) or Model({}, {}))
     point = SimpleNamespace(name="installed", value="package.module", load=lambda: module)
     monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [point] if group == registry.GROUP else [])
     registry._installed.cache_clear()

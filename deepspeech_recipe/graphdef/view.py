@@ -196,9 +196,15 @@ class GraphView:
         """The node behind all transparent operations, whose output the values are."""
         return self.producer(self.source(tensor))
 
+    def described(self, tensor: Tensor) -> str:
+        """What the tensor comes from, for messages: 'a MatMul', or 'nothing' if the graph does not have it."""
+        node = self.source_node(tensor)
+        return "nothing" if node is None else f"a {node.op}"
+
     def value(self, tensor: Tensor) -> np.ndarray | None:
         """The numbers of the constant behind the tensor, or None where it is none, or text."""
-        return None if self.constant_shape(tensor) is None else self.initial_value(self.source_node(tensor))
+        node = self.source_node(tensor)
+        return None if node is None or self.constant_shape(tensor) is None else self.initial_value(node)
 
     def constant_shape(self, tensor: Tensor) -> tuple[int, ...] | None:
         """The shape of what `value` gives, without a copy of it."""

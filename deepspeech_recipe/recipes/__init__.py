@@ -3,34 +3,33 @@
 A recipe is a module (or any object) with
 
     NAME                 a word
-    pattern(view)        None where the graph is of this kind, else what was looked for and not found, in words
-    model(view)          what it is; raises `Refusal` where the graph is of this kind, but an exact conversion is not
-                         possible
+    recognise(view)      returns what the model is; raises `NoMatch` if the graph is not of this kind, saying what was
+                         looked for and what was found, and `Refusal` if it is, but an exact conversion is not possible
 
-Both get a `GraphView`. `model` returns one of two descriptions, and that alone decides what is made of the graph:
+`view` is a `GraphView`. The class of what is returned decides what is made of the graph:
 
     Model                roles and names of tensors: an IR with these names, the states carried
     AcousticModel        a DeepSpeech model, or one like it: the whole IR contract (docs/ir-contract.md), with lengths,
                          audio, internal state, head and metadata, for verify, diagnose and the speech runtime
 
 A recipe is found by its path (`--recipe FILE.py`, or `recipe` in mo's --transformations_config), or as an entry point
-of the group `deepspeech_recipe.recipes` of an installed package. The first whose pattern fits is used: the one that was
-named, then this project's own, `recipes.deepspeech` and `recipes.deepspeech_v01`, then installed ones by name.
-A recipe for a fork of DeepSpeech begins with the AcousticModel that `model` of one of these returns.
+of the group `deepspeech_recipe.recipes` of an installed package. The first that fits is used: the one that was named,
+then this project's own, `recipes.deepspeech` and `recipes.deepspeech_v01`, then installed ones by name.
+A recipe for a fork of DeepSpeech begins with the AcousticModel that `recognise` of one of these returns.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from deepspeech_recipe.errors import Refusal
+from deepspeech_recipe.errors import NoMatch, Refusal
 from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
 from deepspeech_recipe.patterns.state import State
 from deepspeech_recipe.patterns.state_links import links_of
 from deepspeech_recipe.patterns.stateful import carried_states
 from deepspeech_recipe.recipes.acoustic_model import AcousticModel
 
-__all__ = ["AcousticModel", "GraphView", "Model", "Node", "Refusal", "State", "Tensor", "states_of"]
+__all__ = ["AcousticModel", "GraphView", "Model", "NoMatch", "Node", "Refusal", "State", "Tensor", "states_of"]
 
 
 @dataclass(frozen=True)

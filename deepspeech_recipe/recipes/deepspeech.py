@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 from deepspeech_recipe import limits
-from deepspeech_recipe.errors import Refusal
+from deepspeech_recipe.errors import NoMatch, Refusal
 from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
 from deepspeech_recipe.patterns.lstm import HIDDEN_STATES, FusedLstm, X, recognise_lstm
 from deepspeech_recipe.patterns.state import State, recognise_state
@@ -20,86 +21,96 @@ _ADDITIONS = ("Add", "AddV2", "BiasAdd")
 _STATE_NAMES = ("previous_state_{}", "new_state_{}")
 
 
-def pattern(view: GraphView) -> str | None:
-    """None if the surroundings are DeepSpeech's, else what is missing, for a person to read."""
-    cells = view.of_op(*LSTM_OPS)
-    if len(cells) != 1:
-        return f"DeepSpeech has one BlockLSTM, this graph has {len(cells)}"
-    cell = cells[0]
-    if len(cell.inputs) <= X or _windows(view, cell) is None:
-        return "no placeholder of rank 4 (batch, time, window, features) leads to the BlockLSTM"
-    before = len(matmuls(view, view.ancestors(cell.inputs[X])))
-    if before != 3:
-        return f"three dense layers before the BlockLSTM were looked for, {before} found"
-    if not _layers_after(view, cell):
-        return "two dense layers after the BlockLSTM were looked for"
-    return None
+def recognise(view: GraphView, *, dense_before: int = 3) -> AcousticModel:
+    """Describes the acoustic model of a DeepSpeech graph, v0.2 to v0.9 or Coqui STT.
 
-
-def model(view: GraphView) -> AcousticModel:
-    """Describes the acoustic model of a graph whose surroundings look like DeepSpeech's.
-
-    Raises Refusal where an exact conversion is not possible, with the node at fault and the remedy.
+    dense_before: the number of dense layers before the LSTM, for a fork with another one.
+    Raises NoMatch if the surroundings of the LSTM are not DeepSpeech's, and Refusal, with the node at fault and the
+    remedy, if they are, but an exact conversion is not possible.
     """
-    cell = view.of_op(*LSTM_OPS)[0]
-    lstm = recognise_lstm(view, cell)
+    cell = _block_lstm(view)
     windows = _windows(view, cell)
-    batch, steps, window_frames, n_input = (None if size < 0 else size for size in windows.attribute("shape"))
-    _check_window(windows, window_frames, n_input)
+    before = matmuls(view, view.ancestors(cell.inputs[X]))[::-1]
+    if len(before) != dense_before:
+        raise NoMatch(f"{_dense(dense_before)} before the BlockLSTM were looked for, {len(before)} found")
+    after = matmuls(view, view.descendants(Tensor(cell.name, HIDDEN_STATES)))
+    if len(after) != 2:
+        raise NoMatch(f"{_dense(2)} after the BlockLSTM were looked for, {len(after)} found")
+    lstm = recognise_lstm(view, cell)
+    batch, steps, *window = windows.attribute("shape")
+    window_frames, n_input = _check_window(windows, *window)
     state_c, state_h = _states(view, lstm)
-    to_logits, raw_logits, logits, head = head_behind(view, _layers_after(view, cell)[-1])
-    before = matmuls(view, view.ancestors(lstm.x))[::-1]
-    after = _layers_after(view, cell)
+    head = head_behind(view, after[-1])
     metadata = read_metadata(view)
     audio = recognise_audio(view)
+    to_sequence = _reshape_to_sequence(view, lstm)
     return AcousticModel(
-        generation=_generation(view, lstm, state_c, head, audio, metadata),
+        generation=_generation(view, lstm, to_sequence, state_c, head.kind, audio, metadata),
         windows=Tensor(windows.name),
-        batch=batch,
-        time_steps=steps,
+        batch=known(batch),
+        time_steps=known(steps),
         window_frames=window_frames,
         n_input=n_input,
         time_major=_time_major(view, lstm.x, windows),
-        to_sequence=_reshape_to_sequence(view, lstm),
-        to_logits=to_logits,
-        lengths=_check_lengths(view, lstm, steps),
+        to_sequence=to_sequence.name,
+        to_logits=head.reshape,
+        lengths=_check_lengths(view, lstm, known(steps)),
         lstm=lstm,
         state_c=state_c,
         state_h=state_h,
         dense_sizes=tuple(width(view, node) for node in before + after),
         classes=width(view, after[-1]),
         layer_norm=any(node.op == "Rsqrt" for node in view.ancestors(lstm.x)),
-        raw_logits=raw_logits,
-        logits=logits,
-        head=head,
+        raw_logits=Tensor(head.reshape),
+        logits=head.logits,
+        head=head.kind,
         audio=audio,
         metadata=metadata,
     )
 
 
-def _windows(view: GraphView, cell: Node) -> Node | None:
+def known(size: int) -> int | None:
+    """A size of a placeholder; None if it is open."""
+    return None if size < 0 else size
+
+
+def _dense(number: int) -> str:
+    words = {2: "two", 3: "three"}
+    return f"{words.get(number, number)} dense layers"
+
+
+def _block_lstm(view: GraphView) -> Node:
+    cells = view.of_op(*LSTM_OPS)
+    if len(cells) != 1:
+        raise NoMatch(f"DeepSpeech has one BlockLSTM, this graph has {len(cells)}")
+    return cells[0]
+
+
+def _windows(view: GraphView, cell: Node) -> Node:
     """The placeholder `[B, T, window, features]` behind the LSTM's input."""
-    found = [node for node in view.ancestors(cell.inputs[X]) if node.op in _PLACEHOLDERS]
-    if len(found) == 1 and len(found[0].attribute("shape") or ()) == 4:
-        return found[0]
-    return None
+    found = [node for node in view.ancestors(cell.inputs[X]) if node.op in _PLACEHOLDERS] if cell.inputs[X:] else []
+    if len(found) != 1 or len(found[0].attribute("shape") or ()) != 4:
+        raise NoMatch("no placeholder of rank 4 (batch, time, window, features) leads to the BlockLSTM")
+    return found[0]
 
 
-def _check_window(windows: Node, window_frames: int | None, n_input: int | None) -> None:
-    if window_frames is None or n_input is None or window_frames % 2 == 0:
+def _check_window(windows: Node, window_frames: int, n_input: int) -> tuple[int, int]:
+    """(frames, features a frame) of a window, after a look at whether they can be."""
+    if window_frames < 0 or n_input < 0 or window_frames % 2 == 0:
         raise Refusal(
-            f"The windows have {window_frames or 'an unknown number of'} frames of "
-            f"{n_input or 'an unknown number of'} features; an odd number of frames and fixed features are needed",
+            f"The windows have {known(window_frames) or 'an unknown number of'} frames of "
+            f"{known(n_input) or 'an unknown number of'} features; an odd number of frames and fixed features are "
+            "needed",
             node=windows.name,
         )
-
-    numbers = math.prod(size or 1 for size in windows.attribute("shape"))
-    if n_input < 1 or abs(numbers) > limits.allowed(limits.WINDOWS):
+    numbers = math.prod(max(size, 1) for size in windows.attribute("shape"))
+    if n_input < 1 or numbers > limits.allowed(limits.WINDOWS):
         raise Refusal(
-            f"The windows of one call are {abs(numbers)} numbers, {n_input} features a frame",
+            f"The windows of one call are {numbers} numbers, {n_input} features a frame",
             node=windows.name,
-            remedy=limits.remedy(abs(numbers), limits.WINDOWS),
+            remedy=limits.remedy(numbers, limits.WINDOWS),
         )
+    return window_frames, n_input
 
 
 def _is_weight_product(view: GraphView, node: Node) -> bool:
@@ -111,15 +122,10 @@ def matmuls(view: GraphView, nodes) -> list[Node]:
     return [node for node in nodes if _is_weight_product(view, node)]
 
 
-def _layers_after(view: GraphView, cell: Node) -> list[Node]:
-    """The two dense layers behind the LSTM, in order; empty if there are not two."""
-    found = matmuls(view, view.descendants(Tensor(cell.name, HIDDEN_STATES)))
-    return found if len(found) == 2 else []
-
-
 def width(view: GraphView, matmul: Node) -> int:
     """The number of outputs of a product with weights."""
-    return view.constant_shape(matmul.inputs[1])[0 if matmul.attribute("transpose_b", False) else 1]
+    rows, columns = view.constant_shape(matmul.inputs[1]) or (0, 0)
+    return rows if matmul.attribute("transpose_b", False) else columns
 
 
 def _time_major(view: GraphView, x: Tensor, windows: Node) -> Tensor:
@@ -131,15 +137,15 @@ def _time_major(view: GraphView, x: Tensor, windows: Node) -> Tensor:
     raise Refusal("The windows are not brought into time-major order by a Transpose [1, 0, 2, 3]", node=windows.name)
 
 
-def _reshape_to_sequence(view: GraphView, lstm: FusedLstm) -> str:
+def _reshape_to_sequence(view: GraphView, lstm: FusedLstm) -> Node:
     node = view.source_node(lstm.x)
-    if node.op != "Reshape":
+    if node is None or node.op != "Reshape":
         raise Refusal(
-            f"The LSTM's input comes from a {node.op}, where a Reshape to [time, batch, {lstm.input_size}] was "
-            "looked for",
-            node=node.name,
+            f"The LSTM's input comes from {view.described(lstm.x)}, where a Reshape to [time, batch, "
+            f"{lstm.input_size}] was looked for",
+            node=view.source(lstm.x).node,
         )
-    return node.name
+    return node
 
 
 def _check_lengths(view: GraphView, lstm: FusedLstm, steps: int | None) -> Tensor | None:
@@ -213,8 +219,17 @@ def _check_names(view: GraphView, role: str, tensors: tuple[Tensor, ...], what: 
             )
 
 
-def head_behind(view: GraphView, last: Node) -> tuple[str, Tensor, Tensor, str]:
-    """(Reshape to `[T, B, classes]`, raw logits, logits, head), from the last dense layer on."""
+class Head(NamedTuple):
+    """The end of an acoustic model. reshape: the Reshape to `[T, B, classes]`, whose output are the raw logits;
+    logits: the last tensor; kind: 'probabilities' or 'raw', what it holds."""
+
+    reshape: str
+    logits: Tensor
+    kind: str
+
+
+def head_behind(view: GraphView, last: Node) -> Head:
+    """What follows the last dense layer. Raises Refusal if its output is not reshaped to `[T, B, classes]`."""
     tensor = Tensor(last.name)
     reshape, softmax = "", ""
     while True:
@@ -222,39 +237,42 @@ def head_behind(view: GraphView, last: Node) -> tuple[str, Tensor, Tensor, str]:
         if step is None:
             break
         tensor = Tensor(step.name)
-        if step.op == "Reshape" and not reshape:
+        if step.op == "Reshape":
             reshape = step.name
         elif step.op == "Softmax":
             softmax = step.name
     if not reshape:
         raise Refusal("The last dense layer is not reshaped to [time, batch, classes]", node=tensor.node)
-    return reshape, Tensor(reshape), tensor, "probabilities" if softmax else "raw"
+    return Head(reshape, tensor, "probabilities" if softmax else "raw")
 
 
 def _continues_head(node: Node, tensor: Tensor, reshape: str, softmax: str) -> bool:
     if node.inputs[0] != tensor:
         return False
-    if node.op in _ADDITIONS:
-        return not reshape
-    if node.op == "Reshape":
+    if node.op in (*_ADDITIONS, "Reshape"):
         return not reshape
     return node.op in GraphView.TRANSPARENT or (node.op == "Softmax" and bool(reshape) and not softmax)
 
 
 def _generation(
-    view: GraphView, lstm: FusedLstm, state: State, head: str, audio: AudioPart | None, metadata: Metadata
+    view: GraphView,
+    lstm: FusedLstm,
+    to_sequence: Node,
+    state: State,
+    head: str,
+    audio: AudioPart | None,
+    metadata: Metadata,
 ) -> str:
     """What freezing leaves out (metadata, feature part, the assignments of the state) must not be needed."""
     frozen = state.kind == "constant" and lstm.forget_bias == 1.0  # v0.6 brought CuDNN's cell, whose bias is 0
     if state.kind == "variable" or metadata.form == "noop" or frozen:
         # v0.5 takes the batch from its input; before, it was written down.
-        reshape = view.nodes[_reshape_to_sequence(view, lstm)]
-        if audio is not None or metadata.form == "noop" or view.value(reshape.inputs[1]) is None:
+        if audio is not None or metadata.form == "noop" or view.constant_shape(to_sequence.inputs[1]) is None:
             return "v0.5"
         return "v0.4" if head == "probabilities" else "v0.2 or v0.3"
     newer = metadata.beam_width is not None
-    if metadata.form == "none" and audio is None:
-        return "v0.6 to v0.9 or Coqui STT"
-    if metadata.form == "none":  # v0.6 leaves TensorFlow's own limit, whatever the sample rate
-        newer = audio.settings.upper_frequency_limit != 4000.0
+    if metadata.form == "none":
+        if audio is None:
+            return "v0.6 to v0.9 or Coqui STT"
+        newer = audio.settings.upper_frequency_limit != 4000.0  # v0.6 leaves TensorFlow's own, whatever the rate
     return "v0.7 to v0.9 or Coqui STT" if newer else "v0.6"

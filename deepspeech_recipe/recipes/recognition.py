@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from deepspeech_recipe.errors import Refusal
+from deepspeech_recipe.errors import NoMatch, Refusal
 from deepspeech_recipe.files import last_net
 from deepspeech_recipe.graphdef.view import GraphView, Node
 from deepspeech_recipe.patterns.dynamic_rnn import find_rnns
@@ -107,12 +107,12 @@ def recognise(view: GraphView, recipes: Iterable[Recipe] = ()) -> Recognition:
 
 
 def _ask(view: GraphView, recipes: Iterable[Recipe], misses: dict[str, str]) -> AcousticModel | Model | None:
-    """The model of the first recipe whose pattern fits; what the others before it missed goes to `misses`."""
+    """The model of the first recipe that fits; what the others before it missed goes to `misses`."""
     for recipe in recipes:
-        reason = recipe.pattern(view)
-        if reason is None:
-            return recipe.model(view)
-        misses[recipe.name] = reason
+        try:
+            return recipe.recognise(view)
+        except NoMatch as miss:
+            misses[recipe.name] = str(miss)
     return None
 
 

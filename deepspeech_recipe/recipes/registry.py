@@ -7,6 +7,7 @@ import importlib.metadata
 import importlib.util
 import os
 import sys
+import traceback
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from deepspeech_recipe.graphdef.view import GraphView, Tensor
 from deepspeech_recipe.recipes import AcousticModel, Model, deepspeech, deepspeech_v01
 
 GROUP = "deepspeech_recipe.recipes"
-_PARTS = ("NAME", "pattern", "model")
+_PARTS = ("NAME", "recognise")
 _OWN = (deepspeech, deepspeech_v01)
 
 
@@ -29,32 +30,28 @@ class Recipe:
     where: str
     module: Any
 
-    def pattern(self, view: GraphView) -> str | None:
-        return self._call("pattern", view)
-
-    def model(self, view: GraphView) -> Model | AcousticModel:
-        found = self._call("model", view)
-        if not isinstance(found, (Model, AcousticModel)):
-            raise RecipeError(
-                f"{self.where}: model(view) gave {type(found).__name__}, not a Model or an AcousticModel. Return one."
-            )
-        return _checked(self, view, replace(found, recipe=self.name))
-
-    def _call(self, part: str, view: GraphView):
+    def recognise(self, view: GraphView) -> Model | AcousticModel:
+        """What the recipe says of a graph. Raises NoMatch if it does not fit, Refusal if the model cannot be converted
+        exactly, RecipeError if the recipe itself is wrong."""
         try:
-            return getattr(self.module, part)(view)
+            model = self.module.recognise(view)
         except RecipeError:
             raise
         except Exception as error:
             if self.module in _OWN:
                 raise  # nothing that the user could correct
-            line = error.__traceback__
-            while line.tb_next is not None:
-                line = line.tb_next
+            line = traceback.extract_tb(error.__traceback__)[-1]
             raise RecipeError(
-                f"{self.where}: {part}(view) failed with {type(error).__name__}: {error} "
-                f"({line.tb_frame.f_code.co_filename}, line {line.tb_lineno}). Correct the recipe."
+                f"{self.where}: recognise(view) failed with {type(error).__name__}: {error} "
+                f"({line.filename}, line {line.lineno}). Correct the recipe."
             ) from error
+        if not isinstance(model, (Model, AcousticModel)):
+            raise RecipeError(
+                f"{self.where}: recognise(view) returned {type(model).__name__}, not a Model or an AcousticModel. "
+                "Return one, or raise NoMatch(reason) if the graph is not of this kind."
+            )
+        _check_roles(self.where, view, model)
+        return replace(model, recipe=self.name)
 
 
 def recipes(extra: Iterable[Recipe] = ()) -> list[Recipe]:
@@ -63,15 +60,15 @@ def recipes(extra: Iterable[Recipe] = ()) -> list[Recipe]:
 
 
 def load(path: str | os.PathLike) -> Recipe:
-    """The recipe in a Python file. Raises RecipeError where it is none."""
+    """The recipe in a Python file. Raises RecipeError if it is not one."""
     path = Path(path)
     if not path.is_file():
-        raise RecipeError(f"{path}: no such file. Give a recipe, a Python file with {', '.join(_PARTS)}.")
+        raise RecipeError(f"{path}: no such file. Give a recipe, a Python file with {' and '.join(_PARTS)}.")
     # A name of its own: two recipes of one file name may be asked in one process.
     name = f"_deepspeech_recipe_{abs(hash(path.resolve())):x}"
     spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None:
-        raise RecipeError(f"{path}: is no Python file. Give a recipe, a file that ends in .py.")
+    if spec is None or spec.loader is None:
+        raise RecipeError(f"{path}: is not a Python file. Give a recipe, a file that ends in .py.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses in the file look themselves up there
     try:
@@ -84,9 +81,10 @@ def load(path: str | os.PathLike) -> Recipe:
 @functools.lru_cache(maxsize=1)
 def _installed() -> tuple[Recipe, ...]:
     found = []
-    points = importlib.metadata.entry_points
-    # Python 3.8 and 3.9 have no argument `group`, and give a dict.
-    points = points(group=GROUP) if sys.version_info >= (3, 10) else points().get(GROUP, ())
+    if sys.version_info >= (3, 10):
+        points = importlib.metadata.entry_points(group=GROUP)
+    else:  # no argument `group` there, and a dict
+        points = importlib.metadata.entry_points().get(GROUP, ())
     for point in sorted(points, key=lambda point: point.name):
         where = f"the installed recipe '{point.name}' ({point.value})"
         try:
@@ -100,25 +98,29 @@ def _installed() -> tuple[Recipe, ...]:
 
 
 def _recipe(module, where: str) -> Recipe:
+    if not hasattr(module, "recognise") and hasattr(module, "pattern") and hasattr(module, "model"):
+        raise RecipeError(
+            f"{where}: has pattern and model, which recipes had before. Write one function recognise(view): it returns "
+            "what model returned, and raises NoMatch(reason) if pattern returned a reason."
+        )
     missing = [part for part in _PARTS if not hasattr(module, part)]
     if missing:
-        raise RecipeError(f"{where}: has no {' and no '.join(missing)}. A recipe has {', '.join(_PARTS)}.")
+        raise RecipeError(f"{where}: has no {' and no '.join(missing)}. A recipe has {' and '.join(_PARTS)}.")
     return Recipe(str(module.NAME), where, module)
 
 
-def _checked(recipe: Recipe, view: GraphView, model: Model | AcousticModel) -> Model | AcousticModel:
+def _check_roles(where: str, view: GraphView, model: Model | AcousticModel) -> None:
     """Roles must be tensors that exist, states must be roles."""
     for kind, roles in (("input", model.inputs), ("output", model.outputs)):
         for role, tensor in roles.items():
             if not isinstance(tensor, Tensor) or tensor.node not in view.nodes:
                 raise Refusal(
-                    f"{recipe.where}: the {kind} '{role}' is '{tensor}', which the graph does not have",
+                    f"{where}: the {kind} '{role}' is '{tensor}', which the graph does not have",
                     remedy="Give a Tensor of a node of the graph",
                 )
     for before, after in model.states.items():
         if before not in model.inputs or after not in model.outputs:
             raise Refusal(
-                f"{recipe.where}: the state '{before}' → '{after}' is not both an input and an output of the model",
+                f"{where}: the state '{before}' → '{after}' is not both an input and an output of the model",
                 remedy="Name both in `inputs` and `outputs`",
             )
-    return model

@@ -1,27 +1,25 @@
 """The recipe of `model.py`'s kind of model: one LSTM, its state in two variables, a Softmax at the end."""
 
-from deepspeech_recipe.recipes import Model, Refusal, Tensor, states_of
+from deepspeech_recipe.recipes import Model, NoMatch, Refusal, Tensor, states_of
 
 NAME = "health"
 
 
-def pattern(view):
-    """Is it one of ours? None, or what was looked for and not found."""
-    inputs = view.of_op("Placeholder")
+def recognise(view):
+    """Roles and names."""
+    # Is it one of ours? If not, say what was looked for and what was found.
+    inputs, outputs = view.of_op("Placeholder"), view.of_op("Softmax")
     if len(inputs) != 1 or len(inputs[0].attribute("shape") or ()) != 3:
-        return f"one input of rank 3 (batch, readings, sensors) was looked for, {len(inputs)} inputs were found"
-    outputs = view.of_op("Softmax")
+        raise NoMatch(f"one input of rank 3 (batch, readings, sensors) was looked for, {len(inputs)} inputs were found")
     if len(outputs) != 1:
-        return f"one Softmax was looked for, {len(outputs)} were found"
-    return None
+        raise NoMatch(f"one Softmax was looked for, {len(outputs)} were found")
 
-
-def model(view):
-    """Roles and names. It is one of ours: what is wrong with it from here on is a refusal."""
-    readings, scores = view.of_op("Placeholder")[0], view.of_op("Softmax")[0]
-    if readings.attribute("shape")[2] != 3:
+    # It is: what is wrong with it from here on is a refusal.
+    readings, scores = inputs[0], outputs[0]
+    sensors = readings.attribute("shape")[2]
+    if sensors != 3:
         raise Refusal(
-            f"The model reads {readings.attribute('shape')[2]} sensors, this machine has 3",
+            f"The model reads {sensors} sensors, this machine has 3",
             node=readings.name,
             remedy="Train it with the readings of all three sensors",
         )

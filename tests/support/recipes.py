@@ -1,18 +1,14 @@
 """A recipe for `tests.graphs.stateful.keyword_spotter`, for tests that name a file."""
 
-from deepspeech_recipe.recipes import Model, Refusal, Tensor, states_of
+from deepspeech_recipe.recipes import Model, NoMatch, Refusal, Tensor, states_of
 
 NAME = "keyword"
 
 
-def pattern(view):
+def recognise(view):
     inputs = [node for node in view.of_op("Placeholder") if node.attribute("shape", ())[:1] == (1,)]
     if len(inputs) != 3 or len(view.of_op("Softmax")) != 1:
-        return f"three inputs of batch 1 and one Softmax were looked for, {len(inputs)} inputs found"
-    return None
-
-
-def model(view):
+        raise NoMatch(f"three inputs of batch 1 and one Softmax were looked for, {len(inputs)} inputs found")
     states = states_of(view)
     if len(states) != 2:
         raise Refusal(f"Two states were looked for, {len(states)} found", remedy="Export the model with its state")
