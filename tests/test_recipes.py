@@ -130,7 +130,7 @@ def test_inspect_shows_roles_and_the_nearest_miss(write, filter_pb, capsys):
     [
         ("NAME = 'x'\n", "has no recognise. A recipe has NAME and recognise"),
         (
-            HEADER + "def recognise(view): ...\n",
+            HEADER + "def pattern(view): ...\n\ndef model(view): ...\n",
             r"has pattern and model, .*Write one function recognise\(view\).*raises NoMatch",
         ),
         ("import teapot\n", "cannot be loaded as a recipe .ModuleNotFoundError"),

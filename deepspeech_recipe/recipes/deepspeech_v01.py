@@ -97,9 +97,9 @@ def _directions(view: GraphView) -> tuple[Rnn, Rnn, Node]:
 def _join(view: GraphView, *sequences: Tensor) -> Node:
     """Concat[forward, backward] over the features."""
     for reader, _ in view.readers(sequences[0]):
-        if reader.op == "ConcatV2" and tuple(map(view.source, reader.inputs[:-1])) == sequences:
-            if view.scalar(reader.inputs[-1]) in (2, -1):
-                return reader
+        joins = reader.op == "ConcatV2" and tuple(map(view.source, reader.inputs[:-1])) == sequences
+        if joins and view.scalar(reader.inputs[-1]) in (2, -1):
+            return reader
     raise NoMatch("both directions side by side were looked for behind the loops", node=sequences[0].node)
 
 
