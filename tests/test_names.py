@@ -57,7 +57,13 @@ def wrong_names(text: str) -> list[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_what_a_page_names_in_the_package_is_there(page):
-    assert wrong_names(page.read_text(encoding="utf-8")) == []
+    text = page.read_text(encoding="utf-8")
+    assert wrong_names(text) == []
+    for block in re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.ImportFrom) and node.module.split(".")[0] == PACKAGE.name:
+                missing = [alias.name for alias in node.names if not is_there(f"{node.module}.{alias.name}")]
+                assert missing == [], node.module
 
 
 def test_what_docstrings_and_messages_name_in_the_package_is_there():
