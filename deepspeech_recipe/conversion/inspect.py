@@ -10,17 +10,22 @@ def inspect(model: str | os.PathLike, *, recipe: str | os.PathLike | None = None
     """Reads and recognises a model file. Needs neither TensorFlow nor OpenVINO.
 
     Returns one document of JSON values:
-    file: path, kind (of `sources.open_model`), size in bytes (a directory's files added up), nodes of the graph;
-    notes: what was found and done while reading;
-    deepspeech: None, or recipe, sizes, state, head, audio settings, metadata, and `tensors`: for every tensor of the IR
-    contract its name and other names in the graph, and its shape (-1: open);
-    why_not: what a DeepSpeech model would have had, where deepspeech is None;
-    recipe: None, or what a recipe (a Python file with one, see `recipes`) made of a graph that is no such model:
-    its name, summary, inputs, outputs and states; misses: the recipes that do not fit → why not;
-    states: what goes from call to call, and where it is kept; warnings: states that freezing made constants, for one;
-    lstms: the fused LSTMs that can be converted; rnns: those that are loops or stand step by step;
-    refused: reasons for those that cannot.
-    Raises RecipeError for a file that is no model, Refusal for a DeepSpeech model that cannot be converted exactly.
+
+    - file: path, kind (of `sources.open_model`), size in bytes (a directory's files added up), nodes of the graph
+    - notes: what was done while reading
+    - deepspeech: None, or recipe, sizes, state, head, audio settings, metadata, and `tensors`: for every tensor of the
+      IR contract its name and other names in the graph, and its shape (-1: open)
+    - why_not: what a DeepSpeech model would have had, if deepspeech is None
+    - recipe: None, or what a recipe (a Python file with one, see `recipes`) made of a graph that is not such a model:
+      its name, summary, inputs, outputs and states
+    - misses: the recipes that do not fit → why not
+    - states: what goes from call to call, and where it is kept
+    - warnings: for instance states that freezing made constants
+    - lstms: the fused LSTMs that can be converted
+    - rnns: LSTMs that are loops or stand step by step
+    - refused: reasons for those that cannot be converted
+
+    Raises RecipeError for a file that is not a model, Refusal for a DeepSpeech model that cannot be converted exactly.
     """
     from deepspeech_recipe.graphdef.view import GraphView
     from deepspeech_recipe.recipes.recognition import recognise

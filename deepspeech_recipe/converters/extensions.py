@@ -6,9 +6,9 @@ from deepspeech_recipe.errors import RecipeError
 
 
 def extensions() -> Path:
-    """The directory for `mo --extensions`: beside this package, in a checkout as after an installation.
+    """Returns the directory for `mo --extensions`: beside this package, in a checkout as after an installation.
 
-    Raises RecipeError where it is missing.
+    Raises RecipeError if it is missing.
     """
     directory = Path(__file__).resolve().parents[2] / "mo_extensions"
     if not (directory / "front" / "tf").is_dir():

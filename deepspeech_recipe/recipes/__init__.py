@@ -51,6 +51,9 @@ class Model:
 
 
 def states_of(view: GraphView) -> tuple[State, ...]:
-    """The states of plain LSTM cells and of loops, wherever they are kept: `source`, the variable or the input, and
-    `new`, the tensors that can be its new value, the likeliest first. Raises Refusal where one would be lost."""
+    """Finds the states of plain LSTM cells and of loops, wherever they are kept.
+
+    `source` is the variable or the input of a state; `new` are the tensors that can be its new value, the likeliest
+    first. Raises Refusal if one would be lost.
+    """
     return carried_states(view, links_of(view))

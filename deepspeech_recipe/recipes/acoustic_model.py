@@ -17,13 +17,17 @@ from deepspeech_recipe.recipes.metadata import Metadata
 class AcousticModel:
     """A recognised acoustic model: windows of MFCCs → dense layers → LSTM → two dense layers.
 
-    generation: the releases that wrote such graphs. windows: the input `[B, T, 2·context+1, n_input]`;
-    batch, time_steps: None where the graph leaves them open. time_major: the tensor `[T, B, …]` made of it.
-    to_sequence, to_logits: Reshapes from `[T·B, …]` to `[T, B, …]`. lengths: the graph's input of lengths, if any.
-    state_c, state_h: the LSTM's state. dense_sizes: of all dense layers in order, two of which are behind the LSTM.
-    head: 'probabilities' or 'raw', what `logits` is. metadata: what the file says of alphabet and audio.
-    rnns: the loops of v0.1, forward and backward, of which `lstm` describes the first; its windows are flat.
-    recipe: the NAME of the recipe, filled in by the registry.
+    - generation: the releases that wrote such graphs.
+    - windows: the input `[B, T, 2·context+1, n_input]`. batch, time_steps: None if the graph leaves them open.
+    - window_frames, n_input: the sizes of a window. time_major: the tensor `[T, B, …]` made of the windows.
+    - to_sequence, to_logits: Reshapes from `[T·B, …]` to `[T, B, …]`. lengths: the graph's input of lengths, if any.
+    - lstm: the fused LSTM. state_c, state_h: its state.
+    - dense_sizes: of all dense layers in order, two of which are behind the LSTM. classes: the blank included.
+    - layer_norm: whether the dense layers are followed by layer norms.
+    - raw_logits, logits: scores, and what the graph calls logits. head: 'probabilities' or 'raw', what `logits` is.
+    - audio: the feature part, if the graph has one. metadata: what the file says of alphabet and audio.
+    - rnns: the loops of v0.1, forward and backward, of which `lstm` describes the first; its windows are flat.
+    - recipe: the NAME of the recipe, filled in by the registry.
     """
 
     generation: str
@@ -56,7 +60,7 @@ class AcousticModel:
         return bool(self.rnns)
 
     def windows_shape(self, batch: int, steps: int) -> tuple[int, ...]:
-        """The shape of `windows`; -1 where open."""
+        """The shape of `windows`; -1 for what is open."""
         window = (self.window_frames * self.n_input,) if self.flat else (self.window_frames, self.n_input)
         return (batch, steps, *window)
 
@@ -67,7 +71,7 @@ class AcousticModel:
 
     @property
     def own_states(self) -> tuple[State, ...]:
-        """Those of its LSTM; the two of v0.1, over whole recordings, have none."""
+        """The states of its LSTM; the two LSTMs of v0.1, over whole recordings, have none."""
         return () if self.rnns else (self.state_c, self.state_h)
 
     @property

@@ -13,7 +13,11 @@ from deepspeech_recipe.runtime.recordings.clips import read_clips
 
 @dataclass(frozen=True)
 class Score:
-    """wer, cer: errors by what was said, None where nothing was; rtf: seconds of work for a second of audio."""
+    """Error rates of a group of recordings, and how long they took.
+
+    clips, words, letters: how many there were. wer, cer: wrong words and letters by those that were said, None if
+    nothing was said. seconds: of audio. rtf: seconds of work for a second of audio.
+    """
 
     clips: int
     words: int
@@ -26,7 +30,10 @@ class Score:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """total, and a Score for each group; texts: {"file", "group", "transcript", "text"} of each clip."""
+    """What `evaluate` counted: in total, by group, and the text of every recording.
+
+    texts: {"file", "group", "transcript", "text"} of every clip.
+    """
 
     total: Score
     groups: dict[str, Score]
@@ -50,11 +57,14 @@ def evaluate(
 ) -> Evaluation:
     """Recognises every clip of a test set and counts errors, by jiwer.
 
-    manifest: a CSV file as DeepSpeech's training takes it: wav_filename (beside the manifest, or absolute),
-    wav_filesize (unread), transcript; or a folder of LibriSpeech: see `clips.read_clips`. group: a column by which to
-    count apart; by default `group`, where there is one. Texts are compared as they are, but for white space.
-    log: gets a line for each clip that was converted to the model's sample rate or to mono. progress: gets the number
-    of clips that are done, and of all. Raises RecipeError, for a test set without any word too.
+    - manifest: a CSV file as DeepSpeech's training takes it, with the columns wav_filename (beside the manifest, or
+      absolute), wav_filesize (unread) and transcript; or a folder of LibriSpeech, as it unpacks.
+    - model: the path of an IR, or an ov.Model. decoder: as for `Recognizer`.
+    - group: a column by which to count apart; by default `group`, if there is one.
+    - log: gets a line for every clip that was converted to the model's sample rate or to mono.
+    - progress: gets the number of clips that are done, and of all.
+
+    Texts are compared as they are, except for white space. Raises RecipeError, for a test set without any word too.
     """
     clips = read_clips(manifest, group)
     _jiwer()  # what is missing should be said before an hour of work

@@ -21,10 +21,14 @@ def features(
     device: str = "CPU",
     log: Callable[[str], None] | None = None,
 ) -> np.ndarray:
-    """A recording → `[frames, width]`, float32, or `[frames, windows, width]`: see `Recognizer.features`.
+    """Gives a model's output for every frame of a recording: `[frames, width]` or `[frames, windows, width]`, float32.
 
-    model: path of an IR, or an ov.Model; one of v0.1 too, see `runtime.frame_features.deepspeech_v01`. stride: take
-    every n-th frame of these. log: gets a line if the audio was converted. Raises RecipeError.
+    - model: the path of an IR, or an ov.Model; one of v0.1 too (`runtime.frame_features.deepspeech_v01`).
+    - tensor, rate, windows: which layer, how many frames a second, how many neighbours: see `Recognizer.features`.
+    - stride: take every n-th frame of these.
+    - log: gets a line if the audio was converted to the model's sample rate or to mono.
+
+    Raises RecipeError.
     """
     check_stride(stride)
     network = extractor(model, device)

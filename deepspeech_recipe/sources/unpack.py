@@ -10,7 +10,7 @@ from deepspeech_recipe.files import check_writable
 def unpack(model: str | os.PathLike, output: str | os.PathLike) -> Path:
     """Writes the graph of a .pbmm file as a .pb, which appears whole or not at all; returns its path.
 
-    Raises RecipeError where `model` is no such file or is damaged, or `output` cannot be written.
+    Raises RecipeError if `model` is not such a file or is damaged, or if `output` cannot be written.
     """
     from deepspeech_recipe.sources import frozen, pbmm
     from deepspeech_recipe.sources.detect import Kind, detect
