@@ -17,7 +17,12 @@ import pdoc
 import pdoc.doc
 
 # What programs import: the functions and their results, what recipes are made of, and the runtime.
-PUBLIC = ("deepspeech_recipe", "deepspeech_recipe.recipes", "deepspeech_recipe.runtime")
+PUBLIC = (
+    "deepspeech_recipe",
+    "deepspeech_recipe.recipes",
+    "deepspeech_recipe.runtime",
+    "deepspeech_recipe.runtime.decoders.lm",
+)
 
 
 def load() -> None:

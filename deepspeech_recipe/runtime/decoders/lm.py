@@ -20,6 +20,8 @@ from deepspeech_recipe.runtime.decoders.scorer_file import LARGEST_WEIGHT, read_
 from deepspeech_recipe.runtime.decoders.scorer_trial import try_once
 from deepspeech_recipe.runtime.quiet import native_code_quiet
 
+__all__ = ["Beam", "Scorer"]
+
 _BEAM_WIDTH = 500  # DeepSpeech's own default
 _NO_THRESHOLD = 1e6
 _UNKNOWN = "<unk>"
@@ -48,11 +50,13 @@ class Beam:
         self._width = beam_width
 
     def for_model(self, labels: Sequence[bytes], beam_width: int | None = None) -> "Beam":
+        """The decoder for a model with these labels; beam_width is the model's."""
         found = Beam(self._width or beam_width or _BEAM_WIDTH)
         found._labels = labels
         return found
 
     def start(self) -> BeamUtterance:
+        """Begins an utterance."""
         decoder, _, _ = _flashlight()
         classes = len(self._labels) + 1
         options = decoder.LexiconFreeDecoderOptions(
@@ -67,10 +71,13 @@ class Beam:
 class Scorer:
     """Beam search with a language model.
 
-    path: a `.scorer` of DeepSpeech or Coqui STT, as it is; or a KenLM binary, with `words`; or an ARPA file.
-    words: a text file of words, or the words. alpha, beta: by default the scorer's own. beam_width: by default the
-    model's. hot_words: word → boost in natural log units, times alpha, each time it occurs.
-    Raises RecipeError, from `for_model` too: where the scorer does not fit the alphabet.
+    - path: a `.scorer` of DeepSpeech or Coqui STT, as it is; or a KenLM binary, with `words`; or an ARPA file.
+    - words: a text file of words, or the words.
+    - alpha, beta: the weights of the language model and of the number of words; by default the scorer's own.
+    - beam_width: by default the model's.
+    - hot_words: word → boost in natural log units, times alpha, every time it occurs.
+
+    Raises RecipeError, from `for_model` too: if the scorer does not fit the alphabet.
     """
 
     def __init__(
@@ -93,6 +100,7 @@ class Scorer:
         self.alpha, self.beta, self._hot_words = alpha, beta, dict(hot_words or {})
 
     def for_model(self, labels: Sequence[bytes], beam_width: int | None = None) -> "ScorerSearch":
+        """The decoder for a model with these labels; beam_width is the model's."""
         if is_bytes_alphabet(labels):
             raise RecipeError(f"{self.path}: a model that outputs bytes is decoded greedily, without a scorer.")
         space = labels.index(b" ") if b" " in labels else None
