@@ -5,9 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import models
-from models import CannotMake
-
+from benchmarks import models
+from benchmarks.models import CannotMake
 from deepspeech_recipe.benchmarking.contenders import PACKAGE, Contender
 
 DOCUMENTED, LOOP, PLUGIN = "documented IR", "default-frontend IR", "mo --extensions"

@@ -1,4 +1,4 @@
-"""DeepSpeech v0.1, audio to scores: ``PYTHONPATH=. python benchmarks/first_release.py [--quick]``.
+"""DeepSpeech v0.1, audio to scores: ``python -m benchmarks.first_release [--quick]``.
 
 OpenVINO's default frontend leaves two Loops in its IR; this project's IRs run beside it, in turns. Writes its table
 into docs/speed.md after each round. Needs TensorFlow, to build the graph.
@@ -11,8 +11,6 @@ import tempfile
 from pathlib import Path
 
 import openvino
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.page import SPEED, write_between
 from deepspeech_recipe.benchmarking import scenarios as make

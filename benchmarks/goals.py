@@ -1,9 +1,11 @@
-"""The goals, and what a report says of them."""
+"""The goals of docs/speed.md, and what a report says of them."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import numpy as np
-from contenders import (
+
+from benchmarks.contenders import (
     DEEPSPEECH,
     DOCUMENTED,
     FP32,
@@ -15,11 +17,31 @@ from contenders import (
     STT,
     TENSORFLOW,
 )  # fmt: skip
-
 from deepspeech_recipe.benchmarking.markdown import number
-from deepspeech_recipe.benchmarking.report import Goal, Report
+from deepspeech_recipe.benchmarking.report import Report
 
 _SECONDS, _MOST_ROWS = 60, 8
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What was to be reached, as texts. verdict: yes, no, stretch, or not measured."""
+
+    what: str
+    goal: str
+    stretch: str
+    reached: str
+    verdict: str
+
+
+@dataclass
+class PageReport(Report):
+    """A report with goals, which the page shows first."""
+
+    goals: list[Goal] = field(default_factory=list)
+
+    def as_dict(self) -> dict:
+        return {**super().as_dict(), "goals": [vars(each) for each in self.goals]}
 
 
 def goals(report: Report) -> list[Goal]:

@@ -1,4 +1,4 @@
-"""What 8 bits do to text, probabilities and states: ``PYTHONPATH=. python benchmarks/int8_accuracy.py CLIPS.csv``.
+"""What 8 bits do to text, probabilities and states: ``python -m benchmarks.int8_accuracy CLIPS.csv``.
 
 CLIPS.csv: the test groups of the bundled model, by ``python -m training.make_clips``. Writes docs/int8.md's tables.
 """
@@ -8,8 +8,6 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.models import frozen_graph
 from benchmarks.page import write_between

@@ -1,4 +1,4 @@
-"""Every table and picture of docs/speed.md: `measure.py --help`. Called by `benchmarks/run`.
+"""Every table and picture of docs/speed.md: `python -m benchmarks.measure --help`. Called by `benchmarks/run`.
 
 All contenders take turns within one run, so only ratios inside of one page are to be compared.
 """
@@ -10,7 +10,8 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from contenders import (
+from benchmarks import scenarios as many
+from benchmarks.contenders import (
     ALL,
     DOCUMENTED,
     LENGTH,
@@ -23,21 +24,19 @@ from contenders import (
     UTTERANCE,
     Pythons,
 )  # fmt: skip
-from goals import goals
-from models import FRAMES, ROOT, CannotMake
-from redraw import read
-
+from benchmarks.goals import PageReport, goals
+from benchmarks.models import FRAMES, ROOT, CannotMake
+from benchmarks.page import SPEED, marks, write_between
+from benchmarks.pictures import plot
+from benchmarks.redraw import read
+from benchmarks.tables import tables
 from deepspeech_recipe.benchmarking import scenarios as make
 from deepspeech_recipe.benchmarking.machine import usable_processors
-from deepspeech_recipe.benchmarking.markdown import markdown
-from deepspeech_recipe.benchmarking.plot import plot
 from deepspeech_recipe.benchmarking.recordings import write_speech
-from deepspeech_recipe.benchmarking.report import Report
 from deepspeech_recipe.benchmarking.rounds import take_turns
 from deepspeech_recipe.benchmarking.write import json_text
 from deepspeech_recipe.files import atomic_path
 
-BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 FULL = {
     "hidden": 2048, "sizes": (512, 1024, 4096), "rows": (1, 2, 4, 8, 16, 32, 64), "lengths": (1, 10, 60),
     "longest": 600, "utterance": 60, "working": 20, "live": (1, 4, 8, 16, 32), "live_seconds": 6,
@@ -50,6 +49,7 @@ QUICK = {
     "live": (1, 2), "live_seconds": 1, "rounds": dict.fromkeys(FULL["rounds"], 1), "size_rounds": 1,
 }  # fmt: skip
 REPEAT = 10
+_TABLES = "measured"  # their place on the page
 
 
 def main() -> int:
@@ -65,7 +65,7 @@ def main() -> int:
             for row in _made(some, pythons, arguments.work, hidden)[1]:
                 _say(f"{row['name']}: {row['failure']}")
         return 0
-    report = Report(DOCUMENTED, threads, FRAMES * 0.02)
+    report = PageReport(DOCUMENTED, threads, FRAMES * 0.02)
     with ExitStack() as stack:
         contenders, failures = _made(recipes, pythons, arguments.work, plan["hidden"])
         team = stack.enter_context(make.Team(contenders, threads))
@@ -81,19 +81,19 @@ def main() -> int:
     return 0
 
 
-def _measure(report: Report, scenario: str, team, plan: dict, rounds: int, work: Path) -> None:
+def _measure(report: PageReport, scenario: str, team, plan: dict, rounds: int, work: Path) -> None:
     short = write_speech(work, [1])[1]
     chunked = team.only([each.name for each in team.contenders if each.name not in NO_CHUNK])
     if scenario == "chunk":
         _turns(report, make.chunk(chunked, REPEAT), rounds)
         report.differences = make.differences(chunked)
     elif scenario == "streams":
-        one = make.streams(team.only([DOCUMENTED]), [1], REPEAT)
+        one = many.streams(team.only([DOCUMENTED]), [1], REPEAT)
         several = team.only([name for name in STREAMS if name != DOCUMENTED])
-        _turns(report, [*one, *make.streams(several, plan["rows"], REPEAT)], rounds)
+        _turns(report, [*one, *many.streams(several, plan["rows"], REPEAT)], rounds)
     elif scenario == "live":
         audio = write_speech(work, [plan["live_seconds"]])[plan["live_seconds"]]
-        _turns(report, make.live(team.only(LIVE), plan["live"], audio), rounds)
+        _turns(report, many.live(team.only(LIVE), plan["live"], audio), rounds)
     elif scenario == "utterance":
         recordings, some = write_speech(work, [plan["utterance"]]), team.only(UTTERANCE)
         ours = team.only([name for name in UTTERANCE if name not in NO_CHUNK])
@@ -107,7 +107,7 @@ def _measure(report: Report, scenario: str, team, plan: dict, rounds: int, work:
         _turns(report, make.start(some, write_speech(work, [seconds])[seconds], short), rounds)
 
 
-def _sizes(report: Report, plan: dict, recipes: list, pythons: Pythons, work: Path) -> None:
+def _sizes(report: PageReport, plan: dict, recipes: list, pythons: Pythons, work: Path) -> None:
     """Some contenders with networks of other sizes; all sizes take turns. After the others, for the memory's sake."""
     _say("size")
     with ExitStack() as stack:
@@ -126,7 +126,7 @@ def _sized(entries: list, hidden: int) -> list:
     return entries
 
 
-def _turns(report: Report, entries: list, rounds: int) -> None:
+def _turns(report: PageReport, entries: list, rounds: int) -> None:
     take_turns(entries, rounds, _say)
     report.add(measurement for entry in entries for measurement in entry.measurements)
 
@@ -145,7 +145,7 @@ def _made(recipes: list, pythons: Pythons, work: Path, hidden: int, *, again: bo
     return found, failures
 
 
-def _write(report: Report, page: Path, results: Path) -> None:
+def _write(report: PageReport, page: Path, results: Path) -> None:
     """The page last: it shows the others."""
     report.goals = goals(report)
     results.mkdir(parents=True, exist_ok=True)
@@ -154,11 +154,8 @@ def _write(report: Report, page: Path, results: Path) -> None:
     written = read(results / "speed.json")  # so that the page and the pictures show what the document holds
     plot(written, results / "speed.png")
     place = os.path.relpath(results, page.parent)
-    more = f"All samples: [speed.json]({place}/speed.json).\n\n![The same as a picture]({place}/speed.png)\n"
-    before, rest = page.read_text(encoding="utf-8").split(BEGIN)
-    after = rest.split(END)[1]
-    with atomic_path(page) as temporary:
-        temporary.write_text(f"{before}{BEGIN}\n\n{markdown(written)}\n{more}\n{END}{after}", encoding="utf-8")
+    more = f"All samples: [speed.json]({place}/speed.json).\n\n![The same as a picture]({place}/speed.png)"
+    write_between(page, _TABLES, [tables(written), more])
 
 
 def _arguments():
@@ -167,7 +164,7 @@ def _arguments():
     parser.add_argument("--only", nargs="+", metavar="NAME", help="only these contenders")
     parser.add_argument("--prepare", action="store_true", help="make the models, and measure nothing")
     parser.add_argument("--work", type=Path, default=ROOT / ".cache" / "benchmarks", help="where models are kept")
-    parser.add_argument("--page", type=Path, default=ROOT / "docs" / "speed.md", help="the page that gets the tables")
+    parser.add_argument("--page", type=Path, default=SPEED, help="the page that gets the tables")
     parser.add_argument("--results", type=Path, default=ROOT / "docs" / "benchmarks", help="for speed.json and .png")
     parser.add_argument("--threads", type=int, help="of each contender (default: all processors)")
     for name in ("mo", "current", "deepspeech", "stt", "exporter"):
@@ -184,8 +181,9 @@ def _arguments():
     arguments.work = arguments.work.resolve()
     arguments.work.mkdir(parents=True, exist_ok=True)
     page = arguments.page.read_text(encoding="utf-8") if arguments.page.is_file() else ""
-    if page.count(BEGIN) != 1 or page.count(END) != 1:
-        parser.error(f"{arguments.page} has no place for the tables: {BEGIN} … {END}")
+    begin, end = marks(_TABLES)
+    if page.count(begin) != 1 or page.count(end) != 1:
+        parser.error(f"{arguments.page} has no place for the tables: {begin} … {end}")
     return arguments
 
 

@@ -6,21 +6,18 @@ Speed does not depend on what a network has learned. Files are made once and kep
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from deepspeech_recipe.alphabet import serialize_alphabet
+from deepspeech_recipe.ir.audio_settings import AudioSettings
+from deepspeech_recipe.files import atomic_path
+from deepspeech_recipe.sources.canonical import Dense, Weights, canonical_graph
+
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-from deepspeech_recipe.alphabet import serialize_alphabet  # noqa: E402
-from deepspeech_recipe.files import atomic_path  # noqa: E402
-from deepspeech_recipe.ir.audio_settings import AudioSettings  # noqa: E402
-from deepspeech_recipe.sources.canonical import Dense, Weights, canonical_graph  # noqa: E402
-
 SEED = 5
 FRAMES, CONTEXT, FEATURES = 16, 9, 26
 LABELS = [" ", *"abcdefghijklmnopqrstuvwxyz", "'"]

@@ -7,10 +7,15 @@ from deepspeech_recipe.files import atomic_path
 SPEED = Path(__file__).resolve().parent.parent / "docs" / "speed.md"
 
 
+def marks(name: str) -> tuple[str, str]:
+    """The lines that a table stands between."""
+    return f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+
+
 def write_between(page: Path, name: str, lines: list[str]) -> None:
     """Replaces what is between `<!-- NAME: begin -->` and `<!-- NAME: end -->`."""
-    begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->"
+    begin, end = marks(name)
     before, rest = page.read_text(encoding="utf-8").split(begin)
     after = rest.split(end)[1]
     with atomic_path(page) as temporary:
-        temporary.write_text("\n".join([f"{before}{begin}", *lines, "", f"{end}{after}"]), encoding="utf-8")
+        temporary.write_text("\n".join([f"{before}{begin}\n", *lines, "", f"{end}{after}"]), encoding="utf-8")

@@ -1,17 +1,14 @@
-"""Ways to make the int8 IR faster, each measured beside it: ``PYTHONPATH=. python benchmarks/what_did_not_help.py``.
+"""Ways to make the int8 IR faster, each measured beside it: ``python -m benchmarks.what_did_not_help``.
 
 One process, round-robin, 16-frame chunks at H = 2048; writes its table into docs/speed.md.
 """
 
-import sys
 import tempfile
 import time
 from pathlib import Path
 from unittest import mock
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.models import frozen_graph
 from benchmarks.page import SPEED, write_between

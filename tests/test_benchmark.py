@@ -10,13 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks import scenarios as many
+from benchmarks.goals import Goal, PageReport
+from benchmarks.tables import tables
 from deepspeech_recipe.benchmarking import scenarios as make
 from deepspeech_recipe.benchmarking.contenders import WORKERS, Contender
 from deepspeech_recipe.benchmarking.machine import machine, usable_processors
 from deepspeech_recipe.benchmarking.markdown import markdown, number, table
 from deepspeech_recipe.benchmarking.measurement import Measurement, Ratio, Summary
 from deepspeech_recipe.benchmarking.recordings import speech, write_speech
-from deepspeech_recipe.benchmarking.report import Goal, Report
+from deepspeech_recipe.benchmarking.report import Report
 from deepspeech_recipe.benchmarking.rounds import Entry, take_turns
 from deepspeech_recipe.benchmarking.write import json_text, write
 from deepspeech_recipe.processes.worker import RUN_GRAPH, Failed, Worker
@@ -100,7 +103,7 @@ def test_samples_come_round_by_round_and_the_warm_up_is_not_among_them(stub):
 
 def test_streams_have_a_measurement_for_each_number_of_rows(stub):
     with make.Team([stub("a", milliseconds=3), stub("b")], 1) as team:
-        entries = make.streams(team, (1, 8), 10)
+        entries = many.streams(team, (1, 8), 10)
         take_turns(entries, 1)
     found = [(each.contender, each.point, len(each.rounds[0])) for entry in entries for each in entry.measurements]
     assert found == [("a", 1, 10), ("b", 1, 10), ("a", 8, 2), ("b", 8, 2)]
@@ -109,9 +112,20 @@ def test_streams_have_a_measurement_for_each_number_of_rows(stub):
 
 def test_live_streams_have_a_sample_for_each_chunk_of_each(stub):
     with make.Team([stub("a", milliseconds=3)], 1) as team:
-        entries = make.live(team, (1, 3), Path("x.wav"))
+        entries = many.live(team, (1, 3), Path("x.wav"))
         take_turns(entries, 1)
     assert values(entries) == [[[3]], [[3, 6, 9]]]
+
+
+def test_a_corpus_is_one_recording_after_the_other_unless_the_worker_knows_better(stub):
+    recordings = {seconds: Path(f"{seconds}.wav") for seconds in (1, 2, 5)}
+    with make.Team([stub("a", milliseconds=3)], 1) as team:
+        entries = make.corpus(team, recordings, Path("short.wav"))
+        take_turns(entries, 2)
+    (measurement,) = entries[0].measurements
+    assert (measurement.point, measurement.rounds) == (8, [[9], [9]])
+    assert measurement.facts == {"texts": ["1", "2", "5"]}
+    assert lines(stub).count("begin a utterance") == 1 + 2 * 3
 
 
 def test_one_that_dies_leaves_a_line_and_the_others_go_on(stub):
@@ -198,8 +212,8 @@ def test_an_entry_s_failure_stops_only_itself():
 
 
 @pytest.fixture
-def report() -> Report:
-    found = Report("b", threads=2, chunk_seconds=0.32, differences={"a": 0.0, "b": 2e-6})
+def report() -> PageReport:
+    found = PageReport("b", threads=2, chunk_seconds=0.32, differences={"a": 0.0, "b": 2e-6})
     for name, scale in (("a", 1), ("b", 4)):
         found.contenders.append(
             {"name": name, "worker": "w", "made": "`m`", "disk_bytes": 2 * 10**6, "versions": {"openvino": "1.2.3-x"}}
@@ -212,6 +226,7 @@ def report() -> Report:
             ("live", 4),
             ("length", 1),
             ("utterance", 10),
+            ("corpus", 40),
         ):
             rounds = [[16.0 * scale, 16.0 * scale], [32.0 * scale]]
             found.add([Measurement(scenario, name, "ms", point, rounds)])
@@ -248,7 +263,11 @@ def test_the_json_document(report):
 
 
 def test_the_tables(report):
-    found = markdown(report)
+    found = tables(report)
+    usual = markdown(report)
+    assert "## A corpus" in usual
+    assert "| a | 40 s | 0.016 s | 0.016–0.024 s | 2500 × | 4.00 × (4.00–4.00) |" in usual.splitlines()
+    assert set(re.findall("^## .*", usual, re.M)) - set(re.findall("^## .*", found, re.M)) == {"## A corpus"}
     for line in (
         "| a | `m` | OpenVINO 1.2.3 |",
         "| be fast | ≥ 2 × | ≥ 9 × | 4.00 × | yes |",
@@ -271,9 +290,14 @@ def test_the_tables(report):
 
 
 def test_a_report_without_anything_has_no_tables():
-    empty = Report("a", threads=1, chunk_seconds=0.32)
+    empty = PageReport("a", threads=1, chunk_seconds=0.32)
     assert empty.failed
     assert "##" not in markdown(empty)
+    assert "##" not in tables(empty)
+
+
+def test_goals_are_the_page_s_alone():
+    assert "goals" not in json.loads(json_text(Report("a", threads=1, chunk_seconds=0.32)))
 
 
 def test_files_are_written_whole_or_not_at_all(report, tmp_path, monkeypatch):

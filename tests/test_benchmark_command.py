@@ -180,6 +180,18 @@ def test_a_model_is_converted_and_compared(capsys, tmp_path):
     assert json.loads((tmp_path / "out" / "benchmark.json").read_text()) == found
 
 
+def test_a_corpus_of_a_model_runs_in_batches_too(capsys):
+    code, out = run(capsys, MODEL, "--scenario=corpus", "--rounds", 1, "--seconds", 4, "--threads", 1, "--json")
+    assert code == 0
+    found = {each["contender"]: each for each in json.loads(out)["measurements"]}
+    graph = [f"TensorFlow, {MODEL.name}"] if has_tensorflow() else []
+    assert list(found) == [*graph, *(f"output_graph, {form}" for form in ("fp32", "int8", "int8, batches"))]
+    assert {(each["scenario"], each["point"], each["failure"]) for each in found.values()} == {("corpus", 18, "")}
+    texts = {tuple(each["facts"]["texts"]) for each in found.values()}
+    assert len(texts) == 1, "one after the other, in a batch and in TensorFlow: the same"
+    assert len(texts.pop()) == 8
+
+
 @pytest.mark.requires_tf
 def test_state_variables_are_fed_to_tensorflow(capsys, graph_file):
     model = graph_file("0.5", batch=1)
@@ -214,7 +226,7 @@ def test_irs_of_the_same_name_are_told_apart(capsys, irs, tmp_path):
         (["--threads", "0"], "0 threads: this machine has"),
         (["--seconds", "0"], "An utterance of 0 seconds cannot be measured"),
         (["--seconds", "nan"], "An utterance of nan seconds cannot be measured"),
-        (["--scenario", "sprint"], "There is no scenario 'sprint', only chunk, utterance"),
+        (["--scenario", "sprint"], "There is no scenario 'sprint', only chunk, utterance, corpus, start."),
         (["--python", "/absent/python"], "--python /absent/python: cannot run IRs (/absent/python cannot be run"),
         (["--against", "absent.xml"], "absent.xml: no such file"),
         (["-o", "OUTPUT"], "is a file; give a directory for the results"),
@@ -252,10 +264,10 @@ def test_a_model_to_compare_with_needs_tensorflow(capsys, monkeypatch, irs):
 
 
 def test_every_table_of_the_documents_can_be_made(tmp_path):
-    """benchmarks/measure.py with a tiny network; without mo and the clients, whose rows say so."""
+    """benchmarks.measure with a tiny network; without mo and the clients, whose rows say so."""
     page = tmp_path / "speed.md"
     page.write_text("# Before\n\n<!-- measured: begin -->\nold\n<!-- measured: end -->\nafter\n")
-    command = [sys.executable, ROOT / "benchmarks" / "measure.py", "--quick", "--threads", "1"]
+    command = [sys.executable, "-m", "benchmarks.measure", "--quick", "--threads", "1"]
     command += ["--work", tmp_path / "work", "--page", page, "--results", tmp_path / "results"]
     command += ["--only", "documented IR", "convert fp32", "convert int8", "convert int8, streams gathered"]
     done = subprocess.run(

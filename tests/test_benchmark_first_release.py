@@ -5,7 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import scenarios as many
 from deepspeech_recipe import cli, convert
+from deepspeech_recipe.benchmarking import scenarios as make
+from deepspeech_recipe.benchmarking.contenders import ir_contender
+from deepspeech_recipe.benchmarking.recordings import write_speech
+from deepspeech_recipe.benchmarking.rounds import take_turns
 from deepspeech_recipe.processes.programs.loop import NO_CHUNKS
 
 GRAPH = Path(__file__).with_name("fixtures") / "old_tensorflow" / "v0.1.pb"
@@ -21,15 +26,26 @@ def facts(found: dict, name: str) -> list:
     return [each["facts"].get(name) for each in found["measurements"] if each["scenario"] == "utterance"]
 
 
-def test_an_ir_has_whole_utterances_and_starts_and_no_chunks(capsys, tmp_path):
-    ir = convert(GRAPH, tmp_path, converter="openvino", verify=False).files[0]
-    asked = [f"--scenario={name}" for name in ("chunk", "utterance", "streams", "live", "length", "start")]
-    found = run(capsys, ir, *asked, "--threads", 1)
+@pytest.fixture(scope="module")
+def ir(tmp_path_factory) -> Path:
+    return convert(GRAPH, tmp_path_factory.mktemp("ir"), converter="openvino", verify=False).files[0]
+
+
+def test_an_ir_has_whole_utterances_and_starts_and_no_chunks(capsys, ir):
+    found = run(capsys, ir, "--scenario", "all", "--threads", 1)
     measured = {each["scenario"] for each in found["measurements"] if each["rounds"]}
-    assert measured == {"utterance", "features", "length", "compile", "compile, cached", "first utterance", "memory"}
+    assert measured == {"utterance", "features", "corpus", "compile", "compile, cached", "first utterance", "memory"}
     assert {each["failure"] for each in found["measurements"] if not each["rounds"]} == {NO_CHUNKS}
     assert facts(found, "frames") == [FRAMES]
     assert facts(found, "text") == [None]
+
+
+def test_an_ir_has_no_streams(ir, tmp_path):
+    audio = write_speech(tmp_path, [1])[1]
+    with make.Team([ir_contender(ir)], 1) as team:
+        entries = [*many.streams(team, (1, 2), 1), *many.live(team, (1, 2), audio)]
+        take_turns(entries, 1)
+    assert [(each.failure, each.rounds) for entry in entries for each in entry.measurements] == [(NO_CHUNKS, [])] * 4
 
 
 @pytest.mark.requires_tf

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.goals import PageReport
+from benchmarks.pictures import LABEL_GAP, plot
 from benchmarks.redraw import RESULTS, read
-from deepspeech_recipe.benchmarking.markdown import markdown
-from deepspeech_recipe.benchmarking.report import Report
+from benchmarks.tables import tables
 
 matplotlib = pytest.importorskip("matplotlib")
 
@@ -18,7 +19,7 @@ DOCS = Path(__file__).parent.parent / "docs"
 
 
 @pytest.fixture
-def report() -> Report:
+def report() -> PageReport:
     return read(RESULTS / "speed.json")
 
 
@@ -33,7 +34,7 @@ def figure(report, tmp_path, monkeypatch):
         return drawn[-1]
 
     monkeypatch.setattr(drawing, "_figure", keep)
-    drawing.plot(report, tmp_path / "speed.png")
+    plot(report, tmp_path / "speed.png")
     assert (tmp_path / "speed.png").read_bytes().startswith(b"\x89PNG")
     return drawn[0][0]
 
@@ -43,7 +44,7 @@ def colour(of) -> str:
 
 
 def test_the_page_shows_the_measurements_that_are_committed(report):
-    assert markdown(report) in (DOCS / "speed.md").read_text()
+    assert tables(report) in (DOCS / "speed.md").read_text()
 
 
 def test_bars_are_grouped_by_condition_with_the_others_first(report):
@@ -78,11 +79,11 @@ def test_lines_of_one_colour_differ_in_style_and_have_their_name_beside_them(fig
     ours = [line for line in streams.lines if colour(line.get_color()) == drawing.OURS]
     assert len({(line.get_linestyle(), line.get_marker()) for line in ours}) == len(ours) == 4
     places = sorted(text.xyann[1] for text in streams.texts)
-    assert min(b - a for a, b in itertools.pairwise(places)) >= drawing._LABEL_GAP * 0.999
+    assert min(b - a for a, b in itertools.pairwise(places)) >= LABEL_GAP * 0.999
 
 
 def test_a_contender_of_an_older_document_is_grey_and_in_the_usual_group(report, tmp_path):
     bare = [{key: row[key] for key in ("name", "made", "worker")} for row in report.contenders]
     report = dataclasses.replace(report, contenders=bare)
     assert [group for group, _ in drawing._groups(report, report.of("chunk"))] == [""]
-    drawing.plot(report, tmp_path / "speed.png")
+    plot(report, tmp_path / "speed.png")

@@ -1,29 +1,20 @@
 """The tables of a report."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
-from deepspeech_recipe.benchmarking.measurement import Measurement, Ratio
+from deepspeech_recipe.benchmarking.measurement import Measurement, Ratio, Summary
 from deepspeech_recipe.benchmarking.report import Report
 
 _MEGABYTE = 10**6
+Table = Callable[[Report], list[str]]
 
 
-def markdown(report: Report) -> str:
-    """All tables that the report has numbers for, each with its title, and a line for each failure."""
+def markdown(report: Report, tables: dict[str, Table] | None = None) -> str:
+    """What was measured with, and every table that the report has numbers for. tables: title → the lines of its table,
+    none if there are no numbers; by default TABLES."""
     parts = [_conditions(report)]
-    for title, table in (
-        ("Goals", _goals),
-        ("One chunk after the other", _chunk),
-        ("A whole utterance", _utterance),
-        ("Many streams in one call: chunks per second", _streams),
-        ("Live streams: how late a chunk's text is, ms, p50 and p95", _live),
-        ("Milliseconds per second of audio, as the utterance grows", _length),
-        ("Milliseconds per chunk, as the network grows", _size),
-        ("Start, memory, disk", _start),
-        ("What did not run", _failures),
-    ):
-        lines = table(report)
-        if lines:
+    for title, make in (TABLES if tables is None else tables).items():
+        if lines := make(report):
             parts.append("\n".join([f"## {title}", "", *lines]))
     return "\n\n".join(parts) + "\n"
 
@@ -78,20 +69,15 @@ def _versions(versions: dict) -> str:
     return ", ".join(f"{names.get(name, name)} {version.split('-')[0]}" for name, version in versions.items())
 
 
-def _goals(report: Report) -> list[str]:
-    if not report.goals:
-        return []
-    return table(
-        ("", "goal", "stretch", "reached", ""),
-        [(each.what, each.goal, each.stretch, each.reached, each.verdict) for each in report.goals],
-    )
+def _summaries(report: Report, scenario: str) -> Iterator[tuple[Measurement, Summary]]:
+    for measurement in report.of(scenario):
+        if (summary := measurement.summary) is not None:
+            yield measurement, summary
 
 
-def _chunk(report: Report) -> list[str]:
+def chunk_table(report: Report) -> list[str]:
     rows = []
-    for each in report.of("chunk"):
-        if (summary := each.summary) is None:
-            continue
+    for each, summary in _summaries(report, "chunk"):
         difference = report.differences.get(each.contender)
         rows.append(
             (
@@ -105,77 +91,39 @@ def _chunk(report: Report) -> list[str]:
                 "" if difference is None else f"{difference:.0e}" if difference else "0",
             )
         )
-    header = (
-        "contender",
-        "ms, p50",
-        "quartiles",
-        "p95",
-        "chunks/s",
-        "real-time factor",
-        _against(report),
-        "difference",
-    )
-    return rows and table(header, rows)
+    figures = ("ms, p50", "quartiles", "p95", "chunks/s", "real-time factor")
+    return rows and table(("contender", *figures, _against(report), "difference"), rows)
 
 
-def _utterance(report: Report) -> list[str]:
+def utterance_table(report: Report) -> list[str]:
     rows = []
-    for each in report.of("utterance"):
-        if (summary := each.summary) is None:
-            continue
+    for each, summary in _summaries(report, "utterance"):
         features = report.find("features", each.contender, each.point)
         share = ""
         if features is not None and features.summary is not None:
             share = f"{100 * features.summary.median / summary.median:.1f} %"
         rows.append(
-            (
-                each.contender,
-                f"{each.point:g} s",
-                f"{number(summary.median / 1000)} s",
-                f"{number(summary.low / 1000)}–{number(summary.high / 1000)} s",
-                number(summary.median / 1000 / each.point),
-                times(report.ratio(each)),
-                share,
-            )
+            (*_seconds(each, summary), number(summary.median / 1000 / each.point), times(report.ratio(each)), share)
         )
-    header = ("contender", "audio", "p50", "quartiles", "real-time factor", _against(report), "of it audio and MFCC")
-    return rows and table(header, rows)
+    figures = ("audio", "p50", "quartiles", "real-time factor")
+    return rows and table(("contender", *figures, _against(report), "of it audio and MFCC"), rows)
 
 
-def _streams(report: Report) -> list[str]:
-    def cell(each: Measurement) -> str:
-        return number(1000 * each.point / each.summary.median)
-
-    return _grid(report.of("streams"), cell, lambda point: f"{point:g} at once")
-
-
-def _live(report: Report) -> list[str]:
-    def cell(each: Measurement) -> str:
-        return f"{number(each.summary.median)}, {number(each.summary.p95)}"
-
-    return _grid(report.of("live"), cell, lambda point: f"{point:g} at once")
+def corpus_table(report: Report) -> list[str]:
+    rows = [
+        (*_seconds(each, summary), f"{number(1000 * each.point / summary.median)} ×", times(report.ratio(each)))
+        for each, summary in _summaries(report, "corpus")
+    ]
+    return rows and table(("contender", "audio", "p50", "quartiles", "real time", _against(report)), rows)
 
 
-def _length(report: Report) -> list[str]:
-    return _grid(
-        report.of("length"), lambda each: number(each.summary.median / each.point), lambda point: f"{point:g} s"
-    )
+def _seconds(each: Measurement, summary: Summary) -> tuple[str, ...]:
+    """The contender, how much audio, and how long it took."""
+    median, low, high = (number(value / 1000) for value in (summary.median, summary.low, summary.high))
+    return each.contender, f"{each.point:g} s", f"{median} s", f"{low}–{high} s"
 
 
-def _size(report: Report) -> list[str]:
-    return _grid(report.of("size"), lambda each: number(each.summary.median), lambda point: f"H = {point:g}")
-
-
-def _grid(measurements: list[Measurement], cell: Callable, head: Callable) -> list[str]:
-    """A row for each contender, a column for each point."""
-    found = {(each.contender, each.point): cell(each) for each in measurements if each.rounds}
-    names = list(dict.fromkeys(name for name, _ in found))
-    points = sorted({point for _, point in found})
-    rows = [(name, *(found.get((name, point), "") for point in points)) for name in names]
-    return rows and table(("contender", *map(head, points)), rows)
-
-
-def _start(report: Report) -> list[str]:
+def start_table(report: Report) -> list[str]:
     def cell(scenario: str, name: str, scale: float) -> str:
         found = report.find(scenario, name)
         return "" if found is None or not found.summary else number(found.summary.median / scale)
@@ -193,7 +141,7 @@ def _start(report: Report) -> list[str]:
     return rows and table(header, rows)
 
 
-def _failures(report: Report) -> list[str]:
+def failures(report: Report) -> list[str]:
     lines = [f"- {each['name']}: {each['failure']}" for each in report.contenders if each["failure"]]
     started = {each["name"] for each in report.contenders if not each["failure"]}
     points: dict[tuple[str, str, str], list[str]] = {}
@@ -208,3 +156,12 @@ def _failures(report: Report) -> list[str]:
 
 def _against(report: Report) -> str:
     return f"as fast as {report.baseline}"
+
+
+TABLES: dict[str, Table] = {
+    "One chunk after the other": chunk_table,
+    "A whole utterance": utterance_table,
+    "A corpus": corpus_table,
+    "Start, memory, disk": start_table,
+    "What did not run": failures,
+}

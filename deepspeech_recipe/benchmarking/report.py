@@ -11,17 +11,6 @@ from deepspeech_recipe.benchmarking.measurement import Measurement, Ratio
 FORMAT = 1  # of the JSON document
 
 
-@dataclass(frozen=True)
-class Goal:
-    """What was to be reached, as texts. verdict: yes, no, or what else there is to say."""
-
-    what: str
-    goal: str
-    stretch: str
-    reached: str
-    verdict: str
-
-
 @dataclass
 class Report:
     """baseline: the contender that the others are compared with. chunk_seconds: audio in a chunk. differences:
@@ -34,7 +23,6 @@ class Report:
     contenders: list[dict] = field(default_factory=list)
     measurements: list[Measurement] = field(default_factory=list)
     differences: dict[str, float] = field(default_factory=dict)
-    goals: list["Goal"] = field(default_factory=list)
     machine: dict = field(default_factory=machine)
     load: float | None = field(default_factory=load_average)
     date: str = field(default_factory=lambda: datetime.datetime.now(datetime.timezone.utc).isoformat(" ", "seconds"))
@@ -86,5 +74,4 @@ class Report:
             "contenders": self.contenders,
             "differences": self.differences,
             "measurements": measurements,
-            "goals": [vars(each) for each in self.goals],
         }

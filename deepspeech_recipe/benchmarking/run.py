@@ -1,4 +1,4 @@
-"""A benchmark of the user's own IRs and models on his machine."""
+"""A benchmark of the user's own IRs and models on their machine."""
 
 import importlib.util
 import os
@@ -18,13 +18,14 @@ from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.processes.worker import Failed, Worker
 from deepspeech_recipe.temporary import temporary_directory
 
-SCENARIOS = ("chunk", "utterance", "streams", "live", "length", "start")
+SCENARIOS = ("chunk", "utterance", "corpus", "start")
 DEFAULT_SCENARIOS = ("chunk", "utterance", "start")
-ROWS = (1, 2, 4, 8, 16, 32, 64)
-LIVE = (1, 2, 4, 8, 16)
-LENGTHS = (1, 10, 60)
+RECORDINGS = 8  # of a corpus, each an eighth longer than the one before
 REPEAT = 10  # chunks of a turn
 _SHORT = 1  # seconds: warms up
+# What a model file is converted to.
+_FORMS = {"fp32": {"weights": "fp32"}, "int8": {"weights": "int8"}}
+_BATCHED = {"int8, batches": {"weights": "int8", "batch": "dynamic"}}
 
 
 def benchmark(
@@ -44,7 +45,8 @@ def benchmark(
     installed.
 
     against: the IR or model to compare with; by default TensorFlow if it takes part, else the first of `models`.
-    scenarios: some of SCENARIOS. seconds: of an utterance. threads: of each contender; None: all processors.
+    scenarios: some of SCENARIOS. seconds: of an utterance, and of the longest
+    recording of a corpus, which has RECORDINGS. threads: of each contender; None: all processors.
     python: other interpreters with openvino and numpy, in which the IRs run too. output: a directory for
     benchmark.json, benchmark.md and, where matplotlib is installed, benchmark.png.
     Raises RecipeError for bad input; what one contender cannot do is a line of the report.
@@ -55,7 +57,8 @@ def benchmark(
         check_output(output)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(temporary_directory()))
-        contenders, baseline = _contenders(models, against, device, folder, log)
+        forms = _FORMS | (_BATCHED if "corpus" in scenarios else {})
+        contenders, baseline = _contenders(models, against, device, folder, forms, log)
         contenders = _everywhere(contenders, python, threads)
         frames, step, rate = _sizes(contenders)
         report = Report(baseline, threads, frames * step)
@@ -83,16 +86,13 @@ def _measure(report: Report, entries: list[Entry], rounds: int, log: Callable[[s
 def _entries(team, scenario: str, folder: Path, frames: int, seconds: float, rate: int) -> list[Entry]:
     if scenario == "chunk":
         return make.chunk(team, REPEAT, frames)
-    if scenario == "streams":
-        return make.streams(team, ROWS, REPEAT, frames)
-    recordings = write_speech(folder, LENGTHS if scenario == "length" else [seconds], rate)
-    if scenario == "live":
-        return make.live(team, LIVE, recordings[seconds])
     short = write_speech(folder, [_SHORT], rate)[_SHORT]
+    if scenario == "corpus":
+        lengths = [seconds * (number + 1) / RECORDINGS for number in range(RECORDINGS)]
+        return make.corpus(team, write_speech(folder, lengths, rate), short)
+    recordings = write_speech(folder, [seconds], rate)
     if scenario == "start":
         return make.start(team, recordings[seconds], short)
-    if scenario == "length":
-        return make.utterance(team, recordings, short, "length")
     return [*make.utterance(team, recordings, short), *make.features(team, recordings, short)]
 
 
@@ -113,7 +113,7 @@ def _check(models, scenarios, rounds: int, seconds: float, threads: int | None) 
     return threads or available
 
 
-def _contenders(models, against, device: str, folder: Path, log) -> tuple[list[Contender], str]:
+def _contenders(models, against, device: str, folder: Path, forms: dict, log) -> tuple[list[Contender], str]:
     """Who takes part, and the baseline's name."""
     found: list[Contender] = []
     first = None
@@ -132,7 +132,7 @@ def _contenders(models, against, device: str, folder: Path, log) -> tuple[list[C
         if _is_ir(model):
             found.append(ir_contender(model, _name(model, found), device=device))
         else:
-            found += _converted(model, found, device, folder, log)
+            found += _converted(model, found, device, folder, forms, log)
     graphs = [each.name for each in found if each.worker == "tensorflow"]
     return found, first or (graphs[0] if graphs else found[0].name)
 
@@ -177,18 +177,18 @@ def _tensorflow(source, folder: Path) -> Contender:
     return Contender(f"TensorFlow, {Path(source.path).name}", path, "tensorflow", options=options)
 
 
-def _converted(model, others: list[Contender], device: str, folder: Path, log) -> list[Contender]:
+def _converted(model, others: list[Contender], device: str, folder: Path, forms: dict, log) -> list[Contender]:
     from deepspeech_recipe.conversion.convert import convert
 
     found = []
     name = _name(model, others)
-    for weights in ("fp32", "int8"):
-        log(f"converting {model} ({weights})")
-        place = folder / f"{len(others)}-{weights}"
+    for form, options in forms.items():
+        log(f"converting {model} ({form})")
+        place = folder / f"{len(others)}-{form}"
         # The quicker converter: the IRs are the same.
-        result = convert(model, place, name="model", weights=weights, converter="openvino", verify=False)
-        made = f"`convert --weights {weights}`"
-        found.append(ir_contender(result.files[0], f"{name}, {weights}", device=device, made=made))
+        result = convert(model, place, name="model", converter="openvino", verify=False, **options)
+        made = f"`convert {' '.join(f'--{option} {value}' for option, value in options.items())}`"
+        found.append(ir_contender(result.files[0], f"{name}, {form}", device=device, made=made))
     if _has_tensorflow() and not any(each.worker == "tensorflow" for each in others):
         found.insert(0, _tensorflow(_open(model), folder))
     return found

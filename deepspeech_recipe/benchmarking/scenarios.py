@@ -93,18 +93,6 @@ def chunk(team: Team, repeat: int, frames: int = FRAMES) -> list[Entry]:
     ]  # fmt: skip
 
 
-def streams(team: Team, rows: Sequence[int], repeat: int, frames: int = FRAMES) -> list[Entry]:
-    """One call with a chunk of each of so many streams."""
-    return [
-        team.entry(
-            contender, team.measurement("streams", contender, "ms", count), "chunk", {"repeat": 1},
-            frames=frames, rows=count, repeat=max(2, repeat // count),
-        )
-        for count in rows
-        for contender in team.contenders
-    ]  # fmt: skip
-
-
 def utterance(team: Team, recordings: dict[float, Path], short: Path, scenario: str = "utterance") -> list[Entry]:
     """Audio to text. recordings: seconds → file; short: one to warm up with."""
     return [
@@ -129,16 +117,13 @@ def features(team: Team, recordings: dict[float, Path], short: Path) -> list[Ent
     ]  # fmt: skip
 
 
-def live(team: Team, rows: Sequence[int], audio: Path) -> list[Entry]:
-    """So many streams that hear the audio at real-time pace: how late the text of each chunk is."""
+def corpus(team: Team, recordings: dict[float, Path], short: Path) -> list[Entry]:
+    """All recordings as fast as they go, several in a call if the contender can. recordings: seconds → file."""
+    audio, warm = [str(path) for path in recordings.values()], {"audio": [str(short)]}
     return [
-        team.entry(
-            contender, team.measurement("live", contender, "ms", count), "live", {"rows": 1},
-            audio=str(audio), rows=count,
-        )
-        for count in rows
+        team.entry(contender, team.measurement("corpus", contender, "ms", sum(recordings)), "corpus", warm, audio=audio)
         for contender in team.contenders
-    ]  # fmt: skip
+    ]
 
 
 def start(team: Team, audio: Path, short: Path) -> list[Entry]:

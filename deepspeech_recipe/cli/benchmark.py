@@ -17,10 +17,13 @@ def add_arguments(parser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--scenario", dest="scenarios", action="append", metavar="NAME",
-        help="chunk, utterance, streams, live, length, start, or all (default: chunk, utterance, start); repeatable",
+        help="chunk, utterance, corpus, start, or all (default: chunk, utterance, start); repeatable",
     )  # fmt: skip
     parser.add_argument("--rounds", type=int, metavar="N", **quiet, help="turns of each contender (default: 5)")
-    parser.add_argument("--seconds", type=float, metavar="N", **quiet, help="of an utterance (default: 20)")
+    parser.add_argument(
+        "--seconds", type=float, metavar="N", **quiet,
+        help="of an utterance, and of the longest in a corpus (default: 20)",
+    )  # fmt: skip
     parser.add_argument("--threads", type=int, metavar="N", **quiet, help="of each contender (default: all processors)")
     parser.add_argument("--device", **quiet, help="OpenVINO device that runs the IRs (default: CPU)")
     parser.add_argument(

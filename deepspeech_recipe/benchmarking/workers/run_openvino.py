@@ -63,8 +63,17 @@ class Worker(Commands):
             found = {"frames": len(network.features(samples))}
         return {"ms": [1000 * (time.perf_counter() - start)], **found}
 
+    def corpus(self, audio: list) -> dict:
+        """Several recordings in one batch, if the IR takes batches."""
+        network, samples = self._network(), [int16_samples(path) for path in audio]
+        if not hasattr(network, "transcribe_batch"):
+            return super().corpus(audio)
+        start = time.perf_counter()
+        texts = [result.text for result in network.transcribe_batch(samples)]
+        return {"ms": [1000 * (time.perf_counter() - start)], "texts": texts}
+
     def live(self, audio: str, rows: int) -> dict:
-        """So many streams that hear the audio at real-time pace: how late each chunk's text is."""
+        """That many streams that hear the audio at real-time pace: how late each chunk's text is."""
         from deepspeech_recipe.runtime.load import load
 
         network = self._network()
