@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from deepspeech_recipe.alphabet import serialize_alphabet
-from deepspeech_recipe.ir.audio_settings import AudioSettings
 from deepspeech_recipe.files import atomic_path
+from deepspeech_recipe.ir.audio_settings import AudioSettings
 from deepspeech_recipe.sources.canonical import Dense, Weights, canonical_graph
 
 ROOT = Path(__file__).resolve().parent.parent
