@@ -37,7 +37,10 @@ _LARGEST_ERROR = 1e-2
 
 @dataclass(frozen=True)
 class Finding:
-    """status: 'ok', 'absent' (and not needed) or 'problem'; remedy: what to do about it, or empty."""
+    """What one check of `doctor` found.
+
+    status: 'ok', 'absent' (and not needed) or 'problem'. remedy: what to do about it, or empty.
+    """
 
     name: str
     status: str
@@ -72,9 +75,10 @@ class Health:
 def doctor(
     *, directory: str | os.PathLike | None = None, on_finding: Callable[[Finding], None] | None = None
 ) -> Health:
-    """Looks at versions, converters, the plugin and devices; runs `mo` on a small graph where it is installed.
+    """Looks at versions, converters, the plugin and devices; runs `mo` on a small graph if it is installed.
 
-    directory: where mo would be run, by default the current one. on_finding: gets each finding as it is made.
+    directory: the one in which mo would be run, by default the current one. on_finding: gets every finding as it is
+    made.
     """
     findings = []
     for finding in _examine(Path(directory or Path.cwd())):

@@ -41,14 +41,20 @@ def benchmark(
     output: str | os.PathLike | None = None,
     log: Callable[[str], None] | None = None,
 ) -> Report:
-    """Measures IRs, and models of any kind, which are converted to FP32 and 8 bits and run in TensorFlow if it is
-    installed.
+    """Measures IRs and models side by side on this machine.
 
-    against: the IR or model to compare with; by default TensorFlow if it takes part, else the first of `models`.
-    scenarios: some of SCENARIOS. seconds: of an utterance, and of the longest
-    recording of a corpus, which has RECORDINGS. threads: of each contender; None: all processors.
-    python: other interpreters with openvino and numpy, in which the IRs run too. output: a directory for
-    benchmark.json, benchmark.md and, where matplotlib is installed, benchmark.png.
+    A model of any kind is converted to FP32 and to 8 bits, and runs in TensorFlow if that is installed.
+
+    - against: the IR or model to compare with; by default TensorFlow if it takes part, else the first of `models`.
+    - scenarios: some of 'chunk', 'utterance', 'corpus' and 'start'.
+    - rounds: how often every contender takes its turn.
+    - seconds: the length of an utterance, and of the longest recording of a corpus.
+    - threads: of every contender; None: all processors.
+    - device: OpenVINO's.
+    - python: other interpreters with openvino and numpy, in which the IRs run too.
+    - output: a directory for benchmark.json, benchmark.md and, if matplotlib is installed, benchmark.png.
+    - log: gets a line for every step.
+
     Raises RecipeError for bad input; what one contender cannot do is a line of the report.
     """
     log = log or (lambda line: None)

@@ -21,9 +21,12 @@ LIMITS = {"probabilities": 1e-5, "states": 1e-6, "MFCCs": 1e-4}
 def demo(output=None, *, log: Callable[[str], None] = print) -> bool:
     """Converts the bundled model with the real `mo`, checks it against TensorFlow, and transcribes its recordings.
 
-    Where Model Optimizer or TensorFlow is missing, OpenVINO's own frontend converts it and `verify` checks it.
-    output: directory for the IR, by default a new temporary one, which stays. log: gets each line of the report.
-    Returns whether every check passed. Raises RecipeError where a conversion fails.
+    If Model Optimizer or TensorFlow is missing, OpenVINO's own frontend converts it and `verify` checks it.
+
+    - output: a directory for the IR, by default a new temporary one, which stays.
+    - log: gets every line of the report.
+
+    Returns whether every check passed. Raises RecipeError if a conversion fails.
     """
     directory = _directory(output)
     started = time.perf_counter()

@@ -20,12 +20,15 @@ def transcribe(
     log: Callable[[str], None] | None = None,
     progress: Callable[[float, float], None] | None = None,
 ) -> list[Result]:
-    """A Result for each audio file (WAV, FLAC, OGG), in their order. model: path of an IR, or an ov.Model.
+    """Recognises audio files (WAV, FLAC, OGG, MP3); returns a Result for every one, in their order.
 
-    decoder: greedy, or `runtime.decoders.lm.Scorer("kenlm.scorer")`, which the command's --scorer stands for.
-    log: gets a line for each file that was converted to the model's sample rate or to mono. progress: gets the seconds
-    of audio that are done, and of all. To recognise samples, streams or batches, use `runtime.Recognizer`.
-    Raises RecipeError.
+    - model: the path of an IR, or an ov.Model.
+    - decoder: greedy, or `runtime.decoders.lm.Scorer("kenlm.scorer")`, which the command's --scorer stands for.
+    - alphabet: an alphabet.txt, for an IR that has none in its metadata.
+    - log: gets a line for every file that was converted to the model's sample rate or to mono.
+    - progress: gets the seconds of audio that are done, and of all.
+
+    To recognise samples, streams or batches, use `runtime.Recognizer`. Raises RecipeError.
     """
     recognizer = Recognizer(model, decoder, device, alphabet=alphabet)
     paths = [audio] if isinstance(audio, str | os.PathLike) else audio
