@@ -66,6 +66,14 @@ def test_what_a_page_names_in_the_package_is_there(page):
                 assert missing == [], node.module
 
 
+def test_the_classes_and_functions_that_the_page_on_architecture_names_are_there():
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([A-Z]\w+|\w+(?=\(\w*\)))", text))
+    assert {"Recognizer", "Refusal", "recognise"} <= named
+    defined = set().union(*(names_of(path) for path in PACKAGE.rglob("*.py")))
+    assert sorted(named - defined - {"IR", "HELP"}) == []
+
+
 def test_what_docstrings_and_messages_name_in_the_package_is_there():
     found = {}
     for folder in ("deepspeech_recipe", "mo_extensions", "benchmarks", "examples"):
