@@ -175,7 +175,7 @@ def _mo(graph, directory: Path) -> Iterator[Finding]:
     if not works:
         # Without openvino-dev nobody expects mo to work; with it, somebody does.
         status = "absent" if _version("openvino-dev") is None else "problem"
-        yield Finding("converter mo", status, text, f"For it: {mo.INSTALL}")
+        yield Finding("converter mo", status, text, mo.remedy())
         return
     command = _mo_command()
     if command is None:

@@ -18,12 +18,13 @@ STYLES = {
 # that in which packages may import (`LAYERS` in tests/test_architecture.py).
 FLOORS = {
     "ground": {
-        "errors": (103, 160, "RecipeError, Refusal"),
-        "limits": (286, 160, "sizes no model has"),
-        "temporary": (469, 160, "directories"),
-        "files": (652, 160, "whole or not at all"),
-        "alphabet": (835, 160, "letters"),
-        "processes": (1018, 160, "child processes"),
+        "errors": (90, 140, "RecipeError, Refusal"),
+        "limits": (247, 140, "sizes no model has"),
+        "temporary": (404, 140, "directories"),
+        "files": (561, 140, "whole or not at all"),
+        "alphabet": (718, 140, "letters"),
+        "installation": (875, 140, "what is installed"),
+        "processes": (1032, 140, "child processes"),
     },
     "foundations": {
         "graphdef": (210, 360, "TensorFlow graphs without TensorFlow"),

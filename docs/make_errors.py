@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "deepspeech_recipe"
 PAGE = Path(__file__).with_name("errors.md")
-ERRORS = ("RecipeError", "Refusal", "NotPure", "NotRepeatable")
+ERRORS = ("RecipeError", "Refusal", "NoTensorFlow", "NotPure", "NotRepeatable")
 
 # title, what it means and what to do, modules
 FAMILIES = (

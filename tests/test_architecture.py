@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "deepspeech_recipe"
 # Lowest first: a package imports from itself and from those before it, lazily and for types too.
 LAYERS = (
-    *("errors", "limits", "temporary", "files", "alphabet", "processes", "graphdef", "ir", "audio"),
+    *("errors", "limits", "temporary", "files", "alphabet", "installation", "processes", "graphdef", "ir", "audio"),
     *("sources", "patterns", "recipes", "rewrite", "passes", "converters", "runtime", "verification", "conversion"),
     *("benchmarking", "demonstration", "self_test", "cli"),
 )

@@ -14,6 +14,7 @@ import pytest
 from deepspeech_recipe import cli, convert
 from deepspeech_recipe.benchmarking.contenders import PACKAGE, PROGRAMS, WORKERS, ir_contender
 from deepspeech_recipe.benchmarking.recordings import write_speech
+from deepspeech_recipe.installation import TensorFlow
 from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.processes.worker import Failed, Worker
 from tests.support import runtime_models
@@ -258,7 +259,7 @@ def test_where_nothing_runs_it_is_an_error(capsys, tmp_path):
 
 def test_a_model_to_compare_with_needs_tensorflow(capsys, monkeypatch, irs):
     module = importlib.import_module("deepspeech_recipe.benchmarking.run")
-    monkeypatch.setattr(module, "_has_tensorflow", lambda: False)
+    monkeypatch.setattr(module, "tensorflow", lambda: TensorFlow("", {}, "is not installed"))
     assert cli.main(["benchmark", str(irs / "fp32.xml"), "--against", str(MODEL)]) == 2
     assert "a model file runs in TensorFlow, which is not installed" in one_error(capsys.readouterr())
 

@@ -1,17 +1,17 @@
 """The converter mo: whether it is usable, and the real process from `convert`."""
 
-import importlib.metadata
-
 import numpy as np
 import pytest
 
 import deepspeech_recipe
 from deepspeech_recipe.converters import mo
 from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.installation import TensorFlow
 from deepspeech_recipe.ir.ov_api import ov
 from tests.support import contract
 
 INSTALLED = {"openvino-dev": "2024.6.0", "openvino": "2024.6.0", "tensorflow-cpu": "2.17.1", "numpy": "1.26.4"}
+PIP = "pip install openvino-dev==2024.6.0"
 
 
 @pytest.mark.parametrize(
@@ -28,13 +28,10 @@ INSTALLED = {"openvino-dev": "2024.6.0", "openvino": "2024.6.0", "tensorflow-cpu
 )
 def test_whether_mo_is_usable(monkeypatch, tmp_path, change, reason):
     installed = {**INSTALLED, **change}
-
-    def version(name):
-        if installed.get(name) is None:
-            raise importlib.metadata.PackageNotFoundError(name)
-        return installed[name]
-
-    monkeypatch.setattr(importlib.metadata, "version", version)
+    tf = {name: version for name, version in installed.items() if name.startswith("tensorflow") and version}
+    found = TensorFlow(next(iter(tf.values()), ""), tf, "" if tf else "is not installed")
+    monkeypatch.setattr(mo, "version_of", installed.get)
+    monkeypatch.setattr(mo, "tensorflow", lambda: found)
     works, said = mo.usable()
     assert (works, reason in said) == (not reason, True)
     if reason:
@@ -43,6 +40,28 @@ def test_whether_mo_is_usable(monkeypatch, tmp_path, change, reason):
         result = deepspeech_recipe.convert(contract.case("v0.9").path, tmp_path / "out", verify=False)
         assert result.converter.startswith("openvino")
         assert f"converted without mo: {said}" in result.notes
+
+
+@pytest.mark.parametrize(
+    ("found", "commands"),
+    [
+        (TensorFlow("", {}, "is not installed"), f"{PIP} 'tensorflow-cpu<2.18' 'numpy<2'"),
+        (TensorFlow("2.20.0", {"tensorflow": "2.20.0"}), f"{PIP} 'tensorflow<2.18' 'numpy<2'"),
+        (
+            TensorFlow("2.20.0", {"tensorflow": "2.20.0", "tensorflow-cpu": "2.17.1"}),
+            f"pip uninstall -y tensorflow tensorflow-cpu, then {PIP} 'tensorflow-cpu<2.18' 'numpy<2'",
+        ),
+        (
+            TensorFlow("", {"tensorflow": "2.20.0"}, "is incomplete"),
+            f"pip uninstall -y tensorflow, then {PIP} 'tensorflow<2.18' 'numpy<2'",
+        ),
+    ],
+)  # fmt: skip
+def test_the_remedy_keeps_to_the_package_that_is_there(monkeypatch, found, commands):
+    """Another one would write into its folder."""
+    monkeypatch.setattr(mo, "tensorflow", lambda: found)
+    monkeypatch.setattr(mo, "unavailable", lambda package: "")
+    assert mo.remedy() == f"To install it: {commands}"
 
 
 @pytest.mark.requires_mo

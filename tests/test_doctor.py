@@ -74,6 +74,7 @@ def _mo_findings(directory="."):
 def test_mo_absent_is_no_problem_and_has_a_remedy(monkeypatch):
     monkeypatch.setattr(module, "_version", lambda package: None)
     monkeypatch.setattr(mo, "usable", lambda: (False, "Model Optimizer (openvino-dev) is not installed"))
+    monkeypatch.setattr(mo, "unavailable", lambda package: "")
     found = _mo_findings()
     assert list(found) == ["converter mo"]
     assert found["converter mo"].status == "absent"

@@ -307,6 +307,7 @@ def test_frames_of_another_model():
 
 def test_without_flashlight(monkeypatch):
     monkeypatch.setitem(sys.modules, "flashlight.lib.text", None)
+    monkeypatch.setattr("deepspeech_recipe.runtime.decoders.lm.unavailable", lambda package: "")
     with pytest.raises(RecipeError, match=r"pip install flashlight-text"):
         Beam(5).for_model(LABELS).start()
 

@@ -6,8 +6,9 @@ import pytest
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.build import FLOAT, DType, GraphBuilder
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
+from deepspeech_recipe.installation import TensorFlow
 from deepspeech_recipe.sources import open_model
-from deepspeech_recipe.verification import references
+from deepspeech_recipe.verification import tensorflow_session
 from deepspeech_recipe.verification.acoustic import run_original
 from deepspeech_recipe.verification.numpy_graph import NumpyGraph
 from deepspeech_recipe.verification.original import find_original
@@ -87,7 +88,7 @@ def test_rows_are_independent_and_chunks_do_not_matter(name):
 
 
 def test_auto_takes_what_can_read_the_graph(monkeypatch):
-    monkeypatch.setattr(references.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(tensorflow_session, "tensorflow", lambda: TensorFlow("", {}, "is not installed"))
     assert make_reference(original_of("v0.9")).name.startswith("OpenVINO's own TensorFlow frontend")
     assert make_reference(original_of("v0.9"), lengths=True).name == "numpy, float64"
     assert make_reference(original_of("v0.4")).name == "numpy, float64"

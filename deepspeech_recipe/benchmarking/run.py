@@ -1,6 +1,5 @@
 """A benchmark of the user's own IRs and models on their machine."""
 
-import importlib.util
 import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -15,6 +14,7 @@ from deepspeech_recipe.benchmarking.report import Report
 from deepspeech_recipe.benchmarking.rounds import Entry, take_turns
 from deepspeech_recipe.benchmarking.write import check_output, write
 from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.installation import tensorflow
 from deepspeech_recipe.processes.worker import Failed, Worker
 from deepspeech_recipe.temporary import temporary_directory
 
@@ -127,10 +127,11 @@ def _contenders(models, against, device: str, folder: Path, forms: dict, log) ->
         if _is_ir(against):
             found.append(ir_contender(against, device=device, ours=False))
         else:
-            if not _has_tensorflow():
+            installed = tensorflow()
+            if not installed.usable:
                 raise RecipeError(
-                    f"--against {against}: a model file runs in TensorFlow, which is not installed. "
-                    "Install tensorflow-cpu, or give an IR."
+                    f"--against {against}: a model file runs in TensorFlow, which {installed.problem}. "
+                    f"To install it: {installed.remedy}; or give an IR."
                 )
             found.append(_tensorflow(_open(against), folder))
         first = found[0].name
@@ -195,7 +196,7 @@ def _converted(model, others: list[Contender], device: str, folder: Path, forms:
         result = convert(model, place, name="model", converter="openvino", verify=False, **options)
         made = f"`convert {' '.join(f'--{option} {value}' for option, value in options.items())}`"
         found.append(ir_contender(result.files[0], f"{name}, {form}", device=device, made=made))
-    if _has_tensorflow() and not any(each.worker == "tensorflow" for each in others):
+    if tensorflow().usable and not any(each.worker == "tensorflow" for each in others):
         found.insert(0, _tensorflow(_open(model), folder))
     return found
 
@@ -232,7 +233,3 @@ def _sizes(contenders: list[Contender]) -> tuple[int, float, int]:
     rates = [ir.audio.sample_rate for ir in irs if ir.audio is not None]
     step = irs[0].frame_step if irs else 0.02
     return max(steps, default=make.FRAMES), step, rates[0] if rates else 16000
-
-
-def _has_tensorflow() -> bool:
-    return importlib.util.find_spec("tensorflow") is not None

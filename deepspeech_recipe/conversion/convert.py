@@ -1,6 +1,5 @@
 """Any model file → an IR, by either converter, with every option of the IR contract."""
 
-import importlib.util
 import os
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -12,10 +11,10 @@ from deepspeech_recipe.conversion.options import Options
 from deepspeech_recipe.converters import mo
 from deepspeech_recipe.converters.mo_safety import check_outputs
 from deepspeech_recipe.converters.request import DYNAMIC, Request
-from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import error_context
 from deepspeech_recipe.graphdef.pure import NotRepeatable
 from deepspeech_recipe.graphdef.view import GraphView
+from deepspeech_recipe.installation import NoTensorFlow, tensorflow
 from deepspeech_recipe.patterns.state_links import LOOPS
 from deepspeech_recipe.recipes.acoustic_model import AcousticModel
 from deepspeech_recipe.recipes.recognition import Recognition, recognise
@@ -158,7 +157,7 @@ def convert(
         if converter == "auto" and chosen == "mo" and (loop := _loop_left(job)):
             chosen = "openvino"
             job.notes.append(f"converted without mo, which cannot convert the loop '{loop}'")
-        compare = job.has_metadata and (_has_tensorflow() if verify is None else verify)
+        compare = job.has_metadata and (_can_compare(job) if verify is None else verify)
         log(_found(job))
         if compare or chosen == "mo":  # TensorFlow will run it
             check_outputs(source.graph, job.model)
@@ -181,17 +180,17 @@ def convert(
             return result
         try:
             return replace(result, verification=_verify(job, result))
-        except NotRepeatable as random:
+        except (NotRepeatable, NoTensorFlow) as reason:
             if verify:
                 raise
-            return replace(result, notes=(*result.notes, f"not compared with the original: {random}"))
+            return replace(result, notes=(*result.notes, f"not compared with the original: {reason}"))
 
 
 def _choose(converter: str) -> tuple[str, list[str]]:
-    works, reason = mo.usable()
-    if converter == "mo" and not works:
-        raise RecipeError(f"The converter mo cannot be used: {reason}. Install it with {mo.INSTALL}, or use openvino.")
+    if converter == "mo":
+        mo.require()
     if converter == "auto":
+        works, reason = mo.usable()
         return ("mo", []) if works else ("openvino", [f"converted without mo: {reason}"])
     return converter, []
 
@@ -292,8 +291,12 @@ def _verify(job: _Job, result: ConvertResult):
     return verify(job.source, result.files[0], recipe=job.options.request.recipe)
 
 
-def _has_tensorflow() -> bool:
-    return importlib.util.find_spec("tensorflow") is not None
+def _can_compare(job: _Job) -> bool:
+    """By default, in TensorFlow only; one that is there and cannot be used is worth a note."""
+    found = tensorflow()
+    if not found.usable and not found.absent:
+        job.notes.append(f"not compared with the original: TensorFlow {found.problem}. {found.remedy}")
+    return found.usable
 
 
 def _metadata(ov_model) -> dict:

@@ -1,6 +1,5 @@
 """TensorFlow graph → IR by the real `mo` with the plugin, as a child process."""
 
-import importlib.metadata
 import json
 import os
 import subprocess
@@ -11,34 +10,50 @@ from deepspeech_recipe.converters.extensions import extensions
 from deepspeech_recipe.converters.mo_options import ID
 from deepspeech_recipe.converters.request import Request
 from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.installation import tensorflow, then, unavailable, version_of
 from deepspeech_recipe.recipes.acoustic_model import AcousticModel
 from deepspeech_recipe.temporary import temporary_directory
 
 NAME = "mo"
-INSTALL = "pip install openvino-dev==2024.6.0 'tensorflow-cpu<2.18' 'numpy<2', on Python 3.10 to 3.12"
-# What mo 2024.6 works with: package → its distributions, and the first version that is too new.
-_NEEDED = {
-    "openvino": (("openvino",), (2025,)),
-    "TensorFlow": (("tensorflow", "tensorflow-cpu", "tensorflow-intel", "tensorflow-macos"), (2, 18)),
-    "numpy": (("numpy",), (2,)),
-}
+# The first versions that are too new for mo 2024.6.
+_TOO_NEW = {"openvino": (2025,), "TensorFlow": (2, 18), "numpy": (2,)}
 # What mo adds to every error.
 _BOILERPLATE = ("For more information please refer", "Run Model Optimizer with --log_level")
 
 
 def usable() -> tuple[bool, str]:
     """Whether `mo` can run here, and its version; else why not. Nothing is loaded."""
-    version = _version("openvino-dev")
+    version = version_of("openvino-dev")
     if version is None:
-        return False, "Model Optimizer (openvino-dev) is not installed"
-    for package, (names, limit) in _NEEDED.items():
-        found = next(filter(None, map(_version, names)), None)
+        missing = "Model Optimizer (openvino-dev) is not installed"
+        return False, ": ".join(filter(None, [missing, unavailable("openvino-dev")]))
+    tf = tensorflow()
+    if not tf.usable:
+        return False, f"Model Optimizer needs TensorFlow, which {tf.problem}"
+    for package, limit in _TOO_NEW.items():
+        found = tf.version if package == "TensorFlow" else version_of(package)
         if found is None:
             return False, f"Model Optimizer needs {package}, which is not installed"
-        if _numbers(found) >= limit:
+        if found and _numbers(found) >= limit:  # of a TensorFlow that was built from source it is not known
             below = ".".join(map(str, limit))
             return False, f"Model Optimizer needs {package} below {below}, and {found} is installed"
     return True, f"openvino-dev {version}"
+
+
+def remedy() -> str:
+    """What to do if `mo` is not usable; no full stop at the end."""
+    if unavailable("openvino-dev"):
+        return "To install it, use one of those Pythons"
+    tf = tensorflow()
+    install = f"pip install openvino-dev==2024.6.0 '{tf.name}<2.18' 'numpy<2'"
+    return f"To install it: {then(tf.clear, install)}"
+
+
+def require() -> None:
+    """Raises RecipeError if `mo` is not usable."""
+    works, reason = usable()
+    if not works:
+        raise RecipeError(f"The converter mo cannot be used: {reason}. {remedy()}; or use the converter openvino.")
 
 
 def convert(graph: Path, output: Path, model: AcousticModel | None, request: Request) -> tuple[Path, list[str]]:
@@ -48,9 +63,7 @@ def convert(graph: Path, output: Path, model: AcousticModel | None, request: Req
     state only.
     Weights stay FP32. Raises RecipeError, with mo's own words, where it fails.
     """
-    works, reason = usable()
-    if not works:
-        raise RecipeError(f"The converter mo cannot be used: {reason}. Install it with {INSTALL}, or use openvino.")
+    require()
     request.check()
     if model is not None:
         request.check_model(model)
@@ -109,13 +122,6 @@ def _reason(printed: str, code: int) -> str:
     errors = [line for line in errors if line and not line.startswith(_BOILERPLATE)]
     lines = [line.strip() for line in printed.splitlines() if line.strip()]
     return " ".join(errors) or f"exit code {code}; its last words were: {lines[-1] if lines else 'none'}"
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def _numbers(version: str) -> tuple[int, ...]:

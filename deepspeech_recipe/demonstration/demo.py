@@ -35,7 +35,7 @@ def demo(output=None, *, log: Callable[[str], None] = print) -> bool:
     if works:
         model, checks = _with_mo(directory, recordings[0], log)
     else:
-        log(f"Without Model Optimizer: {reason}. To install it: {mo.INSTALL}")
+        log(f"Without Model Optimizer: {reason}. {mo.remedy()}")
         log("")
         model, checks = _without_mo(directory, log)
     log("")

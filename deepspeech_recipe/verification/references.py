@@ -8,14 +8,15 @@ features(samples `[N]`) → MFCCs `[frames, n_input]`
 B and T are the graph's own. Neither cuts nor rewrites the graph.
 """
 
-import importlib.util
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.view import Tensor
+from deepspeech_recipe.installation import NoTensorFlow
 from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.temporary import temporary_directory
 from deepspeech_recipe.verification.numpy_graph import NumpyGraph
@@ -26,13 +27,13 @@ REFERENCES = ("auto", "tensorflow", "openvino", "numpy")
 
 
 def make_reference(original: Original, which: str = "auto", *, lengths: bool = False):
-    """The reference of a name. auto: TensorFlow if it is installed; else OpenVINO's own TensorFlow frontend for
+    """The reference of a name. auto: TensorFlow if it works here; else OpenVINO's own TensorFlow frontend for
     graphs that it can read (v0.6 on, but for BlockLSTMV2); else numpy. lengths: whether unequal lengths will be
     asked for. Raises RecipeError for one that is not to be had."""
     if which not in REFERENCES:
         raise RecipeError(f"'{which}' is no reference; there are {', '.join(REFERENCES)}.")
     if which == "auto":
-        if importlib.util.find_spec("tensorflow"):
+        with suppress(NoTensorFlow):
             return TensorFlow(original)
         try:
             return make_reference(original, "openvino", lengths=lengths)

@@ -5,7 +5,6 @@ in native code. One process serves all graphs, as it takes seconds to load Tenso
 """
 
 import atexit
-import importlib.util
 import itertools
 import os
 import sys
@@ -22,6 +21,7 @@ from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import error_context
 from deepspeech_recipe.graphdef.pure import pure_graph
 from deepspeech_recipe.graphdef.view import Tensor
+from deepspeech_recipe.installation import NoTensorFlow, tensorflow
 from deepspeech_recipe.processes.worker import RUN_GRAPH, Failed, Worker
 from deepspeech_recipe.temporary import temporary_directory
 
@@ -36,7 +36,7 @@ class TensorFlowGraph:
     """Computes `fetches` from `feeds`. Nothing else of the graph is run, nor given to TensorFlow (`pure_graph`).
 
     version: TensorFlow's. path: the model to name in errors. Raises Refusal where a fetched tensor needs an operation
-    that is not known to be pure, RecipeError without TensorFlow or where it cannot read the graph.
+    that is not known to be pure, NoTensorFlow without TensorFlow, RecipeError if it cannot read the graph.
     """
 
     def __init__(self, graph, fetches: Iterable[Tensor], feeds: Iterable[Tensor], path):
@@ -44,7 +44,8 @@ class TensorFlowGraph:
             pure = pure_graph(graph, fetches, feeds)
         self._path, self._process = path, _Process.running(path)
         with _telling(path):
-            self._name, self.version = self._process.load(pure.SerializeToString())
+            self._name = self._process.load(pure.SerializeToString())
+        self.version = self._process.version
         weakref.finalize(self, self._process.drop, self._name)
 
     def run(self, fetches: Iterable[Tensor], feeds: Mapping[Tensor, np.ndarray]) -> list[np.ndarray]:
@@ -62,11 +63,21 @@ class _Process:
     @classmethod
     def running(cls, path) -> "_Process":
         """The one there is, or a new one in the place of one that ended."""
-        if importlib.util.find_spec("tensorflow") is None:
-            raise RecipeError(f"{path}: to run the original, TensorFlow is needed: pip install tensorflow-cpu.")
+        installed = tensorflow()
+        if not installed.usable:
+            raise NoTensorFlow(
+                f"{path}: the original runs in TensorFlow, which {installed.problem}. "
+                f"To install it: {installed.remedy}."
+            )
         with cls._lock:
             if cls._one is None or cls._one._worker.died:
-                cls._one = cls()
+                try:
+                    cls._one = cls()
+                except Failed as failure:
+                    raise NoTensorFlow(
+                        f"{path}: the original runs in TensorFlow, and {installed} cannot be loaded ({failure}). "
+                        f"What may help: {installed.again}."
+                    ) from None
             return cls._one
 
     def __init__(self):
@@ -76,18 +87,23 @@ class _Process:
         self._worker = Worker(sys.executable, RUN_GRAPH, 0, environment=paths)
         self._numbers, self._sizes = itertools.count(), {}
         atexit.register(self._close)
+        try:
+            self.version = self._worker.ask("version", wait=_START_SECONDS)
+        except Failed:
+            self._close()
+            raise
 
-    def load(self, graph: bytes) -> tuple[str, str]:
-        """Its name from then on, and TensorFlow's version."""
+    def load(self, graph: bytes) -> str:
+        """Its name from then on."""
         with self._lock:
             name = str(next(self._numbers))
             self._sizes[name] = len(graph)
             path = self._file(f"{name}.pb")
             path.write_bytes(graph)
             memory = limits.allowed(_MEMORY) + _COPIES * sum(self._sizes.values())
-            version = self._worker.ask("load", wait=_START_SECONDS, name=name, path=str(path), memory=int(memory))
+            self._worker.ask("load", wait=_START_SECONDS, name=name, path=str(path), memory=int(memory))
             path.unlink()
-            return name, version
+            return name
 
     def run(self, name: str, fetches: Iterable[Tensor], feeds: Mapping[Tensor, np.ndarray]) -> list[np.ndarray]:
         with self._lock:

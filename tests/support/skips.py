@@ -2,10 +2,11 @@
 
 import fnmatch
 import importlib.metadata
-import importlib.util
 from pathlib import Path
 
 import pytest
+
+from deepspeech_recipe.installation import tensorflow
 
 LIST = Path(__file__).parents[1] / "allowed_skips.txt"
 
@@ -16,7 +17,7 @@ def environment() -> str:
 
 
 def has_tensorflow() -> bool:
-    return importlib.util.find_spec("tensorflow") is not None
+    return tensorflow().usable
 
 
 def has_mo() -> bool:

@@ -24,15 +24,18 @@ class Worker:
         self._sessions = {}
         self._start = _data_size()
 
-    def load(self, name: str, path: str, memory: int) -> str:
-        """The graph of the .pb file `path`; memory: bytes that all graphs together may take. TensorFlow's version."""
+    def version(self) -> str:
+        """TensorFlow's."""
+        return tf.__version__
+
+    def load(self, name: str, path: str, memory: int) -> None:
+        """The graph of the .pb file `path`; memory: bytes that all graphs together may take."""
         _limit(self._start + memory)
         with open(path, "rb") as file:
             definition = tf1.GraphDef.FromString(file.read())
         with tf.Graph().as_default() as graph:
             _one_line(lambda: tf1.import_graph_def(definition, name=""))
         self._sessions[name] = plain_session(graph)
-        return tf.__version__
 
     def run(self, name: str, fetches: list, feeds: dict, given: str, found: str) -> None:
         """feeds: tensor → its key in the .npz file `given`; the fetches go to `found`, numbered."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from deepspeech_recipe.alphabet import is_bytes_alphabet
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import error_context, reading
+from deepspeech_recipe.installation import unavailable
 from deepspeech_recipe.runtime.decoders.arpa_file import arpa_words, check_arpa, is_arpa
 from deepspeech_recipe.runtime.decoders.beam import BeamUtterance
 from deepspeech_recipe.runtime.decoders.kenlm_file import check_binary
@@ -35,9 +36,9 @@ def _flashlight():
         from flashlight.lib.text import decoder, dictionary
         from flashlight.lib.text.decoder import kenlm
     except ImportError:
-        raise RecipeError(
-            "Beam search needs flashlight-text (Python 3.12 or older): pip install flashlight-text."
-        ) from None
+        if reason := unavailable("flashlight-text"):
+            raise RecipeError(f"Beam search needs flashlight-text: {reason}. Use one of them.") from None
+        raise RecipeError("Beam search needs flashlight-text: pip install flashlight-text.") from None
     return decoder, dictionary, kenlm
 
 
