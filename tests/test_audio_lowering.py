@@ -7,9 +7,9 @@ import openvino as ov
 import pytest
 
 from deepspeech_recipe.audio import lowering, reference
-from deepspeech_recipe.audio.openvino_emitter import OpenVINOEmitter
 from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.ir.ov_api import opset
+from deepspeech_recipe.ir.ov_emitter import OpenVINOEmitter
 from tests.support.audio_signals import SETTINGS, pcm16, signals
 
 BASE = SETTINGS["16 kHz"]
@@ -19,7 +19,7 @@ PRECISE = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
 def model_of(lower, shape):
     """ov.Model of one input `x` and what lower(emit, x) returns."""
     x = opset.parameter(ov.PartialShape(list(shape)), np.float32, name="x")
-    return ov.Model([opset.result(lower(OpenVINOEmitter(), x.output(0)))], [x])
+    return ov.Model([opset.result(lower(OpenVINOEmitter("audio", keep_fp32=True), x.output(0)))], [x])
 
 
 def run(model, values):

@@ -15,7 +15,7 @@ from deepspeech_recipe.graphdef.proto import GraphDef, parse
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
 from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.recipes.recognition import recognise
-from deepspeech_recipe.rewrite.edits import SPLIT_TIME, Edits, NewNode
+from deepspeech_recipe.rewrite.edits import UNFLATTEN_TIME, Edits, NewNode
 from tests.graphs.one_lstm import lstm_graph
 from tests.support import contract
 
@@ -60,12 +60,12 @@ def test_edits_replace_add_redirect_and_remove():
     edits = Edits(
         remove=["beside"],
         replace=[NewNode("first", "Identity", (Tensor("new"),))],
-        add=[NewNode("new", SPLIT_TIME, (Tensor("x"), Tensor("big")), {"features": 7})],
+        add=[NewNode("new", UNFLATTEN_TIME, (Tensor("x"), Tensor("big")), {"features": 7})],
         redirect={Tensor("big"): Tensor("small")},
     )
     _, nodes = _apply(_chain(), edits)
     assert (nodes["first"].op, list(nodes["first"].input)) == ("Identity", ["new:0"])
-    assert (nodes["new"].op, nodes["new"].attr["features"].i) == (SPLIT_TIME, 7)
+    assert (nodes["new"].op, nodes["new"].attr["features"].i) == (UNFLATTEN_TIME, 7)
     assert list(nodes["second"].input) == ["first:0", "small:0", "^small"]
     assert "beside" not in nodes
 

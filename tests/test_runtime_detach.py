@@ -63,7 +63,7 @@ def _replaced(direction: str, count: int):
 def test_what_cannot_be_cut_in_time_or_has_more_states_stays_whole(direction, count, loop):
     model = _replaced(direction, count)
     if loop:
-        fast_recurrence(model, weights="fp32")
+        model = fast_recurrence(model, weights="fp32")
     assert chunked_form(model, WINDOW) is None
     one = _replaced("forward", 1)
     assert chunked_form(fast_recurrence(one, weights="fp32") if loop else one, WINDOW) is not None

@@ -80,21 +80,22 @@ def _write(builder: GraphBuilder, edited: EditedGraph, node: NewNode) -> None:
     inputs, attributes = list(node.inputs), dict(node.attributes)
     if node.op == RECIPE_LSTM:
         weights = []
-        for letter, value in zip("WRB", attributes.pop("weights"), strict=True):
+        for letter, value in zip("WRB", attributes["weights"], strict=True):
             _weight(builder, edited, f"{node.name}/{letter}", value)
             weights.append(Tensor(f"{node.name}/{letter}"))
         inputs[3:3] = weights
-        attributes |= {"steps": attributes["steps"] or 0, "node": node.name, "lengths": len(inputs) > 6}
-        attributes = {"direction": "forward", "clip": 0.0} | attributes
-        peepholes = attributes.pop("peepholes", None)
-        attributes["peepholes"] = peepholes is not None
-        if peepholes is not None:
-            _weight(builder, edited, f"{node.name}/peepholes", peepholes)
-            inputs.append(Tensor(f"{node.name}/peepholes"))
+        attributes = {
+            "hidden_size": attributes["hidden_size"],
+            "steps": attributes["steps"] or 0,
+            "direction": attributes.get("direction", "forward"),
+            "lengths": len(inputs) > 6,
+        }
     elif node.op == "Identity":
         attributes["T"] = DType(FLOAT)
     elif node.op == "Placeholder":
         attributes["dtype"] = DType(FLOAT)
+    if node.op.startswith("Recipe"):
+        attributes["node"] = node.name
     written = builder.graph.node.add(name=node.name, op=node.op)
     written.input.extend(map(str, inputs))
     for name, value in attributes.items():

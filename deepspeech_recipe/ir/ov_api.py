@@ -1,5 +1,7 @@
 """OpenVINO's Python names, which moved: the plugin runs with releases from 2022.3 on, the library with the newest."""
 
+import numpy as np
+
 try:  # 2025 and later
     import openvino as ov
     from openvino import op
@@ -15,7 +17,12 @@ except ImportError:
 
 Constant, Parameter = op.Constant, op.Parameter
 
-__all__ = ["Constant", "Parameter", "opset", "ov", "rebuild", "sinks_of"]
+__all__ = ["Constant", "Parameter", "i64", "opset", "ov", "rebuild", "sinks_of"]
+
+
+def i64(*values: int) -> np.ndarray:
+    """A vector of int64, as OpenVINO takes axes, sizes and indices."""
+    return np.array(values, np.int64)
 
 
 def sinks_of(model) -> list:

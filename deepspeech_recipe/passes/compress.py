@@ -7,8 +7,10 @@ from collections.abc import Collection
 import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.ir.precision import is_audio_constant
 from deepspeech_recipe.passes.fast_recurrence import fast_recurrence
+from deepspeech_recipe.passes.lstm_loop import lstm_sequences, replace_outputs
 from deepspeech_recipe.passes.weight_matrix import check_activations, constant_of, matrix_product, set_activations
 
 LSTM_INPUT, LSTM_RECURRENT = "lstm_input", "lstm_recurrent"
@@ -18,18 +20,21 @@ DENSE = ("layer_1", "layer_2", "layer_3", "layer_5", "layer_6")
 LAYERS = (*DENSE[:3], LSTM_INPUT, LSTM_RECURRENT, *DENSE[3:])
 
 
-def compress_weights(model, *, fp16: Collection[str] = (), device: str = "CPU", activations: str = "int8"):
+def compress_weights(
+    model: ov.Model, *, fp16: Collection[str] = (), device: str = "CPU", activations: str = "int8"
+) -> ov.Model:
     """Stores the weight matrices in 8 bits, one scale for each output channel; biases and audio parts stay FP32.
 
-    In place; returns the model. fp16: the layers to store in half precision instead, of LAYERS in a DeepSpeech model;
-    in others a dense layer goes by the friendly name of its MatMul. Every LSTMSequence becomes the loop of
-    `fast_recurrence`, so this comes after the passes that need the sequence. device: other plugins than the CPU's have
-    kernels of their own for LSTMSequence, which stays for them, with its weights as they are. activations: 'int8' lets
-    processors with VNNI round also what is multiplied by 8 bits, which makes them much faster; with 'fp32' every
-    processor computes the same (docs/int8.md).
+    fp16: the layers to store in half precision instead, of LAYERS in a DeepSpeech model; in others a dense layer goes
+    by the friendly name of its MatMul. Every LSTMSequence becomes the loop of `fast_recurrence`, so this comes after
+    the passes that need the sequence. device: other plugins than the CPU's have kernels of their own for LSTMSequence,
+    which stays for them, with its weights as they are. activations: 'int8' lets processors with VNNI round also what
+    is multiplied by 8 bits, which makes them much faster; with 'fp32' every processor computes the same
+    (docs/int8.md).
     Raises RecipeError for an unknown layer or format, and as fast_recurrence does.
     """
     check_activations(activations)
+    model = model.clone()
     layers = dense_layers(model)
     unknown = sorted(set(fp16) - set(layers) - {LSTM_INPUT, LSTM_RECURRENT})
     if unknown:
@@ -41,12 +46,11 @@ def compress_weights(model, *, fp16: Collection[str] = (), device: str = "CPU", 
     def chosen(name: str) -> str:
         return "fp16" if name in fp16 else "int8"
 
-    if device in FAST_ON and any(node.get_type_name() == "LSTMSequence" for node in model.get_ops()):
-        fast_recurrence(
-            model, weights=chosen(LSTM_RECURRENT), input_weights=chosen(LSTM_INPUT), activations=activations
-        )
     for name, node in layers.items():
         _store(node, chosen(name), activations)
+    if device in FAST_ON and lstm_sequences(model):
+        formats = {"weights": chosen(LSTM_RECURRENT), "input_weights": chosen(LSTM_INPUT)}
+        model = fast_recurrence(model, **formats, activations=activations)
     set_activations(model, activations)
     model.validate_nodes_and_infer_types()
     return model
@@ -79,5 +83,4 @@ def _store(node, weights: str, activations: str) -> None:
     new = matrix_product(node.input_value(0), rows, weights, activations, transpose_a=attributes["transpose_a"])
     new.set_friendly_name(node.get_friendly_name())
     new.output(0).get_tensor().set_names(node.output(0).get_names())
-    for reader in node.output(0).get_target_inputs():
-        reader.replace_source_output(new.output(0))
+    replace_outputs(node, new.outputs())

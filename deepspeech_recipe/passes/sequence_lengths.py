@@ -10,81 +10,96 @@ from __future__ import annotations
 import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.ir.ov_api import opset
+from deepspeech_recipe.ir.names import both_forms, find
+from deepspeech_recipe.ir.ov_api import Parameter, i64, opset, ov, rebuild
+from deepspeech_recipe.passes.lstm_loop import CELL, HIDDEN, LENGTHS, B, R, W, X, lstm_sequences, replace_outputs
 
 # On the gates of a step past the length: sigmoid(±LARGE) is 0 and 1, and FP16 weights can hold it.
 _LARGE = 10_000.0
-_SEQUENCE, _HIDDEN, _CELL, _LENGTHS, _W, _R, _B = range(7)
 _FORGET, _INPUT = 0, 1  # OpenVINO's order of gates is f, i, c, o
 
 
-def only_lstm(model, what: str):
-    """The model's one LSTMSequence. Raises RecipeError that begins with `what` where there is another number."""
-    lstms = [node for node in model.get_ordered_ops() if node.get_type_name() == "LSTMSequence"]
-    if len(lstms) != 1:
-        raise RecipeError(f"{what} needs a model with one LSTMSequence, this one has {len(lstms)}.")
-    return lstms[0]
+def lengths_input(model: ov.Model) -> ov.Model:
+    """Adds the input `lengths`, i64 [B], in windows: row b consumes its first lengths[b] windows.
+
+    The states of a row are those after its length: the previous ones, unchanged, where the length is 0. Rows of
+    `logits` past the length are what the framework computes there, from a hidden state of zeros. Lengths below 0
+    count as 0, lengths above T as T. Works for external and internal state, with fixed and with open T and B.
+
+    The two directions of v0.1 both stop there. Raises RecipeError if the model has such an input already, or no
+    LSTMSequence.
+    """
+    if find(model.inputs, both_forms("lengths")) is not None:
+        raise RecipeError("The model has an input 'lengths' already.")
+    model = model.clone()
+    lstms = lstm_sequences(model)
+    backward = [node for node in lstms if node.get_attributes()["direction"] == "reverse"]
+    if len(lstms) - len(backward) != 1 or len(backward) > 1:
+        raise RecipeError(f"An input of lengths needs a model with one LSTMSequence, this one has {len(lstms)}.")
+    windows = find(model.inputs, both_forms("input_node"))
+    parameter = Parameter(ov.Type.i64, ov.PartialShape([windows.get_partial_shape()[0]]))
+    parameter.set_friendly_name("lengths")
+    parameter.output(0).get_tensor().set_names(both_forms("lengths"))
+    for lstm in lstms:
+        stop_at_lengths(lstm, parameter.output(0))
+    model = rebuild(model, parameters=[*model.get_parameters(), parameter])
+    model.validate_nodes_and_infer_types()
+    return model
 
 
-def gate_sequence(model, name: str) -> None:
+def stop_at_own_lengths(model: ov.Model, name: str) -> ov.Model:
     """Makes the LSTMSequence of that name stop at the sequence lengths it has, which is more than OpenVINO's CPU
-    plugin does with them."""
-    for node in model.get_ordered_ops():
-        if node.get_type_name() == "LSTMSequence" and node.get_friendly_name() == name:
-            stop_at_lengths(node, node.input_value(_LENGTHS))
+    plugin does with them. A model that does not have it stays as it is."""
+    model = model.clone()
+    for lstm in lstm_sequences(model):
+        if lstm.get_friendly_name() == name:
+            stop_at_lengths(lstm, lstm.input_value(LENGTHS))
+    return model
 
 
 def stop_at_lengths(lstm, lengths) -> None:
-    """Makes row b of the sequence consume its first lengths[b] steps; the readers of `lstm` get the new outputs,
-    those of `outputs_at_lengths`. Raises RecipeError where the weights are compressed."""
-    for old, new in zip(lstm.outputs(), outputs_at_lengths(lstm, lengths)):
-        for reader in old.get_target_inputs():
-            reader.replace_source_output(new)
-
-
-def outputs_at_lengths(lstm, lengths) -> tuple:
-    """The outputs of an LSTMSequence in which row b consumes its first lengths[b] steps.
+    """Makes row b of an LSTMSequence consume its first lengths[b] steps, in place: its readers get new outputs.
 
     lengths: i64 [B]; below 0 counts as 0, above T as T. Hidden states past the length are zeros, and the last states
     those at the length: the initial ones, unchanged, where it is 0. T must be at least 1. A sequence that runs
     backwards comes to the steps past the length first, so its initial states must be zeros, which pass them unchanged.
-    Raises RecipeError where the weights are compressed.
+    Raises RecipeError if the weights are compressed.
     """
     direction, lengths_given = lstm.get_attributes()["direction"], lengths
-    sequence = lstm.input_value(_SEQUENCE)
+    sequence = lstm.input_value(X)
     steps = _size(sequence, 1)
-    lengths = opset.unsqueeze(opset.minimum(opset.maximum(lengths, np.int64(0)), steps), np.int64([1]))
-    positions = opset.range(np.int64(0), opset.squeeze(steps, np.int64([0])), np.int64(1), "i64")
-    past = opset.greater_equal(opset.unsqueeze(positions, np.int64([0])), lengths)  # [B, T]
-    past = opset.unsqueeze(past, np.int64([2]))
+    lengths = opset.unsqueeze(opset.minimum(opset.maximum(lengths, np.int64(0)), steps), i64(1))
+    positions = opset.range(np.int64(0), opset.squeeze(steps, i64(0)), np.int64(1), "i64")
+    past = opset.greater_equal(opset.unsqueeze(positions, i64(0)), lengths)  # [B, T]
+    past = opset.unsqueeze(past, i64(2))
     zero = np.float32(0)
     # What lies past the length must not reach the gates, whatever it is: NaN × 0 is NaN.
     masked = opset.concat([opset.select(past, zero, sequence), opset.convert(past, "f32")], 2)
     gated = opset.lstm_sequence(
         masked,
-        lstm.input_value(_HIDDEN),
-        lstm.input_value(_CELL),
+        lstm.input_value(HIDDEN),
+        lstm.input_value(CELL),
         _all_steps(lstm, masked, lengths_given),
-        _with_pad_feature(lstm.input_value(_W)),
-        lstm.input_value(_R),
-        lstm.input_value(_B),
+        _with_pad_feature(lstm.input_value(W)),
+        lstm.input_value(R),
+        lstm.input_value(B),
         lstm.get_attributes()["hidden_size"],
         direction,
     )
     gated.set_friendly_name(lstm.get_friendly_name())
-    states = opset.select(opset.unsqueeze(past, np.int64([1])), zero, gated.output(0))
-    if direction == "reverse":
-        return states.output(0), gated.output(1), gated.output(2)
-    # [B, 1, T, H] with the initial state in front: a length is the index of its state.
-    first = opset.unsqueeze(lstm.input_value(_HIDDEN), np.int64([2]))
-    every = opset.squeeze(opset.concat([first, gated.output(0)], 2), np.int64([1]))
-    last = opset.gather(every, lengths, np.int64(1), batch_dims=1)
-    return states.output(0), last.output(0), gated.output(2)
+    states = opset.select(opset.unsqueeze(past, i64(1)), zero, gated.output(0))
+    last = gated.output(1)
+    if direction == "forward":
+        # [B, 1, T, H] with the initial state in front: a length is the index of its state.
+        first = opset.unsqueeze(lstm.input_value(HIDDEN), i64(2))
+        every = opset.squeeze(opset.concat([first, gated.output(0)], 2), i64(1))
+        last = opset.gather(every, lengths, np.int64(1), batch_dims=1).output(0)
+    replace_outputs(lstm, (states.output(0), last, gated.output(2)))
 
 
 def _all_steps(lstm, sequence, other):
     """The sequence lengths of a sequence that runs all its steps. (Only their form tells that to other passes.)"""
-    lengths = lstm.input_value(_LENGTHS)
+    lengths = lstm.input_value(LENGTHS)
     if lengths.get_node().get_type_name() == "Constant" and lengths != other:
         return lengths
     return opset.broadcast(_size(sequence, 1), _size(sequence, 0))
@@ -92,7 +107,7 @@ def _all_steps(lstm, sequence, other):
 
 def _size(values, axis: int):
     """The size of an axis, i64 [1]."""
-    return opset.gather(opset.shape_of(values), np.int64([axis]), np.int64(0))
+    return opset.gather(opset.shape_of(values), i64(axis), np.int64(0))
 
 
 def _with_pad_feature(weights):

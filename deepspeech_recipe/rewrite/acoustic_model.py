@@ -3,7 +3,7 @@
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
 from deepspeech_recipe.ir.names import STATE_PAIRS
 from deepspeech_recipe.recipes.acoustic_model import AcousticModel
-from deepspeech_recipe.rewrite.edits import SPLIT_TIME, Edits, NewNode, follow_redirects
+from deepspeech_recipe.rewrite.edits import UNFLATTEN_TIME, Edits, NewNode, follow_redirects
 from deepspeech_recipe.rewrite.lstm import free_variable, replace_lstm
 from deepspeech_recipe.rewrite.reachability import edited_inputs, needed
 from deepspeech_recipe.rewrite.rnn import replace_rnn
@@ -25,10 +25,10 @@ def rewrite_acoustic(view: GraphView, model: AcousticModel) -> Edits:
         data = view.nodes[name].inputs[0]
         inputs, attributes = (data, model.time_major), {"features": features}
         if name == model.logits.node:  # an output of the model keeps its name as a node of TensorFlow's
-            edits.add.append(NewNode(f"{name}/split", SPLIT_TIME, inputs, attributes))
+            edits.add.append(NewNode(f"{name}/split", UNFLATTEN_TIME, inputs, attributes))
             edits.replace.append(NewNode(name, "Identity", (Tensor(f"{name}/split"),)))
         else:
-            edits.replace.append(NewNode(name, SPLIT_TIME, inputs, attributes))
+            edits.replace.append(NewNode(name, UNFLATTEN_TIME, inputs, attributes))
     for state, output in zip((model.state_c, model.state_h), STATE_PAIRS.values()):
         if state.kind == "variable":
             free_variable(view, state, edits, output=output)

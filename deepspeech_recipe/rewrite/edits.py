@@ -15,18 +15,18 @@ from deepspeech_recipe.graphdef.view import Tensor
 #               attributes: weights (see lstm_weights), hidden_size, steps (T must be this; None: any), direction
 #                           ('forward' or 'reverse': from the last step to the first; forward without it),
 #                           peepholes ([3, H] for the gates i, f, o, or None) and clip (of the cell state; 0: none)
-# SplitTime     inputs: data [T·B, F], reference [T, B, …]
-#               outputs: data as [T, B, F]
-#               attributes: features (F)
-# Exchange      input: data [a, b, …]
-#               output: data as [b, a, …], three axes in all
-# Step          input: data [T, …]
-#               output: data[step]
-#               attribute: step
+# RecipeUnflattenTime   inputs: data [T·B, F], reference [T, B, …]
+#                       outputs: data as [T, B, F]
+#                       attributes: features (F)
+# RecipeSwapTimeBatch   input: data [a, b, …]
+#                       output: data as [b, a, …], three axes in all
+# RecipeTimeStep        input: data [T, …]
+#                       output: data[step]
+#                       attribute: step
 RECIPE_LSTM = "RecipeLSTM"
-SPLIT_TIME = "RecipeSplitTime"
-EXCHANGE = "RecipeExchange"
-STEP = "RecipeStep"
+UNFLATTEN_TIME = "RecipeUnflattenTime"
+SWAP_TIME_BATCH = "RecipeSwapTimeBatch"
+TIME_STEP = "RecipeTimeStep"
 SEQUENCE, LAST_HIDDEN, LAST_CELL = range(3)
 
 

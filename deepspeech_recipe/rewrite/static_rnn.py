@@ -5,12 +5,12 @@ from deepspeech_recipe.patterns.conditions import IF_OPS
 from deepspeech_recipe.patterns.lstm_cell import cell_weights
 from deepspeech_recipe.patterns.static_rnn import Row, StaticRnn
 from deepspeech_recipe.rewrite.edits import (
-    EXCHANGE,
     LAST_CELL,
     LAST_HIDDEN,
     RECIPE_LSTM,
     SEQUENCE,
-    STEP,
+    SWAP_TIME_BATCH,
+    TIME_STEP,
     Edits,
     NewNode,
 )
@@ -20,7 +20,7 @@ def replace_static_rnn(view: GraphView, rnn: StaticRnn, edits: Edits) -> None:
     """Replaces all steps of all layers. What reads a step's hidden state reads it from the sequence."""
     x = rnn.unpack.inputs[0]
     if rnn.batch_major:
-        edits.add.append(NewNode(f"{rnn.node}/time_major", EXCHANGE, (x,)))
+        edits.add.append(NewNode(f"{rnn.node}/time_major", SWAP_TIME_BATCH, (x,)))
         x = Tensor(f"{rnn.node}/time_major")
     for number, row in enumerate(rnn.layers):
         new = f"{rnn.node}/sequence" if len(rnn.layers) == 1 else f"{rnn.node}/sequence_{number}"
@@ -42,7 +42,7 @@ def replace_static_rnn(view: GraphView, rnn: StaticRnn, edits: Edits) -> None:
         for time, step in enumerate(row.steps[:: -1 if rnn.backwards else 1]):
             outputs = [tensor for tensor in sorted(step.outputs - ends.keys()) if _is_there(view, tensor)]
             if outputs:
-                edits.add.append(NewNode(f"{new}/step_{time}", STEP, (x,), {"step": time}))
+                edits.add.append(NewNode(f"{new}/step_{time}", TIME_STEP, (x,), {"step": time}))
             for tensor in outputs:
                 _replace(view, tensor, Tensor(f"{new}/step_{time}"), edits)
 
@@ -70,6 +70,6 @@ def _replace_stacks(view: GraphView, row: Row, sequence: Tensor, edits: Edits) -
             continue
         if all(view.source(tensor) in step.outputs for tensor, step in zip(pack.inputs, row.steps)):
             if axis == 1:
-                edits.add.append(NewNode(f"{pack.name}/batch_major", EXCHANGE, (sequence,)))
+                edits.add.append(NewNode(f"{pack.name}/batch_major", SWAP_TIME_BATCH, (sequence,)))
             value = Tensor(f"{pack.name}/batch_major") if axis == 1 else sequence
             edits.replace.append(NewNode(pack.name, "Identity", (value,)))

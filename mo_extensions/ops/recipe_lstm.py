@@ -25,8 +25,7 @@ class RecipeLSTM(Op):
         hidden_size: H
         steps: the number of steps the framework runs, None for all of the sequence
         direction: 'forward', or 'reverse' for one that runs from the last step to the first
-        peepholes: [3, H], for the gates i, f, o, or None
-        clip: the bound of the cell state, 0 for none
+        peepholes, clip: see `rewrite.edits`; they are applied to the finished model
     """
 
     op = "RecipeLSTM"
@@ -37,7 +36,7 @@ class RecipeLSTM(Op):
         super().__init__(graph, defaults, attrs)
 
 
-class RecipeSplitTime(Op):
+class RecipeUnflattenTime(Op):
     """
     A Reshape from [T·B, F] back to [T, B, F], whatever T and B are.
 
@@ -48,16 +47,16 @@ class RecipeSplitTime(Op):
         features: F
     """
 
-    op = "RecipeSplitTime"
+    op = "RecipeUnflattenTime"
     enabled = False
 
     def __init__(self, graph: Graph, attrs: dict):
         super().__init__(graph, {"op": self.op, "type": None, "in_ports_count": 2, "out_ports_count": 1}, attrs)
 
 
-class RecipeExchange(Op):
+class RecipeSwapTimeBatch(Op):
     """
-    Exchanges the first two of three axes.
+    Swaps the first two of three axes.
 
     Inputs:
         0: data, [a, b, c]
@@ -65,14 +64,14 @@ class RecipeExchange(Op):
         0: data, [b, a, c]
     """
 
-    op = "RecipeExchange"
+    op = "RecipeSwapTimeBatch"
     enabled = False
 
     def __init__(self, graph: Graph, attrs: dict):
         super().__init__(graph, {"op": self.op, "type": None, "in_ports_count": 1, "out_ports_count": 1}, attrs)
 
 
-class RecipeStep(Op):
+class RecipeTimeStep(Op):
     """
     One step of a sequence.
 
@@ -84,7 +83,7 @@ class RecipeStep(Op):
         step: its number
     """
 
-    op = "RecipeStep"
+    op = "RecipeTimeStep"
     enabled = False
 
     def __init__(self, graph: Graph, attrs: dict):

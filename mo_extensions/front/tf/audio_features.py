@@ -3,13 +3,13 @@ from __future__ import annotations
 import numpy as np
 from openvino.tools.mo.front.common.partial_infer.utils import is_fully_defined
 from openvino.tools.mo.front.common.replacement import FrontReplacementPattern
-from openvino.tools.mo.graph.graph import Graph, Node, rename_nodes
+from openvino.tools.mo.graph.graph import Graph, Node
 from openvino.tools.mo.utils.error import Error
 
 from ...library import asked_for
 
 from deepspeech_recipe.audio import lowering
-from deepspeech_recipe.audio.mo_emitter import MOEmitter
+from deepspeech_recipe.converters.mo_emitter import MOEmitter, replace_node
 from deepspeech_recipe.converters.mo_hook import on_finished
 from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.ir.audio_settings import AudioSettings, MfccSettings, SpectrogramSettings, read_attributes
@@ -53,7 +53,7 @@ class AudioFeatures(FrontReplacementPattern):
 
 def _replace_mfcc(graph: Graph, mfcc: Node):
     name = mfcc.soft_get("name", mfcc.id)
-    emit, attributes = MOEmitter(graph, name), read_attributes(mfcc.pb)
+    emit, attributes = MOEmitter(graph, name, keep_fp32=True), read_attributes(mfcc.pb)
     attributes["sample_rate"] = _sample_rate(mfcc, name)
     source = mfcc.in_port(0).get_source()
     spectrogram = source.node
@@ -70,7 +70,7 @@ def _replace_mfcc(graph: Graph, mfcc: Node):
 
 def _replace_spectrogram(graph: Graph, spectrogram: Node):
     name = spectrogram.soft_get("name", spectrogram.id)
-    emit = MOEmitter(graph, name)
+    emit = MOEmitter(graph, name, keep_fp32=True)
     settings = SpectrogramSettings(**read_attributes(spectrogram.pb))
     rows = _rows(emit, spectrogram, settings)
     _replace(graph, spectrogram, lowering.spectrogram(emit, rows, settings, node=name))
@@ -92,10 +92,7 @@ def _rows(emit, spectrogram: Node, settings: SpectrogramSettings):
 
 
 def _replace(graph: Graph, node: Node, result):
-    name = node.soft_get("name", node.id)
-    node.out_port(0).get_connection().set_source(result)
-    rename_nodes([(node, name + "/replaced"), (result.node, name)])
-    graph.remove_node(node.id)
+    replace_node(graph, node, [result])
     on_finished(graph, "audio constants stay FP32", keep_audio_fp32)
 
 

@@ -4,7 +4,7 @@ from openvino.tools.mo.graph.graph import Graph
 from openvino.tools.mo.utils.error import Error
 
 from ...library import asked_for, check_release
-from ...ops.recipe_lstm import RecipeExchange, RecipeLSTM, RecipeSplitTime, RecipeStep
+from ...ops.recipe_lstm import RecipeLSTM, RecipeSwapTimeBatch, RecipeTimeStep, RecipeUnflattenTime
 
 from deepspeech_recipe.converters import mo_plugin
 from deepspeech_recipe.converters.mo_options import ID
@@ -44,7 +44,7 @@ class RecipeRecognition(FrontReplacementPattern):
             if description.id == self.replacement_id:
                 options.update(description.custom_attributes)
         check_release(options)
-        operations = {op.op: op for op in (RecipeExchange, RecipeLSTM, RecipeSplitTime, RecipeStep)}
+        operations = {op.op: op for op in (RecipeLSTM, RecipeSwapTimeBatch, RecipeTimeStep, RecipeUnflattenTime)}
         try:
             mo_plugin.prepare(graph, operations, options)
         except RecipeError as refusal:

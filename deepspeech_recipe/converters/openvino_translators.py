@@ -1,0 +1,64 @@
+"""The recipe's own operations for OpenVINO's TensorFlow frontend: one translator for each.
+
+The frontend tells a translator neither the node's name nor its type, so names are attributes.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from openvino.frontend.tensorflow import ConversionExtension
+
+from deepspeech_recipe.converters import lowering
+from deepspeech_recipe.converters.graphdef_edits import WEIGHT
+from deepspeech_recipe.errors import RecipeError, Refusal
+from deepspeech_recipe.ir.ov_api import opset
+from deepspeech_recipe.ir.ov_emitter import OpenVINOEmitter
+from deepspeech_recipe.rewrite.edits import RECIPE_LSTM, SWAP_TIME_BATCH, TIME_STEP, UNFLATTEN_TIME
+
+
+class Translators:
+    """The translators of one conversion. weights: what its RecipeWeight nodes stand for.
+
+    refusal: why a translator gave up, for the frontend makes another exception of it.
+    """
+
+    def __init__(self, weights: Sequence[np.ndarray]):
+        self._weights = weights
+        self.refusal: RecipeError | None = None
+        translators: dict[str, Callable] = {
+            WEIGHT: self._weight,
+            RECIPE_LSTM: self._lstm,
+            SWAP_TIME_BATCH: lambda node: [lowering.swap_time_batch(_emitter(node), node.get_input(0))],
+            TIME_STEP: lambda node: [lowering.time_step(_emitter(node), node.get_input(0), node.get_attribute("step"))],
+            UNFLATTEN_TIME: lambda node: [
+                lowering.unflatten_time(
+                    _emitter(node), node.get_input(0), node.get_input(1), node.get_attribute("features")
+                )
+            ],
+        }
+        self.extensions = [ConversionExtension(op, translator) for op, translator in translators.items()]
+
+    def _weight(self, node):
+        return [opset.constant(self._weights[node.get_attribute("index")], shared_memory=True).output(0)]
+
+    def _lstm(self, node):
+        x, hidden, cell, *weights = (node.get_input(port) for port in range(6))
+        lengths = node.get_input(6) if node.get_attribute("lengths") else None
+        self._check_steps(node, x)
+        attributes = {name: node.get_attribute(name) for name in ("hidden_size", "direction")}
+        return lowering.lstm(_emitter(node), x, hidden, cell, lengths, weights, **attributes)[1]
+
+    def _check_steps(self, node, x) -> None:
+        steps, shape = node.get_attribute("steps"), x.get_partial_shape()
+        if steps and not (shape.rank.is_static and shape[0] == steps):
+            time = shape[0] if shape.rank.is_static else "an unknown number of"
+            self.refusal = Refusal(
+                f"The graph runs the LSTM for {steps} steps, but its sequence has {time} steps",
+                node=node.get_attribute("node"),
+                remedy=f"Export the graph with {steps} time steps",
+            )
+            raise self.refusal
+
+
+def _emitter(node) -> OpenVINOEmitter:
+    return OpenVINOEmitter(node.get_attribute("node"))
