@@ -179,10 +179,9 @@ def renamed(model):
 
 
 def test_internal_state_is_refused():
-    from deepspeech_recipe.converters.contract import STATE_PAIRS
     from deepspeech_recipe.passes.internal_state import internal_state
 
-    model = internal_state(acoustic_model(26, CONTEXT, batch=1), STATE_PAIRS)
+    model = internal_state(acoustic_model(26, CONTEXT, batch=1))
     with pytest.raises(RecipeError, match=r"internal state.*Attach it to the model with external state"):
         attach_audio(model, BASE, CONTEXT)
 

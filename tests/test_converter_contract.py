@@ -9,7 +9,7 @@ from deepspeech_recipe.ir.audio_settings import AudioSettings
 from deepspeech_recipe.ir.metadata import read_metadata
 from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.passes.attach_audio import attach_audio
-from deepspeech_recipe.passes.lengths import lengths_input
+from deepspeech_recipe.passes.sequence_lengths import lengths_input
 from deepspeech_recipe.passes.streaming import streaming_model
 from tests.fixtures.synthetic.cases import CASES, HEADS, UNEQUAL
 from tests.support import contract

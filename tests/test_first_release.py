@@ -12,7 +12,7 @@ from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.proto import GraphDef, parse
 from deepspeech_recipe.graphdef.view import GraphView
 from deepspeech_recipe.ir.metadata import read_metadata
-from deepspeech_recipe.passes.lengths import lengths_input
+from deepspeech_recipe.passes.sequence_lengths import lengths_input
 from deepspeech_recipe.recipes.recognition import recognise
 from tests.support.ir import compiled
 from tests.support.rnn_check import TOLERANCE, assert_sequences

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings, strategies
 
 from deepspeech_recipe.audio import reference
-from deepspeech_recipe.converters.contract import STATE_PAIRS
 from deepspeech_recipe.errors import RecipeError, Refusal
 from deepspeech_recipe.ir.metadata import read_metadata
+from deepspeech_recipe.ir.names import STATE_PAIRS
 from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.passes.attach_audio import attach_audio
 from deepspeech_recipe.passes.fast_recurrence import fast_recurrence
@@ -262,7 +262,7 @@ REFUSALS = {
     "attached": ("whole utterances", lambda: attach_audio(acoustic_model(26, CONTEXT), BASE, CONTEXT), BASE),
     "internal": (
         "Make it of the model with external state",
-        lambda: internal_state(acoustic_model(26, CONTEXT, batch=1), STATE_PAIRS),
+        lambda: internal_state(acoustic_model(26, CONTEXT, batch=1)),
         BASE,
     ),
     "no state": ("lacks 'previous_state_h'", lambda: without(acoustic_model(26, CONTEXT), "previous_state_h"), BASE),

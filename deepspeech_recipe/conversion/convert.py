@@ -10,11 +10,12 @@ from typing import Any
 from deepspeech_recipe.conversion.options import Options
 from deepspeech_recipe.converters import mo
 from deepspeech_recipe.converters.mo_safety import check_outputs
-from deepspeech_recipe.converters.request import DYNAMIC, Request
+from deepspeech_recipe.converters.request import Request
 from deepspeech_recipe.files import error_context
 from deepspeech_recipe.graphdef.pure import NotRepeatable
 from deepspeech_recipe.graphdef.view import GraphView
 from deepspeech_recipe.installation import NoTensorFlow, tensorflow
+from deepspeech_recipe.ir.names import DYNAMIC
 from deepspeech_recipe.patterns.state_links import LOOPS
 from deepspeech_recipe.recipes.acoustic_model import AcousticModel
 from deepspeech_recipe.recipes.recognition import Recognition, recognise
@@ -114,7 +115,7 @@ def convert(
     name: by default the file's own. recipe: a Python file that says what the model is (`recipes`).
     converter: 'mo', 'openvino', or 'auto': mo where it is usable.
     state: 'external' or 'internal'. time_steps, batch: a number, 'dynamic', or None for what the graph has.
-    lengths: 'enforce' (one call consumes all its windows) or 'input' (`passes.lengths`).
+    lengths: 'enforce' (one call consumes all its windows) or 'input' (`passes.sequence_lengths`).
     audio: 'none', 'separate' (also writes `<name>.audio.xml`: samples → windows) or 'attached' (samples → logits;
     with state 'internal' in blocks of any size, `passes.streaming`).
     weights: 'fp32', 'fp16', or 'int8' (`passes.compress`); keep_fp16: the layers that int8 leaves in FP16;
@@ -165,7 +166,8 @@ def convert(
             models = _passes(job, ov_model, name)
             if weights == "int8":
                 log("storing the weights in 8 bits")
-                compress_weights(models[name], fp16=keep_fp16, device=device, activations=activations or "int8")
+                compressed = {"fp16": keep_fp16, "device": device, "activations": activations or "int8"}
+                models[name] = compress_weights(models[name], **compressed)
             log(f"writing {', '.join(f'{ir}.xml' for ir in models)} in {output}")
             result = ConvertResult(
                 files=tuple(save.save_irs(models, output, fp16=weights == "fp16")),
@@ -256,13 +258,15 @@ def _converted(job: _Job, converter: str, *, keep: bool) -> Iterator[tuple[Any, 
 def _passes(job: _Job, ov_model, name: str) -> dict:
     """IR name → ov.Model, after all passes and with all metadata."""
     if job.model is None:
-        from deepspeech_recipe.converters.stateful import with_options
+        from deepspeech_recipe.passes.internal_state import fix_batch, internal_state
 
-        return {name: with_options(ov_model, batch=job.options.request.batch, state=job.options.request.state)}
+        if job.options.request.batch is not None:
+            ov_model = fix_batch(ov_model, job.options.request.batch)
+        return {name: internal_state(ov_model) if job.options.request.state == "internal" else ov_model}
     from deepspeech_recipe.conversion.settings import complete_metadata
     from deepspeech_recipe.ir.metadata import read_metadata, write_metadata
     from deepspeech_recipe.passes.attach_audio import attach_audio, feature_model
-    from deepspeech_recipe.passes.lengths import lengths_input
+    from deepspeech_recipe.passes.sequence_lengths import lengths_input
     from deepspeech_recipe.passes.streaming import streaming_model
 
     options, model = job.options, job.model

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from deepspeech_recipe.conversion.settings import check_settings
-from deepspeech_recipe.converters.request import DYNAMIC, Request, check_choice
+from deepspeech_recipe.converters.request import Request, check_choice
 from deepspeech_recipe.errors import RecipeError, Refusal
+from deepspeech_recipe.ir.names import DYNAMIC
 from deepspeech_recipe.passes.weight_matrix import ACTIVATIONS
 from deepspeech_recipe.recipes.recognition import Recognition
 from deepspeech_recipe.sources import Source

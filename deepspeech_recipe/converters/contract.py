@@ -6,12 +6,12 @@ from dataclasses import asdict, dataclass
 
 from deepspeech_recipe import __version__
 from deepspeech_recipe.graphdef.view import GraphView
-from deepspeech_recipe.ir.initial_state import initial_state_json, initial_states
+from deepspeech_recipe.ir.initial_state import initial_state_json
 from deepspeech_recipe.ir.metadata import alphabet_json, write_metadata
-from deepspeech_recipe.ir.names import STATE_PAIRS, both_forms, find, name_tensors
-from deepspeech_recipe.ir.ov_api import rebuild
-from deepspeech_recipe.passes.head import set_head
+from deepspeech_recipe.ir.names import DYNAMIC, STATE_PAIRS, both_forms, find, in_order, name_tensors
+from deepspeech_recipe.ir.ov_api import ov, rebuild
 from deepspeech_recipe.passes.internal_state import internal_state
+from deepspeech_recipe.passes.outputs import set_head
 from deepspeech_recipe.recipes.acoustic_model import AcousticModel
 
 
@@ -24,8 +24,10 @@ class Conversion:
     head: str | None = None
 
 
-def finish(ov_model, view: GraphView, model: AcousticModel, conversion: Conversion, *, ordered: bool = True):
-    """Names and orders the tensors, sets head and state, writes the metadata. Returns the ov.Model.
+def apply_contract(
+    ov_model: ov.Model, view: GraphView, model: AcousticModel, conversion: Conversion, *, ordered: bool = True
+) -> ov.Model:
+    """Names and orders the tensors of an acoustic model, sets its head and state, writes its metadata.
 
     ordered: False keeps the order of outputs as it is, for outputs the user chose.
     """
@@ -39,8 +41,8 @@ def finish(ov_model, view: GraphView, model: AcousticModel, conversion: Conversi
         return ov_model  # a part of the graph that the user cut out, features for one
     ov_model = rebuild(
         ov_model,
-        parameters=_in_order(ov_model.inputs, ov_model.get_parameters(), list(known_inputs)),
-        results=_in_order(ov_model.outputs, ov_model.get_results(), list(known_outputs)) if ordered else None,
+        parameters=in_order(ov_model.inputs, ov_model.get_parameters(), list(known_inputs)),
+        results=in_order(ov_model.outputs, ov_model.get_results(), list(known_outputs)) if ordered else None,
     )
     head = conversion.head or model.head
     if has_logits:
@@ -49,16 +51,14 @@ def finish(ov_model, view: GraphView, model: AcousticModel, conversion: Conversi
         **model_metadata(model),
         "converter": conversion.converter,
         "head": head,
-        "state": conversion.state,
+        "state": "external",
         "time_steps": _dimension(ov_model, 1),
         "batch": _dimension(ov_model, 0),
         "lengths": "enforce",
         "audio": "none",
     }
-    if conversion.state == "internal" and model.states:
-        ov_model = internal_state(ov_model, STATE_PAIRS, initial_states(metadata))
     write_metadata(ov_model, metadata)
-    return ov_model
+    return internal_state(ov_model) if conversion.state == "internal" else ov_model
 
 
 def model_metadata(model: AcousticModel) -> dict:
@@ -98,15 +98,7 @@ def names_of(view: GraphView, tensor) -> set[str]:
     return names
 
 
-def _in_order(ports, nodes, names: list[str]) -> list:
-    def place(pair) -> int:
-        found = [names.index(name) for name in pair[0].get_names() if name in names]
-        return found[0] if found else len(names)
-
-    return [node for _, node in sorted(zip(ports, nodes), key=place)]
-
-
 def _dimension(ov_model, axis: int):
     port = find(ov_model.inputs, both_forms("input_node"))
     dimension = port.get_partial_shape()[axis]
-    return dimension.get_length() if dimension.is_static else "dynamic"
+    return dimension.get_length() if dimension.is_static else DYNAMIC

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.passes.head import HEADS
+from deepspeech_recipe.ir.names import HEADS, STATES
 
 ID = "deepspeech_recipe"
-_CHOICES = {"state": ("external", "internal"), "head": HEADS}
+_CHOICES = {"state": STATES, "head": HEADS}
 _FILES = ("recipe",)  # paths
 
 

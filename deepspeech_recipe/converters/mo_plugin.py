@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from deepspeech_recipe import __version__
 from deepspeech_recipe.converters import mo_checks, mo_graph, mo_request
-from deepspeech_recipe.converters.contract import Conversion, finish, names_of
+from deepspeech_recipe.converters.contract import Conversion, apply_contract, names_of
+from deepspeech_recipe.converters.lowering import finishing_passes
 from deepspeech_recipe.converters.mo_arguments import Arguments
 from deepspeech_recipe.converters.mo_checks import StateNames
 from deepspeech_recipe.converters.mo_hook import on_finished
 from deepspeech_recipe.converters.mo_options import check_options
-from deepspeech_recipe.converters.request import DYNAMIC, Request
-from deepspeech_recipe.converters.stateful import finish_general
+from deepspeech_recipe.converters.request import Request
+from deepspeech_recipe.converters.stateful import apply_general_contract
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import last_net
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
-from deepspeech_recipe.passes.unused import drop_unused_outputs
+from deepspeech_recipe.ir.names import DYNAMIC
+from deepspeech_recipe.passes.outputs import drop_unused_outputs
 from deepspeech_recipe.patterns.state_links import links_of, projected
 from deepspeech_recipe.recipes.acoustic_model import AcousticModel
 from deepspeech_recipe.recipes.recognition import Recognition, recognise
@@ -71,7 +73,7 @@ def _prepare_acoustic(graph, arguments: Arguments, view: GraphView, model: Acous
     if not internal:
         mo_checks.check_untouched(arguments, view, edits, states)
     conversion = Conversion(converter=f"mo, plugin {__version__}", **options)
-    on_finished(graph, "contract", lambda ov_model: finish(ov_model, view, model, conversion, ordered=ordered))
+    on_finished(graph, "contract", lambda ov_model: apply_contract(ov_model, view, model, conversion, ordered=ordered))
     return one_line(model, steps=steps, batch=batch)
 
 
@@ -99,7 +101,9 @@ def _prepare_general(
         mo_graph.exchange_terms(graph, name)
     conversion = Conversion(converter=f"mo, plugin {__version__}", **options)
     named = [Tensor.parse(name).node for name in arguments.outputs or ends(view, general.edits)]
-    on_finished(graph, "states", lambda ov_model: finish_general(ov_model, recognition, general, conversion, named))
+    on_finished(
+        graph, "states", lambda ov_model: apply_general_contract(ov_model, recognition, general, conversion, named)
+    )
     return describe(recognition, general)
 
 
@@ -115,6 +119,8 @@ def _apply(graph, edits: Edits, operations) -> None:
     if any(node.op == RECIPE_LSTM for node in edits.add):
         # Before any other pass: they read the LSTM until it is exchanged for another.
         on_finished(graph, "unused outputs", drop_unused_outputs)
+    for name, action in finishing_passes(edits):
+        on_finished(graph, name, action)
 
 
 def _refuse_options(recognition: Recognition, options: dict) -> None:

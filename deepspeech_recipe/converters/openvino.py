@@ -15,12 +15,13 @@ from openvino._offline_transformations import (
 )
 from openvino.frontend import FrontEndManager
 
-from deepspeech_recipe.converters.contract import Conversion, finish
+from deepspeech_recipe.converters.contract import Conversion, apply_contract
 from deepspeech_recipe.converters.graphdef_edits import EditedGraph, apply_edits, names_only
-from deepspeech_recipe.converters.openvino_lowering import Translators
+from deepspeech_recipe.converters.lowering import finishing_passes
+from deepspeech_recipe.converters.openvino_translators import Translators
 from deepspeech_recipe.converters.openvino_trial import is_at_risk, try_conversion
 from deepspeech_recipe.converters.request import Request
-from deepspeech_recipe.converters.stateful import finish_general
+from deepspeech_recipe.converters.stateful import apply_general_contract
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import last_net
 from deepspeech_recipe.graphdef.check import check_nodes
@@ -46,17 +47,20 @@ def version() -> str:
 class Prepared:
     """A graph ready for the frontend: the original GraphDef is no longer needed.
 
-    finish: from the frontend's ov.Model to the IR. notes: lines on what was done to a general graph, for a person."""
+    finish: functions from ov.Model to ov.Model, one after the other from the frontend's to the IR. notes: lines on what
+    was done to a general graph, for a person."""
 
     edited: EditedGraph
-    finish: Callable
+    finish: Sequence[Callable]
     notes: tuple[str, ...] = ()
 
     def convert(self):
         """Returns the ov.Model. Raises RecipeError."""
         ov_model = _translate(self.edited)
         try:
-            return self.finish(ov_model)
+            for action in self.finish:
+                ov_model = action(ov_model)
+            return ov_model
         except RuntimeError as error:
             if type(error) is not RuntimeError:  # OpenVINO's checks of sizes have no type of their own
                 raise
@@ -83,16 +87,16 @@ def _prepare_acoustic(graph, view: GraphView, model: AcousticModel, request: Req
         return found | {model.windows.node: model.windows_shape(batch, steps)}
 
     outputs = [model.logits.node, *_new_states(view, model, edits)]
-    # All sizes are open until `finish`, so that none of the graph's own can be built into anything.
+    # All sizes are open until `apply_contract`, so that none of the graph's own can be built into anything.
     edited, names = apply_edits(graph, view, edits, outputs, shapes(-1, -1)), names_only(graph)
     batch, steps = (request.size_of(name, model) or -1 for name in ("batch", "time_steps"))
 
     def contract(ov_model):
         sizes = shapes(batch, steps)
         ov_model.reshape({find(ov_model.inputs, both_forms(name)): list(shape) for name, shape in sizes.items()})
-        return optimise(finish(ov_model, names, model, conversion))
+        return optimise(apply_contract(ov_model, names, model, conversion))
 
-    return Prepared(edited, contract)
+    return Prepared(edited, (contract,))
 
 
 def _prepare_general(graph, view: GraphView, recognition: Recognition, conversion) -> Prepared:
@@ -101,9 +105,11 @@ def _prepare_general(graph, view: GraphView, recognition: Recognition, conversio
     outputs = general.ends or _outputs(view, general)
 
     def states(ov_model):
-        return finish_general(optimise(ov_model), recognition, general, conversion, outputs)
+        return apply_general_contract(optimise(ov_model), recognition, general, conversion, outputs)
 
-    return Prepared(apply_edits(graph, view, general.edits, outputs), states, (describe(recognition, general),))
+    exact = [action for _, action in finishing_passes(general.edits)]
+    edited = apply_edits(graph, view, general.edits, outputs)
+    return Prepared(edited, (*exact, states), (describe(recognition, general),))
 
 
 def _new_states(view: GraphView, model: AcousticModel, edits) -> list[str]:

@@ -5,11 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from deepspeech_recipe.errors import RecipeError, Refusal
-from deepspeech_recipe.passes.head import HEADS
+from deepspeech_recipe.ir.names import DYNAMIC, HEADS, STATES
 from deepspeech_recipe.recipes.acoustic_model import AcousticModel
-
-STATES = ("external", "internal")
-DYNAMIC = "dynamic"
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,27 @@ from collections.abc import Iterable
 
 # A state as it goes in, and as it comes out.
 STATE_PAIRS = {"previous_state_c": "new_state_c", "previous_state_h": "new_state_h"}
+# Where states live: inputs and outputs of the model, or variables inside of it.
+STATES = ("external", "internal")
+# What `logits` is.
+HEADS = ("probabilities", "raw")
+# In the metadata, and in place of a number of time steps or a batch: any number.
+DYNAMIC = "dynamic"
 
 
 def find(ports: Iterable, names: Iterable[str]):
     """The input or output that has one of the names, or None."""
     names = set(names)
     return next((port for port in ports if names & port.get_names()), None)
+
+
+def in_order(ports: Iterable, nodes: Iterable, names: list[str]) -> list:
+    """The nodes of ports, parameters or results: those whose port has one of the names first, as the names have it."""
+
+    def place(pair) -> int:
+        return min((names.index(name) for name in pair[0].get_names() if name in names), default=len(names))
+
+    return [node for _, node in sorted(zip(ports, nodes), key=place)]
 
 
 def stem(name: str) -> str:

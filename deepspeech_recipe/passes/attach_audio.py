@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from deepspeech_recipe.audio import framing, lowering
-from deepspeech_recipe.audio.openvino_emitter import OpenVINOEmitter
 from deepspeech_recipe.errors import RecipeError, Refusal
 from deepspeech_recipe.ir.audio_settings import AudioSettings
 from deepspeech_recipe.ir.initial_state import first_state, initial_states
 from deepspeech_recipe.ir.metadata import metadata_of, write_metadata
 from deepspeech_recipe.ir.names import both_forms, find
-from deepspeech_recipe.ir.ov_api import opset, ov, rebuild
+from deepspeech_recipe.ir.ov_api import i64, opset, ov, rebuild
+from deepspeech_recipe.ir.ov_emitter import OpenVINOEmitter
 
 STATES = ("previous_state_c", "previous_state_h")
 NEW_STATES = ("new_state_c", "new_state_h")
@@ -74,7 +74,7 @@ def feature_model(settings: AudioSettings | None, n_context: int, batch: int = -
 
 def _features(samples, settings: AudioSettings, n_context: int, sample_lengths=None):
     """(windows, frames of each row); the second is None without sample_lengths."""
-    emit = OpenVINOEmitter("audio")
+    emit = OpenVINOEmitter("audio", keep_fp32=True)
     audio, frame_counts = samples.output(0), None
     if sample_lengths is not None:
         audio = framing.zero_beyond(emit, audio, sample_lengths.output(0))
@@ -138,9 +138,9 @@ def _first_state(samples, state, values: np.ndarray | None, name: str):
     size = shape[1].get_length()
     if shape[0].is_static:
         return opset.constant(first_state(values, [shape[0].get_length(), size], name)).output(0)
-    batch = opset.gather(opset.shape_of(samples), np.int64([0]), np.int64(0))
+    batch = opset.gather(opset.shape_of(samples), i64(0), np.int64(0))
     row = opset.constant(first_state(values, [1, size], name))
-    return opset.broadcast(row, opset.concat([batch, np.int64([size])], 0)).output(0)
+    return opset.broadcast(row, opset.concat([batch, i64(size)], 0)).output(0)
 
 
 def replace_input(port, source, parameters: dict) -> None:

@@ -1,25 +1,31 @@
-"""Internal state: pairs of input and output become ReadValue and Assign."""
+"""Internal state: pairs of input and output become variables, which OpenVINO keeps from call to call."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-
-import numpy as np
-
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.ir.initial_state import first_state
-from deepspeech_recipe.ir.names import both_forms, find
-from deepspeech_recipe.ir.ov_api import opset, rebuild, sinks_of
+from deepspeech_recipe.ir.initial_state import first_state, initial_states
+from deepspeech_recipe.ir.metadata import metadata_of, write_metadata
+from deepspeech_recipe.ir.names import STATE_PAIRS, both_forms, find
+from deepspeech_recipe.ir.ov_api import i64, opset, ov, rebuild, sinks_of
 
 
-def internal_state(model, pairs: dict[str, str], initial: Mapping[str, np.ndarray] = MappingProxyType({})):
-    """Replaces state tensors by variables of the same name as the input. Returns the new model.
+def internal_state(model: ov.Model) -> ov.Model:
+    """Replaces every state's input and output by a ReadValue and an Assign, with a variable named as the input.
 
-    pairs: input name → output name. initial: input name → what the state begins with, zeros if it is not named: before
-    the first call and after `reset_state()` (`initial_state.initial_states`).
-    Raises RecipeError where a tensor is missing, the state's shape is dynamic, or its initial value has another batch.
+    The metadata say which the states are (without metadata: those of an acoustic model, `ir.names.STATE_PAIRS`), and
+    what they begin with, before the first call and after `reset_state()`, zeros by default. They say afterwards that
+    the state is internal.
+    Raises RecipeError if there is no state, a tensor of one is missing, its shape is dynamic, or its initial value has
+    another batch.
     """
+    metadata = metadata_of(model)
+    pairs, initial = metadata.get("states", STATE_PAIRS), initial_states(metadata)
+    if not any(find(model.inputs, both_forms(name)) for name in pairs):
+        raise RecipeError(
+            "Internal state was asked for, but no input of the IR is a state whose new value is an output. "
+            "Convert it with external state"
+        )
+    model = model.clone()
     parameters, results, sinks = list(model.get_parameters()), list(model.get_results()), sinks_of(model)
     for input_name, output_name in pairs.items():
         port = find(model.inputs, both_forms(input_name))
@@ -27,7 +33,7 @@ def internal_state(model, pairs: dict[str, str], initial: Mapping[str, np.ndarra
         if port is None or output is None:
             raise RecipeError(
                 f"The state '{input_name}' → '{output_name}' cannot become internal: the model has no "
-                f"{'input' if port is None else 'output'} of that name. Is its state internal already?"
+                f"{'input' if port is None else 'output'} of that name. Convert it with all of its inputs and outputs."
             )
         if port.get_partial_shape().is_dynamic:
             raise RecipeError(
@@ -43,7 +49,22 @@ def internal_state(model, pairs: dict[str, str], initial: Mapping[str, np.ndarra
         sinks.append(opset.assign(_as_node(result.input_value(0)), input_name))
         parameters = [each for each in parameters if each.get_friendly_name() != parameter.get_friendly_name()]
         results = [each for each in results if each.get_friendly_name() != result.get_friendly_name()]
-    return rebuild(model, results=results, sinks=sinks, parameters=parameters)
+    model = rebuild(model, results=results, sinks=sinks, parameters=parameters)
+    if metadata:
+        write_metadata(model, {**metadata, "state": "internal"})
+    return model
+
+
+def fix_batch(model: ov.Model, batch: int) -> ov.Model:
+    """Gives the inputs that leave the batch open, their first axis, this one. Internal state needs it."""
+    model, shapes = model.clone(), {}
+    for port in model.inputs:
+        shape = port.get_partial_shape()
+        if shape.rank.is_static and len(shape) and shape[0].is_dynamic:
+            shape[0] = batch
+            shapes[port] = shape
+    model.reshape(shapes)
+    return model
 
 
 def _as_node(output):
@@ -51,4 +72,4 @@ def _as_node(output):
     node = output.get_node()
     if node.get_output_size() == 1:
         return node
-    return opset.reshape(output, np.int64(list(output.get_shape())), False)
+    return opset.reshape(output, i64(*output.get_shape()), False)

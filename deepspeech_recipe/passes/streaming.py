@@ -9,16 +9,16 @@ from __future__ import annotations
 import numpy as np
 
 from deepspeech_recipe.audio import framing, lowering
-from deepspeech_recipe.audio.openvino_emitter import OpenVINOEmitter
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.ir.audio_settings import AudioSettings
-from deepspeech_recipe.ir.initial_state import initial_states
 from deepspeech_recipe.ir.metadata import metadata_of, write_metadata
-from deepspeech_recipe.ir.names import STATE_PAIRS, both_forms, find
-from deepspeech_recipe.ir.ov_api import opset, ov, rebuild
-from deepspeech_recipe.passes.attach_audio import STATES, check_acoustic_model, new_input, replace_input
-from deepspeech_recipe.passes.internal_state import internal_state
-from deepspeech_recipe.passes.sequence_lengths import only_lstm, stop_at_lengths
+from deepspeech_recipe.ir.names import DYNAMIC, STATE_PAIRS, both_forms, find
+from deepspeech_recipe.ir.ov_api import i64, opset, ov, rebuild
+from deepspeech_recipe.ir.ov_emitter import OpenVINOEmitter
+from deepspeech_recipe.passes.attach_audio import check_acoustic_model, new_input, replace_input
+from deepspeech_recipe.passes.internal_state import fix_batch, internal_state
+from deepspeech_recipe.passes.lstm_loop import lstm_sequences
+from deepspeech_recipe.passes.sequence_lengths import stop_at_lengths
 
 AUDIO, FRAMES, ENDED = "audio_tail", "mfcc_context", "ended"
 _WHAT = "The streaming model"
@@ -38,14 +38,13 @@ def streaming_model(model, settings: AudioSettings | None, n_context: int):
     Raises RecipeError, or Refusal where the features are unknown or not exactly convertible.
     """
     _check(model, settings, n_context)
-    model = model.clone()
-    _fix_batch(model)
+    model = fix_batch(model, 1)
     samples = new_input("samples", np.float32, ov.PartialShape([1, -1]))
     end = new_input("end_of_stream", np.bool_, ov.PartialShape([]))
     parameters = {parameter.get_friendly_name(): parameter for parameter in model.get_parameters()}
-    windows, count, sinks = _windows(OpenVINOEmitter("audio"), samples, end, settings, n_context)
+    windows, count, sinks = _windows(OpenVINOEmitter("audio", keep_fp32=True), samples, end, settings, n_context)
     replace_input(find(model.inputs, both_forms("input_node")), windows, parameters)
-    stop_at_lengths(only_lstm(model, _WHAT), count)
+    stop_at_lengths(lstm_sequences(model)[0], count)
     logits = find(model.outputs, both_forms("logits")).get_names()
     results = [
         _first_rows(port, result, count) if port.get_names() == logits else result
@@ -54,11 +53,9 @@ def streaming_model(model, settings: AudioSettings | None, n_context: int):
     model = rebuild(model, results=results, sinks=sinks, parameters=[samples, end, *parameters.values()])
     model.validate_nodes_and_infer_types()
     metadata = metadata_of(model)
-    model = internal_state(model, STATE_PAIRS, initial_states(metadata))
     if metadata:
-        changed = {"audio": "attached", "state": "internal", "time_steps": "dynamic", "batch": 1}
-        write_metadata(model, {**metadata, **changed})
-    return model
+        write_metadata(model, {**metadata, "audio": "attached", "time_steps": DYNAMIC, "batch": 1})
+    return internal_state(model)
 
 
 def _windows(emit, samples, end, settings: AudioSettings, n_context: int):
@@ -73,9 +70,9 @@ def _windows(emit, samples, end, settings: AudioSettings, n_context: int):
     mfccs, keep_audio = _new_frames(emit, block, ending, settings)
 
     begin = np.zeros((1, n_context, settings.dct_coefficient_count), np.float32)
-    frames = emit("concat", [_read(FRAMES, begin, [1, -1, begin.shape[2]]), mfccs], axis=1)
+    frames = emit("concat", _read(FRAMES, begin, [1, -1, begin.shape[2]]), mfccs, axis=1)
     # In the padding are the zero frames that follow the end, and what the one window of a T of 0 may lack.
-    padded = emit("pad", frames, np.int64([0, 0, 0]), np.int64([0, n_context + 1, 0]), pad_mode="constant")
+    padded = emit("pad", frames, i64(0, 0, 0), i64(0, n_context + 1, 0), pad_mode="constant")
     end_of_frames = emit("add", lowering.length(emit, frames), _times(emit, ending, np.int64(n_context)))
     count = emit("maximum", emit("subtract", end_of_frames, np.int64(2 * n_context)), np.int64(0))
     windows = framing.windows_before(emit, padded, emit("maximum", count, np.int64(1)), n_context)
@@ -89,12 +86,12 @@ def _new_frames(emit, block, ending, settings: AudioSettings):
     # Where windows are shorter than their stride, the tail begins with the gap between two of them:
     # whatever has been used of it can then be dropped by whole strides.
     gap = max(0, settings.stride - settings.window_size)
-    audio = emit("concat", [_read(AUDIO, np.zeros((1, gap), np.float32), [1, -1]), block], axis=1)
+    audio = emit("concat", _read(AUDIO, np.zeros((1, gap), np.float32), [1, -1]), block, axis=1)
     count = emit("subtract", lowering.length(emit, audio), np.int64(gap))
     frames = emit("add", framing.whole_frame_counts(emit, count, settings), ending)
     used = _times(emit, frames, np.int64(settings.stride))
-    padding = np.int64([0, gap + settings.window_size])
-    padded = emit("pad", audio, np.int64([0, 0]), padding, pad_mode="constant")
+    padding = i64(0, gap + settings.window_size)
+    padded = emit("pad", audio, i64(0, 0), padding, pad_mode="constant")
     if gap:
         padded = _from(emit, padded, np.int64(gap))
     mfccs = lowering.mfcc_of_frames(emit, lowering.frames_before(emit, padded, used, settings), settings)
@@ -113,22 +110,22 @@ def _assign(name: str, value):
 
 def _before(emit, values, end):
     """values[:, :end]; end: a scalar, which may lie beyond the size."""
-    return emit("slice", values, np.int64([0]), _vector(emit, end), np.int64([1]), np.int64([1]))
+    return emit("slice", values, i64(0), _vector(emit, end), i64(1), i64(1))
 
 
 def _from(emit, values, start):
     """values[:, start:]; start: a scalar, which may lie beyond the size."""
     size = _vector(emit, lowering.length(emit, values))
-    return emit("slice", values, _vector(emit, start), size, np.int64([1]), np.int64([1]))
+    return emit("slice", values, _vector(emit, start), size, i64(1), i64(1))
 
 
 def _vector(emit, scalar):
-    return emit("unsqueeze", scalar, np.int64([0]))
+    return emit("unsqueeze", scalar, i64(0))
 
 
 def _number(emit, truth):
     """boolean [1] → i64 scalar, 0 or 1."""
-    return emit("convert", emit("squeeze", truth, np.int64([0])), destination_type="i64")
+    return emit("convert", emit("squeeze", truth, i64(0)), destination_type="i64")
 
 
 def _times(emit, one, other):
@@ -140,17 +137,10 @@ def _first_rows(port, result, count):
     source = result.input_value(0)
     names = port.get_names()
     source.get_tensor().set_names(source.get_names() - names)
-    new = opset.result(opset.slice(source, np.int64([0]), count, np.int64([1]), np.int64([0])))
+    new = opset.result(opset.slice(source, i64(0), count, i64(1), i64(0)))
     new.set_friendly_name(result.get_friendly_name())
     new.output(0).get_tensor().set_names(names)
     return new
-
-
-def _fix_batch(model) -> None:
-    """One stream: a dynamic batch becomes 1."""
-    names = ("input_node", *STATES)
-    ports = [find(model.inputs, both_forms(name)) for name in names]
-    model.reshape({port: ov.PartialShape([1, *list(port.get_partial_shape())[1:]]) for port in ports})
 
 
 def _check(model, settings: AudioSettings | None, n_context: int) -> None:
@@ -186,11 +176,13 @@ def _check(model, settings: AudioSettings | None, n_context: int) -> None:
             f"{_WHAT} takes one stream a request, this one has the batch {batch.get_length()}. Convert with batch 1; "
             "more streams are more requests of one compiled model."
         )
-    kinds = {node.get_type_name() for node in model.get_ops()}
-    if "LSTMSequence" not in kinds and "TensorIterator" in kinds:
+    lstms = lstm_sequences(model)
+    if not lstms and any(node.get_type_name() == "TensorIterator" for node in model.get_ops()):
         raise RecipeError(
             f"{_WHAT} needs the LSTMSequence, which was replaced by a faster form here. Make the streaming model "
             "first and apply fast_recurrence to it afterwards."
         )
+    if len(lstms) != 1:
+        raise RecipeError(f"{_WHAT} needs a model with one LSTMSequence, this one has {len(lstms)}.")
     if n_context < 1:
         raise RecipeError(f"{_WHAT} needs at least one frame of context on each side, not {n_context}.")

@@ -6,15 +6,13 @@ from functools import cache
 import numpy as np
 
 from deepspeech_recipe.audio import reference
-from deepspeech_recipe.converters.contract import STATE_PAIRS
-from deepspeech_recipe.ir.initial_state import initial_states
 from deepspeech_recipe.ir.metadata import read_metadata, write_metadata
-from deepspeech_recipe.ir.names import find
+from deepspeech_recipe.ir.names import STATE_PAIRS, find
 from deepspeech_recipe.ir.ov_api import opset, ov, rebuild
 from deepspeech_recipe.passes.attach_audio import attach_audio, feature_model
 from deepspeech_recipe.passes.fast_recurrence import fast_recurrence
 from deepspeech_recipe.passes.internal_state import internal_state
-from deepspeech_recipe.passes.lengths import lengths_input
+from deepspeech_recipe.passes.sequence_lengths import lengths_input
 from deepspeech_recipe.passes.streaming import streaming_model
 from deepspeech_recipe.runtime import Recognizer
 from tests.support.acoustic_model import CLASSES, HIDDEN, acoustic_model
@@ -65,7 +63,7 @@ def model(kind: str, audio=AUDIO, **metadata):
     }  # fmt: skip
     write_metadata(found, facts | metadata)
     if state == "internal":
-        found = internal_state(found, STATE_PAIRS, initial_states(read_metadata(found)))
+        found = internal_state(found)
     if state == "none":
         found = _without_state(found)
     if streaming:
@@ -110,7 +108,7 @@ def write_separate(folder, name: str = "m"):
 def _acoustic(name: str, int8: bool):
     found = acoustic_model(SETTINGS[name].dct_coefficient_count, CONTEXT)
     if int8:
-        fast_recurrence(found, weights="int8")
+        found = fast_recurrence(found, weights="int8")
     return ov.Core().compile_model(found, "CPU", {"INFERENCE_PRECISION_HINT": "f32", **ONE_THREAD})
 
 

@@ -1,0 +1,52 @@
+"""What the outputs of a model are."""
+
+from __future__ import annotations
+
+from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.ir.names import both_forms, find
+from deepspeech_recipe.ir.ov_api import opset, ov, rebuild
+
+
+def set_head(model: ov.Model, current: str, wanted: str) -> ov.Model:
+    """Adds a Softmax over the classes to the output `logits`, or takes it away.
+
+    current, wanted: what `logits` is and shall be, one of `ir.names.HEADS`.
+    Raises RecipeError if there is no Softmax to take away.
+    """
+    model = model.clone()
+    if current == wanted:
+        return model
+    output = find(model.outputs, both_forms("logits"))
+    if output is None:
+        raise RecipeError("The model has no output 'logits' whose head could be changed.")
+    source = output.get_node().input_value(0)
+    names = both_forms("logits")
+    if wanted == "probabilities":
+        new = opset.softmax(source, axis=-1).output(0)
+    elif source.get_node().get_type_name() == "Softmax":
+        new = source.get_node().input_value(0)
+        names |= both_forms("raw_logits")
+    else:
+        raise RecipeError("The output 'logits' does not come from a Softmax, so raw scores cannot be taken from it.")
+    source.get_tensor().set_names(source.get_names() - names)  # the framework's own names stay where they were
+    old = output.get_node().get_friendly_name()
+    result = opset.result(new)
+    result.set_friendly_name(old)
+    result.output(0).get_tensor().add_names(names)
+    return rebuild(model, results=[result if each.get_friendly_name() == old else each for each in model.get_results()])
+
+
+def drop_unused_outputs(model: ov.Model) -> ov.Model:
+    """Removes every Result that reads an LSTMSequence itself.
+
+    Model Optimizer needs them to number the outputs of an LSTMSequence; a model's own outputs read what is squeezed
+    from it.
+    """
+    model, kept = model.clone(), []
+    for result in model.get_results():
+        source = result.input_value(0)
+        if source.get_node().get_type_name() == "LSTMSequence":
+            source.get_tensor().set_names(set())  # MO named each of them after the node
+        else:
+            kept.append(result)
+    return rebuild(model, results=kept)
