@@ -4,7 +4,7 @@ import pytest
 
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.sources import open_model
-from deepspeech_recipe.sources.checkpoint_files import find_prefix
+from deepspeech_recipe.sources.checkpoint.files import find_prefix
 
 NAMES = {
     "plain-1": '"plain-1"',

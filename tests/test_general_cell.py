@@ -7,7 +7,7 @@ import pytest
 
 from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.build import FLOAT, INT32, DType, GraphBuilder
-from deepspeech_recipe.sources.canonical_nodes import F32
+from deepspeech_recipe.sources.canonical.nodes import F32
 from tests.support.ir import op_counts
 from tests.support.rnn_check import assert_same, convert
 

@@ -10,7 +10,7 @@ from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.runtime import StatefulModel
 from deepspeech_recipe.sources import open_model
-from deepspeech_recipe.sources.bundle import Bundle
+from deepspeech_recipe.sources.checkpoint.bundle import Bundle
 from tests.support.ir import compiled, op_counts
 
 FIXTURES = Path(__file__).parent / "fixtures" / "keras"

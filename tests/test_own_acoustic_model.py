@@ -18,7 +18,7 @@ from deepspeech_recipe.ir.metadata import read_metadata
 from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.recipes.recognition import recognise
 from deepspeech_recipe.runtime import Recognizer, StatefulModel
-from deepspeech_recipe.sources.canonical_nodes import F32
+from deepspeech_recipe.sources.canonical.nodes import F32
 from deepspeech_recipe.verification import verify
 from deepspeech_recipe.verification.diagnose import diagnose
 from tests.support.bundled import MODEL, samples_of, transcripts

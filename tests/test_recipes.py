@@ -20,7 +20,7 @@ from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.recipes import Model, registry
 from deepspeech_recipe.recipes.recognition import recognise
 from deepspeech_recipe.runtime import StatefulModel
-from deepspeech_recipe.sources.canonical_nodes import F32
+from deepspeech_recipe.sources.canonical.nodes import F32
 from tests.support.ir import op_counts
 
 RECIPE = Path(__file__).parent / "support" / "recipes.py"

@@ -8,8 +8,8 @@ import pytest
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.proto import BundleEntryProto
 from deepspeech_recipe.sources import open_model
-from deepspeech_recipe.sources.bundle import Bundle
-from deepspeech_recipe.sources.crc32c import crc32c, masked_crc32c
+from deepspeech_recipe.sources.checkpoint.bundle import Bundle
+from deepspeech_recipe.sources.checkpoint.crc32c import crc32c, masked_crc32c
 
 FIXTURES = Path(__file__).parent / "fixtures"
 

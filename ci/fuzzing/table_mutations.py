@@ -6,7 +6,7 @@ from random import Random
 from ci.fuzzing.byte_mutations import INTEGERS, WORDS
 from ci.fuzzing.message_mutations import mutate_message
 from deepspeech_recipe.graphdef.proto import BundleEntryProto
-from deepspeech_recipe.sources.crc32c import masked_crc32c
+from deepspeech_recipe.sources.checkpoint.crc32c import masked_crc32c
 
 _MAGIC = 0xDB4775248B80FB57
 

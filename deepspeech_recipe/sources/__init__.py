@@ -72,15 +72,15 @@ def _read(path: Path, kind: Kind, overrides: dict, shape: dict) -> Source:
 
         return pbmm.read(path)
     if kind is Kind.CHECKPOINT:
-        from deepspeech_recipe.sources import checkpoint
+        from deepspeech_recipe.sources.checkpoint import rebuild as checkpoint
 
         return checkpoint.read(path, overrides, shape)
     if kind is Kind.SAVED_MODEL:
-        from deepspeech_recipe.sources import saved_model
+        from deepspeech_recipe.sources.saved_model import read as saved_model
 
         return saved_model.read(path, overrides, shape)
     if kind is Kind.TFLITE:
-        from deepspeech_recipe.sources import tflite
+        from deepspeech_recipe.sources.tflite import read as tflite
 
         return tflite.read(path)
     if kind is Kind.ARCHIVE:

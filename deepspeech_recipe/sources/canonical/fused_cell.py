@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from deepspeech_recipe.graphdef.build import BOOL, FLOAT, INT32, INT64, DType, GraphBuilder
-from deepspeech_recipe.sources.canonical_nodes import F32, I32, cast, expand, range_, transpose, variable
+from deepspeech_recipe.sources.canonical.nodes import F32, I32, cast, expand, range_, transpose, variable
 
 CELL = "cudnn_lstm/rnn/multi_rnn_cell/cell_0/cudnn_compatible_lstm_cell"
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from deepspeech_recipe.graphdef.tensor import to_numpy
 from deepspeech_recipe.graphdef.view import Tensor
-from deepspeech_recipe.sources.bundle import variables_of
+from deepspeech_recipe.sources.checkpoint.bundle import variables_of
 from deepspeech_recipe.sources.frozen import input_name
 from deepspeech_recipe.sources.inlining import CALLS
 

@@ -14,8 +14,8 @@ from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import reading
 from deepspeech_recipe.graphdef.proto import BundleEntryProto, BundleHeaderProto, parse
 from deepspeech_recipe.graphdef.tensor import is_number, numpy_dtype, shape_of
-from deepspeech_recipe.sources.checkpoint_files import data_files, find_prefix
-from deepspeech_recipe.sources.crc32c import masked_crc32c
+from deepspeech_recipe.sources.checkpoint.crc32c import masked_crc32c
+from deepspeech_recipe.sources.checkpoint.files import data_files, find_prefix
 
 _FOOTER = 48
 _MAGIC = 0xDB4775248B80FB57

@@ -14,15 +14,15 @@ from deepspeech_recipe.graphdef.check import check_graph
 from deepspeech_recipe.graphdef.proto import DATA_TYPES, GraphDef, NodeDef, SavedModel, parse, parse_text
 from deepspeech_recipe.graphdef.tensor import dtype_number
 from deepspeech_recipe.graphdef.view import ASSIGN_OPS, VARIABLE_OPS
-from deepspeech_recipe.sources import checkpoint
-from deepspeech_recipe.sources.bundle import Bundle, variables_of
+from deepspeech_recipe.sources.checkpoint import rebuild as checkpoint
+from deepspeech_recipe.sources.checkpoint.bundle import Bundle, variables_of
+from deepspeech_recipe.sources.checkpoint.training_graph import find_features
 from deepspeech_recipe.sources.constant_folding import fold_sizes
 from deepspeech_recipe.sources.frozen import input_name
 from deepspeech_recipe.sources.inlining import CALLS, inline_calls, needed
 from deepspeech_recipe.sources.loaded_model import Source
 from deepspeech_recipe.sources.lowered_loops import freeze_loops, needed_library
-from deepspeech_recipe.sources.object_graph import ObjectVariables, object_keys
-from deepspeech_recipe.sources.training_graph import find_features
+from deepspeech_recipe.sources.saved_model.object_graph import ObjectVariables, object_keys
 
 _LARGEST = 2**31 - 1
 _SERVING = "serving_default"

@@ -10,7 +10,7 @@ import numpy as np
 
 from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.sources.canonical import Dense, Weights
-from deepspeech_recipe.sources.tflite_file import FlatModel, Operation
+from deepspeech_recipe.sources.tflite.file import FlatModel, Operation
 
 _RESHAPES = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS", "TRANSPOSE")
 _MOST_RESHAPES = 8

@@ -8,11 +8,11 @@ import numpy as np
 from deepspeech_recipe.alphabet import BYTES_ALPHABET, parse_alphabet, read_alphabet, serialize_alphabet
 from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.ir.audio_settings import AudioSettings
-from deepspeech_recipe.sources.bundle import Bundle
 from deepspeech_recipe.sources.canonical import Dense, Weights, canonical_graph
-from deepspeech_recipe.sources.checkpoint_files import find_prefix, read_flags
+from deepspeech_recipe.sources.checkpoint.bundle import Bundle
+from deepspeech_recipe.sources.checkpoint.files import find_prefix, read_flags
+from deepspeech_recipe.sources.checkpoint.training_graph import TrainingFeatures, read_training_features
 from deepspeech_recipe.sources.loaded_model import Source
-from deepspeech_recipe.sources.training_graph import TrainingFeatures, read_training_features
 
 _CELL = "cudnn_lstm/rnn/multi_rnn_cell/cell_0/cudnn_compatible_lstm_cell"
 _LAYERS = ("1", "2", "3", "5", "6")

@@ -10,8 +10,8 @@ from deepspeech_recipe.graphdef.tensor import from_numpy
 from deepspeech_recipe.ir.audio_settings import AudioSettings
 from deepspeech_recipe.sources.canonical import canonical_graph
 from deepspeech_recipe.sources.loaded_model import Source
-from deepspeech_recipe.sources.tflite_file import FlatModel, open_flat
-from deepspeech_recipe.sources.tflite_network import read_network
+from deepspeech_recipe.sources.tflite.file import FlatModel, open_flat
+from deepspeech_recipe.sources.tflite.network import read_network
 
 _NUMBERS = ("version", "sample_rate", "feature_win_len", "feature_win_step", "beam_width")
 

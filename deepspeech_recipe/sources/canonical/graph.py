@@ -15,8 +15,8 @@ from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.build import FLOAT, INT32, DType, GraphBuilder
 from deepspeech_recipe.graphdef.proto import GraphDef
 from deepspeech_recipe.ir.audio_settings import AudioSettings
-from deepspeech_recipe.sources.canonical_nodes import F32, expand, reshape, transpose, variable
-from deepspeech_recipe.sources.fused_cell import CELL, fused_cell
+from deepspeech_recipe.sources.canonical.fused_cell import CELL, fused_cell
+from deepspeech_recipe.sources.canonical.nodes import F32, expand, reshape, transpose, variable
 
 GRAPH_VERSION = 6  # what v0.7 to v0.9 write into `metadata_version`
 
