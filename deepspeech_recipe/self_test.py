@@ -122,10 +122,10 @@ def _version(package: str) -> str | None:
 
 
 def _small_graph():
-    """A Source: a DeepSpeech v0.9 graph of a few hundred weights."""
+    """A model as if read from a file: a DeepSpeech v0.9 graph of a few hundred weights."""
     import numpy as np
 
-    from deepspeech_recipe.sources import Source
+    from deepspeech_recipe.sources import LoadedModel
     from deepspeech_recipe.sources.canonical import Dense, Weights, canonical_graph
 
     rng = np.random.default_rng(4)
@@ -145,7 +145,7 @@ def _small_graph():
         layer_5=dense(8, 12),
         layer_6=dense(12, 6),
     )
-    return Source(Path("a small graph"), "pb", canonical_graph(weights, n_context=2, n_steps=7))
+    return LoadedModel(Path("a small graph"), "pb", canonical_graph(weights, n_context=2, n_steps=7))
 
 
 def _openvino_converter(graph) -> Finding:

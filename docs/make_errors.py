@@ -36,7 +36,7 @@ FAMILIES = (
         "A checkpoint lacks something",
         "A checkpoint holds weights only; the graph is rebuilt from them. Give what it cannot know with `--alphabet`, "
         "`--sample-rate`, `--window-ms`, `--step-ms` and `--n-steps`.",
-        ("sources/checkpoint/rebuild.py", "sources/checkpoint/files.py", "sources/checkpoint/training_graph.py"),
+        ("sources/checkpoint/",),
     ),
     (
         "A .tflite file is another model, or damaged",

@@ -16,7 +16,7 @@ from deepspeech_recipe.graphdef.build import FLOAT, DType, GraphBuilder
 from deepspeech_recipe.ir import save
 from deepspeech_recipe.ir.metadata import alphabet_labels, read_metadata
 from deepspeech_recipe.ir.ov_api import ov
-from deepspeech_recipe.sources import Source
+from deepspeech_recipe.sources import LoadedModel
 from tests.support import contract
 
 NINE = [bytes([0x61 + index]) for index in range(9)]  # with the blank, as many as the synthetic graphs' classes
@@ -121,7 +121,7 @@ def test_what_is_typed_goes_before_what_the_graph_says(tmp_path):
 
 def test_what_lay_beside_the_model_goes_after_what_the_graph_says():
     beside = {"alphabet": serialize_alphabet(NINE), "language": "de", "sample_rate": 44100}
-    source = Source("m.pb", "archive", None, {"language": "fr"}, beside)
+    source = LoadedModel("m.pb", "archive", None, {"language": "fr"}, beside)
     found = complete_metadata({"alphabet": None, "language": "en", "sample_rate": 8000, "beam_width": None}, source)
     assert alphabet_labels(found.pop("alphabet")) == NINE
     assert found == {"language": "fr", "sample_rate": 8000, "beam_width": None}

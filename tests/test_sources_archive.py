@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from deepspeech_recipe.alphabet import serialize_alphabet
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.build import GraphBuilder
-from deepspeech_recipe.sources import Source, open_model
+from deepspeech_recipe.sources import LoadedModel, open_model
 from tests.support.pbmm_writer import write_pbmm
 from tests.support.source_models import LABELS, graph_bytes, make_graph, outcome
 
@@ -260,4 +260,4 @@ def test_damaged_archives_open_or_are_refused(tmp_path_factory, data):
         content[place] = data.draw(st.integers(0, 255))
     path.write_bytes(content)
     result = outcome(lambda: open_model(path))
-    assert isinstance(result, Source) or str(path) in str(result)
+    assert isinstance(result, LoadedModel) or str(path) in str(result)

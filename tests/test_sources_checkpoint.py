@@ -14,7 +14,7 @@ from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.build import GraphBuilder
 from deepspeech_recipe.graphdef.proto import MetaGraphDef
 from deepspeech_recipe.graphdef.tensor import to_numpy
-from deepspeech_recipe.sources import Source, open_model
+from deepspeech_recipe.sources import LoadedModel, open_model
 from tests.support.source_models import LABELS, N_CONTEXT, make_weights, outcome
 
 EXPORTER = Path(__file__).parent / "fixtures" / "exporter"
@@ -57,7 +57,7 @@ def save(tf, tmp_path):
     return save
 
 
-def small(path, **options) -> Source:
+def small(path, **options) -> LoadedModel:
     return open_model(path, n_context=N_CONTEXT, **options)
 
 
@@ -325,4 +325,4 @@ def test_damaged_files_open_or_are_refused(tmp_path_factory, data):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     target.write_bytes(content)
     result = outcome(lambda: open_model(folder))
-    assert isinstance(result, Source) or str(folder) in str(result)
+    assert isinstance(result, LoadedModel) or str(folder) in str(result)

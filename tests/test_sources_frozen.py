@@ -12,7 +12,7 @@ from deepspeech_recipe.alphabet import serialize_alphabet
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.build import GraphBuilder
 from deepspeech_recipe.graphdef.proto import GraphDef, MetaGraphDef, SavedModel
-from deepspeech_recipe.sources import Source, open_model
+from deepspeech_recipe.sources import LoadedModel, open_model
 from tests.support.source_models import LABELS, graph_bytes, make_graph, outcome
 
 
@@ -199,4 +199,4 @@ def opens_or_is_refused(tmp_path_factory, content) -> None:
     path = tmp_path_factory.mktemp("fuzz") / "model.pb"
     path.write_bytes(content)
     result = outcome(lambda: open_model(path))
-    assert isinstance(result, Source) or str(path) in str(result)
+    assert isinstance(result, LoadedModel) or str(path) in str(result)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.proto import GraphDef, MemmappedFileSystemDirectory
-from deepspeech_recipe.sources import Source, open_model
+from deepspeech_recipe.sources import LoadedModel, open_model
 from deepspeech_recipe.sources.pbmm import unpack
 from tests.support.pbmm_writer import PREFIX, write_pbmm
 from tests.support.source_models import make_graph, outcome
@@ -184,7 +184,7 @@ def test_damaged_packages_open_or_are_refused(tmp_path_factory, data):
         content[place] = data.draw(st.integers(0, 255))
     path.write_bytes(content)
     result = outcome(lambda: open_model(path))
-    assert isinstance(result, Source) or str(path) in str(result)
+    assert isinstance(result, LoadedModel) or str(path) in str(result)
 
 
 @given(st.binary(max_size=200), st.integers(0, 2**64 - 1))

@@ -13,7 +13,7 @@ from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.build import GraphBuilder
 from deepspeech_recipe.graphdef.proto import GraphDef, SavedModel
 from deepspeech_recipe.graphdef.tensor import to_numpy
-from deepspeech_recipe.sources import Source, open_model
+from deepspeech_recipe.sources import LoadedModel, open_model
 from deepspeech_recipe.sources.canonical import canonical_graph
 from tests.support import saved_models
 from tests.support.source_models import AUDIO, LABELS, N_CONTEXT, graph_bytes, make_graph, make_weights, outcome
@@ -284,7 +284,7 @@ def test_damaged_files_open_or_are_refused(tmp_path_factory, data):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     (path / "saved_model.pb").write_bytes(content[: data.draw(st.integers(1, len(content)))])
     result = outcome(lambda: open_model(path))
-    assert isinstance(result, Source) or str(path) in str(result)
+    assert isinstance(result, LoadedModel) or str(path) in str(result)
 
 
 @pytest.mark.parametrize("control", ["loop", "condition"])

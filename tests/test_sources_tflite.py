@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from deepspeech_recipe.alphabet import BYTES_ALPHABET, serialize_alphabet
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.tensor import to_numpy
-from deepspeech_recipe.sources import Source, open_model
+from deepspeech_recipe.sources import LoadedModel, open_model
 from deepspeech_recipe.sources.canonical import canonical_graph
 from tests.support.source_models import AUDIO, LABELS, N_CONTEXT, make_weights, outcome
 
@@ -218,7 +218,7 @@ def test_damaged_files_open_or_are_refused(tmp_path_factory, data):
     path = tmp_path_factory.mktemp("fuzz") / "m.tflite"
     path.write_bytes(content)
     result = outcome(lambda: open_model(path))
-    assert isinstance(result, Source) or str(path) in str(result)
+    assert isinstance(result, LoadedModel) or str(path) in str(result)
 
 
 @given(st.binary(max_size=300))

@@ -163,9 +163,14 @@ def _archive(random: Random) -> Input:
 
 
 def _load_models() -> None:
-    for name in ("frozen", "pbmm", "checkpoint", "saved_model", "tflite", "archive"):
-        importlib.import_module(f"deepspeech_recipe.sources.{name}")
-    for name in ("conversion.inspect", "cli.inspect", "sources.unpack", "recipes.recognition", "conversion.settings"):
+    for name in (
+        "sources",
+        "conversion.inspect",
+        "cli.inspect",
+        "sources.unpack",
+        "recipes.recognition",
+        "conversion.settings",
+    ):
         importlib.import_module(f"deepspeech_recipe.{name}")
     corpus.graphs()
 

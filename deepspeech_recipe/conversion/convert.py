@@ -21,7 +21,7 @@ from deepspeech_recipe.recipes.acoustic_model import AcousticModel
 from deepspeech_recipe.recipes.recognition import Recognition, recognise
 from deepspeech_recipe.recipes.registry import load
 from deepspeech_recipe.recipes.summary import initial_values, one_line, warnings
-from deepspeech_recipe.sources import Source, open_model
+from deepspeech_recipe.sources import LoadedModel, open_model
 from deepspeech_recipe.temporary import temporary_directory
 
 _NAMES = {
@@ -64,7 +64,7 @@ class ConvertResult:
 class _Job:
     """A model on its way. source and view are given up where they are no longer needed: they hold the weights."""
 
-    source: Source
+    source: LoadedModel
     view: GraphView | None
     recognition: Recognition
     options: Options

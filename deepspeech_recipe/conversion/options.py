@@ -8,7 +8,7 @@ from deepspeech_recipe.errors import RecipeError, Refusal
 from deepspeech_recipe.ir.names import DYNAMIC
 from deepspeech_recipe.passes.weight_matrix import ACTIVATIONS
 from deepspeech_recipe.recipes.recognition import Recognition
-from deepspeech_recipe.sources import Source
+from deepspeech_recipe.sources import LoadedModel
 
 CONVERTERS = ("auto", "mo", "openvino")
 LENGTHS = ("enforce", "input")
@@ -67,7 +67,7 @@ class Options:
                 "has no use. Leave --lengths out, or keep the state external."
             )
 
-    def check_model(self, source: Source, recognition: Recognition) -> None:
+    def check_model(self, source: LoadedModel, recognition: Recognition) -> None:
         """Raises RecipeError for what this model does not allow."""
         model = recognition.acoustic
         if model is None:

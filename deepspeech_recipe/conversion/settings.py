@@ -4,10 +4,10 @@ from deepspeech_recipe.alphabet import parse_alphabet
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.ir.metadata import alphabet_json
 from deepspeech_recipe.recipes.acoustic_model import AcousticModel
-from deepspeech_recipe.sources.loaded_model import METADATA, Source
+from deepspeech_recipe.sources.loaded_model import METADATA, LoadedModel
 
 
-def check_settings(source: Source, model: AcousticModel) -> None:
+def check_settings(source: LoadedModel, model: AcousticModel) -> None:
     """Raises RecipeError where the alphabet does not fit the classes, or what was typed contradicts the graph."""
     _check_alphabet(source, model)
     if model.audio is None:
@@ -28,7 +28,7 @@ def check_settings(source: Source, model: AcousticModel) -> None:
             )
 
 
-def _check_alphabet(source: Source, model: AcousticModel) -> None:
+def _check_alphabet(source: LoadedModel, model: AcousticModel) -> None:
     for labels, origin in (
         (_labels(source.overrides), "given"),
         (model.metadata.alphabet, "in the graph"),
@@ -44,7 +44,7 @@ def _check_alphabet(source: Source, model: AcousticModel) -> None:
         return
 
 
-def complete_metadata(metadata: dict, source: Source) -> dict:
+def complete_metadata(metadata: dict, source: LoadedModel) -> dict:
     """The metadata of an IR with what was typed in the place of what the graph says, and that in the place of what
     lay beside it."""
     completed = dict(metadata)

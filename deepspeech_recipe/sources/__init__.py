@@ -4,16 +4,27 @@
 """
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from deepspeech_recipe.alphabet import parse_alphabet, read_alphabet, serialize_alphabet
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import error_context, last_net
+from deepspeech_recipe.sources.archive import read_archive
+from deepspeech_recipe.sources.checkpoint.rebuild import read_checkpoint
 from deepspeech_recipe.sources.detect import Kind, detect
-from deepspeech_recipe.sources.loaded_model import METADATA, Source
+from deepspeech_recipe.sources.frozen import read_pb, read_pb_text
+from deepspeech_recipe.sources.loaded_model import METADATA, Given, LoadedModel
+from deepspeech_recipe.sources.pbmm import read_pbmm
+from deepspeech_recipe.sources.saved_model.read import read_saved_model
+from deepspeech_recipe.sources.tflite.read import read_tflite
 
-__all__ = ["METADATA", "Source", "open_model"]
+__all__ = ["METADATA", "LoadedModel", "open_model"]
+
+# Kinds whose graph may be rebuilt from variables, which do not know its shape.
+_REBUILT = (Kind.CHECKPOINT, Kind.SAVED_MODEL, Kind.ARCHIVE)
 
 
 def open_model(
@@ -28,7 +39,7 @@ def open_model(
     upper_frequency: float | None = None,
     beam_width: int | None = None,
     language: str | None = None,
-) -> Source:
+) -> LoadedModel:
     """Reads a model: .pb, .pbmm, checkpoint, SavedModel, .tflite, or an archive with one of them inside.
 
     alphabet: an alphabet.txt, or the serialized alphabet as bytes. The keyword arguments are what the file itself
@@ -49,45 +60,28 @@ def open_model(
     shape = {"n_steps": n_steps, "n_context": n_context, "upper_frequency": upper_frequency}
     shape = {key: value for key, value in shape.items() if value is not None}
     kind = detect(path)
-    if shape and kind not in (Kind.CHECKPOINT, Kind.SAVED_MODEL, Kind.ARCHIVE):
+    if shape and kind not in _REBUILT:
         raise RecipeError(
             f"{path}: only a checkpoint needs {' and '.join(shape)}; this is a {kind.value}, whose graph has its own."
         )
     with error_context(path), last_net(str(path)):
-        return replace(_read(path, kind, overrides, shape), overrides=overrides)
+        return replace(_read(path, kind, Given(overrides, shape)), overrides=overrides)
 
 
-def _read(path: Path, kind: Kind, overrides: dict, shape: dict) -> Source:
-    # The modules are loaded one by one, for some need packages that others do not.
-    if kind is Kind.PB:
-        from deepspeech_recipe.sources import frozen
+def _read(path: Path, kind: Kind, given: Given) -> LoadedModel:
+    return READERS[kind](path, given)
 
-        return Source(path, kind.value, frozen.read_binary(path))
-    if kind is Kind.PB_TEXT:
-        from deepspeech_recipe.sources import frozen
 
-        return Source(path, kind.value, frozen.read_text(path))
-    if kind is Kind.PBMM:
-        from deepspeech_recipe.sources import pbmm
-
-        return pbmm.read(path)
-    if kind is Kind.CHECKPOINT:
-        from deepspeech_recipe.sources.checkpoint import rebuild as checkpoint
-
-        return checkpoint.read(path, overrides, shape)
-    if kind is Kind.SAVED_MODEL:
-        from deepspeech_recipe.sources.saved_model import read as saved_model
-
-        return saved_model.read(path, overrides, shape)
-    if kind is Kind.TFLITE:
-        from deepspeech_recipe.sources.tflite import read as tflite
-
-        return tflite.read(path)
-    if kind is Kind.ARCHIVE:
-        from deepspeech_recipe.sources import archive
-
-        return archive.read(path, lambda inner, found, known: _read(inner, found, known, shape), overrides)
-    raise AssertionError(kind)
+# Another kind of file is another line here, and one in `detect`.
+READERS: dict[Kind, Callable[[Path, Given], LoadedModel]] = {
+    Kind.PB: read_pb,
+    Kind.PB_TEXT: read_pb_text,
+    Kind.PBMM: read_pbmm,
+    Kind.CHECKPOINT: read_checkpoint,
+    Kind.SAVED_MODEL: read_saved_model,
+    Kind.TFLITE: read_tflite,
+    Kind.ARCHIVE: partial(read_archive, read_model=_read),
+}
 
 
 def _serialized(alphabet) -> bytes | None:

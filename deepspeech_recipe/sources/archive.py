@@ -23,7 +23,7 @@ from deepspeech_recipe.alphabet import read_alphabet, serialize_alphabet
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import reading
 from deepspeech_recipe.sources.detect import Kind, detect
-from deepspeech_recipe.sources.loaded_model import Source
+from deepspeech_recipe.sources.loaded_model import Given, LoadedModel
 from deepspeech_recipe.temporary import temporary_directory
 
 _LARGEST_READ = 2**24
@@ -60,11 +60,11 @@ class _Member:
     open: Callable[[], BinaryIO]
 
 
-def read(path: Path, read_model: Callable[[Path, Kind, dict], Source], overrides: dict) -> Source:
+def read_archive(path: Path, given: Given, read_model: Callable[[Path, Kind, Given], LoadedModel]) -> LoadedModel:
     """Reads the model inside the archive `path`.
 
-    read_model: reads an unpacked file of a kind, with what the user typed.
-    Raises RecipeError where the archive is damaged, too large, wants to write outside, or holds no model.
+    read_model: reads an unpacked file of a kind.
+    Raises RecipeError if the archive is damaged, too large, wants to write outside, or holds no model.
     """
     with temporary_directory() as directory:
         root = Path(directory).resolve()
@@ -72,8 +72,8 @@ def read(path: Path, read_model: Callable[[Path, Kind, dict], Source], overrides
         chosen, kind, others = _choose(path, root, skipped)
         inside = chosen.relative_to(root).as_posix()
         try:
-            metadata, notes = _alphabet_beside(chosen, root, overrides)
-            inner = read_model(chosen, kind, {**metadata, **overrides})
+            metadata, notes = ({}, []) if "alphabet" in given.metadata else _alphabet_beside(chosen, root)
+            inner = read_model(chosen, kind, Given({**metadata, **given.metadata}, given.shape))
         except RecipeError as error:
             message = str(error).replace(f"{chosen}", inside).replace(f"{root}{os.sep}", "")
             raise RecipeError(f"{path}: {message}") from error
@@ -81,7 +81,7 @@ def read(path: Path, read_model: Callable[[Path, Kind, dict], Source], overrides
     notes += [f"other models in the archive: {', '.join(others)}"] if others else []
     scorers = [name for name in skipped if name.endswith(".scorer")]
     notes += [f"scorer in the archive (not used here): {', '.join(scorers)}"] if scorers else []
-    return Source(
+    return LoadedModel(
         path,
         f"archive: {inner.kind}",
         inner.graph,
@@ -90,10 +90,8 @@ def read(path: Path, read_model: Callable[[Path, Kind, dict], Source], overrides
     )
 
 
-def _alphabet_beside(chosen: Path, root: Path, overrides: dict) -> tuple[dict, list[str]]:
+def _alphabet_beside(chosen: Path, root: Path) -> tuple[dict, list[str]]:
     """The alphabet.txt next to the model, or above it."""
-    if "alphabet" in overrides:
-        return {}, []
     for directory in (chosen, *chosen.parents):
         if (directory / "alphabet.txt").is_file():
             labels = read_alphabet(directory / "alphabet.txt")

@@ -6,9 +6,18 @@ from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import reading
 from deepspeech_recipe.graphdef.check import check_graph
 from deepspeech_recipe.graphdef.proto import GraphDef, MetaGraphDef, SavedModel, parse, parse_text
+from deepspeech_recipe.sources.loaded_model import Given, LoadedModel
 
 # protobuf's own bound on one message.
 _LARGEST = 2**31 - 1
+
+
+def read_pb(path: Path, given: Given) -> LoadedModel:
+    return LoadedModel(path, "pb", read_binary(path))
+
+
+def read_pb_text(path: Path, given: Given) -> LoadedModel:
+    return LoadedModel(path, "pb text", read_text(path))
 
 
 def read_binary(path: Path):

@@ -1,5 +1,6 @@
 """What every kind of model file is turned into."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,8 +12,17 @@ from deepspeech_recipe.sources.stream import write_graph
 METADATA = ("alphabet", "sample_rate", "window_ms", "step_ms", "beam_width", "language")
 
 
+@dataclass(frozen=True)
+class Given:
+    """What the user typed: metadata, by the keys of METADATA, and the shape of a graph that is rebuilt from variables:
+    n_steps (-1: open), n_context, upper_frequency (Hz)."""
+
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    shape: Mapping[str, Any] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, eq=False)
-class Source:
+class LoadedModel:
     """A model read from `path`.
 
     graph: a GraphDef (`deepspeech_recipe.graphdef.proto`), frozen; a state variable, as v0.2 to v0.5 have it, is one
@@ -32,7 +42,7 @@ class Source:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
-    def write_pb(self, destination) -> None:
+    def write_pb(self, destination: str | os.PathLike) -> None:
         """Writes the graph as a .pb, which appears whole or not at all; needs memory for one constant more."""
         with atomic_path(destination) as temporary, temporary.open("wb") as file:
             write_graph(self.graph, file)

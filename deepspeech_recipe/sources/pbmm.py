@@ -18,7 +18,7 @@ from deepspeech_recipe.files import atomic_path, error_context, reading
 from deepspeech_recipe.graphdef.check import check_graph
 from deepspeech_recipe.graphdef.proto import GraphDef, MemmappedFileSystemDirectory, parse
 from deepspeech_recipe.graphdef.tensor import numpy_dtype, shape_of
-from deepspeech_recipe.sources.loaded_model import Source
+from deepspeech_recipe.sources.loaded_model import Given, LoadedModel
 from deepspeech_recipe.sources.stream import write_graph
 
 PREFIX = "memmapped_package://"
@@ -125,19 +125,19 @@ def open_package(path: str | os.PathLike) -> Iterator[Package]:
         yield Package(path, mapped)
 
 
-class PackageSource(Source):
-    """A Source that writes its .pb straight from the mapped file, which saves the memory of a constant."""
+class MappedModel(LoadedModel):
+    """Writes its .pb straight from the mapped file, which saves the memory of a constant."""
 
-    def write_pb(self, destination) -> None:
+    def write_pb(self, destination: str | os.PathLike) -> None:
         unpack(self.path, destination)
 
 
-def read(path: Path) -> PackageSource:
+def read_pbmm(path: Path, given: Given) -> MappedModel:
     """Reads a .pbmm file as an ordinary GraphDef."""
     with open_package(path) as package:
         count, regions_size = len(package.content), sum(size for _, size in package.content.values())
         note = f"{count} constants ({regions_size} bytes) unpacked from the memory-mapped package"
-        return PackageSource(path, "pbmm", package.graph(), notes=(note,))
+        return MappedModel(path, "pbmm", package.graph(), notes=(note,))
 
 
 def unpack(source: str | os.PathLike, destination: str | os.PathLike) -> None:

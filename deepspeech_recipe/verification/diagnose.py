@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from deepspeech_recipe.ir.layers import ORDER
-from deepspeech_recipe.sources import Source, open_model
+from deepspeech_recipe.sources import LoadedModel, open_model
 from deepspeech_recipe.verification import compare as hearing
 from deepspeech_recipe.verification.converted import Converted, chunk_plan
 from deepspeech_recipe.verification.original import Original, find_original, probabilities
@@ -80,7 +80,7 @@ class Diagnosis:
 
 
 def diagnose(
-    model: str | os.PathLike | Source,
+    model: str | os.PathLike | LoadedModel,
     ir,
     *,
     audio=(),
@@ -92,7 +92,7 @@ def diagnose(
     The original runs in numpy (float64); that of another recipe than DeepSpeech's in TensorFlow, with random inputs.
     Raises RecipeError as `verify` does, or where the IR's stages cannot be told apart.
     """
-    source = model if isinstance(model, Source) else open_model(model)
+    source = model if isinstance(model, LoadedModel) else open_model(model)
     if other_recipe(ir):
         return _by_tensors(source, ir, device)
     original = find_original(source, recipe)
@@ -122,7 +122,7 @@ def diagnose(
     return Diagnosis(*_labels(original, converted), place, tuple(worst.values()), None)
 
 
-def _by_tensors(source: Source, ir, device: str) -> Diagnosis:
+def _by_tensors(source: LoadedModel, ir, device: str) -> Diagnosis:
     """Any other model: tensor by tensor, by name."""
     weights = weights_of(ir)
     labels = str(source.path), str(ir), device, weights

@@ -15,7 +15,7 @@ from deepspeech_recipe.patterns.state import initial_state
 from deepspeech_recipe.recipes.deepspeech_v01 import split_window
 from deepspeech_recipe.recipes.recognition import recognise
 from deepspeech_recipe.recipes.registry import load
-from deepspeech_recipe.sources import Source
+from deepspeech_recipe.sources import LoadedModel
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +30,7 @@ class Original:
     samples, mfccs: the feature part's ends, or None; sample_rate in Hz.
     """
 
-    source: Source
+    source: LoadedModel
     view: GraphView
     windows: Tensor
     batch: int | None
@@ -109,7 +109,7 @@ class Original:
 
 
 @last_net("the graph")
-def find_original(source: Source, recipe: str | os.PathLike | None = None) -> Original:
+def find_original(source: LoadedModel, recipe: str | os.PathLike | None = None) -> Original:
     """Reads a source's graph. recipe: a Python file to ask first where its names are others than upstream's.
 
     Raises RecipeError where it is no acoustic model."""
@@ -154,7 +154,7 @@ def _by_name(view: GraphView) -> dict | None:
     return roles
 
 
-def _by_recogniser(view: GraphView, source: Source, recipe) -> dict:
+def _by_recogniser(view: GraphView, source: LoadedModel, recipe) -> dict:
     recognition = recognise(view, [] if recipe is None else [load(recipe)])
     if recognition.acoustic is None:
         raise RecipeError(f"{source.path}: is no DeepSpeech model: {recognition.why_not}.")

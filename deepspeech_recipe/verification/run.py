@@ -4,7 +4,7 @@ import os
 
 from deepspeech_recipe.files import check_writable
 from deepspeech_recipe.ir.metadata import alphabet_labels
-from deepspeech_recipe.sources import Source, open_model
+from deepspeech_recipe.sources import LoadedModel, open_model
 from deepspeech_recipe.verification import compare as hearing
 from deepspeech_recipe.verification.checks import checks_of, heard_of
 from deepspeech_recipe.verification.converted import Converted
@@ -17,7 +17,7 @@ from deepspeech_recipe.verification.weights import FEATURES, LIMITS
 
 
 def verify(
-    model: str | os.PathLike | Source,
+    model: str | os.PathLike | LoadedModel,
     ir,
     *,
     audio=(),
@@ -37,8 +37,8 @@ def verify(
     """
     draw = _plotter(plot) if plot else None
     if other_recipe(ir):
-        return verify_carried(model if isinstance(model, Source) else open_model(model), ir, device=device)
-    original = find_original(model if isinstance(model, Source) else open_model(model), recipe)
+        return verify_carried(model if isinstance(model, LoadedModel) else open_model(model), ir, device=device)
+    original = find_original(model if isinstance(model, LoadedModel) else open_model(model), recipe)
     converted = Converted(ir, device)
     converted.check_against(original)
     recordings = hearing.recordings_for(original, converted, audio)

@@ -13,7 +13,7 @@ from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.ir.read import read_ir
 from deepspeech_recipe.patterns.state import initial_state
 from deepspeech_recipe.runtime.stateful import StatefulModel
-from deepspeech_recipe.sources import Source
+from deepspeech_recipe.sources import LoadedModel
 from deepspeech_recipe.verification.report import Check, Report
 from deepspeech_recipe.verification.tensorflow_session import TensorFlowGraph
 from deepspeech_recipe.verification.weights import weights_format
@@ -40,7 +40,7 @@ def other_recipe(ir) -> bool:
         return model.has_rt_info(PATH) and not is_acoustic(read_metadata(model))
 
 
-def verify_carried(source: Source, ir, *, device: str = "CPU") -> Report:
+def verify_carried(source: LoadedModel, ir, *, device: str = "CPU") -> Report:
     """Compares such an IR with its original in TensorFlow: the same random inputs in several chained calls, twice.
 
     Raises RecipeError where TensorFlow is not installed, or the IR was made of another graph.
@@ -81,7 +81,7 @@ def verify_carried(source: Source, ir, *, device: str = "CPU") -> Report:
 class Pair:
     """An IR and its graph: which tensor of the one is which of the other, told by names that the IR kept."""
 
-    def __init__(self, source: Source, model, converted: StatefulModel, name: str):
+    def __init__(self, source: LoadedModel, model, converted: StatefulModel, name: str):
         self._source, self._name = source, name
         self._view = GraphView.of(source.graph)
         self._metadata, self._model = converted.metadata, model

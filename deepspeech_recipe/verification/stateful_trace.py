@@ -13,14 +13,16 @@ from deepspeech_recipe.graphdef.view import GraphView, Tensor
 from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.ir.read import read_ir
 from deepspeech_recipe.runtime.stateful import StatefulModel
-from deepspeech_recipe.sources import Source
+from deepspeech_recipe.sources import LoadedModel
 from deepspeech_recipe.verification.stateful import CALLS, Pair
 from deepspeech_recipe.verification.weights import weights_format
 
 _SKIPPED = ("Constant", "Parameter", "Result", "ReadValue", "Assign")
 
 
-def compare_tensors(source: Source, ir, device: str) -> Iterator[tuple[int, dict[str, tuple[np.ndarray, np.ndarray]]]]:
+def compare_tensors(
+    source: LoadedModel, ir, device: str
+) -> Iterator[tuple[int, dict[str, tuple[np.ndarray, np.ndarray]]]]:
     """Yields (call, tensor's name → (original, IR)) from the first call on, tensors in order, the new states last.
 
     Raises RecipeError where TensorFlow is not installed, or the IR was made of another graph.

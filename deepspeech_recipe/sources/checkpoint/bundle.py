@@ -15,7 +15,7 @@ from deepspeech_recipe.files import reading
 from deepspeech_recipe.graphdef.proto import BundleEntryProto, BundleHeaderProto, parse
 from deepspeech_recipe.graphdef.tensor import is_number, numpy_dtype, shape_of
 from deepspeech_recipe.sources.checkpoint.crc32c import masked_crc32c
-from deepspeech_recipe.sources.checkpoint.files import data_files, find_prefix
+from deepspeech_recipe.sources.checkpoint.files import data_files
 
 _FOOTER = 48
 _MAGIC = 0xDB4775248B80FB57
@@ -72,11 +72,6 @@ class Bundle:
         if masked_crc32c(data) != entry.crc32c:
             raise RecipeError(f"{shard}: '{key}' is damaged: its checksum is another. Copy the file again.")
         return np.frombuffer(data, dtype.newbyteorder("<")).astype(dtype, copy=False).reshape(shape)
-
-
-def variables_of(saved_model: Path) -> Bundle:
-    """The variables of a SavedModel, in the directory of that name."""
-    return Bundle(find_prefix(saved_model / "variables" / "variables"))
 
 
 def _check_places(index: Path, entries: dict, sizes: list[int]) -> None:

@@ -1,6 +1,5 @@
-"""Finds what belongs to a checkpoint: its prefix, its settings, its alphabet."""
+"""Finds the files of a checkpoint: its prefix, its index, its data files."""
 
-import json
 import re
 from pathlib import Path
 
@@ -109,39 +108,6 @@ def read_text(path: Path) -> str:
     if len(data) > _LARGEST_TEXT or b"\0" in data:
         raise RecipeError(f"{path}: is no text file.")
     return data.decode(errors="replace")
-
-
-def read_flags(directory: Path) -> dict:
-    """The training's options from flags.txt: JSON of Coqui STT, or `--name=value` lines of DeepSpeech ≥ 0.7."""
-    path = directory / "flags.txt"
-    if not path.is_file():
-        return {}
-    text = read_text(path)
-    if text.lstrip().startswith("{"):
-        try:
-            flags = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise RecipeError(f"{path}: is damaged ({error}).") from None
-        return flags
-    flags = {}
-    for line in text.splitlines():
-        if line.startswith("--"):
-            name, equals, value = line.removeprefix("--").partition("=")
-            if equals:
-                flags[name] = _literal(value)
-            elif name.startswith("no"):
-                flags[name.removeprefix("no")] = False
-            else:
-                flags[name] = True
-    return flags
-
-
-def _literal(value: str):
-    """A flag's value as JSON would have it: true, 8000, 0.5, or text."""
-    try:
-        return json.loads(value)
-    except ValueError:
-        return value
 
 
 def _with_suffix(prefix: Path, suffix: str) -> Path:

@@ -4,13 +4,8 @@ The names of variables say nothing there; the function that restores them does: 
 (RestoreV2) and assigns them to the handles that it is called with.
 """
 
-from pathlib import Path
-
-import numpy as np
-
 from deepspeech_recipe.graphdef.tensor import to_numpy
 from deepspeech_recipe.graphdef.view import Tensor
-from deepspeech_recipe.sources.checkpoint.bundle import variables_of
 from deepspeech_recipe.sources.frozen import input_name
 from deepspeech_recipe.sources.inlining import CALLS
 
@@ -54,21 +49,3 @@ def _restored(call, function) -> dict[str, str]:
             if keys.dtype == object and number < keys.size:
                 found[handles[node.input[0]]] = keys[number].decode(errors="replace")
     return found
-
-
-class ObjectVariables:
-    """The values of handles by their names, as `saved_model` wants them."""
-
-    def __init__(self, path: Path, keys: dict[str, str]):
-        self._bundle, self._keys = variables_of(path), keys
-
-    @property
-    def stored(self) -> int:
-        """Bytes in the data files."""
-        return self._bundle.stored
-
-    def __contains__(self, handle: str) -> bool:
-        return self._keys.get(handle) in self._bundle
-
-    def __getitem__(self, handle: str) -> np.ndarray:
-        return self._bundle[self._keys[handle]]

@@ -9,17 +9,17 @@ from deepspeech_recipe.errors import RecipeError, Refusal
 from deepspeech_recipe.graphdef.tensor import from_numpy
 from deepspeech_recipe.ir.audio_settings import AudioSettings
 from deepspeech_recipe.sources.canonical import canonical_graph
-from deepspeech_recipe.sources.loaded_model import Source
+from deepspeech_recipe.sources.loaded_model import Given, LoadedModel
 from deepspeech_recipe.sources.tflite.file import FlatModel, open_flat
 from deepspeech_recipe.sources.tflite.network import read_network
 
 _NUMBERS = ("version", "sample_rate", "feature_win_len", "feature_win_step", "beam_width")
 
 
-def read(path: Path) -> Source:
+def read_tflite(path: Path, given: Given) -> LoadedModel:
     """Reads a float or dynamic-range quantised .tflite; 8-bit weights are dequantised.
 
-    Raises RecipeError where the file is damaged, or holds another model.
+    Raises RecipeError if the file is damaged, or holds another model.
     """
     with open_flat(path) as model:
         network = read_network(model)
@@ -49,7 +49,7 @@ def read(path: Path) -> Source:
     notes = [f"LSTM rolled up from {network.n_steps} unrolled steps"]
     if network.quantized:
         notes.append(f"{network.quantized} matrices stored in 8 bits, dequantised")
-    return Source(path, "tflite", graph, notes=tuple(notes))
+    return LoadedModel(path, "tflite", graph, notes=tuple(notes))
 
 
 def _audio(model: FlatModel) -> AudioSettings | None:

@@ -1,0 +1,85 @@
+"""Variables of a SavedModel become constants of what they were saved with."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from deepspeech_recipe import limits
+from deepspeech_recipe.errors import RecipeError, Refusal
+from deepspeech_recipe.graphdef.build import DType, set_attr
+from deepspeech_recipe.graphdef.tensor import dtype_number
+from deepspeech_recipe.graphdef.view import ASSIGN_OPS, VARIABLE_OPS
+from deepspeech_recipe.sources.checkpoint.bundle import Bundle
+from deepspeech_recipe.sources.checkpoint.files import find_prefix
+from deepspeech_recipe.sources.frozen import input_name
+
+
+class Variables:
+    """The values that the directory `variables` of a SavedModel holds: `node in variables`, `variables[node]`.
+
+    keys: a variable's name → its key in the checkpoint, in TensorFlow 2 (`object_graph`); empty in TensorFlow 1, where
+    they are the same, or the variable's shared name is the key.
+    Raises RecipeError if there is no such directory, or it is damaged.
+    """
+
+    def __init__(self, path: Path, keys: Mapping[str, str]):
+        if not (path / "variables").is_dir():
+            raise RecipeError(
+                f"{path}: the weights are variables, but the SavedModel has no directory 'variables'; copy it again."
+            )
+        self.bundle, self._keys = Bundle(find_prefix(path / "variables" / "variables")), keys
+
+    def _key(self, node) -> str | None:
+        names = [node.attr["shared_name"].s.decode(errors="replace"), node.name]
+        names = [self._keys.get(node.name, "")] if self._keys else names
+        return next((name for name in names if name and name in self.bundle), None)
+
+    def __contains__(self, node) -> bool:
+        return self._key(node) is not None
+
+    def __getitem__(self, node) -> np.ndarray:
+        """The value. Raises Refusal if it is not there."""
+        key = self._key(node)
+        if key is None:
+            raise Refusal(
+                f"The weight '{node.name}' is not among the variables by its name",
+                node=node.name,
+                remedy="Freeze the model to a .pb first (convert_variables_to_constants_v2)",
+            )
+        return self.bundle[key]
+
+
+def variable_nodes(nodes: list) -> tuple[list, list]:
+    """(variables that the needed part of the graph only reads, those that it assigns: state)."""
+    assigned = {input_name(node.input[0]) for node in nodes if node.op in ASSIGN_OPS and node.input}
+    variables = [node for node in nodes if node.op in VARIABLE_OPS]
+    weights = [node for node in variables if node.name not in assigned]
+    return weights, [node for node in variables if node.name in assigned]
+
+
+def freeze(nodes: Iterable, frozen: Iterable, variables: Variables) -> None:
+    """Variables become constants of the same name, reads of resources become Identity.
+
+    The assignments of a state stay, so it is known as what it is (`GraphView.is_variable`).
+    """
+    by_name, excess = {node.name: node for node in frozen}, -variables.bundle.stored
+    for node in nodes:
+        if node.name in by_name:
+            value = variables[node]
+            excess += value.nbytes
+            if excess > limits.allowed(limits.EXPANDED):
+                raise RecipeError(
+                    f"The variables share values, and take {excess} bytes more than their files have. "
+                    f"{limits.remedy(excess, limits.EXPANDED)}."
+                )
+            node.op = "Const"
+            node.attr.clear()
+            set_attr(node, "dtype", DType(dtype_number(value.dtype)))
+            set_attr(node, "value", np.asarray(value))
+            del node.input[:]
+        elif node.op == "ReadVariableOp" and input_name(node.input[0]) in by_name:
+            dtype = node.attr["dtype"].type
+            node.op = "Identity"
+            node.attr.clear()
+            node.attr["T"].type = dtype
