@@ -36,9 +36,15 @@ MECHANISMS = {
 
 
 def fuzz(folder: Path, *arguments: str):
-    """A process of its own: workers are copies of it, and a test's process has threads."""
-    command = [sys.executable, "-m", "ci.fuzzing", "--findings", str(folder), *arguments]
-    return subprocess.run(command, cwd=ROOT, env={**os.environ}, capture_output=True, text=True, check=False)
+    """A process of its own: workers are copies of it, and a test's process has threads. It works in an empty directory,
+    and neither it nor a reader may leave a file there."""
+    (empty := folder / "empty").mkdir(parents=True)
+    command = [sys.executable, "-m", "ci.fuzzing", "--findings", str(folder / "findings"), *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=empty, env=environment, capture_output=True, text=True, check=False)
+    assert list(empty.iterdir()) == []
+    empty.rmdir()
+    return done
 
 
 def test_damaged_files_are_read_or_refused(tmp_path):
@@ -51,7 +57,7 @@ def test_damaged_files_are_read_or_refused(tmp_path):
 def test_the_harness_finds_every_planted_fault(tmp_path):
     done = fuzz(tmp_path, "--inputs", "60", "--seed", "1", "--reader", "planted")
     assert done.returncode == 1, done.stderr
-    found = {path: json.loads((path / "about.json").read_text()) for path in tmp_path.iterdir()}
+    found = {path: json.loads((path / "about.json").read_text()) for path in (tmp_path / "findings").iterdir()}
     assert MECHANISMS.keys() == set(FAULTS) - {"accepted", "refused"}
     for fault, mechanism in MECHANISMS.items():
         assert any(about["mechanism"].startswith(mechanism) for about in found.values()), fault

@@ -133,21 +133,21 @@ def wavs() -> tuple[bytes, ...]:
 
 @cache
 def sounds() -> tuple[bytes, ...]:
-    """Every container and a few codings that soundfile writes; WAV alone without it."""
+    """Every container that soundfile writes into one stream, and a few codings; WAV alone without it."""
     try:
         import soundfile
     except ImportError:
         return wavs()
     found = list(wavs())
-    for form in sorted(soundfile.available_formats()):
+    # RAW has nothing to damage; the header of SD2 is a second file, `._`, in the current directory.
+    for form in sorted({*soundfile.available_formats()} - {"RAW", "SD2"}):
         for coding in sorted(soundfile.available_subtypes(form))[:4]:
             out = io.BytesIO()
             try:
                 soundfile.write(out, _samples(), 16000, format=form, subtype=coding)
             except (soundfile.SoundFileError, ValueError, TypeError):
                 continue
-            if form != "RAW":
-                found.append(out.getvalue())
+            found.append(out.getvalue())
     return tuple(found)
 
 

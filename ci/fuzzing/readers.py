@@ -162,7 +162,13 @@ def _read_convert(path: Path, out: Path) -> None:
 
 
 def _load_openvino() -> None:
-    for name in ("runtime", "runtime.deepspeech_v01", "conversion.convert", "converters.openvino", "ir.save"):
+    for name in (
+        "runtime",
+        "runtime.frame_features.deepspeech_v01",
+        "conversion.convert",
+        "converters.openvino",
+        "ir.save",
+    ):
         importlib.import_module(f"deepspeech_recipe.{name}")
     corpus.graphs()
 
