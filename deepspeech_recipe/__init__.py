@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from deepspeech_recipe.runtime.evaluate import evaluate
     from deepspeech_recipe.runtime.features import features
     from deepspeech_recipe.runtime.transcribe import transcribe
-    from deepspeech_recipe.self_test import doctor
+    from deepspeech_recipe.self_test.run import doctor
     from deepspeech_recipe.sources.unpack import unpack
     from deepspeech_recipe.verification.diagnose import diagnose
     from deepspeech_recipe.verification.run import verify
@@ -48,7 +48,7 @@ _MODULES = {
     "convert": "conversion.convert",
     "demo": "demonstration.demo",
     "diagnose": "verification.diagnose",
-    "doctor": "self_test",
+    "doctor": "self_test.run",
     "evaluate": "runtime.evaluate",
     "extensions": "converters.extensions",
     "features": "runtime.features",

@@ -169,7 +169,7 @@ class Optional:
 OPTIONAL = (
     Optional("openvino-dev", "mo", "Model Optimizer is in it, which the converter mo needs", (3, 12)),
     Optional("tensorflow-cpu", "mo", "mo needs it, and it is verify's first choice of a reference"),
-    Optional("fastjsonschema", "mo", "mo checks --transformations_config with it", (3, 12)),
+    Optional("fastjsonschema", "mo", "mo checks --transformations_config with it"),
     Optional("tflite", "tflite", ".tflite files need it"),
     Optional("soundfile", "audio", "recordings other than 16-bit WAV files need it"),
     Optional("soxr", "audio", "recordings of another sample rate than the model's need it"),
@@ -179,6 +179,8 @@ OPTIONAL = (
     Optional("matplotlib", "plot", "verify --plot and benchmark -o need it"),
     Optional("tqdm", "progress", "the bar of long work on a terminal needs it"),
 )
+# Of the extra `dev`, besides some of those.
+DEVELOPMENT = ("hypothesis", "pdoc", "pytest", "pytest-xdist", "ruff", "setuptools")
 
 
 def unavailable(package: str) -> str:

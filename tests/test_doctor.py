@@ -1,8 +1,10 @@
 """doctor: what works is ticked, what is missing or broken is named with its remedy."""
 
 import json
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -11,11 +13,12 @@ from deepspeech_recipe import doctor as health_of
 from deepspeech_recipe.cli import main
 from deepspeech_recipe.converters import mo
 from deepspeech_recipe.converters.extensions import extensions
-from deepspeech_recipe.self_test import doctor as same
+from deepspeech_recipe.installation import OPTIONAL, TensorFlow
+from deepspeech_recipe.self_test import devices, model_optimizer, packages
+from deepspeech_recipe.self_test import run as module
+from deepspeech_recipe.self_test.finding import Finding
+from deepspeech_recipe.self_test.run import doctor as same
 from tests.support.skips import has_mo, has_tensorflow
-
-# The module: its name in the package is the function's.
-module = sys.modules["deepspeech_recipe.self_test"]
 
 
 def by_name(health) -> dict:
@@ -25,12 +28,12 @@ def by_name(health) -> dict:
 @pytest.fixture
 def no_mo(monkeypatch):
     """Spares the run of Model Optimizer."""
-    monkeypatch.setattr(module, "_mo", lambda graph, directory: iter(()))
+    monkeypatch.setattr(model_optimizer, "findings", lambda graph, directory: iter(()))
 
 
 @pytest.fixture
 def no_devices(monkeypatch):
-    monkeypatch.setattr(module, "_devices", lambda graph: iter(()))
+    monkeypatch.setattr(devices, "findings", lambda graph: iter(()))
 
 
 def test_the_function_is_the_packages():
@@ -61,18 +64,53 @@ def test_the_real_mo_loads_the_plugin(tmp_path, no_devices):
 
 
 def test_missing_packages(monkeypatch):
-    monkeypatch.setattr(module, "_version", lambda package: None)
-    found = {finding.name: finding for finding in module._versions()}
+    monkeypatch.setattr(packages, "version_of", lambda package: None)
+    found = {finding.name: finding for finding in packages.findings()}
     assert found["numpy"].line() == "✗ numpy: not installed. pip install numpy"
     assert found["matplotlib"].line() == "– matplotlib: not installed; verify --plot and benchmark -o need it"
 
 
+def test_every_optional_package_is_listed_with_what_it_is_for(monkeypatch):
+    monkeypatch.setattr(packages, "version_of", lambda package: None)
+    monkeypatch.setattr(packages, "tensorflow", lambda: TensorFlow("", {}, "is not installed"))
+    lines = [finding.line() for finding in packages.findings()]
+    for each in OPTIONAL:
+        name = each.package.removesuffix("-cpu")
+        assert any(line.startswith(f"– {name}: not installed; {each.what_for}") for line in lines), name
+    monkeypatch.setattr(sys, "version_info", (3, 13, 0, "final", 0))
+    found = {finding.name: finding.text for finding in packages.findings()}
+    assert found["flashlight-text"].endswith(
+        "(this is Python 3.13, and flashlight-text can be had for Python 3.10 to 3.12 only)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "line"),
+    [
+        (TensorFlow("2.17.1", {"tensorflow": "2.17.1"}), "✓ tensorflow: 2.17.1, of the package tensorflow 2.17.1"),
+        (
+            TensorFlow("2.17.1", {"tensorflow-cpu": "2.17.1", "tensorflow": "2.20.0"}, for_mo=True),
+            "✓ tensorflow: 2.17.1, of the package tensorflow-cpu 2.17.1; tensorflow 2.20.0 would lie in the same "
+            "folder, and uninstalling either breaks the other. pip uninstall -y tensorflow tensorflow-cpu, then pip "
+            "install 'tensorflow-cpu<2.18'",
+        ),
+        (
+            TensorFlow("", {"tensorflow": "2.20.0"}, "is incomplete"),
+            "✗ tensorflow: incomplete. pip uninstall -y tensorflow, then pip install tensorflow",
+        ),
+    ],
+)
+def test_tensorflow_by_what_lies_in_its_folder(monkeypatch, found, line):
+    monkeypatch.setattr(packages, "tensorflow", lambda: found)
+    assert line in [finding.line() for finding in packages.findings()]
+
+
 def _mo_findings(directory="."):
-    return {finding.name: finding for finding in module._mo(module._small_graph(), module.Path(directory))}
+    return {finding.name: finding for finding in model_optimizer.findings(devices.small_graph(), Path(directory))}
 
 
 def test_mo_absent_is_no_problem_and_has_a_remedy(monkeypatch):
-    monkeypatch.setattr(module, "_version", lambda package: None)
+    monkeypatch.setattr(model_optimizer, "version_of", lambda package: None)
     monkeypatch.setattr(mo, "usable", lambda: (False, "Model Optimizer (openvino-dev) is not installed"))
     monkeypatch.setattr(mo, "unavailable", lambda package: "")
     found = _mo_findings()
@@ -82,7 +120,7 @@ def test_mo_absent_is_no_problem_and_has_a_remedy(monkeypatch):
 
 
 def test_mo_installed_with_a_package_it_cannot_use(monkeypatch):
-    monkeypatch.setattr(module, "_version", lambda package: "2024.6.0")
+    monkeypatch.setattr(model_optimizer, "version_of", lambda package: "2024.6.0")
     monkeypatch.setattr(mo, "usable", lambda: (False, "Model Optimizer needs numpy below 2, and 2.1 is installed"))
     found = _mo_findings()["converter mo"]
     assert (found.status, found.text) == ("problem", "Model Optimizer needs numpy below 2, and 2.1 is installed")
@@ -97,7 +135,7 @@ def fake_mo(monkeypatch, tmp_path):
         path = tmp_path / "mo"
         path.write_text(f"#!/bin/sh\n{script}\n")
         path.chmod(mode)
-        monkeypatch.setattr(module, "_mo_command", lambda: str(path))
+        monkeypatch.setattr(model_optimizer, "_mo_command", lambda: str(path))
 
     return make
 
@@ -148,24 +186,24 @@ def test_mo_that_cannot_be_run(fake_mo, tmp_path):
 
 def test_no_command_mo(monkeypatch):
     monkeypatch.setattr(mo, "usable", lambda: (True, "openvino-dev 2024.6.0"))
-    monkeypatch.setattr(module.shutil, "which", lambda *arguments, **options: None)
+    monkeypatch.setattr(shutil, "which", lambda *arguments, **options: None)
     found = _mo_findings()["converter mo"]
     assert (found.status, found.text) == ("problem", "openvino-dev 2024.6.0, but the command mo was not found")
 
 
 def test_the_mo_on_path_goes_before_the_one_beside_python(monkeypatch):
-    monkeypatch.setattr(module.shutil, "which", lambda name, path=None: "/beside/mo" if path else "/on/path/mo")
-    assert module._mo_command() == "/on/path/mo"
-    monkeypatch.setattr(module.shutil, "which", lambda name, path=None: "/beside/mo" if path else None)
-    assert module._mo_command() == "/beside/mo"
+    monkeypatch.setattr(shutil, "which", lambda name, path=None: "/beside/mo" if path else "/on/path/mo")
+    assert model_optimizer._mo_command() == "/on/path/mo"
+    monkeypatch.setattr(shutil, "which", lambda name, path=None: "/beside/mo" if path else None)
+    assert model_optimizer._mo_command() == "/beside/mo"
 
 
 @pytest.mark.parametrize("part", ["ops", "front", "front/tf", "middle", "back", "load/tf", "analysis"])
 def test_the_trap_of_the_current_directory(part, tmp_path):
     (tmp_path / part).mkdir(parents=True)
-    assert module._current_directory(tmp_path).status == "ok"
+    assert model_optimizer._current_directory(tmp_path).status == "ok"
     (tmp_path / part / "helper.py").write_text("raise RuntimeError")
-    found = module._current_directory(tmp_path)
+    found = model_optimizer._current_directory(tmp_path)
     assert found.status == "problem"
     assert f"imports {part}/helper" in found.text
     assert found.remedy == "Run mo from another directory"
@@ -175,8 +213,8 @@ def test_directories_that_mo_does_not_look_into(tmp_path):
     for part in ("front/onnx", "src", "ops/data"):
         (tmp_path / part).mkdir(parents=True)
         (tmp_path / part / "helper.py").write_text("")
-    assert module._current_directory(tmp_path).status == "ok"
-    assert module._current_directory(extensions()).status == "ok"
+    assert model_optimizer._current_directory(tmp_path).status == "ok"
+    assert model_optimizer._current_directory(extensions()).status == "ok"
 
 
 @pytest.mark.requires_mo
@@ -184,9 +222,10 @@ def test_the_trap_is_real(tmp_path):
     """What doctor warns of does happen: mo imports the file."""
     (tmp_path / "ops").mkdir()
     (tmp_path / "ops" / "helper.py").write_text("raise RuntimeError('mo imported me')")
-    module._small_graph().write_pb(tmp_path / "graph.pb")
+    devices.small_graph().write_pb(tmp_path / "graph.pb")
     arguments = ["--input_model", "graph.pb", "--extensions", str(extensions()), "--output_dir", "out"]
-    done = subprocess.run([module._mo_command(), *arguments], cwd=tmp_path, capture_output=True, text=True, check=False)
+    command = [model_optimizer._mo_command(), *arguments]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode
     assert "mo imported me" in done.stdout + done.stderr
 
@@ -215,12 +254,12 @@ class FakeCore:
         return f"a {device}"
 
 
-def _device_findings(monkeypatch, *devices, verify=None) -> dict:
-    monkeypatch.setattr("deepspeech_recipe.ir.ov_api.ov.Core", lambda: FakeCore(*devices))
+def _device_findings(monkeypatch, *names, verify=None) -> dict:
+    monkeypatch.setattr("deepspeech_recipe.ir.ov_api.ov.Core", lambda: FakeCore(*names))
     if verify:
         monkeypatch.setattr("deepspeech_recipe.verification.verify", verify)
-    monkeypatch.setattr(module, "_convert", lambda graph, **request: request)
-    return {finding.name: finding for finding in module._devices(None)}
+    monkeypatch.setattr(devices, "_convert", lambda graph, **request: request)
+    return {finding.name: finding for finding in devices.findings(None)}
 
 
 def test_no_cpu(monkeypatch):
@@ -260,7 +299,7 @@ def _report(error: float):
 
 
 def test_the_command(monkeypatch, capsys, no_devices):
-    good, bad = module.Finding("one", "ok", "works"), module.Finding("two", "problem", "does not", "Mend it")
+    good, bad = Finding("one", "ok", "works"), Finding("two", "problem", "does not", "Mend it")
     monkeypatch.setattr(module, "_examine", lambda directory: iter([good]))
     assert main(["doctor"]) == 0
     assert capsys.readouterr().out == "✓ one: works\n"

@@ -14,7 +14,7 @@ def add_arguments(parser) -> None:
 
 
 def run(arguments) -> int:
-    from deepspeech_recipe.self_test import doctor
+    from deepspeech_recipe.self_test.run import doctor
 
     def say(finding) -> None:
         print(finding.line(), flush=True)

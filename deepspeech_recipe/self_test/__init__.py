@@ -1,0 +1,1 @@
+"""Is everything installed that is needed, and does it work? (`doctor`)"""

@@ -1,0 +1,107 @@
+"""Whether a small graph is converted, and computed rightly by each of OpenVINO's devices."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.self_test.finding import Finding
+
+# Devices that compute in half precision are right too.
+_LARGEST_ERROR = 1e-2
+_CAPABILITIES = {
+    "LSTMSequence": ({}, "Use another device"),
+    "internal state": ({"state": "internal"}, "Convert with --state external"),
+    "dynamic shapes": ({"time_steps": "dynamic", "batch": "dynamic"}, "Convert with fixed --time-steps and --batch"),
+}
+
+
+def small_graph():
+    """A model as if read from a file: a DeepSpeech v0.9 graph of a few hundred weights."""
+    import numpy as np
+
+    from deepspeech_recipe.sources import LoadedModel
+    from deepspeech_recipe.sources.canonical import Dense, Weights, canonical_graph
+
+    rng = np.random.default_rng(4)
+
+    def normal(*shape):
+        return (rng.standard_normal(shape) / np.sqrt(shape[0])).astype(np.float32)
+
+    def dense(inputs, outputs):
+        return Dense(normal(inputs, outputs), normal(outputs))
+
+    weights = Weights(
+        layer_1=dense(20, 9),
+        layer_2=dense(9, 10),
+        layer_3=dense(10, 11),
+        lstm_kernel=normal(11 + 8, 4 * 8),
+        lstm_bias=normal(4 * 8),
+        layer_5=dense(8, 12),
+        layer_6=dense(12, 6),
+    )
+    return LoadedModel(Path("a small graph"), "pb", canonical_graph(weights, n_context=2, n_steps=7))
+
+
+def converter(graph) -> Finding:
+    name = "converter openvino"
+    try:
+        _convert(graph)
+    except (RecipeError, ImportError, RuntimeError) as error:
+        return Finding(name, "problem", f"does not work: {_one_line(error)}", "pip install --upgrade openvino")
+    return Finding(name, "ok", "works")
+
+
+def _convert(graph, **request):
+    """The small graph as an ov.Model of the IR contract."""
+    from deepspeech_recipe.converters import openvino
+    from deepspeech_recipe.converters.request import Request
+    from deepspeech_recipe.graphdef.view import GraphView
+    from deepspeech_recipe.recipes.recognition import recognise
+
+    view = GraphView(graph.graph.node)
+    return openvino.prepare(graph.graph, view, recognise(view), Request(**request)).convert()
+
+
+def findings(graph) -> Iterator[Finding]:
+    """Each capability on each device, by what it computes. On devices other than the CPU one may be missing, but no
+    number may be wrong."""
+    from deepspeech_recipe.ir.ov_api import ov
+
+    core = ov.Core()
+    if "CPU" not in core.available_devices:
+        yield Finding("device CPU", "problem", "OpenVINO finds no CPU device", "pip install --force-reinstall openvino")
+    for device in core.available_devices:
+        yield Finding(f"device {device}", "ok", _device_name(core, device))
+        for what, (request, remedy) in _CAPABILITIES.items():
+            yield _capability(graph, device, what, request, remedy)
+
+
+def _device_name(core, device: str) -> str:
+    try:
+        return str(core.get_property(device, "FULL_DEVICE_NAME"))
+    except RuntimeError:
+        return "no name"
+
+
+def _capability(graph, device: str, what: str, request: dict, remedy: str) -> Finding:
+    from deepspeech_recipe.verification import verify
+
+    name = f"{device}, {what}"
+    try:
+        model = _convert(graph, **request)
+    except (RecipeError, ImportError, RuntimeError) as error:
+        return Finding(name, "absent", f"not tried, as there is no converter: {_one_line(error)}")
+    try:
+        report = verify(graph, model, device=device, reference="numpy")
+    except (RecipeError, RuntimeError) as error:
+        status = "problem" if device == "CPU" else "absent"
+        return Finding(name, status, f"does not work: {_one_line(error)}", remedy)
+    error = max(check.figure for check in report.checks if check.name.startswith(("probabilities", "cell", "hidden")))
+    if error > _LARGEST_ERROR:
+        return Finding(name, "problem", f"wrong numbers, off by {error:.2g}", remedy)
+    return Finding(name, "ok", f"largest difference {error:.1g}")
+
+
+def _one_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[-1] if lines else type(error).__name__).rstrip(".")

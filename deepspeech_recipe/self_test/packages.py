@@ -1,0 +1,55 @@
+"""Which packages are installed, the optional ones of every extra too."""
+
+import sys
+from collections.abc import Iterator
+
+from deepspeech_recipe import __version__
+from deepspeech_recipe.installation import DEVELOPMENT, OPTIONAL, Optional, TensorFlow, listed, tensorflow, version_of
+from deepspeech_recipe.self_test.finding import Finding
+
+_NEEDED = ("openvino", "numpy", "protobuf")
+
+
+def findings() -> Iterator[Finding]:
+    yield Finding("deepspeech-recipe", "ok", __version__)
+    yield Finding("Python", "ok", ".".join(map(str, sys.version_info[:3])))
+    for package in _NEEDED:
+        version = version_of(package)
+        if version is None:
+            yield Finding(package, "problem", "not installed", f"pip install {package}")
+        else:
+            yield Finding(package, "ok", version)
+    for each in OPTIONAL:
+        if each.package == "tensorflow-cpu":
+            yield _tensorflow(tensorflow(), each)
+        else:
+            yield _optional(each)
+    yield _development()
+
+
+def _optional(each: Optional) -> Finding:
+    version = version_of(each.package)
+    if version is not None:
+        return Finding(each.package, "ok", version)
+    reason = f" ({each.unavailable})" if each.unavailable else ""
+    return Finding(each.package, "absent", f"not installed; {each.what_for}{reason}")
+
+
+def _development() -> Finding:
+    versions = {package: version_of(package) for package in DEVELOPMENT}
+    there = listed({package: version for package, version in versions.items() if version is not None})
+    missing = [package for package, version in versions.items() if version is None]
+    absent = f"not installed: {', '.join(missing)}; ci/test needs them" if missing else ""
+    return Finding("development", "absent" if missing else "ok", "; ".join(filter(None, [", ".join(there), absent])))
+
+
+def _tensorflow(found: TensorFlow, each: Optional) -> Finding:
+    if found.absent:
+        return Finding("tensorflow", "absent", f"not installed; {each.what_for}")
+    if not found.usable:
+        return Finding("tensorflow", "problem", found.problem.removeprefix("is "), found.remedy)
+    if len(found.packages) > 1:
+        first, *others = listed(found.packages)
+        shared = f"{' and '.join(others)} would lie in the same folder, and uninstalling either breaks the other"
+        return Finding("tensorflow", "ok", f"{found.version}, of the package {first}; {shared}", found.remedy)
+    return Finding("tensorflow", "ok", str(found))
