@@ -13,7 +13,7 @@ from deepspeech_recipe.errors import RecipeError, Refusal
 
 if TYPE_CHECKING:
     from deepspeech_recipe.benchmarking.run import benchmark
-    from deepspeech_recipe.conversion.convert import convert
+    from deepspeech_recipe.conversion.convert import convert, convert_model
     from deepspeech_recipe.conversion.inspect import inspect
     from deepspeech_recipe.converters.extensions import extensions
     from deepspeech_recipe.demonstration.demo import demo
@@ -31,6 +31,7 @@ __all__ = [
     "Refusal",
     "benchmark",
     "convert",
+    "convert_model",
     "demo",
     "diagnose",
     "doctor",
@@ -46,6 +47,7 @@ __all__ = [
 _MODULES = {
     "benchmark": "benchmarking.run",
     "convert": "conversion.convert",
+    "convert_model": "conversion.convert",
     "demo": "demonstration.demo",
     "diagnose": "verification.diagnose",
     "doctor": "self_test.run",

@@ -80,7 +80,7 @@ FAMILIES = (
     (
         "A request that contradicts the model: convert",
         "Options that exclude one another, or that this model does not allow.",
-        ("conversion/", "converters/"),
+        ("conversion/", "converters/", "ir/options.py"),
     ),
     (
         "An IR does not fit a pass",

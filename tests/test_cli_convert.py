@@ -79,6 +79,7 @@ EVERY_OPTION = {
     "language": "de",
     "n_steps": -1,
     "n_context": 5,
+    "upper_frequency": 7000.0,
 }
 
 

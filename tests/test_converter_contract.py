@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from deepspeech_recipe.converters.request import Request
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.ir.audio_settings import AudioSettings
 from deepspeech_recipe.ir.metadata import read_metadata
+from deepspeech_recipe.ir.options import Options
 from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.passes.attach_audio import attach_audio
 from deepspeech_recipe.passes.sequence_lengths import lengths_input
@@ -34,7 +34,7 @@ def converted(tmp_path_factory):
         key = (converter, name, *sorted(request.items()))
         if key not in models:
             folder = tmp_path_factory.mktemp(converter)
-            model = contract.convert(converter, contract.case(name), Request(**request), folder)
+            model = contract.convert(converter, contract.case(name), Options(**request), folder)
             models[key] = folder / "model.xml"
             ov.save_model(model, models[key], compress_to_fp16=False)
         return core.read_model(models[key])

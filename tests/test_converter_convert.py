@@ -9,12 +9,12 @@ import pytest
 
 import deepspeech_recipe
 from deepspeech_recipe.alphabet import serialize_alphabet
-from deepspeech_recipe.conversion.options import AUDIO, LENGTHS, WEIGHTS
 from deepspeech_recipe.conversion.settings import complete_metadata
 from deepspeech_recipe.errors import RecipeError, Refusal
 from deepspeech_recipe.graphdef.build import FLOAT, DType, GraphBuilder
 from deepspeech_recipe.ir import save
 from deepspeech_recipe.ir.metadata import alphabet_labels, read_metadata
+from deepspeech_recipe.ir.options import CHOICES
 from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.sources import LoadedModel
 from tests.support import contract
@@ -62,7 +62,7 @@ def test_every_option_at_once(tmp_path):
     assert features.output("input_node").get_partial_shape() == ov.PartialShape([-1, -1, 5, 6])
 
 
-@pytest.mark.parametrize("lengths", LENGTHS)
+@pytest.mark.parametrize("lengths", CHOICES["lengths"])
 def test_attached_audio_is_separate_audio_in_one_model(tmp_path, lengths):
     result = convert("v0.9", tmp_path, name="one", audio="attached", lengths=lengths)
     assert [tensor["name"] for tensor in result.outputs] == ["logits"]
@@ -84,7 +84,7 @@ def test_attached_audio_is_separate_audio_in_one_model(tmp_path, lengths):
     assert np.ptp(want, axis=0).max() > 0.01
 
 
-@pytest.mark.parametrize("weights", WEIGHTS)
+@pytest.mark.parametrize("weights", CHOICES["weights"])
 def test_weights(tmp_path, weights):
     result = convert("v0.9", tmp_path, weights=weights, audio="separate")
     graph, features = (ov.Core().read_model(path) for path in result.files[::2])
@@ -229,4 +229,4 @@ def test_an_output_that_is_a_file(tmp_path):
 def test_audio_and_internal_state_of_a_stateless_graph(tmp_path):
     with pytest.raises(Refusal, match="the same constant state"):
         convert("no_state", tmp_path / "out", state="internal")
-    assert set(AUDIO) == {"none", "separate", "attached"}
+    assert set(CHOICES["audio"]) == {"none", "separate", "attached"}

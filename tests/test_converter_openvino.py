@@ -8,11 +8,11 @@ import pytest
 
 from deepspeech_recipe.converters import openvino
 from deepspeech_recipe.converters.graphdef_edits import WEIGHT, apply_edits, names_only
-from deepspeech_recipe.converters.request import Request
 from deepspeech_recipe.errors import RecipeError, Refusal
 from deepspeech_recipe.graphdef.build import FLOAT, DType, GraphBuilder
 from deepspeech_recipe.graphdef.proto import GraphDef, parse
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
+from deepspeech_recipe.ir.options import Options
 from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.recipes.recognition import recognise
 from deepspeech_recipe.rewrite.edits import UNFLATTEN_TIME, Edits, NewNode
@@ -84,7 +84,7 @@ def test_a_view_of_names_keeps_edges_and_drops_constants():
 
 def test_the_model_outlives_the_arrays_it_was_made_from():
     each = contract.case("v0.9")
-    model = contract.convert("openvino", each, Request(), None)
+    model = contract.convert("openvino", each, Options(), None)
     waste = [np.full(size, np.nan, np.float32) for size in (26 * 44, 15 * 44, 11 * 44, 390, 182) for _ in range(50)]
     contract.check_close(contract.run(model, each.chunks), each.want)
     assert len(waste) == 250
@@ -92,8 +92,8 @@ def test_the_model_outlives_the_arrays_it_was_made_from():
 
 def test_neither_tensorflow_nor_mo_is_loaded():
     code = (
-        "import sys; from tests.support import contract; from deepspeech_recipe.converters.request import Request\n"
-        "contract.convert('openvino', contract.case('v0.5'), Request(), None)\n"
+        "import sys; from tests.support import contract; from deepspeech_recipe.ir.options import Options\n"
+        "contract.convert('openvino', contract.case('v0.5'), Options(), None)\n"
         "print([name for name in sys.modules if name.split('.')[0] == 'tensorflow' or 'tools.mo' in name])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -103,7 +103,7 @@ def test_neither_tensorflow_nor_mo_is_loaded():
 def _general(graph):
     graph = parse(GraphDef, graph.graph_def, what="a test")
     view = GraphView(graph.node)
-    prepared = openvino.prepare(graph, view, recognise(view), Request())
+    prepared = openvino.prepare(graph, view, recognise(view), Options())
     return prepared.convert(), prepared.notes[0]
 
 
@@ -158,10 +158,10 @@ def test_fewer_steps_than_the_sequence_has_are_refused_with_both_numbers():
     graph = lstm_graph(6, 5)
     view = GraphView(graph.node)
     with pytest.raises(Refusal, match=r"for 5 steps, but its sequence has 6 steps.*'lstm/sequence'"):
-        openvino.prepare(graph, view, recognise(view), Request()).convert()
+        openvino.prepare(graph, view, recognise(view), Options()).convert()
     graph = lstm_graph(5, 5)
     view = GraphView(graph.node)
-    model = openvino.prepare(graph, view, recognise(view), Request()).convert()
+    model = openvino.prepare(graph, view, recognise(view), Options()).convert()
     assert list(model.output("y:0").shape) == [5, 2, 4]
 
 
@@ -170,7 +170,7 @@ def test_an_operation_the_frontend_does_not_know_is_one_line():
     graph.node.add(name="odd", op="NoSuchOperation", input=["y"]).attr["T"].type = FLOAT
     view = GraphView(graph.node)
     with pytest.raises(RecipeError, match=r"TensorFlow frontend cannot convert the graph.*NoSuchOperation") as caught:
-        openvino.prepare(graph, view, recognise(view), Request()).convert()
+        openvino.prepare(graph, view, recognise(view), Options()).convert()
     assert "\n" not in str(caught.value)
 
 
@@ -190,7 +190,7 @@ def test_an_operation_the_frontend_does_not_know_is_one_line():
 )
 def test_what_cannot_be_asked_for(name, request_, reason):
     with pytest.raises(RecipeError, match=reason):
-        contract.convert("openvino", contract.case(name), Request(**request_), None)
+        contract.convert("openvino", contract.case(name), Options(**request_), None)
 
 
 def test_sizes_that_do_not_fit_are_told_by_the_node():
@@ -200,4 +200,4 @@ def test_sizes_that_do_not_fit_are_told_by_the_node():
     nodes["Reshape"].input[1] = "lstm_fused_cell/ExpandDims/dim"
     view = GraphView.of(graph)
     with pytest.raises(RecipeError, match=r"sizes in the graph do not fit together: .*'MatMul'"):
-        openvino.prepare(graph, view, recognise(view), Request()).convert()
+        openvino.prepare(graph, view, recognise(view), Options()).convert()

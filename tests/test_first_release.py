@@ -7,11 +7,11 @@ import pytest
 
 import deepspeech_recipe
 from deepspeech_recipe.converters import openvino
-from deepspeech_recipe.converters.request import Request
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.proto import GraphDef, parse
 from deepspeech_recipe.graphdef.view import GraphView
 from deepspeech_recipe.ir.metadata import read_metadata
+from deepspeech_recipe.ir.options import Options
 from deepspeech_recipe.passes.sequence_lengths import lengths_input
 from deepspeech_recipe.recipes.recognition import recognise
 from tests.support.ir import compiled
@@ -31,7 +31,7 @@ def expected():
 def convert(graph_def: bytes, **options):
     graph = parse(GraphDef, graph_def, what="a test")
     view = GraphView.of(graph)
-    return openvino.prepare(graph, view, recognise(view), Request(**options)).convert()
+    return openvino.prepare(graph, view, recognise(view), Options(**options)).convert()
 
 
 def run(model, **feeds):

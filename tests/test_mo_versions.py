@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deepspeech_recipe.converters.request import Request
+from deepspeech_recipe.ir.options import Options
 from deepspeech_recipe.ir.save import save_irs
 from tests.support import contract
 
@@ -27,7 +27,7 @@ def mo_versions():
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    return contract.convert("openvino", contract.case("v0.9"), Request(), tmp_path_factory.mktemp("ir"))
+    return contract.convert("openvino", contract.case("v0.9"), Options(), tmp_path_factory.mktemp("ir"))
 
 
 @pytest.fixture

@@ -9,21 +9,29 @@ import sys
 from collections.abc import Iterator
 
 from deepspeech_recipe.cli.text import rows, shape
+from deepspeech_recipe.ir.options import CHOICES, DYNAMIC, Options
 
 HELP = "a model file → an IR"
 
 
 def _size(text: str) -> int | str:
-    if text == "dynamic":
+    if text == DYNAMIC:
         return text
     try:
         return int(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is neither a number nor 'dynamic'") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a number nor '{DYNAMIC}'") from None
 
 
 def _layers(text: str) -> tuple[str, ...]:
     return tuple(filter(None, text.split(",")))
+
+
+def _add_choice(group, name: str, text: str = "") -> None:
+    default = getattr(Options, name)
+    if default is not None:
+        text = f"{text} (default: {default})" if text else f"default: {default}"
+    group.add_argument(f"--{name}", choices=CHOICES[name], default=argparse.SUPPRESS, help=text)
 
 
 def add_arguments(parser) -> None:
@@ -33,29 +41,25 @@ def add_arguments(parser) -> None:
     parser.add_argument("-o", "--output", metavar="DIR", required=True, help="directory of the IR")
     parser.add_argument("--name", **quiet, help="name of the IR (default: the model's)")
     how = parser.add_argument_group("how")
-    how.add_argument("--recipe", metavar="FILE.py", **quiet, help="what the model is, where it is no DeepSpeech model")
-    how.add_argument("--converter", choices=("auto", "mo", "openvino"), **quiet, help="default: auto, mo if it works")
-    how.add_argument("--state", choices=("external", "internal"), **quiet, help="default: external")
-    how.add_argument("--time-steps", type=_size, metavar="N|dynamic", **quiet, help="default: as in the graph")
-    how.add_argument("--batch", type=_size, metavar="N|dynamic", **quiet, help="default: as in the graph")
-    how.add_argument("--lengths", choices=("enforce", "input"), **quiet, help="default: enforce (time_len == seq_len)")
-    how.add_argument("--audio", choices=("none", "separate", "attached"), **quiet, help="default: none")
-    how.add_argument("--weights", choices=("fp32", "fp16", "int8"), **quiet, help="default: fp32")
+    how.add_argument("--recipe", metavar="FILE.py", **quiet, help="what the model is, if it is not a DeepSpeech model")
+    _add_choice(how, "converter", "auto: mo if it works")
+    _add_choice(how, "state")
+    how.add_argument("--time-steps", type=_size, metavar=f"N|{DYNAMIC}", **quiet, help="default: as in the graph")
+    how.add_argument("--batch", type=_size, metavar=f"N|{DYNAMIC}", **quiet, help="default: as in the graph")
+    _add_choice(how, "lengths", "enforce: time_len == seq_len")
+    _add_choice(how, "audio")
+    _add_choice(how, "weights")
     how.add_argument(
         "--keep-fp16", type=_layers, metavar="LAYER,…", **quiet,
         help="layers that --weights int8 leaves in FP16: layer_1, layer_2, layer_3, lstm_input, lstm_recurrent, "
         "layer_5, layer_6 (default: none)",
     )  # fmt: skip
-    how.add_argument(
-        "--activations", choices=("fp32", "int8"), **quiet,
-        help="what --weights int8 multiplies by: int8 where the processor has VNNI, which is fast (default), or fp32, "
-        "which is the same on every processor",
+    _add_choice(
+        how, "activations", "what --weights int8 multiplies by: int8 if the processor has VNNI, which is fast "
+        "(default), or fp32, which is the same on every processor",
     )  # fmt: skip
-    how.add_argument(
-        "--device", choices=("CPU", "GPU", "NPU"), **quiet,
-        help="what --weights int8 is for: only the CPU gets a loop in place of LSTMSequence (default: CPU)",
-    )  # fmt: skip
-    how.add_argument("--head", choices=("probabilities", "raw"), **quiet, help="what logits are; default: the graph's")
+    _add_choice(how, "device", "what --weights int8 is for: only the CPU gets a loop in place of LSTMSequence")
+    _add_choice(how, "head", "what logits are (default: as in the graph)")
     how.add_argument(
         "--verify", action=argparse.BooleanOptionalAction, **quiet,
         help="compare the IR with the original (default: if TensorFlow is installed)",

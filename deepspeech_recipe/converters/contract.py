@@ -8,7 +8,8 @@ from deepspeech_recipe import __version__
 from deepspeech_recipe.graphdef.view import GraphView
 from deepspeech_recipe.ir.initial_state import initial_state_json
 from deepspeech_recipe.ir.metadata import alphabet_json, write_metadata
-from deepspeech_recipe.ir.names import DYNAMIC, STATE_PAIRS, both_forms, find, in_order, name_tensors
+from deepspeech_recipe.ir.names import STATE_PAIRS, both_forms, find, in_order, name_tensors
+from deepspeech_recipe.ir.options import DYNAMIC, Head, Options, State
 from deepspeech_recipe.ir.ov_api import ov, rebuild
 from deepspeech_recipe.passes.internal_state import internal_state
 from deepspeech_recipe.passes.outputs import set_head
@@ -20,8 +21,8 @@ class Conversion:
     """How a model was converted. head None: as in the graph."""
 
     converter: str
-    state: str = "external"
-    head: str | None = None
+    state: State = Options.state
+    head: Head | None = Options.head
 
 
 def apply_contract(

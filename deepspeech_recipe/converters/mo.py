@@ -8,9 +8,10 @@ from pathlib import Path
 
 from deepspeech_recipe.converters.extensions import extensions
 from deepspeech_recipe.converters.mo_options import ID
-from deepspeech_recipe.converters.request import Request
+from deepspeech_recipe.converters.request import check_request, size_of
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.installation import tensorflow, then, unavailable, version_of
+from deepspeech_recipe.ir.options import PLUGIN, Options
 from deepspeech_recipe.recipes.acoustic_model import AcousticModel
 from deepspeech_recipe.temporary import temporary_directory
 
@@ -56,7 +57,7 @@ def require() -> None:
         raise RecipeError(f"The converter mo cannot be used: {reason}. {remedy()}; or use the converter openvino.")
 
 
-def convert(graph: Path, output: Path, model: AcousticModel | None, request: Request) -> tuple[Path, list[str]]:
+def convert(graph: Path, output: Path, model: AcousticModel | None, asked: Options) -> tuple[Path, list[str]]:
     """Runs mo on a .pb file and returns (the IR's .xml in the directory `output`, the plugin's lines).
 
     model: what the graph was recognised as; None for a graph that gets the general passes, and of the options the
@@ -64,10 +65,10 @@ def convert(graph: Path, output: Path, model: AcousticModel | None, request: Req
     Weights stay FP32. Raises RecipeError, with mo's own words, where it fails.
     """
     require()
-    request.check()
+    asked.check()
     if model is not None:
-        request.check_model(model)
-    arguments = options(model, request, output)
+        check_request(asked, model)
+    arguments = options(model, asked, output)
     with temporary_directory() as empty:
         # mo takes what it finds in the current directory for extensions, so that one is empty.
         printed = run(
@@ -102,16 +103,14 @@ def run(arguments: list[str], directory: str | os.PathLike) -> str:
     return done.stdout
 
 
-def options(model: AcousticModel | None, request: Request, folder: Path) -> list[str]:
+def options(model: AcousticModel | None, asked: Options, folder: Path) -> list[str]:
     """What to type for a request; the plugin's own options go to a file in `folder`."""
     arguments = ["--compress_to_fp16=False"]
-    if model is not None and (request.time_steps is not None or request.batch is not None):
-        sizes = (request.size_of(name, model) or -1 for name in ("batch", "time_steps"))
-        shape = ["?" if size < 0 else size for size in model.windows_shape(*sizes)]
+    if model is not None and (asked.time_steps is not None or asked.batch is not None):
+        batch, steps = size_of(asked, "batch", model) or -1, size_of(asked, "time_steps", model) or -1
+        shape = ["?" if size < 0 else size for size in model.windows_shape(batch, steps)]
         arguments += ["--input", f"{model.windows.node}[{' '.join(map(str, shape))}]"]
-    plugin = {name: value for name, value in (("state", request.state), ("head", request.head)) if value is not None}
-    if request.recipe is not None:
-        plugin["recipe"] = request.recipe
+    plugin = {name: getattr(asked, name) for name in PLUGIN if getattr(asked, name) is not None}
     path = Path(folder).resolve() / "transformations_config.json"
     path.write_text(json.dumps([{"id": ID, "match_kind": "general", "custom_attributes": plugin}]))
     return [*arguments, "--transformations_config", str(path)]

@@ -10,12 +10,12 @@ from deepspeech_recipe.converters.mo_arguments import Arguments
 from deepspeech_recipe.converters.mo_checks import StateNames
 from deepspeech_recipe.converters.mo_hook import on_finished
 from deepspeech_recipe.converters.mo_options import check_options
-from deepspeech_recipe.converters.request import Request
+from deepspeech_recipe.converters.request import check_request
 from deepspeech_recipe.converters.stateful import apply_general_contract
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import last_net
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
-from deepspeech_recipe.ir.names import DYNAMIC
+from deepspeech_recipe.ir.options import DYNAMIC, Options
 from deepspeech_recipe.passes.outputs import drop_unused_outputs
 from deepspeech_recipe.patterns.state_links import links_of, projected
 from deepspeech_recipe.recipes.acoustic_model import AcousticModel
@@ -69,7 +69,7 @@ def _prepare_acoustic(graph, arguments: Arguments, view: GraphView, model: Acous
     if sizes is None:
         return f"DeepSpeech {model.generation}: only its feature part, {model.audio.samples} → {model.audio.mfccs}"
     steps, batch = sizes
-    Request(**options, time_steps=steps or DYNAMIC, batch=batch or DYNAMIC).check_model(model)
+    check_request(Options(**options, time_steps=steps or DYNAMIC, batch=batch or DYNAMIC), model)
     if not internal:
         mo_checks.check_untouched(arguments, view, edits, states)
     conversion = Conversion(converter=f"mo, plugin {__version__}", **options)

@@ -20,13 +20,14 @@ from deepspeech_recipe.converters.graphdef_edits import EditedGraph, apply_edits
 from deepspeech_recipe.converters.lowering import finishing_passes
 from deepspeech_recipe.converters.openvino_translators import Translators
 from deepspeech_recipe.converters.openvino_trial import is_at_risk, try_conversion
-from deepspeech_recipe.converters.request import Request
+from deepspeech_recipe.converters.request import check_request, size_of
 from deepspeech_recipe.converters.stateful import apply_general_contract
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import last_net
 from deepspeech_recipe.graphdef.check import check_nodes
 from deepspeech_recipe.graphdef.view import GraphView
 from deepspeech_recipe.ir.names import both_forms, find
+from deepspeech_recipe.ir.options import Options
 from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.recipes.acoustic_model import AcousticModel
 from deepspeech_recipe.recipes.recognition import Recognition
@@ -68,18 +69,18 @@ class Prepared:
 
 
 @last_net("the graph")
-def prepare(graph, view: GraphView, recognition: Recognition, request: Request) -> Prepared:
+def prepare(graph, view: GraphView, recognition: Recognition, options: Options) -> Prepared:
     """Edits `graph`, a GraphDef, as what was recognised in it wants. Raises RecipeError."""
-    request.check()
-    conversion = Conversion(converter=f"{NAME} {version()}", state=request.state, head=request.head)
+    options.check()
+    conversion = Conversion(converter=f"{NAME} {version()}", state=options.state, head=options.head)
     if recognition.acoustic is not None:
-        return _prepare_acoustic(graph, view, recognition.acoustic, request, conversion)
+        return _prepare_acoustic(graph, view, recognition.acoustic, options, conversion)
     return _prepare_general(graph, view, recognition, conversion)
 
 
-def _prepare_acoustic(graph, view: GraphView, model: AcousticModel, request: Request, conversion) -> Prepared:
+def _prepare_acoustic(graph, view: GraphView, model: AcousticModel, options: Options, conversion) -> Prepared:
     """The acoustic model alone becomes an IR of the contract; the rest of the graph is left out."""
-    request.check_model(model)
+    check_request(options, model)
     edits = rewrite_acoustic(view, model)
 
     def shapes(batch: int, steps: int) -> dict[str, tuple[int, ...]]:
@@ -89,7 +90,7 @@ def _prepare_acoustic(graph, view: GraphView, model: AcousticModel, request: Req
     outputs = [model.logits.node, *_new_states(view, model, edits)]
     # All sizes are open until `apply_contract`, so that none of the graph's own can be built into anything.
     edited, names = apply_edits(graph, view, edits, outputs, shapes(-1, -1)), names_only(graph)
-    batch, steps = (request.size_of(name, model) or -1 for name in ("batch", "time_steps"))
+    batch, steps = (size_of(options, "batch", model) or -1, size_of(options, "time_steps", model) or -1)
 
     def contract(ov_model):
         sizes = shapes(batch, steps)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.ir.options import CHOICES, DYNAMIC
 
 _MOST = 2**31 - 1
 _LONGEST_VALUE = 60
@@ -109,7 +110,7 @@ _EVERY = {
     "recipe": _TEXT,
     "recipe_version": _TEXT,
     "converter": _TEXT,
-    "state": _one_of("external", "internal", "none"),
+    "state": _one_of(*CHOICES["state"], "none"),
     "initial_state": Kind("finite numbers, in rows of equal length, for each state", _map_of(_are_rows)),
 }
 _ACOUSTIC = {
@@ -133,12 +134,12 @@ _ACOUSTIC = {
     "classes": _SIZE,
     "layer_norm": _FLAG,
     "bidirectional": _FLAG,
-    "head": _one_of("probabilities", "raw"),
-    "time_steps": _whole(1, word="dynamic"),
-    "batch": _whole(1, word="dynamic"),
-    "lengths": _one_of("enforce", "input"),
-    "audio": _one_of("none", "separate", "attached"),
-    "weights": _one_of("fp32", "fp16", "int8"),
+    "head": _one_of(*CHOICES["head"]),
+    "time_steps": _whole(1, word=DYNAMIC),
+    "batch": _whole(1, word=DYNAMIC),
+    "lengths": _one_of(*CHOICES["lengths"]),
+    "audio": _one_of(*CHOICES["audio"]),
+    "weights": _one_of(*CHOICES["weights"]),
 }
 _STATEFUL = {
     **_EVERY,

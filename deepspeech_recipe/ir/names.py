@@ -6,12 +6,6 @@ from collections.abc import Iterable
 
 # A state as it goes in, and as it comes out.
 STATE_PAIRS = {"previous_state_c": "new_state_c", "previous_state_h": "new_state_h"}
-# Where states live: inputs and outputs of the model, or variables inside of it.
-STATES = ("external", "internal")
-# What `logits` is.
-HEADS = ("probabilities", "raw")
-# In the metadata, and in place of a number of time steps or a batch: any number.
-DYNAMIC = "dynamic"
 
 
 def find(ports: Iterable, names: Iterable[str]):

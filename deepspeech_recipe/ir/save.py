@@ -39,11 +39,11 @@ def check_output(directory: str | os.PathLike, names) -> None:
                 check_writable(directory / f"{name}{suffix}")
 
 
-def save_irs(models: Mapping, directory: str | os.PathLike, *, fp16: bool = False) -> list[Path]:
+def save_irs(models: Mapping, directory: str | os.PathLike) -> list[Path]:
     """Writes `<name>.xml` and `<name>.bin` for each model of name → ov.Model; returns their paths.
 
     The first is the model, the others are parts of it. Pairs that are there already are replaced (`replace_ir`).
-    The directory is made if it is missing. fp16: weights in half precision, but for constants of audio parts.
+    The directory is made if it is missing.
     Raises RecipeError if nothing can be written, for example because the disk is full.
     """
     directory = Path(directory)
@@ -56,7 +56,7 @@ def save_irs(models: Mapping, directory: str | os.PathLike, *, fp16: bool = Fals
             written = {name: temporary / f"{name}.xml" for name in models}
             for name, model in models.items():
                 keep_audio_fp32(model)
-                _save(model, written[name], fp16)
+                _save(model, written[name])
             files = replace_irs(written, directory, temporary)
     except OSError as error:
         raise RecipeError(f"{directory}: the IR cannot be written ({error.strerror or error}).") from error
@@ -66,16 +66,16 @@ def save_irs(models: Mapping, directory: str | os.PathLike, *, fp16: bool = Fals
     return files
 
 
-def _save(model, xml: Path, fp16: bool) -> None:
+def _save(model, xml: Path) -> None:
     """OpenVINO does not say why it could not write a file, or that it wrote a part of a small one only."""
     try:
-        ov.save_model(model, xml, compress_to_fp16=fp16)
+        ov.save_model(model, xml, compress_to_fp16=False)
         reason = "" if is_whole(xml) else "a file is not whole"
     except RuntimeError as error:
         reason = last_line(error)
     if reason:
         sizes = [node.get_byte_size() for node in model.get_ops() if node.get_type_name() == "Constant"]
-        _reserve(xml.with_suffix(".probe"), sum(sizes) // (2 if fp16 else 1) + _XML_SIZE)
+        _reserve(xml.with_suffix(".probe"), sum(sizes) + _XML_SIZE)
         raise OSError(reason)
 
 

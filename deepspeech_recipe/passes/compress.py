@@ -1,14 +1,15 @@
-"""Weights in 8 bits, layer by layer, and the recurrence that reads them so."""
+"""Weights in half precision; or in 8 bits, layer by layer, and the recurrence that reads them so."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 
 import numpy as np
+from openvino._offline_transformations import compress_model_transformation
 
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.ir.ov_api import ov
-from deepspeech_recipe.ir.precision import is_audio_constant
+from deepspeech_recipe.ir.precision import is_audio_constant, keep_audio_fp32
 from deepspeech_recipe.passes.fast_recurrence import fast_recurrence
 from deepspeech_recipe.passes.lstm_loop import lstm_sequences, replace_outputs
 from deepspeech_recipe.passes.weight_matrix import check_activations, constant_of, matrix_product, set_activations
@@ -53,6 +54,14 @@ def compress_weights(
         model = fast_recurrence(model, **formats, activations=activations)
     set_activations(model, activations)
     model.validate_nodes_and_infer_types()
+    return model
+
+
+def compress_to_fp16(model: ov.Model) -> ov.Model:
+    """Stores the weights in half precision, but for the constants of audio parts."""
+    model = model.clone()
+    keep_audio_fp32(model)
+    compress_model_transformation(model)
     return model
 
 

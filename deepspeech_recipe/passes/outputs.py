@@ -10,7 +10,7 @@ from deepspeech_recipe.ir.ov_api import opset, ov, rebuild
 def set_head(model: ov.Model, current: str, wanted: str) -> ov.Model:
     """Adds a Softmax over the classes to the output `logits`, or takes it away.
 
-    current, wanted: what `logits` is and shall be, one of `ir.names.HEADS`.
+    current, wanted: what `logits` is and shall be, see `ir.options.Head`.
     Raises RecipeError if there is no Softmax to take away.
     """
     model = model.clone()

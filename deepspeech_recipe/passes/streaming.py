@@ -12,7 +12,8 @@ from deepspeech_recipe.audio import framing, lowering
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.ir.audio_settings import AudioSettings
 from deepspeech_recipe.ir.metadata import metadata_of, write_metadata
-from deepspeech_recipe.ir.names import DYNAMIC, STATE_PAIRS, both_forms, find
+from deepspeech_recipe.ir.names import STATE_PAIRS, both_forms, find
+from deepspeech_recipe.ir.options import DYNAMIC
 from deepspeech_recipe.ir.ov_api import i64, opset, ov, rebuild
 from deepspeech_recipe.ir.ov_emitter import OpenVINOEmitter
 from deepspeech_recipe.passes.attach_audio import check_acoustic_model, new_input, replace_input

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.ir.options import CHOICES
 from deepspeech_recipe.ir.ov_api import opset
 
 FORMATS = ("int8", "fp16", "fp32")
-ACTIVATIONS = ("fp32", "int8")
 _LARGEST = 127
 # OpenVINO rounds activations in groups of so many.
 _GROUP = 32
@@ -59,9 +59,10 @@ def matrix_product(x, matrix: np.ndarray, weights: str, activations: str = "fp32
 
 
 def check_activations(activations: str) -> None:
-    """Raises RecipeError for what is none of ACTIVATIONS."""
-    if activations not in ACTIVATIONS:
-        raise RecipeError(f"The activations must be one of {', '.join(ACTIVATIONS)}, not {activations!r}.")
+    """Raises RecipeError for what is not one of the choices."""
+    choices = CHOICES["activations"]
+    if activations not in choices:
+        raise RecipeError(f"The activations must be one of {', '.join(choices)}, not {activations!r}.")
 
 
 def set_activations(model, activations: str) -> None:

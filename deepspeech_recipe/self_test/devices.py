@@ -54,12 +54,12 @@ def converter(graph) -> Finding:
 def _convert(graph, **request):
     """The small graph as an ov.Model of the IR contract."""
     from deepspeech_recipe.converters import openvino
-    from deepspeech_recipe.converters.request import Request
     from deepspeech_recipe.graphdef.view import GraphView
+    from deepspeech_recipe.ir.options import Options
     from deepspeech_recipe.recipes.recognition import recognise
 
     view = GraphView(graph.graph.node)
-    return openvino.prepare(graph.graph, view, recognise(view), Request(**request)).convert()
+    return openvino.prepare(graph.graph, view, recognise(view), Options(**request)).convert()
 
 
 def findings(graph) -> Iterator[Finding]:

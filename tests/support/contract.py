@@ -9,14 +9,14 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from deepspeech_recipe.converters.request import Request
 from deepspeech_recipe.graphdef.proto import GraphDef, parse
 from deepspeech_recipe.graphdef.view import GraphView
 from deepspeech_recipe.ir.metadata import alphabet_labels, read_metadata
+from deepspeech_recipe.ir.options import Options
 from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.recipes.recognition import recognise
 from tests.fixtures.synthetic.cases import options_of
-from tests.graphs.options import Options
+from tests.graphs.options import Options as GraphOptions
 from tests.support.reference import random_chunks
 
 FOLDER = Path(__file__).parents[1] / "fixtures" / "synthetic"
@@ -33,7 +33,7 @@ class Case:
 
     name: str
     path: Path
-    options: Options
+    options: GraphOptions
     about: dict
     want: dict
     chunks: np.ndarray  # [K, B, T, window, n_input]
@@ -50,7 +50,7 @@ class Case:
 @functools.cache
 def case(name: str) -> Case:
     version, options = options_of(name)
-    options = Options(version=version, **options)
+    options = GraphOptions(version=version, **options)
     with np.load(FOLDER / f"{name}.npz") as file:
         want = dict(file)
     about = json.loads(str(want.pop("about")))
@@ -65,7 +65,7 @@ def read(each: Case):
     return graph, view, recognise(view)
 
 
-def convert(converter: str, each: Case, request: Request, folder: Path):
+def convert(converter: str, each: Case, request: Options, folder: Path):
     """The ov.Model of the contract, by a converter in this process."""
     graph, view, recognition = read(each)
     if converter == "openvino":

@@ -3,9 +3,9 @@
 import numpy as np
 
 from deepspeech_recipe.converters import openvino
-from deepspeech_recipe.converters.request import Request
 from deepspeech_recipe.graphdef.proto import GraphDef, parse
 from deepspeech_recipe.graphdef.view import GraphView
+from deepspeech_recipe.ir.options import Options
 from deepspeech_recipe.recipes.recognition import recognise
 from tests.support.ir import compiled, op_counts
 
@@ -18,7 +18,7 @@ def convert(graph_def: bytes):
     """(ov.Model, the line about it), by OpenVINO's own frontend."""
     graph = parse(GraphDef, graph_def, what="a test")
     view = GraphView.of(graph)
-    prepared = openvino.prepare(graph, view, recognise(view), Request())
+    prepared = openvino.prepare(graph, view, recognise(view), Options())
     return prepared.convert(), prepared.notes[0]
 
 

@@ -1,0 +1,201 @@
+"""The way of a model: read, recognised, checked, converted, and taken through the passes, in their order."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+from deepspeech_recipe.conversion.options import check_model
+from deepspeech_recipe.conversion.settings import complete_metadata
+from deepspeech_recipe.converters import mo, openvino
+from deepspeech_recipe.converters.mo_safety import check_outputs
+from deepspeech_recipe.converters.request import size_of
+from deepspeech_recipe.files import error_context
+from deepspeech_recipe.graphdef.view import GraphView
+from deepspeech_recipe.ir.metadata import metadata_of, read_metadata, write_metadata
+from deepspeech_recipe.ir.options import DYNAMIC, Options
+from deepspeech_recipe.ir.ov_api import ov
+from deepspeech_recipe.passes.attach_audio import attach_audio, feature_model
+from deepspeech_recipe.passes.compress import compress_to_fp16, compress_weights
+from deepspeech_recipe.passes.internal_state import fix_batch, internal_state
+from deepspeech_recipe.passes.sequence_lengths import lengths_input
+from deepspeech_recipe.passes.streaming import streaming_model
+from deepspeech_recipe.patterns.state_links import LOOPS
+from deepspeech_recipe.recipes.acoustic_model import AcousticModel
+from deepspeech_recipe.recipes.recognition import Recognition, recognise
+from deepspeech_recipe.recipes.registry import load
+from deepspeech_recipe.recipes.summary import initial_values, one_line, warnings
+from deepspeech_recipe.sources import LoadedModel
+from deepspeech_recipe.temporary import temporary_directory
+
+Pass = Callable[[ov.Model], ov.Model]
+
+
+@dataclass
+class Job:
+    """A model on its way. graph, view: given up as soon as nobody needs them, for they hold the weights."""
+
+    source: LoadedModel
+    view: GraphView | None
+    recognition: Recognition
+    options: Options
+    converter: str
+    log: Callable[[str], None]
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def says_what_it_is(self) -> bool:
+        """Whether the IR will have metadata, and so can be compared with the original."""
+        return self.recognition.model is not None or self.recognition.has_state
+
+    def forget_graph(self) -> None:
+        self.source, self.view = replace(self.source, graph=None), None
+
+
+def start(options: Options, read: Callable[[], LoadedModel], log: Callable[[str], None]) -> Job:
+    """Reads a model, recognises what it is, and checks that the options fit it. Raises RecipeError."""
+    options.check()
+    converter, notes = _usable_converter(options.converter)
+    recipes = [] if options.recipe is None else [load(options.recipe)]
+    source = read()
+    with error_context(source.path):
+        view = GraphView.of(source.graph)
+        recognition = recognise(view, recipes)
+        check_model(options, source, recognition)
+    notes = [*source.notes, *notes, *warnings(recognition.constants)]
+    model = recognition.acoustic
+    if model is not None and model.states and (kept := initial_values(model)):
+        notes.append(f"initial values of the state kept: {kept}")
+    if options.converter == "auto" and converter == "mo" and (loop := _loop_left(view, recognition)):
+        converter = "openvino"
+        notes.append(f"converted without mo, which cannot convert the loop '{loop}'")
+    job = Job(source, view, recognition, options, converter, log, notes)
+    log(_summary(job))
+    return job
+
+
+def _usable_converter(asked: str) -> tuple[str, list[str]]:
+    """The converter, and a note if it is not the first choice."""
+    if asked == "mo":
+        mo.require()
+    if asked == "auto":
+        works, reason = mo.usable()
+        return ("mo", []) if works else ("openvino", [f"converted without mo: {reason}"])
+    return asked, []
+
+
+def _loop_left(view: GraphView, recognition: Recognition) -> str:
+    """A loop of TensorFlow 2 that stays one: Model Optimizer knows few of them."""
+    replaced = {rnn.node for rnn in recognition.rnns}
+    loops = view.of_op(*LOOPS) if recognition.acoustic is None else []
+    return next((loop.name for loop in loops if loop.name not in replaced), "")
+
+
+def _summary(job: Job) -> str:
+    model = job.recognition.model
+    if isinstance(model, AcousticModel):
+        steps, batch = size_of(job.options, "time_steps", model), size_of(job.options, "batch", model)
+        return one_line(model, steps=steps, batch=batch)
+    if model is not None:
+        return f"{model.recipe}: {model.summary}"
+    return f"no DeepSpeech model ({job.recognition.why_not}); its LSTMs are converted, its states carried"
+
+
+def convert(job: Job, *, keep_graph: bool) -> tuple[ov.Model, str]:
+    """(the model after the converter and all passes, the converter and its version). Raises RecipeError.
+
+    keep_graph: the job's graph is needed afterwards, for a comparison in TensorFlow.
+    """
+    if keep_graph or job.converter == "mo":  # TensorFlow will run it
+        check_outputs(job.source.graph, job.recognition.acoustic)
+    model, converter = (_by_mo if job.converter == "mo" else _by_openvino)(job, keep_graph)
+    for line, apply in passes(job):
+        if line:
+            job.log(line)
+        model = apply(model)
+    return model, converter
+
+
+def _for_converter(job: Job) -> Options:
+    """What the converter is asked for: the passes do the rest."""
+    options = job.options
+    if options.audio == "attached":
+        return replace(options, time_steps=DYNAMIC, state="external")
+    return replace(options, state="external") if job.recognition.acoustic is None else options
+
+
+def _by_openvino(job: Job, keep_graph: bool) -> tuple[ov.Model, str]:
+    assert job.view is not None, "the graph is given up only after it was converted"
+    job.log(f"converting with OpenVINO {openvino.version()}'s TensorFlow frontend")
+    prepared = openvino.prepare(job.source.graph, job.view, job.recognition, _for_converter(job))
+    if not keep_graph:
+        job.forget_graph()
+    job.notes += prepared.notes
+    return prepared.convert(), f"openvino {openvino.version()}"
+
+
+def _by_mo(job: Job, keep_graph: bool) -> tuple[ov.Model, str]:
+    job.log("converting with mo (this takes a while: it loads TensorFlow)")
+    with temporary_directory() as folder:
+        graph = Path(folder) / "graph.pb"
+        job.source.write_pb(graph)
+        if not keep_graph:
+            job.forget_graph()
+        xml, lines = mo.convert(graph, Path(folder), job.recognition.acoustic, _for_converter(job))
+        graph.unlink()
+        if job.recognition.acoustic is None:
+            told = [line.removeprefix("[ deepspeech-recipe ] ") for line in lines]
+            job.notes += [line for line in told if line not in job.notes]
+        # Its weights stay mapped into memory when the folder is gone.
+        return ov.Core().read_model(xml), f"mo {mo.usable()[1]}"
+
+
+def passes(job: Job) -> Iterator[tuple[str, Pass]]:
+    """(what a person is told, the pass) for all that follows the converter, in order."""
+    options, model = job.options, job.recognition.acoustic
+    if model is None:
+        # The batch goes before the state: OpenVINO keeps variables of one shape between calls.
+        if options.batch is not None:
+            assert options.batch != DYNAMIC, "only a DeepSpeech model has that, see check_model"
+            yield "", partial(fix_batch, batch=options.batch)
+        if options.state == "internal":
+            yield "", internal_state
+    else:
+        # Lengths in windows first: attached audio turns that input into one of lengths in samples.
+        if options.lengths == "input":
+            yield "adding the input of lengths", lengths_input
+        # The metadata is whole before the audio: its passes read it, and add what they change.
+        yield "", partial(_describe, options=options, source=replace(job.source, graph=None))
+        if options.audio == "attached":
+            attach = streaming_model if options.streaming else attach_audio
+            settings = None if model.audio is None else model.audio.settings
+            yield "adding the audio part (attached)", partial(attach, settings=settings, n_context=model.n_context)
+    # The form of the weights comes last: all passes above look for constants and an LSTMSequence, which 8 bits replace.
+    if options.weights == "int8":
+        yield (
+            "storing the weights in 8 bits",
+            partial(
+                compress_weights, fp16=options.keep_fp16, device=options.device,
+                activations=options.activations or "int8",
+            ),
+        )  # fmt: skip
+    if options.weights == "fp16":
+        yield "", compress_to_fp16
+
+
+def _describe(model: ov.Model, options: Options, source: LoadedModel) -> ov.Model:
+    """Writes what the model says of itself, what was typed, and what of the options the converter does not know."""
+    chosen = {"lengths": options.lengths, "audio": options.audio, "weights": options.weights}
+    write_metadata(model, {**complete_metadata(read_metadata(model), source), **chosen})
+    return model
+
+
+def audio_part(job: Job, model: ov.Model) -> ov.Model | None:
+    """The second model of `audio="separate"`, samples → windows, with the metadata of the first; else None."""
+    acoustic = job.recognition.acoustic
+    if job.options.audio != "separate" or acoustic is None or acoustic.audio is None:
+        return None
+    job.log("adding the audio part (separate)")
+    features = feature_model(acoustic.audio.settings, acoustic.n_context)
+    write_metadata(features, metadata_of(model))
+    return compress_to_fp16(features) if job.options.weights == "fp16" else features
