@@ -16,7 +16,7 @@ def tables(report: PageReport) -> str:
 
 def _goals(report: PageReport) -> list[str]:
     rows = [(each.what, each.goal, each.stretch, each.reached, each.verdict) for each in report.goals]
-    return rows and table(("", "goal", "stretch", "reached", ""), rows)
+    return table(("", "goal", "stretch", "reached", ""), rows)
 
 
 def _streams(report: Report) -> list[str]:
@@ -49,7 +49,7 @@ def _grid(measurements: list[Measurement], cell: Callable, head: Callable) -> li
     names = list(dict.fromkeys(name for name, _ in found))
     points = sorted({point for _, point in found})
     rows = [(name, *(found.get((name, point), "") for point in points)) for name in names]
-    return rows and table(("contender", *map(head, points)), rows)
+    return table(("contender", *map(head, points)), rows)
 
 
 TABLES = {

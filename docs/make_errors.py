@@ -47,7 +47,7 @@ FAMILIES = (
     (
         "An archive cannot be used",
         "Archives are unpacked with bounds on size and number of files, and never outside of a temporary directory.",
-        ("sources/archive.py",),
+        ("sources/archive/",),
     ),
     (
         "An alphabet does not fit",

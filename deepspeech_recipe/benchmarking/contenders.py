@@ -2,7 +2,7 @@
 
 import os
 import sys
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[2]
@@ -37,8 +37,7 @@ class Contender:
 
     def as_dict(self) -> dict:
         """JSON values, without paths: they say nothing elsewhere."""
-        values = asdict(self) | {"disk_bytes": self.disk_bytes}
-        return {name: values[name] for name in ("name", "worker", "made", "ours", "group", "disk_bytes")}
+        return {name: getattr(self, name) for name in ("name", "worker", "made", "ours", "group", "disk_bytes")}
 
     def in_python(self, python: str | os.PathLike, version: str) -> "Contender":
         """The same file in another environment."""
@@ -52,7 +51,7 @@ def ir_contender(
     from deepspeech_recipe.runtime.ir import IR
 
     ir = IR(path)
-    options = {"device": device, "package": str(PACKAGE)}
+    options: dict = {"device": device, "package": str(PACKAGE)}
     if ir.takes == "stream" and ir.audio is not None:
         options["chunk_samples"] = 16 * ir.audio.stride
     return Contender(name or Path(path).stem, Path(path), options=options, ours=ours, **more)

@@ -22,14 +22,12 @@ _FLAGS = (
 
 def machine() -> dict:
     """Processor, processors this process may use, instruction sets, third-level cache, memory, system."""
-    cpu = _read("/proc/cpuinfo")
-    name = re.search(r"^model name\s*: (.+)$", cpu, re.MULTILINE)
-    family = [re.search(rf"^{key}\s*: (\d+)$", cpu, re.MULTILINE) for key in ("cpu family", "model")]
-    flags = set((re.search(r"^flags\s*: (.+)$", cpu, re.MULTILINE) or re.match("()", "")).group(1).split())
+    cpu = dict(re.findall(r"^(.+?)\s*: (.+)$", _read("/proc/cpuinfo"), re.MULTILINE))
     memory = re.search(r"^MemTotal:\s+(\d+) kB$", _read("/proc/meminfo"), re.MULTILINE)
+    flags = cpu.get("flags", "").split()
     return {
-        "processor": name.group(1) if name else platform.processor() or platform.machine(),
-        "family_model": "/".join(match.group(1) for match in family) if all(family) else None,
+        "processor": cpu.get("model name") or platform.processor() or platform.machine(),
+        "family_model": f"{cpu['cpu family']}/{cpu['model']}" if {"cpu family", "model"} <= cpu.keys() else None,
         "processors": usable_processors(),
         "instructions": [flag for flag in _FLAGS if flag in flags],
         "l3_cache": _read("/sys/devices/system/cpu/cpu0/cache/index3/size").strip() or None,

@@ -1,6 +1,6 @@
 """The tables of a report."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from deepspeech_recipe.benchmarking.measurement import Measurement, Ratio, Summary
 from deepspeech_recipe.benchmarking.report import Report
@@ -28,9 +28,9 @@ def times(ratio: Ratio | None) -> str:
     return "" if ratio is None else f"{ratio.median:.2f} × ({ratio.low:.2f}–{ratio.high:.2f})"
 
 
-def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
-    header = list(header)
-    lines = [header, ["---"] * len(header), *rows]
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of a table; none without rows."""
+    lines = [header, ["---"] * len(header), *rows] if rows else []
     return ["".join(f"| {cell} " if cell else "| " for cell in line) + "|" for line in lines]
 
 
@@ -92,7 +92,7 @@ def chunk_table(report: Report) -> list[str]:
             )
         )
     figures = ("ms, p50", "quartiles", "p95", "chunks/s", "real-time factor")
-    return rows and table(("contender", *figures, _against(report), "difference"), rows)
+    return table(("contender", *figures, _against(report), "difference"), rows)
 
 
 def utterance_table(report: Report) -> list[str]:
@@ -103,18 +103,18 @@ def utterance_table(report: Report) -> list[str]:
         if features is not None and features.summary is not None:
             share = f"{100 * features.summary.median / summary.median:.1f} %"
         rows.append(
-            (*_seconds(each, summary), number(summary.median / 1000 / each.point), times(report.ratio(each)), share)
+            (*_seconds(each, summary), number(summary.median / 1000 / each.varied), times(report.ratio(each)), share)
         )
     figures = ("audio", "p50", "quartiles", "real-time factor")
-    return rows and table(("contender", *figures, _against(report), "of it audio and MFCC"), rows)
+    return table(("contender", *figures, _against(report), "of it audio and MFCC"), rows)
 
 
 def corpus_table(report: Report) -> list[str]:
     rows = [
-        (*_seconds(each, summary), f"{number(1000 * each.point / summary.median)} ×", times(report.ratio(each)))
+        (*_seconds(each, summary), f"{number(1000 * each.varied / summary.median)} ×", times(report.ratio(each)))
         for each, summary in _summaries(report, "corpus")
     ]
-    return rows and table(("contender", "audio", "p50", "quartiles", "real time", _against(report)), rows)
+    return table(("contender", "audio", "p50", "quartiles", "real time", _against(report)), rows)
 
 
 def _seconds(each: Measurement, summary: Summary) -> tuple[str, ...]:
@@ -138,7 +138,7 @@ def start_table(report: Report) -> list[str]:
             rows.append((each["name"], *cells, number(each["disk_bytes"] / _MEGABYTE)))
     times = ("file to compiled, s", "with a model cache, s", "file to the first second's text, s")
     header = ("contender", *times, "peak memory, MB", "on disk, MB")
-    return rows and table(header, rows)
+    return table(header, rows)
 
 
 def failures(report: Report) -> list[str]:

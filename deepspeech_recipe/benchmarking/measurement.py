@@ -42,6 +42,13 @@ class Measurement:
     failure: str = ""
 
     @property
+    def varied(self) -> float:
+        """The point. Raises ValueError if the scenario varies nothing."""
+        if self.point is None:
+            raise ValueError(f"{self.scenario} has no points")
+        return self.point
+
+    @property
     def summary(self) -> Summary | None:
         samples = [sample for samples in self.rounds for sample in samples]
         if not samples:

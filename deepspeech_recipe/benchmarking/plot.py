@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from deepspeech_recipe.benchmarking.measurement import Measurement
+from deepspeech_recipe.benchmarking.measurement import Measurement, Summary
 from deepspeech_recipe.benchmarking.report import Report
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import atomic_path
@@ -107,10 +107,11 @@ def _draw_bars(axis, report: Report, groups: list[tuple[str, list[Measurement]]]
             )  # fmt: skip
             row += 1
         for measurement in measurements:
-            _draw_bar(axis, measurement, row, colour(report, measurement.contender), scale)
-            places.append(row)
-            names.append(measurement.contender.removesuffix(f", {group}"))
-            row += 1
+            if (summary := measurement.summary) is not None:
+                _draw_bar(axis, summary, row, colour(report, measurement.contender), scale)
+                places.append(row)
+                names.append(measurement.contender.removesuffix(f", {group}"))
+                row += 1
     axis.set_yticks(places, names, fontsize=8)
     axis.set_ylim(row - 0.4, -0.6)
     axis.set_xlabel(f"{label} (median, quartiles): less is better", fontsize=8)
@@ -119,8 +120,7 @@ def _draw_bars(axis, report: Report, groups: list[tuple[str, list[Measurement]]]
     axis.spines[["top", "right"]].set_visible(False)
 
 
-def _draw_bar(axis, measurement: Measurement, row: int, colour: str, scale: float) -> None:
-    summary = measurement.summary
+def _draw_bar(axis, summary: Summary, row: int, colour: str, scale: float) -> None:
     middle, low, high = (value / scale for value in (summary.median, summary.low, summary.high))
     axis.barh(row, middle, 0.75, xerr=[[middle - low], [high - middle]], color=colour, ecolor="0.3", capsize=2)
     axis.annotate(f"{middle:.3g}", (high, row), xytext=(6, 0), textcoords="offset points", va="center", fontsize=8)

@@ -73,13 +73,15 @@ class Team:
     def entry(self, contender: Contender, measurement: Measurement, command: str, warm: dict, **arguments) -> Entry:
         """A turn that asks the contender's worker. warm: other arguments of the warm-up."""
         worker = self.workers.get(contender.name)
+        if worker is None:  # the measurement says why
+            return Entry(list, [measurement])
 
         def run():
             result = worker.ask(command, **arguments)
             measurement.facts |= {name: value for name, value in result.items() if name != "ms"}
             return [result["ms"]]
 
-        return Entry(run, [measurement], lambda: worker and worker.ask(command, **arguments | warm))
+        return Entry(run, [measurement], lambda: worker.ask(command, **arguments | warm))
 
 
 def chunk(team: Team, repeat: int, frames: int = FRAMES) -> list[Entry]:

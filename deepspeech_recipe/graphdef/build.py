@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from deepspeech_recipe.graphdef.proto import DATA_TYPES, GraphDef, NodeDef
+from deepspeech_recipe.graphdef.proto import DATA_TYPES, GraphDef
 from deepspeech_recipe.graphdef.tensor import dtype_number, from_numpy
 
 FLOAT, INT32, INT64, BOOL, STRING = (
@@ -51,7 +51,7 @@ class GraphBuilder:
         self.graph.versions.producer = producer
 
     def node(self, name: str, op: str, inputs=(), **attrs) -> str:
-        node: NodeDef = self.graph.node.add(name=name, op=op)
+        node = self.graph.node.add(name=name, op=op)
         node.input.extend(inputs)
         for key, value in attrs.items():
             set_attr(node, key, value)

@@ -110,8 +110,8 @@ def _count(text: str) -> Count:
     attribute, _, extra = text.partition("+")
     if not attribute[0].isdigit():
         # A number of tensors is never 0, as a list of types may be.
-        extra = int(extra or 0)
-        return Count(extra + (attribute == "N"), 2**31, attribute, extra)
+        more = int(extra or 0)
+        return Count(more + (attribute == "N"), 2**31, attribute, more)
     least, _, most = text.partition("-")
     return Count(int(least), int(most or least))
 

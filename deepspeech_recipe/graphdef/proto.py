@@ -10,6 +10,7 @@ Only the fields this project reads are declared; the rest is kept by protobuf as
 """
 
 import re
+from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message, message_factory, text_format
 
@@ -132,7 +133,7 @@ def _build_pool() -> descriptor_pool.DescriptorPool:
     enum = file.enum_type.add(name="DataType")
     for name, number in {**DATA_TYPES, **_REFERENCE_TYPES}.items():
         enum.value.add(name=name, number=number)
-    descriptors = {}
+    descriptors: dict = {}
     for full_name, fields in _MESSAGES.items():
         outer, _, inner = full_name.rpartition(".")
         siblings = descriptors[outer].nested_type if outer else file.message_type
@@ -157,6 +158,7 @@ def _message_class(name: str):
     return message_factory.GetMessageClass(_pool.FindMessageTypeByName(f"{_PACKAGE}.{name}"))
 
 
+Message = Any  # for annotations: the classes are made at run time, so a type checker cannot know them
 AttrValue = _message_class("AttrValue")
 BundleEntryProto = _message_class("BundleEntryProto")
 BundleHeaderProto = _message_class("BundleHeaderProto")

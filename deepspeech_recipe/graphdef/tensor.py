@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.graphdef.proto import DATA_TYPES, TensorProto
+from deepspeech_recipe.graphdef.proto import DATA_TYPES, Message, TensorProto
 
 _NAMES = {number: name for name, number in DATA_TYPES.items()}
 
@@ -146,7 +146,7 @@ def _fill(values: np.ndarray, shape, count: int, dtype) -> np.ndarray:
     return filled.reshape(shape)
 
 
-def from_numpy(array, tensor=None) -> TensorProto:
+def from_numpy(array, tensor=None) -> Message:
     """A TensorProto with the array's type, shape and values (bytes and str become DT_STRING).
 
     tensor: an empty TensorProto to fill instead of a new one, which saves a copy.

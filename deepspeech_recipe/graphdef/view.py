@@ -277,7 +277,8 @@ class GraphView:
     def scalar(self, tensor: Tensor):
         """The single number of the constant behind the tensor, or None."""
         shape = self.constant_shape(tensor)
-        return self.value(tensor).item() if shape is not None and math.prod(shape) == 1 else None
+        value = self.value(tensor) if shape is not None and math.prod(shape) == 1 else None
+        return None if value is None else value.item()
 
     def integer(self, tensor: Tensor) -> int | None:
         """The same, where it is a whole number by its type."""

@@ -50,11 +50,15 @@ class Worker:
         except OSError as error:
             self._stderr.close()
             raise Failed(f"{python} cannot be run ({error.strerror})") from None
+        # Popen has them, as it was asked for pipes; its type says that it may not.
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._questions, self._replies = self._process.stdin, self._process.stdout
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
 
     def _listen(self) -> None:
-        for line in self._process.stdout:
+        for line in self._replies:
             self._answers.put(line)
         self._answers.put(None)
 
@@ -63,8 +67,8 @@ class Worker:
         if self.died:
             raise Failed(self.died)
         try:
-            self._process.stdin.write(json.dumps({"do": command, "with": arguments}) + "\n")
-            self._process.stdin.flush()
+            self._questions.write(json.dumps({"do": command, "with": arguments}) + "\n")
+            self._questions.flush()
             line = self._answers.get(timeout=wait)
         except OSError:
             line = None
@@ -89,7 +93,7 @@ class Worker:
 
     def close(self) -> None:
         with suppress(OSError):  # what a dead worker did not read
-            self._process.stdin.close()
+            self._questions.close()
         if self._process.poll() is None:
             try:
                 self._process.wait(5)
@@ -97,7 +101,7 @@ class Worker:
                 self._process.kill()
                 self._process.wait()
         self._listener.join(5)
-        self._process.stdout.close()
+        self._replies.close()
         self.died = self.died or "the worker was stopped"
         self._stderr.close()
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from deepspeech_recipe.alphabet import parse_alphabet, read_alphabet, serialize_alphabet
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import error_context, last_net
-from deepspeech_recipe.sources.archive import read_archive
+from deepspeech_recipe.sources.archive.read import read_archive
 from deepspeech_recipe.sources.checkpoint.rebuild import read_checkpoint
 from deepspeech_recipe.sources.detect import Kind, detect
 from deepspeech_recipe.sources.frozen import read_pb, read_pb_text
@@ -88,7 +88,7 @@ def _serialized(alphabet) -> bytes | None:
     if alphabet is None:
         return None
     if isinstance(alphabet, (bytes, bytearray)):
-        parse_alphabet(alphabet)
+        parse_alphabet(bytes(alphabet))
         return bytes(alphabet)
     return serialize_alphabet(read_alphabet(alphabet))
 

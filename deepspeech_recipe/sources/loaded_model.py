@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from deepspeech_recipe.files import atomic_path
+from deepspeech_recipe.graphdef.proto import Message
 from deepspeech_recipe.sources.stream import write_graph
 
 METADATA = ("alphabet", "sample_rate", "window_ms", "step_ms", "beam_width", "language")
@@ -37,7 +38,7 @@ class LoadedModel:
 
     path: Path
     kind: str
-    graph: Any
+    graph: Message
     overrides: Mapping[str, Any] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()

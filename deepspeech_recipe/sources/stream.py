@@ -15,7 +15,8 @@ _LARGE = 2**16  # elements
 class Content(Protocol):
     """The bytes of a constant, in pieces."""
 
-    nbytes: int
+    @property
+    def nbytes(self) -> int: ...
 
     def __iter__(self) -> Iterator[bytes | memoryview]: ...
 
@@ -39,7 +40,7 @@ def write_graph(graph, file: BinaryIO, contents: Mapping[str, Content] | None = 
     """
     contents = contents or {}
     for node in graph.node:
-        content = contents.get(node.name)
+        content: Content | None = contents.get(node.name)
         if content is None and node.op == "Const" and _is_large(node.attr["value"].tensor):
             content = _Whole(node.attr["value"].tensor.tensor_content)
         if content is not None and content.nbytes:

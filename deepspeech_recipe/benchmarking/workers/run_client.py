@@ -2,6 +2,7 @@
 
 import sys
 import time
+from typing import Any
 
 from loop import Commands, limit_threads, serve
 
@@ -16,7 +17,8 @@ class Worker(Commands):
     packages = (NAME, "numpy")
 
     def load(self, model: str, **others) -> None:
-        self.path, self.model = model, None
+        self.path = model
+        self.model: Any = None
 
     def compile(self, cache: str = "") -> dict:
         if cache:

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from typing import Any
 
 from loop import NO_CHUNKS, Commands, limit_threads, serve, timed
 
@@ -28,7 +29,8 @@ class Worker(Commands):
         self.options = recognizer or {}
         self.model, self.device, self.metadata, self.chunk_samples = model, device, metadata, chunk_samples
         self.config = {"INFERENCE_NUM_THREADS": THREADS} if device == "CPU" else {}
-        self.calls, self.network = {}, None
+        self.calls: dict = {}
+        self.network: Any = None
         sys.path.append(package)
 
     def compile(self, cache: str = "") -> dict:
@@ -132,9 +134,11 @@ class Worker(Commands):
         if self.network is None:
             from deepspeech_recipe.runtime.frame_features.deepspeech_v01 import extractor
 
-            model = ov.Core().read_model(self.model) if self.metadata else self.model
-            if self.metadata and not model.has_rt_info(METADATA):
-                self._dress(model)
+            model: Any = self.model
+            if self.metadata:
+                model = ov.Core().read_model(self.model)
+                if not model.has_rt_info(METADATA):
+                    self._dress(model)
             self.network = extractor(model, self.device, config=self.config, **self.options)
         return self.network
 
@@ -165,7 +169,8 @@ class Call:
                 value = np.zeros((rows, port.get_partial_shape()[1].get_length()), np.float32)
                 self.request.set_tensor(port, ov.Tensor(value, shared_memory=True))
                 self.states.append((value, output))
-        self.feeds, self.number = [], 0
+        self.feeds: list = []
+        self.number = 0
         self.whole = "input_node" in self.inputs and len(self.inputs["input_node"].get_partial_shape()) == 3
 
     def prepare(self, frames: int) -> None:

@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from typing import Any
 
 from loop import NO_CHUNKS, Commands, limit_threads, serve, timed
 
@@ -23,18 +24,19 @@ NAMES = {
 
 
 class Worker(Commands):
-    packages = ("tensorflow-cpu", "numpy")
+    packages: tuple = ("tensorflow-cpu", "numpy")
 
     def about(self) -> dict:
         self.packages = ()
         return {**super().about(), "tensorflow": tf.__version__, "numpy": np.__version__}
 
-    def load(self, model: str, labels: list = (), package: str = "", vectors=None, names=None) -> None:
+    def load(self, model: str, labels=(), package: str = "", vectors=None, names=None) -> None:
         """names: the tensors' by their roles in NAMES; those that the graph does not have are left out.
 
         vectors: arguments of `classic_mfcc.input_vectors`, for a graph that reads whole utterances; package:
         where this project lies, which has it."""
-        self.model, self.labels, self.session = model, list(labels), None
+        self.model, self.labels = model, list(labels)
+        self.session: Any = None
         self.names = NAMES if names is None else names
         if vectors is not None:
             sys.path.append(package)
@@ -126,7 +128,7 @@ class Worker(Commands):
         outputs = [self.names[role] for role in ("logits", "new_c", "new_h") if role in self.names]
         self.network = self.session.make_callable(outputs, inputs)
         shape = graph.get_tensor_by_name(self.names["windows"]).shape.as_list()
-        self.rows, self.steps, *self.sizes = shape[0] or 1, shape[1] or 16, *shape[2:]
+        self.rows, self.steps, self.sizes = shape[0] or 1, shape[1] or 16, shape[2:]
         self.whole = len(self.sizes) == 1
         if self.whole:
             self.values = [flat_windows(self.steps, *self.sizes)]

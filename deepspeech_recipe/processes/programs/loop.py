@@ -56,13 +56,17 @@ def timed(call, repeat: int) -> list:
 class Commands:
     """What every worker can be asked."""
 
-    packages = ()
+    packages: tuple = ()
 
     def about(self) -> dict:
         """Versions of Python and of the libraries."""
         from importlib.metadata import version
 
         return {"python": platform.python_version(), **{name: version(name) for name in self.packages}}
+
+    def utterance(self, audio: str) -> dict:
+        """A recording to text: its path → milliseconds, and the text."""
+        raise ValueError("it takes no recordings")
 
     def corpus(self, audio: list) -> dict:
         """Several recordings, one after the other unless the worker knows better."""
@@ -71,7 +75,7 @@ class Commands:
 
     def memory(self) -> dict:
         """Bytes of resident memory, at the most so far and now; empty where the system does not tell."""
-        found = {}
+        found: dict = {}
         try:
             with open("/proc/self/status") as file:
                 for line in file:

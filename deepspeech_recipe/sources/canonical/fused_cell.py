@@ -39,7 +39,7 @@ def fused_cell(graph: GraphBuilder, x: str, kernel, bias, forget_bias: float, *,
     )
     mask = _mask(graph, time_len, steps)
     mask = transpose(graph, f"{CELL}/transpose", mask, [1, 0])
-    mask = expand(graph, f"{CELL}/ExpandDims", mask, np.int32([-1]))
+    mask = expand(graph, f"{CELL}/ExpandDims", mask, np.array([-1], np.int32))
     times = graph.const(f"{CELL}/Tile/multiples", [1, 1, hidden], np.int32)
     mask = graph.node(f"{CELL}/Tile", "Tile", [mask, times], **F32, Tmultiples=DType(INT32))
     sequence = graph.node(f"{CELL}/mul", "Mul", [f"{cell}:6", mask], **F32)
@@ -91,7 +91,7 @@ def _mask(graph: GraphBuilder, time_len: str | None, steps: int) -> str:
 
 def _with_initial(graph: GraphBuilder, first: str, concat: str, initial: str, sequence: str) -> str:
     """[initial state, sequence] along time: what a length indexes, 0 included."""
-    initial = expand(graph, f"{CELL}/{first}", initial, np.int32([0]))
+    initial = expand(graph, f"{CELL}/{first}", initial, np.array([0], np.int32))
     axis = graph.const(f"{CELL}/{concat}/axis", 0, np.int32)
     inputs = [initial, sequence, axis]
     return graph.node(f"{CELL}/{concat}", "ConcatV2", inputs, **F32, N=2, Tidx=DType(INT32))

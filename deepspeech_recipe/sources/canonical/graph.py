@@ -13,7 +13,7 @@ import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.build import FLOAT, INT32, DType, GraphBuilder
-from deepspeech_recipe.graphdef.proto import GraphDef
+from deepspeech_recipe.graphdef.proto import Message
 from deepspeech_recipe.ir.audio_settings import AudioSettings
 from deepspeech_recipe.sources.canonical.fused_cell import CELL, fused_cell
 from deepspeech_recipe.sources.canonical.nodes import F32, expand, reshape, transpose, variable
@@ -64,7 +64,7 @@ def canonical_graph(
     alphabet: bytes | None = None,
     language: str | None = None,
     beam_width: int | None = 500,
-) -> GraphDef:
+) -> Message:
     """The graph of `weights`: `input_node` `[batch, n_steps, 2·n_context + 1, n_input]`, `input_lengths`
     `[batch]` and the two states `[batch, H]` → `logits` (probabilities) `[n_steps, batch, classes]`,
     `new_state_c`, `new_state_h`; and `input_samples` `[window]` → `mfccs` `[1, n_input]`.
@@ -141,11 +141,10 @@ def _check_dense(name: str, layer: Dense, inputs: int) -> int:
     return outputs
 
 
-def _expect(what: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
-    if np.shape(array) != shape:
-        raise RecipeError(
-            f"The weights do not fit together: {what} is {list(np.shape(array))} instead of {list(shape)}."
-        )
+def _expect(what: str, array: np.ndarray | None, shape: tuple[int, ...]) -> None:
+    found = None if array is None else np.shape(array)
+    if found != shape:
+        raise RecipeError(f"The weights do not fit together: {what} is {list(found or ())} instead of {list(shape)}.")
 
 
 def _features(graph: GraphBuilder, audio: AudioSettings) -> None:

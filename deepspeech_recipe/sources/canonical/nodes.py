@@ -21,8 +21,8 @@ def reshape(graph: GraphBuilder, name: str, x: str, shape: list[int]) -> str:
 
 
 def transpose(graph: GraphBuilder, name: str, x: str, order: list[int]) -> str:
-    order = graph.const(f"{name}/perm", order, np.int32)
-    return graph.node(name, "Transpose", [x, order], **F32, Tperm=DType(INT32))
+    permutation = graph.const(f"{name}/perm", order, np.int32)
+    return graph.node(name, "Transpose", [x, permutation], **F32, Tperm=DType(INT32))
 
 
 def expand(graph: GraphBuilder, name: str, x: str, axis, dtype: int = FLOAT) -> str:

@@ -150,10 +150,10 @@ class FlatModel:
 
     def strings(self, number: int) -> list[bytes]:
         """A STRING constant: int32 count, int32 offsets[count + 1], bytes."""
-        data = self.raw(number)
-        if data is None:
+        stored = self.raw(number)
+        if stored is None:
             raise RecipeError(f"'{self.name(number)}' has no value")
-        data = data.tobytes()
+        data = stored.tobytes()
         (count,) = struct.unpack_from("<i", data)
         if not 0 <= count <= len(data) // 4:
             raise RecipeError(f"'{self.name(number)}' would hold {count} strings; the file is damaged.")

@@ -70,7 +70,8 @@ def _audio(model: FlatModel) -> AudioSettings | None:
 
 def _metadata(model: FlatModel, name: str) -> int | None:
     """The tensor that holds an output's constant value; the converter puts a RESHAPE between."""
-    tensor = model.outputs.get(name)
+    if (tensor := model.outputs.get(name)) is None:
+        return None
     operation = model.producer.get(tensor)
     return operation.inputs[0] if operation and operation.kind == "RESHAPE" else tensor
 
