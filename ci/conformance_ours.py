@@ -17,7 +17,7 @@ from trained_tflite import write as write_tflite
 
 from deepspeech_recipe import convert
 from deepspeech_recipe.runtime import Greedy, Recognizer
-from deepspeech_recipe.runtime.decoders.lm import Beam, Scorer
+from deepspeech_recipe.runtime.decoders import Beam, Scorer
 from tests.support.scorer_writer import spell, words, write_scorer
 from training import make_clips
 from training.speech import write_wav

@@ -65,7 +65,7 @@ EVERY_OPTION = {
     "lengths": "input",
     "audio": "separate",
     "weights": "int8",
-    "keep_fp16": ("layer_1", "lstm_input"),
+    "keep_fp16": ("dense_1", "lstm_input"),
     "device": "GPU",
     "activations": "fp32",
     "head": "raw",

@@ -40,36 +40,36 @@ def test_no_stage_differs(name, options):
     assert found.passed, "\n".join(found.lines())
     stages = [stage.name for stage in found.stages]
     without_states = "attached" in options.values()
-    missing = {"dense 4", *(["cell state", "hidden state"] if without_states else [])}
+    missing = {"dense_4", *(["cell state", "hidden state"] if without_states else [])}
     assert stages == [stage for stage in ORDER if stage not in missing]
     assert sum(stage.error > 0 for stage in found.stages) >= len(stages) - 1
 
 
 DAMAGE = {
     "features, audio attached": ("v0.9", {"audio": "attached"}, models.other_upper_frequency, "features"),
-    "dense 1": ("v0.9", {}, lambda m: models.scale_weights(m, (30, 13)), "dense 1"),
-    "dense 2": ("v0.9", {}, lambda m: models.scale_weights(m, (13, 14)), "dense 2"),
-    "dense 3": ("v0.9", {"time_steps": "dynamic"}, lambda m: models.scale_weights(m, (14, 15)), "dense 3"),
-    "dense 3, lengths": ("v0.9", {"lengths": "input"}, lambda m: models.scale_weights(m, (14, 15)), "dense 3"),
-    "dense 3, audio": ("v0.9", {"audio": "attached"}, lambda m: models.scale_weights(m, (14, 15)), "dense 3"),
-    "gates": ("v0.9", {}, models.permute_gates, "LSTM output"),
-    "gates, audio": ("v0.9", {"audio": "attached"}, models.permute_gates, "LSTM output"),
+    "dense_1": ("v0.9", {}, lambda m: models.scale_weights(m, (30, 13)), "dense_1"),
+    "dense_2": ("v0.9", {}, lambda m: models.scale_weights(m, (13, 14)), "dense_2"),
+    "dense_3": ("v0.9", {"time_steps": "dynamic"}, lambda m: models.scale_weights(m, (14, 15)), "dense_3"),
+    "dense 3, lengths": ("v0.9", {"lengths": "input"}, lambda m: models.scale_weights(m, (14, 15)), "dense_3"),
+    "dense 3, audio": ("v0.9", {"audio": "attached"}, lambda m: models.scale_weights(m, (14, 15)), "dense_3"),
+    "gates": ("v0.9", {}, models.permute_gates, "lstm"),
+    "gates, audio": ("v0.9", {"audio": "attached"}, models.permute_gates, "lstm"),
     "features, in blocks": (
         "v0.9",
         {"audio": "attached", "state": "internal", "batch": 1},
         models.other_upper_frequency,
         "features",
     ),
-    "gates, lengths": ("v0.5", {"lengths": "input"}, models.permute_gates, "LSTM output"),
-    "forget bias, v0.2": ("v0.2", {}, models.without_forget_bias, "LSTM output"),
-    "forget bias, v0.5": ("v0.5", {}, models.without_forget_bias, "LSTM output"),
+    "gates, lengths": ("v0.5", {"lengths": "input"}, models.permute_gates, "lstm"),
+    "forget bias, v0.2": ("v0.2", {}, models.without_forget_bias, "lstm"),
+    "forget bias, v0.5": ("v0.5", {}, models.without_forget_bias, "lstm"),
     "names of new states": ("v0.9", {}, lambda m: models.swap_names(m, "new"), "cell state"),
     "names of previous states": ("v0.9", {}, lambda m: models.swap_names(m, "previous"), "initial states"),
     "initial states": ("v0.9", {}, models.swap_initial_states, "initial states"),
     "initial states, internal": ("v0.3", {"state": "internal"}, models.swap_initial_states, "initial states"),
-    "dense 5": ("v0.9", {}, lambda m: models.scale_weights(m, (11, 12)), "dense 5"),
-    "dense 6": ("v0.9", {}, lambda m: models.scale_weights(m, (12, 10)), "dense 6"),
-    "head": ("v0.9", {}, lambda m: models.with_metadata(m, head="raw"), "head"),
+    "dense_5": ("v0.9", {}, lambda m: models.scale_weights(m, (11, 12)), "dense_5"),
+    "dense_6": ("v0.9", {}, lambda m: models.scale_weights(m, (12, 10)), "dense_6"),
+    "logits": ("v0.9", {}, lambda m: models.with_metadata(m, head="raw"), "logits"),
 }
 
 
@@ -87,9 +87,9 @@ def test_a_loop_in_place_of_the_lstm(options, product_outside):
     """Equal, and traced to its stage when broken before, in and behind the loop."""
     for damage, stage in (
         (lambda model: model, None),
-        (lambda model: models.scale_weights(model, (14, 15)), "dense 3"),
-        (models.permute_gates, "LSTM output"),
-        (lambda model: models.scale_weights(model, (11, 12)), "dense 5"),
+        (lambda model: models.scale_weights(model, (14, 15)), "dense_3"),
+        (models.permute_gates, "lstm"),
+        (lambda model: models.scale_weights(model, (11, 12)), "dense_5"),
     ):
         model = models.with_loop(damage(models.ir("v0.9", **options)), product_outside=product_outside)
         assert not [node for node in model.get_ops() if node.get_type_name() == "LSTMSequence"]
@@ -103,20 +103,20 @@ def test_both_values_and_their_place_are_shown():
     model = models.ir("v0.9")
     models.scale_weights(model, (13, 14), factor=2.0)
     found = diagnose(models.graph("v0.9"), model)
-    stage = next(stage for stage in found.stages if stage.name == "dense 2")
+    stage = next(stage for stage in found.stages if stage.name == "dense_2")
     assert set(stage.at) == {"window", "row", "index"}
     assert stage.error * stage.scale == pytest.approx(abs(stage.original - stage.ir))
     assert stage.error > 0.1
     lines = found.lines()
-    assert "first difference: dense 2" in lines
-    assert any(line.startswith("✗ dense 2: ") and f"IR {stage.ir:.6g}" in line for line in lines)
-    assert any(line.startswith("✓ dense 1: ") for line in lines)
+    assert "first difference: dense_2" in lines
+    assert any(line.startswith("✗ dense_2: ") and f"IR {stage.ir:.6g}" in line for line in lines)
+    assert any(line.startswith("✓ dense_1: ") for line in lines)
 
 
 def test_fp16_weights_do_not_hide_damage(tmp_path):
     ov.save_model(models.permute_gates(models.ir("v0.9")), tmp_path / "m.xml", compress_to_fp16=True)
     found = diagnose(models.graph("v0.9"), tmp_path / "m.xml")
-    assert (found.weights, found.first) == ("fp16", "LSTM output")
+    assert (found.weights, found.first) == ("fp16", "lstm")
 
 
 def test_an_ir_without_an_lstm_is_refused():
@@ -142,5 +142,5 @@ def test_the_command(capsys, tmp_path):
     ov.save_model(models.permute_gates(models.ir("v0.9")), tmp_path / "bad.xml", compress_to_fp16=False)
     assert main(["diagnose", graph, str(tmp_path / "bad.xml"), "--json"]) == 1
     found = json.loads(capsys.readouterr().out)
-    assert (found["passed"], found["first"]) == (False, "LSTM output")
+    assert (found["passed"], found["first"]) == (False, "lstm")
     assert "order of the gates" in found["advice"]

@@ -208,10 +208,10 @@ def ir(tmp_path_factory):
 
 def test_windows_for_talking_heads(ir):
     from deepspeech_recipe.runtime.frame_features.classic_mfcc import input_vectors
-    from deepspeech_recipe.runtime.frame_features.deepspeech_v01 import FirstRelease
+    from deepspeech_recipe.runtime.frame_features.deepspeech_v01 import DeepSpeechV01
 
     samples = (np.random.default_rng(5).standard_normal(16000) * 3000).astype(np.int16)
-    network = FirstRelease(ir)
+    network = DeepSpeechV01(ir)
     frames = network.features(samples)
     want = run(convert(GRAPH.read_bytes()), input_node=input_vectors(samples, 16000, 3, 9)[None])[:, 0]
     np.testing.assert_allclose(frames, want, rtol=0, atol=TOLERANCE)

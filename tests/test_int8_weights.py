@@ -169,7 +169,7 @@ def test_unknown_activations_change_nothing(tmp_path, make):
 
 def test_layers_kept_in_half_precision(tmp_path):
     weights = make_weights()
-    kept = ("layer_1", "lstm_input", "layer_6")
+    kept = ("dense_1", "lstm_input", "dense_6")
     model = converted(tmp_path, weights, weights="int8", keep_fp16=kept)
     assert matrices(model) == ["f16"] * 3 + ["i8"] * 4
     shapes = {
@@ -210,10 +210,10 @@ def test_layers_of_other_models_go_by_their_names():
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ({"weights": "int8", "keep_fp16": ["layer_4"]}, "no layer 'layer_4' to keep in FP16. It has layer_1"),
+        ({"weights": "int8", "keep_fp16": ["dense_4"]}, "no layer 'dense_4' to keep in FP16. It has dense_1"),
         ({"weights": "fp16", "activations": "fp32"}, "multiplied by; these are fp16. Give --weights int8 with it"),
         ({"weights": "int8", "activations": "int4"}, "must be fp32 or int8"),
-        ({"weights": "fp16", "keep_fp16": ["layer_1"]}, "these are fp16. Give --weights int8 with it"),
+        ({"weights": "fp16", "keep_fp16": ["dense_1"]}, "these are fp16. Give --weights int8 with it"),
         ({"weights": "int4"}, "int8"),
         ({"weights": "int8", "device": "TPU"}, "GPU"),
     ],

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings, strategies
 
 from deepspeech_recipe.ir.audio_settings import SpectrogramSettings
-from deepspeech_recipe.runtime.inference.sample_buffer import Pending
+from deepspeech_recipe.runtime.inference.sample_buffer import SampleBuffer
 
 # Overlapping windows, windows side by side, and gaps between them.
 SIZES = [(7, 3), (5, 5), (4, 9), (1, 6)]
@@ -24,7 +24,7 @@ def test_windows_are_those_of_the_whole_signal(sizes, blocks):
     """blocks: how many samples come, and how many windows are taken at most each time."""
     size, stride = sizes
     samples = np.arange(sum(count for count, _ in blocks), dtype=np.float32)
-    pending, found, at = Pending(SpectrogramSettings(window_size=size, stride=stride)), [], 0
+    pending, found, at = SampleBuffer(SpectrogramSettings(window_size=size, stride=stride)), [], 0
     for count, most in blocks:
         block = samples[at : at + count].copy()
         pending.add(block)
@@ -45,7 +45,7 @@ def test_an_utterance_may_be_dropped_anywhere(sizes):
     size, stride = sizes
     samples = np.arange(3 * stride + size, dtype=np.float32)
     for count in range(len(samples)):
-        pending = Pending(SpectrogramSettings(window_size=size, stride=stride))
+        pending = SampleBuffer(SpectrogramSettings(window_size=size, stride=stride))
         pending.add(samples[:count])
         if pending.frames:
             pending.take(pending.frames)

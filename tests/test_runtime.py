@@ -18,7 +18,7 @@ from deepspeech_recipe.ir.metadata import write_metadata
 from deepspeech_recipe.passes.attach_audio import feature_model
 from deepspeech_recipe.runtime import Recognizer
 from deepspeech_recipe.runtime.inference import mfcc_frames
-from deepspeech_recipe.runtime.inference.acoustic import Chain
+from deepspeech_recipe.runtime.inference.acoustic import ChunkedModel
 from tests.support import runtime_models
 from tests.support.acoustic_model import CLASSES
 from tests.support.audio_signals import SETTINGS
@@ -172,8 +172,8 @@ def test_batches_are_exact_for_every_row(kind):
 @pytest.mark.parametrize("kind", ["windows, open", "attached", "attached, lengths, loop"])
 def test_a_batch_is_one_call_for_each_chunk_of_all_rows(kind, monkeypatch):
     one, calls = recognizer(kind), []
-    call = Chain._call
-    monkeypatch.setattr(Chain, "_call", lambda self, windows: calls.append(windows.shape[:2]) or call(self, windows))
+    call = ChunkedModel._call
+    monkeypatch.setattr(ChunkedModel, "_call", lambda self, x: calls.append(x.shape[:2]) or call(self, x))
     one.transcribe_batch([np.resize(speech(), 64000)] * 5)
     frames = client_frame_count(64000, AUDIO)
     assert {rows for rows, _ in calls} == {5}
@@ -185,7 +185,7 @@ def test_a_batch_that_cannot_be_cut_is_one_call_with_its_lengths(monkeypatch):
     def fail(*arguments):
         raise AssertionError("one by one")
 
-    monkeypatch.setattr("deepspeech_recipe.runtime.recognizer.chunked_form", lambda *arguments: None)
+    monkeypatch.setattr("deepspeech_recipe.runtime.recognizer.expose_state", lambda *arguments: None)
     one = Recognizer(runtime_models.model("attached, lengths"), config=ONE_THREAD)
     monkeypatch.setattr(Recognizer, "transcribe", fail)
     assert len(one.transcribe_batch([speech(), speech()[:700]])) == 2
@@ -193,8 +193,8 @@ def test_a_batch_that_cannot_be_cut_is_one_call_with_its_lengths(monkeypatch):
 
 def test_long_audio_goes_through_in_chunks(monkeypatch):
     calls = []
-    call = Chain._call
-    monkeypatch.setattr(Chain, "_call", lambda self, windows: calls.append(windows.shape[1]) or call(self, windows))
+    call = ChunkedModel._call
+    monkeypatch.setattr(ChunkedModel, "_call", lambda self, x: calls.append(x.shape[1]) or call(self, x))
     minute = np.resize(speech(), 60 * 16000)
     for kind in ("windows, open", "attached", "attached, int8", "attached, lengths, loop"):
         calls.clear()
@@ -211,8 +211,8 @@ def test_long_audio_goes_through_in_chunks(monkeypatch):
 
 def test_the_network_runs_once_for_sixteen_frames(monkeypatch):
     calls = []
-    call = Chain._call
-    monkeypatch.setattr(Chain, "_call", lambda self, windows: calls.append(windows.shape[1]) or call(self, windows))
+    call = ChunkedModel._call
+    monkeypatch.setattr(ChunkedModel, "_call", lambda self, x: calls.append(x.shape[1]) or call(self, x))
     stream = recognizer("windows, open").stream()
     for at in range(0, 16000, 320):  # blocks of 20 ms
         stream.feed(speech()[at : at + 320])
@@ -224,7 +224,7 @@ def test_the_network_runs_once_for_sixteen_frames(monkeypatch):
 @pytest.mark.parametrize("kind", ["attached", "attached, batch 2", "attached, lengths", "attached, lengths, batch 3"])
 def test_whole_utterances_where_the_audio_part_stays(kind, monkeypatch):
     """As where more than one recurrence is in it."""
-    monkeypatch.setattr("deepspeech_recipe.runtime.recognizer.chunked_form", lambda *arguments: None)
+    monkeypatch.setattr("deepspeech_recipe.runtime.recognizer.expose_state", lambda *arguments: None)
     one = Recognizer(runtime_models.model(kind), config=ONE_THREAD)
     same(probabilities(one.session(16), np.split(speech()[:9000], [0, 1, 4000])), expected(speech()[:9000]))
     texts = [recognizer(kind).transcribe(part).text for part in (speech(), speech()[:3000])]

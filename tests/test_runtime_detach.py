@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.ir.form import AcousticIR
 from deepspeech_recipe.ir.ov_api import opset
 from deepspeech_recipe.passes.fast_recurrence import fast_recurrence
 from deepspeech_recipe.runtime import Recognizer
-from deepspeech_recipe.runtime.inference.expose_state import chunked_form
-from deepspeech_recipe.runtime.ir import IR
+from deepspeech_recipe.runtime.inference.expose_state import expose_state
 from tests.support import runtime_models
 from tests.support.acoustic_model import HIDDEN
 from tests.support.runtime_models import AUDIO, CONTEXT
@@ -30,14 +30,14 @@ WINDOW = (2 * CONTEXT + 1, AUDIO.dct_coefficient_count)
 def test_states_come_to_light(kind, batch, steps):
     before = runtime_models.model(kind)
     operations = len(before.get_ops())
-    found = IR(chunked_form(before, WINDOW))
-    assert (found.takes, found.state, found.batch, found.steps) == ("windows", "external", batch, steps)
+    found = AcousticIR(expose_state(before, WINDOW))
+    assert (found.input_kind, found.state, found.batch, found.steps) == ("windows", "external", batch, steps)
     shapes = [
         found.input(name).get_partial_shape()[1].get_length() for name in ("previous_state_c", "previous_state_h")
     ]
     assert shapes == [HIDDEN, HIDDEN]
     assert found.lengths == ("sample_lengths" if "lengths" in kind else None)
-    assert found.metadata == IR(before).metadata
+    assert found.metadata == AcousticIR(before).metadata
     assert len(before.get_ops()) == operations
 
 
@@ -64,14 +64,14 @@ def test_what_cannot_be_cut_in_time_or_has_more_states_stays_whole(direction, co
     model = _replaced(direction, count)
     if loop:
         model = fast_recurrence(model, weights="fp32")
-    assert chunked_form(model, WINDOW) is None
+    assert expose_state(model, WINDOW) is None
     one = _replaced("forward", 1)
-    assert chunked_form(fast_recurrence(one, weights="fp32") if loop else one, WINDOW) is not None
+    assert expose_state(fast_recurrence(one, weights="fp32") if loop else one, WINDOW) is not None
 
 
 def test_windows_of_another_size_are_not_taken_for_the_models():
-    assert chunked_form(runtime_models.model("attached"), (WINDOW[0] + 2, WINDOW[1])) is None
-    assert chunked_form(runtime_models.model("streaming"), WINDOW) is None
+    assert expose_state(runtime_models.model("attached"), (WINDOW[0] + 2, WINDOW[1])) is None
+    assert expose_state(runtime_models.model("streaming"), WINDOW) is None
 
 
 def test_no_state_and_no_recurrence():

@@ -37,7 +37,7 @@ def test_every_form_says_the_same(form, tmp_path):
     assert [one.transcribe(each).text for each in samples] == expected()
     assert all(expected())
     assert [result.text for result in one.transcribe_batch(samples)] == expected()
-    assert one._ir.takes != "utterance"  # it goes chunk by chunk
+    assert one._ir.input_kind != "utterance"  # it goes chunk by chunk
     if "batch" in FORMS[form]:
         shared = Recognizer(path, config=ONE_THREAD, max_batch=3, max_delay=0)
         streams = [shared.stream() for _ in samples]

@@ -13,10 +13,10 @@ from hypothesis import given, settings, strategies
 
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.runtime import Recognizer
-from deepspeech_recipe.runtime.batching.queue import Gathering
-from deepspeech_recipe.runtime.batching.session import AHEAD, SharedSession
+from deepspeech_recipe.runtime.batching.queue import BatchQueue
+from deepspeech_recipe.runtime.batching.session import AHEAD, BatchedSession
 from deepspeech_recipe.runtime.batching.worker import Worker
-from deepspeech_recipe.runtime.inference.acoustic import Network
+from deepspeech_recipe.runtime.inference.acoustic import StatefulCall
 from tests.support import runtime_models
 from tests.support.bundled import bundled_ir
 from tests.support.runtime_models import AUDIO, CONTEXT, ONE_THREAD, expected, recognizer, rounded, speech
@@ -49,7 +49,7 @@ class Counted:
 
     def __init__(self, poison: float | None = None):
         one = recognizer("windows, open")
-        self._network, self._poison = Network(one._ir, one.requests()), poison
+        self._network, self._poison = StatefulCall(one._ir, one.requests()), poison
         self.calls: list[tuple[int, int]] = []
         self.begin = self._network.begin
 
@@ -65,8 +65,8 @@ class ByHand:
 
     def __init__(self, network, max_rows: int = 8, max_delay: float = 10):
         self.now = 5.0
-        self.gathering = Gathering(max_rows, max_delay)
-        self.worker = Worker(network, self.gathering, lambda: self.now)
+        self.queue = BatchQueue(max_rows, max_delay)
+        self.worker = Worker(network, self.queue, lambda: self.now)
         self.frames = self.most = 0
 
     def send(self, row, mfccs, end):
@@ -81,7 +81,7 @@ class ByHand:
     def turn(self) -> bool:
         """One call, if one is due."""
         self.worker.receive(0)
-        due = self.gathering.wait(self.now) == 0
+        due = self.queue.wait(self.now) == 0
         if due:
             self.worker.call()
         return due
@@ -100,8 +100,8 @@ class Waiting(SimpleQueue):
         return part
 
 
-def session(batcher) -> SharedSession:
-    return SharedSession(batcher, recognizer("windows, open").mfcc_frames(SIZE), SIZE, *SIZES)
+def session(batcher) -> BatchedSession:
+    return BatchedSession(batcher, recognizer("windows, open").mfcc_frames(SIZE), SIZE, *SIZES)
 
 
 def together(*parts) -> np.ndarray:
@@ -113,33 +113,33 @@ def same(found, wanted) -> None:
 
 
 def test_when_a_call_begins():
-    gathering = Gathering(2, 0.5)
-    assert gathering.wait(0) is None
+    queue = BatchQueue(2, 0.5)
+    assert queue.wait(0) is None
     for row in "abc":
-        gathering.join(row)
-    gathering.put("b", 16, 1.0)
-    assert (gathering.waiting("b"), gathering.waiting("a")) == (True, False)
-    assert [gathering.wait(now) for now in (1.0, 1.25, 1.5, 9)] == [0.5, 0.25, 0, 0]
-    gathering.put("a", 16, 1.25)
-    assert gathering.wait(1.25) == 0  # as many as a call takes
-    gathering.put("c", 16, 1.25)
-    gathering.put("b", 16, 1.25)  # waits already
-    assert gathering.take() == ["b", "a"]
-    assert gathering.wait(1.25) == 0.5
-    gathering.leave("a")
-    assert gathering.wait(1.25) == 0.5
-    gathering.leave("b")
-    assert gathering.wait(1.25) == 0  # nobody else could come
-    gathering.leave("c")
-    assert gathering.wait(1.25) is None
+        queue.join(row)
+    queue.put("b", 16, 1.0)
+    assert (queue.waiting("b"), queue.waiting("a")) == (True, False)
+    assert [queue.wait(now) for now in (1.0, 1.25, 1.5, 9)] == [0.5, 0.25, 0, 0]
+    queue.put("a", 16, 1.25)
+    assert queue.wait(1.25) == 0  # as many as a call takes
+    queue.put("c", 16, 1.25)
+    queue.put("b", 16, 1.25)  # waits already
+    assert queue.take() == ["b", "a"]
+    assert queue.wait(1.25) == 0.5
+    queue.leave("a")
+    assert queue.wait(1.25) == 0.5
+    queue.leave("b")
+    assert queue.wait(1.25) == 0  # nobody else could come
+    queue.leave("c")
+    assert queue.wait(1.25) is None
 
 
 def test_rows_of_another_size_take_their_turn():
-    gathering = Gathering(3, 0)
+    queue = BatchQueue(3, 0)
     for row, windows in zip("abcdef", (16, 4, 16, 4, 16, 16), strict=True):
-        gathering.join(row)
-        gathering.put(row, windows, 0)
-    assert [gathering.take() for _ in range(3)] == [["a", "c", "e"], ["b", "d"], ["f"]]
+        queue.join(row)
+        queue.put(row, windows, 0)
+    assert [queue.take() for _ in range(3)] == [["a", "c", "e"], ["b", "d"], ["f"]]
 
 
 @settings(max_examples=100, deadline=None)
@@ -149,22 +149,22 @@ def test_rows_of_another_size_take_their_turn():
 )
 def test_nobody_starves(moves, most):
     """Who has waited through as many calls as rows were before him has been served."""
-    gathering, before, size = Gathering(most, 1), {}, [16, 16, 4]
+    queue, before, size = BatchQueue(most, 1), {}, [16, 16, 4]
     for row in range(10):
-        gathering.join(row)
+        queue.join(row)
     for row, move in moves:
         if move == "put":
             before.setdefault(row, len(before))
-            gathering.put(row, size[row % 3], 0)
+            queue.put(row, size[row % 3], 0)
         elif before:
-            taken = gathering.take()
+            taken = queue.take()
             assert 1 <= len(taken) <= most
             assert len({size[each % 3] for each in taken}) == 1
             assert taken[0] == min(before, key=before.get)
             for each in taken:
                 del before[each]
             before = {each: place for place, each in enumerate(sorted(before, key=before.get))}
-    assert gathering._queue.keys() == before.keys()
+    assert queue._queue.keys() == before.keys()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -208,7 +208,7 @@ def test_the_delay_and_its_end():
     batcher.now += 0.01
     list(sessions[1].feed(speech()[8500:14000]))
     batcher.worker.receive(0)
-    assert batcher.gathering.wait(batcher.now) == pytest.approx(0.01)
+    assert batcher.queue.wait(batcher.now) == pytest.approx(0.01)
     assert not batcher.turn()
     batcher.now += 0.01
     assert batcher.turn()
@@ -241,7 +241,7 @@ def test_an_error_belongs_to_its_stream():
         with pytest.raises(RecipeError, match=r"failed in this stream \(out of memory\)\. reset\(\) begins"):
             list(call())
     assert not batcher.turn()
-    assert (len(network.calls), batcher.gathering._joined) == (calls, set())
+    assert (len(network.calls), batcher.queue._joined) == (calls, set())
     sessions[1].reset()
     same(together(sessions[1].feed(speech()), sessions[1].finish()), expected(speech()))
 
@@ -262,14 +262,14 @@ def test_a_stream_that_ends_in_the_middle_frees_its_place(how):
     for each in (stays, goes):
         list(each.feed(speech()[:9000]))
     batcher.worker.receive(0)
-    assert len(batcher.gathering._joined) == 2
+    assert len(batcher.queue._joined) == 2
     if how == "dropped":
         del goes, each
         gc.collect()
     else:
         list({"closed": goes.close, "reset": goes.reset, "ended": goes.finish}[how]() or ())
     batcher.turn()
-    assert batcher.gathering._joined == {stays._row}
+    assert batcher.queue._joined == {stays._row}
     same(together(stays.feed(speech()[9000:16000]), stays.finish()), expected(speech()[:16000]))
 
 
@@ -359,11 +359,11 @@ def test_recordings_and_streams_of_a_recognizer_take_part():
     stream.feed(speech())
     assert one.transcribe(speech()).text == recognizer("windows, open").transcribe(speech()).text
     assert {count for _, count in network.calls} == {16}
-    assert len(batcher.gathering._joined) == 1
+    assert len(batcher.queue._joined) == 1
     with stream:
         assert stream.partial()
     batcher.turn()
-    assert batcher.gathering._joined == set()
+    assert batcher.queue._joined == set()
     with pytest.raises(RecipeError, match="has ended"):
         stream.feed(speech())
 

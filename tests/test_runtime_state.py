@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 
 from deepspeech_recipe.ir.names import STATE_PAIRS
-from deepspeech_recipe.runtime.inference.acoustic import Network
+from deepspeech_recipe.runtime.inference.acoustic import StatefulCall
 from tests.support.acoustic_model import CLASSES, HIDDEN
 from tests.support.runtime_models import AUDIO, CONTEXT, recognizer
 
 EXTERNAL = ["windows, open", "windows, 5 steps, batch 3", "attached"]
 
 
-def network(kind: str) -> Network:
+def network(kind: str) -> StatefulCall:
     one = recognizer(kind)
-    return Network(one._ir, one.requests())
+    return StatefulCall(one._ir, one.requests())
 
 
 def windows(seed: int, count: int) -> np.ndarray:
@@ -72,7 +72,7 @@ def test_the_state_taken_off_an_attached_model_is_the_acoustic_models():
 
 def test_an_internal_state_is_its_requests_own():
     one = recognizer("internal state")
-    first, second = (Network(one._ir, one.requests()) for _ in range(2))
+    first, second = (StatefulCall(one._ir, one.requests()) for _ in range(2))
     first.begin(1), second.begin(1)
     wanted = [first(windows(seed, 4), {})[0] for seed in (1, 2)]
     first.begin(1)

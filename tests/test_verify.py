@@ -194,7 +194,7 @@ def test_the_irs_of_mo_pass_and_are_diagnosed(name):
     assert report.passed, "\n".join(report.lines())
     assert report.reference.startswith("TensorFlow")
     assert diagnose(models.graph(name), model).first is None
-    assert diagnose(models.graph(name), models.permute_gates(model)).first == "LSTM output"
+    assert diagnose(models.graph(name), models.permute_gates(model)).first == "lstm"
 
 
 def compressed(model, dtype, shapes):

@@ -46,7 +46,7 @@ def _read_scorer(path: Path, out: Path) -> None:
     """One utterance through the decoder with the scorer, which is tried in a child process first; without
     flashlight-text what is read of the file before."""
     from deepspeech_recipe.processes import trial
-    from deepspeech_recipe.runtime.decoders.lm import Scorer
+    from deepspeech_recipe.runtime.decoders import Scorer
     from deepspeech_recipe.runtime.decoders.scorer_file import read_scorer
 
     if importlib.util.find_spec("flashlight") is None:

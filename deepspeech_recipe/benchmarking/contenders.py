@@ -48,10 +48,11 @@ def ir_contender(
     path: str | os.PathLike, name: str | None = None, *, device: str = "CPU", ours: bool = True, **more
 ) -> Contender:
     """An IR of the contract. Raises RecipeError if it is another one."""
-    from deepspeech_recipe.runtime.ir import IR
+    from deepspeech_recipe.ir.form import AcousticIR
 
-    ir = IR(path)
+    ir = AcousticIR(path)
+    ir.check_sizes()
     options: dict = {"device": device, "package": str(PACKAGE)}
-    if ir.takes == "stream" and ir.audio is not None:
+    if ir.input_kind == "stream" and ir.audio is not None:
         options["chunk_samples"] = 16 * ir.audio.stride
     return Contender(name or Path(path).stem, Path(path), options=options, ours=ours, **more)

@@ -226,9 +226,9 @@ def _distinct(contenders: list[Contender]) -> list[Contender]:
 
 def _sizes(contenders: list[Contender]) -> tuple[int, float, int]:
     """Frames of a chunk: what the IRs take in a call, or DeepSpeech's 16; seconds of a frame; sample rate."""
-    from deepspeech_recipe.runtime.ir import IR
+    from deepspeech_recipe.ir.form import AcousticIR
 
-    irs = [IR(each.model) for each in contenders if each.worker == "openvino"]
+    irs = [AcousticIR(each.model) for each in contenders if each.worker == "openvino"]
     steps = [ir.steps for ir in irs if ir.steps]
     rates = [ir.audio.sample_rate for ir in irs if ir.audio is not None]
     step = irs[0].frame_step if irs else 0.02

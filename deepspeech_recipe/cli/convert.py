@@ -51,8 +51,8 @@ def add_arguments(parser) -> None:
     _add_choice(how, "weights")
     how.add_argument(
         "--keep-fp16", type=_layers, metavar="LAYER,…", **quiet,
-        help="layers that --weights int8 leaves in FP16: layer_1, layer_2, layer_3, lstm_input, lstm_recurrent, "
-        "layer_5, layer_6 (default: none)",
+        help="layers that --weights int8 leaves in FP16: dense_1, dense_2, dense_3, lstm_input, lstm_recurrent, "
+        "dense_5, dense_6 (default: none)",
     )  # fmt: skip
     _add_choice(
         how, "activations", "what --weights int8 multiplies by: int8 if the processor has VNNI, which is fast "

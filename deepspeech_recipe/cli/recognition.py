@@ -42,10 +42,10 @@ def decoder(arguments):
                 raise RecipeError(f"{option} is about a scorer: give one with --scorer.")
         if arguments.beam_width is None:
             return None
-        from deepspeech_recipe.runtime.decoders.lm import Beam
+        from deepspeech_recipe.runtime.decoders import Beam
 
         return Beam(arguments.beam_width)
-    from deepspeech_recipe.runtime.decoders.lm import Scorer
+    from deepspeech_recipe.runtime.decoders import Scorer
 
     return Scorer(
         arguments.scorer, alpha=arguments.alpha, beta=arguments.beta, beam_width=arguments.beam_width,

@@ -1,50 +1,51 @@
-"""What form of the IR contract a model has, told by its inputs and outputs, and how such a model is compiled."""
+"""An acoustic model's IR: which form of the contract it has, told by its inputs and outputs."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.ir.metadata import read_metadata
-from deepspeech_recipe.ir.names import STATE_PAIRS, both_forms, find
-from deepspeech_recipe.ir.ov_api import ov
-from deepspeech_recipe.ir.read import last_line, read_ir
+from deepspeech_recipe.files import error_context
+from deepspeech_recipe.ir.audio_settings import AudioSettings
+from deepspeech_recipe.ir.metadata import alphabet_labels
+from deepspeech_recipe.ir.metadata_schema import check_metadata
+from deepspeech_recipe.ir.model import IR, size_of
+from deepspeech_recipe.ir.names import (
+    END_OF_STREAM,
+    LENGTHS,
+    LOGITS,
+    PROBABILITIES,
+    RAW,
+    SAMPLE_LENGTHS,
+    SAMPLES,
+    WINDOWS,
+)
+
+_FRAME_STEP_MS = 20  # of all that DeepSpeech released
 
 
-class IRForm:
-    """An IR, what its metadata say, and its form.
+class AcousticIR(IR):
+    """An IR with `logits`, and its form.
 
-    takes: 'windows', 'utterance' (samples of a whole one) or 'stream' (samples in blocks). batch, steps: None where
-    dynamic; steps is None for samples too. state: 'external', 'internal' or 'none'. lengths: the name of an input
-    of lengths, or None. classes: with the blank; None where dynamic. head: what `logits` is. path: None for an
-    ov.Model. Raises RecipeError where the model is no IR of the contract.
+    input_kind: 'windows', 'utterance' (samples of a whole one) or 'stream' (samples in blocks). batch, steps: None if
+    dynamic; steps is None for samples too. lengths: the name of an input of lengths, or None. classes: with the blank;
+    None if dynamic. head: what `logits` is. labels: text of each class but the blank, None if the IR has no alphabet.
     """
 
     def __init__(self, ir, name: str = "The model"):
-        self.path = None if isinstance(ir, ov.Model) else Path(os.fspath(ir))
-        self.name = name if self.path is None else str(self.path)
-        self.model = ir if self.path is None else read_ir(self.path)
-        try:
-            self.metadata = read_metadata(self.model)
-        except RecipeError as error:
-            raise RecipeError(f"{self.name}: {error}") from None
-        self.head = self.metadata.get("head", "probabilities")
-        logits = self.output("logits")
-        main = self.input("samples") or self.input("input_node")
+        """As IR; also raises RecipeError if the model is not an acoustic model of the contract."""
+        super().__init__(ir, name)
+        self.head = self.metadata.get("head", PROBABILITIES)
+        logits = self.output(LOGITS)
+        main = self.input(SAMPLES) or self.input(WINDOWS)
         if logits is None or main is None:
             raise RecipeError(
                 f"{self.name}: has no input 'input_node' or 'samples', or no output 'logits': it is a part of a model. "
                 "Give the IR of the acoustic model."
             )
-        if self.input("end_of_stream") is not None:
-            self.takes = "stream"
+        if self.input(END_OF_STREAM) is not None:
+            self.input_kind = "stream"
         else:
-            self.takes = "windows" if self.input("samples") is None else "utterance"
-        shape = main.get_partial_shape()
-        for port, ranks in ((main, (3, 4) if self.takes == "windows" else (2,)), (logits, (3,))):
+            self.input_kind = "windows" if self.input(SAMPLES) is None else "utterance"
+        for port, ranks in ((main, (3, 4) if self.input_kind == "windows" else (2,)), (logits, (3,))):
             rank = port.get_partial_shape().rank
             if rank.is_dynamic or rank.get_length() not in ranks:
                 found, needed = "any number of" if rank.is_dynamic else rank.get_length(), " or ".join(map(str, ranks))
@@ -52,48 +53,56 @@ class IRForm:
                     f"{self.name}: '{port.get_any_name()}' has {found} dimensions, {needed} are needed: it is not "
                     "an IR of the contract."
                 )
-        self.batch = size_of(shape[0])
-        self.steps = size_of(shape[1]) if self.takes == "windows" else None
-        self.lengths = next((each for each in ("lengths", "sample_lengths") if self.input(each) is not None), None)
+        self.shape = tuple(map(size_of, main.get_partial_shape()))
+        self.batch = self.shape[0]
+        self.steps = self.shape[1] if self.input_kind == "windows" else None
+        self.lengths = next((each for each in (LENGTHS, SAMPLE_LENGTHS) if self.input(each) is not None), None)
         self.classes = size_of(logits.get_partial_shape()[2])
-        named = [each for each in STATE_PAIRS if self.input(each) is not None]
-        if len(named) == 1 or any(self.output(STATE_PAIRS[each]) is None for each in named):
-            raise RecipeError(f"{self.name}: has some of the state inputs and outputs, but not all. Convert it again.")
-        self.state = "external" if named else "internal" if self.model.get_sinks() else "none"
+        self.labels = alphabet_labels(self.metadata.get("alphabet"))
 
-    def input(self, name: str):
-        return find(self.model.inputs, both_forms(name))
+    @property
+    def raw(self) -> bool:
+        """Whether `logits` are scores instead of probabilities."""
+        return self.head == RAW
 
-    def output(self, name: str):
-        return find(self.model.outputs, both_forms(name))
+    @property
+    def frame_step(self) -> float:
+        """Seconds from a frame to the next."""
+        features = self.metadata.get("features")
+        if features is not None:
+            return features["stride"] / features["sample_rate"]
+        return (self.metadata.get("step_ms") or _FRAME_STEP_MS) / 1000
 
+    @property
+    def audio(self) -> AudioSettings | None:
+        """The settings of the feature part, None if the graph had none."""
+        features = self.metadata.get("features")
+        return None if features is None else AudioSettings(**features)
 
-def compile_model(model, device: str, name: str, config: dict | None = None):
-    """In float32 where the device lets one choose. Raises RecipeError where it does not compile."""
-    core = ov.Core()
-    try:
-        choice = {}
-        if "INFERENCE_PRECISION_HINT" in core.get_property(device, "SUPPORTED_PROPERTIES"):
-            choice["INFERENCE_PRECISION_HINT"] = "f32"
-        return core.compile_model(model, device, choice | (config or {}))
-    except RuntimeError as error:
-        devices = ", ".join(core.available_devices)
-        raise RecipeError(
-            f"{name}: does not compile for {device} ({last_line(error)}). Devices here: {devices}."
-        ) from None
+    def check_sizes(self) -> None:
+        """Raises RecipeError if the metadata lack what recognition needs, or do not fit the model."""
+        with error_context(self.name):
+            if self.audio is not None:
+                self.audio.check()
+            if self.input_kind != "stream" or self.audio is not None:
+                check_metadata(self.metadata, ("n_context", "n_input"))
+                self._check_windows()
+        if self.labels is not None and self.classes not in (None, len(self.labels) + 1):
+            raise RecipeError(
+                f"{self.name}: has {self.classes} classes and an alphabet of {len(self.labels)} labels. Convert it "
+                "again with the alphabet it was trained with (--alphabet)."
+            )
 
-
-@contextmanager
-def errors_of(name: str) -> Iterator[None]:
-    """Makes one line, with the IR's name, of what OpenVINO says of a model that it cannot run."""
-    try:
-        yield
-    except RuntimeError as error:
-        if type(error) is not RuntimeError:  # OpenVINO's have no type of their own
-            raise
-        raise RecipeError(f"{name}: OpenVINO cannot run it ({last_line(error)}). Convert the model again.") from error
-
-
-def size_of(dimension) -> int | None:
-    """None where it is dynamic."""
-    return dimension.get_length() if dimension.is_static else None
+    def _check_windows(self) -> None:
+        n_context, n_input = self.metadata["n_context"], self.metadata["n_input"]
+        sizes: list[tuple[str, int, int | None]] = []
+        if self.audio is not None:
+            sizes.append(("n_input", n_input, self.audio.dct_coefficient_count))
+        if self.input_kind == "windows" and len(self.shape) == 4:
+            sizes += [("n_context", 2 * n_context + 1, self.shape[2]), ("n_input", n_input, self.shape[3])]
+        for key, said, found in sizes:
+            if found is not None and said != found:
+                raise RecipeError(
+                    f"The IR's metadata is damaged: '{key}' ({self.metadata[key]}) does not fit the model, which has "
+                    f"{found} where it means {said}. Convert the model again"
+                )

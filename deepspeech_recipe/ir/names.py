@@ -1,11 +1,29 @@
-"""Tensor names: every input and output of the IR contract under its own name and under the framework's."""
+"""Names of the IR contract (docs/ir-contract.md): of tensors, layers, and of what options and metadata say.
+
+Every input and output has its own name and the framework's as well.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+WINDOWS, LENGTHS, LOGITS, RAW_LOGITS = "input_node", "lengths", "logits", "raw_logits"
+SAMPLES, SAMPLE_LENGTHS, END_OF_STREAM = "samples", "sample_lengths", "end_of_stream"
+STATE_C, STATE_H = "previous_state_c", "previous_state_h"
 # A state as it goes in, and as it comes out.
-STATE_PAIRS = {"previous_state_c": "new_state_c", "previous_state_h": "new_state_h"}
+STATE_PAIRS = {STATE_C: "new_state_c", STATE_H: "new_state_h"}
+TENSORS = (
+    *(WINDOWS, *STATE_PAIRS, LENGTHS, SAMPLES, SAMPLE_LENGTHS, END_OF_STREAM),
+    *(LOGITS, RAW_LOGITS, *STATE_PAIRS.values()),
+)
+
+# What `logits` is; where the state is kept.
+PROBABILITIES, RAW = "probabilities", "raw"
+EXTERNAL, INTERNAL, NO_STATE = "external", "internal", "none"
+
+# Layers in the order of computation: forks may have a fourth one before the LSTM.
+DENSE_BEFORE, DENSE_BEHIND = ("dense_1", "dense_2", "dense_3", "dense_4"), ("dense_5", "dense_6")
+LSTM, LSTM_INPUT, LSTM_RECURRENT = "lstm", "lstm_input", "lstm_recurrent"  # its output, and its two matrices
 
 
 def find(ports: Iterable, names: Iterable[str]):

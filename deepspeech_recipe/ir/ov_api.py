@@ -15,14 +15,23 @@ except ImportError:
     except ImportError:  # 2023.1 and older; what the passes need is in both
         from openvino.runtime import opset10 as opset
 
+from deepspeech_recipe.ir.names import both_forms
+
 Constant, Parameter = op.Constant, op.Parameter
 
-__all__ = ["Constant", "Parameter", "i64", "opset", "ov", "rebuild", "sinks_of"]
+__all__ = ["Constant", "Parameter", "i64", "new_input", "opset", "ov", "rebuild", "sinks_of"]
 
 
 def i64(*values: int) -> np.ndarray:
     """A vector of int64, as OpenVINO takes axes, sizes and indices."""
     return np.array(values, np.int64)
+
+
+def new_input(name: str, dtype, shape):
+    """A Parameter under both forms of its name."""
+    parameter = opset.parameter(shape, dtype, name=name)
+    parameter.output(0).get_tensor().set_names(both_forms(name))
+    return parameter
 
 
 def sinks_of(model) -> list:

@@ -13,7 +13,7 @@ from deepspeech_recipe.ir.ov_api import ov
 
 
 def read_ir(path: str | os.PathLike):
-    """The ov.Model of an IR's .xml. Raises RecipeError, naming the file, where it is none, or its .bin is missing."""
+    """The ov.Model of an IR's .xml. Raises RecipeError if it is not an IR or its .bin is missing."""
     path = Path(path)
     if not path.is_file():
         raise RecipeError(f"{path}: no such file. Give an IR (.xml), as `deepspeech-recipe convert` writes it.")

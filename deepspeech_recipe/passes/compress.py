@@ -8,17 +8,19 @@ import numpy as np
 from openvino._offline_transformations import compress_model_transformation
 
 from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.ir.layers import dense_products
+from deepspeech_recipe.ir.metadata import metadata_of
+from deepspeech_recipe.ir.names import DENSE_BEFORE, DENSE_BEHIND, LSTM_INPUT, LSTM_RECURRENT
 from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.ir.precision import is_audio_constant, keep_audio_fp32
 from deepspeech_recipe.passes.fast_recurrence import fast_recurrence
 from deepspeech_recipe.passes.lstm_loop import lstm_sequences, replace_outputs
 from deepspeech_recipe.passes.weight_matrix import check_activations, constant_of, matrix_product, set_activations
 
-LSTM_INPUT, LSTM_RECURRENT = "lstm_input", "lstm_recurrent"
 # Where the loop was measured to be faster than the plugin's own LSTMSequence: docs/speed.md.
 FAST_ON = ("CPU",)
-DENSE = ("layer_1", "layer_2", "layer_3", "layer_5", "layer_6")
-LAYERS = (*DENSE[:3], LSTM_INPUT, LSTM_RECURRENT, *DENSE[3:])
+# Those of a DeepSpeech model; forks may have dense_4 as well.
+LAYERS = (*DENSE_BEFORE[:3], LSTM_INPUT, LSTM_RECURRENT, *DENSE_BEHIND)
 
 
 def compress_weights(
@@ -69,15 +71,13 @@ def dense_layers(model) -> dict:
     """Name → MatMul with a constant matrix, in the order of computation; the loops' own are not among them."""
     ordered = model.get_ordered_ops()
     dense = {node.get_friendly_name(): node for node in ordered if node.get_type_name() == "MatMul" and _is_dense(node)}
-    # Three dense layers, one LSTM, two more: DeepSpeech's.
-    steps = [
-        "dense" if node.get_friendly_name() in dense else "lstm"
-        for node in ordered
-        if node.get_friendly_name() in dense or node.get_type_name() == "LSTMSequence"
-    ]
-    if steps == ["dense"] * 3 + ["lstm"] + ["dense"] * 2:
-        return dict(zip(DENSE, dense.values(), strict=True))
-    return dense
+    try:
+        known = dense_products(model)
+    except RecipeError:
+        return dense
+    # Without metadata only what has DeepSpeech's own layers is taken for an acoustic model.
+    acoustic = "dense_sizes" in metadata_of(model) or len(known) == len(LAYERS) - 2
+    return known if acoustic and len(known) == len(dense) else dense
 
 
 def _is_dense(node) -> bool:

@@ -11,10 +11,22 @@ print(stream.partial())
 print(stream.finish())
 """
 
-from deepspeech_recipe.runtime.decoders.greedy import Greedy
+from deepspeech_recipe.ir.runner import StatefulModel
+from deepspeech_recipe.runtime.decoders import Beam, Greedy, Scorer
+from deepspeech_recipe.runtime.frame_features.deepspeech_v01 import DeepSpeechV01
 from deepspeech_recipe.runtime.recognizer import Recognizer
 from deepspeech_recipe.runtime.result import Letter, Result, Word
-from deepspeech_recipe.runtime.stateful import StatefulModel
 from deepspeech_recipe.runtime.stream import Stream
 
-__all__ = ["Greedy", "Letter", "Recognizer", "Result", "StatefulModel", "Stream", "Word"]
+__all__ = [
+    "Beam",
+    "DeepSpeechV01",
+    "Greedy",
+    "Letter",
+    "Recognizer",
+    "Result",
+    "Scorer",
+    "StatefulModel",
+    "Stream",
+    "Word",
+]

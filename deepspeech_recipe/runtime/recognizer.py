@@ -8,21 +8,23 @@ import numpy as np
 
 from deepspeech_recipe.alphabet import read_alphabet
 from deepspeech_recipe.errors import RecipeError, Refusal
-from deepspeech_recipe.ir.form import compile_model, errors_of
+from deepspeech_recipe.ir.audio_settings import AudioSettings
+from deepspeech_recipe.ir.form import AcousticIR
 from deepspeech_recipe.ir.metadata import PATH, read_metadata
+from deepspeech_recipe.ir.names import EXTERNAL, LOGITS, NO_STATE
 from deepspeech_recipe.ir.read import read_ir
+from deepspeech_recipe.ir.runner import compile_model, errors_of
 from deepspeech_recipe.runtime.batching import utterances as batch
-from deepspeech_recipe.runtime.batching.queue import Gathering
-from deepspeech_recipe.runtime.batching.session import SharedSession
+from deepspeech_recipe.runtime.batching.queue import BatchQueue
+from deepspeech_recipe.runtime.batching.session import BatchedSession
 from deepspeech_recipe.runtime.batching.worker import Batcher
 from deepspeech_recipe.runtime.decoders.greedy import Greedy
 from deepspeech_recipe.runtime.frame_features import frames as frame_features
-from deepspeech_recipe.runtime.inference.acoustic import Chain, Network, whole_calls
-from deepspeech_recipe.runtime.inference.expose_state import chunked_form
+from deepspeech_recipe.runtime.inference.acoustic import ChunkedModel, StatefulCall, whole_calls
+from deepspeech_recipe.runtime.inference.expose_state import expose_state
 from deepspeech_recipe.runtime.inference.mfcc_frames import LARGEST_CALL, MfccFrames
 from deepspeech_recipe.runtime.inference.requests import Requests
 from deepspeech_recipe.runtime.inference.sessions import StreamSession, UtteranceSession, WindowSession
-from deepspeech_recipe.runtime.ir import IR
 from deepspeech_recipe.runtime.recordings.samples import as_samples
 from deepspeech_recipe.runtime.result import Result, Texts
 from deepspeech_recipe.runtime.stream import Stream
@@ -34,8 +36,8 @@ CHUNK_FRAMES = 16
 class Recognizer:
     """Turns audio into text with an IR. Every setting comes from the IR's metadata.
 
-    ir: path of an .xml, or an ov.Model. decoder: `Greedy()` (default), or one of
-    `deepspeech_recipe.runtime.decoders.lm`. alphabet: an alphabet.txt, for an IR that has none in its metadata.
+    ir: path of an .xml, or an ov.Model. decoder: `Greedy()` (default), `Beam()` or
+    `Scorer("kenlm.scorer")`. alphabet: an alphabet.txt, for an IR that has none in its metadata.
     config: OpenVINO's, for compiling. max_batch: up to that many streams share one call of the network, which waits for
     further streams for max_delay seconds at most; None: each stream has calls of its own. The results are the same.
     Usable from several threads at once. Raises RecipeError if the IR or the decoder do not fit.
@@ -52,22 +54,24 @@ class Recognizer:
         max_batch: int | None = None,
         max_delay: float = 0.02,
     ):
-        self._whole = IR(ir)
+        self._whole = AcousticIR(ir)
+        self._whole.check_sizes()
         if self.metadata.get("bidirectional"):
             raise Refusal(
                 f"{self._whole.name}: is bidirectional (v0.1): it gives features, not text",
-                remedy="Use `deepspeech-recipe features`, or runtime.frame_features.deepspeech_v01.FirstRelease",
+                remedy="Use `deepspeech-recipe features`, or runtime.frame_features.deepspeech_v01.DeepSpeechV01",
             )
         self._device, self._config = device, config
         self._ir = self._for_chunks(self._whole)
         self._max_batch, self._max_delay = max_batch, max_delay
         self._batcher: Batcher | None = None
         if max_batch is not None:
-            self._check_batches()
+            self._check_batches(max_batch)
         self._lock = threading.Lock()
         self._requests: dict[str, Requests] = {}
-        labels = self._whole.labels if alphabet is None else read_alphabet(alphabet)
-        self._check(labels)
+        given = None if alphabet is None else read_alphabet(alphabet)
+        self._audio = self._settings()
+        labels = self._labels(given)
         self._texts = Texts(labels, self._whole.frame_step)
         self._decoder = (decoder or Greedy()).for_model(labels, self.metadata.get("beam_width"))
 
@@ -79,12 +83,12 @@ class Recognizer:
     @property
     def sample_rate(self) -> int:
         """In Hz, of the samples it takes."""
-        return self._whole.audio.sample_rate
+        return self._audio.sample_rate
 
     @property
     def frame_samples(self) -> int:
         """Samples from a frame to the next."""
-        return self._whole.audio.stride
+        return self._audio.stride
 
     def transcribe(self, samples) -> Result:
         """Recognises a whole utterance: samples `[N]` at `sample_rate`, float from −1 to 1, or int16."""
@@ -107,18 +111,18 @@ class Recognizer:
         rows = batch.rows_at_once(self._ir)
         if rows == 1 or len(utterances) < 2:
             return [self.transcribe(samples) for samples in utterances]
-        if self._ir.takes == "utterance":
-            found = batch.through_samples(self._whole, self.requests("utterance"), utterances, rows)
+        if self._ir.input_kind == "utterance":
+            found = batch.through_samples(self._whole, self._audio, self.requests("utterance"), utterances, rows)
         else:
             found = batch.through_windows(self, self._ir, utterances, rows)
-        results = [None] * len(utterances)
+        results: dict[int, Result] = {}
         for number, frames in found:
             utterance = self._decoder.start()
             for probabilities in frames:
                 utterance.feed(probabilities)
             seconds = len(utterances[number]) / self.sample_rate
             results[number] = self._texts.result(utterance.finish(1)[0], seconds)
-        return results
+        return [results[number] for number in range(len(utterances))]
 
     def stream(self, chunk_frames: int = CHUNK_FRAMES) -> Stream:
         """A new stream with its own state. chunk_frames: frames to collect before the network runs."""
@@ -126,7 +130,7 @@ class Recognizer:
             raise RecipeError(f"chunk_frames is {chunk_frames}, at least 1 is needed.")
         return Stream(self.session(chunk_frames), self._decoder.start, self._texts, self.sample_rate)
 
-    def features(self, samples, tensor: str = "logits", rate: float | None = None, windows: int | None = None):
+    def features(self, samples, tensor: str = LOGITS, rate: float | None = None, windows: int | None = None):
         """Samples `[N]` → an array for each frame: `[frames, width]`, float32.
 
         tensor: 'logits' (probabilities), 'dense_1', 'dense_2', 'dense_3', 'lstm', 'dense_5' (layers' outputs) or
@@ -141,29 +145,29 @@ class Recognizer:
             values = frame_features.resampled(values, self._texts.frame_step, rate, len(samples) / self.sample_rate)
         return values if windows is None else frame_features.windows(values, windows)
 
-    def session(self, chunk_frames: int, tensor: str = "logits"):
+    def session(self, chunk_frames: int, tensor: str = LOGITS):
         """Samples → probabilities, or another tensor, of one utterance: see `sessions`."""
-        extra = tensor != "logits"
+        extra = tensor != LOGITS
         requests = self.requests(tensor)
-        if self._ir.takes == "stream":
-            return StreamSession(self._ir, requests, chunk_frames, extra)
-        if self._ir.takes == "utterance":
+        if self._ir.input_kind == "stream":
+            return StreamSession(self._ir, self._audio, requests, chunk_frames, extra)
+        if self._ir.input_kind == "utterance":
             return UtteranceSession(self._ir, requests, extra)
         size = whole_calls(self._ir, chunk_frames)
         frames, sizes = self.mfcc_frames(size), (self.metadata["n_context"], self.metadata["n_input"])
         if self._max_batch is None or extra:
-            return WindowSession(self.chain(1, tensor), frames, *sizes)
-        return SharedSession(self._batches(), frames, self._ir.steps or size, *sizes)
+            return WindowSession(self.chunked_model(1, tensor), frames, *sizes)
+        return BatchedSession(self._batches(self._max_batch), frames, self._ir.steps or size, *sizes)
 
-    def chain(self, rows: int, tensor: str = "logits") -> Chain:
+    def chunked_model(self, rows: int, tensor: str = LOGITS) -> ChunkedModel:
         """Windows → probabilities, or another tensor, of that many utterances, call after call."""
-        return Chain(self._ir, self.requests(tensor), rows, tensor != "logits")
+        return ChunkedModel(self._ir, self.requests(tensor), rows, tensor != LOGITS)
 
     def mfcc_frames(self, chunk_frames: int) -> MfccFrames:
         """Samples → MFCC frames, with the context that windows need."""
-        return MfccFrames(self.requests("features"), self._ir.audio, self.metadata["n_context"], chunk_frames)
+        return MfccFrames(self.requests("features"), self._audio, self.metadata["n_context"], chunk_frames)
 
-    def requests(self, tensor: str = "logits"):
+    def requests(self, tensor: str = LOGITS):
         """The inference requests of the model that gives a tensor; 'features': those of the feature model; 'utterance':
         those of the IR as it is."""
         with self._lock:
@@ -173,16 +177,16 @@ class Recognizer:
                 self._requests[tensor] = Requests(compiled, self._whole.name)
             return self._requests[tensor]
 
-    def _batches(self) -> Batcher:
+    def _batches(self, max_batch: int) -> Batcher:
         requests = self.requests()
         with self._lock:
             if self._batcher is None:
-                gathering = Gathering(self._max_batch, self._max_delay)
-                self._batcher = Batcher(Network(self._ir, requests), gathering)
+                queue = BatchQueue(max_batch, self._max_delay)
+                self._batcher = Batcher(StatefulCall(self._ir, requests), queue)
             return self._batcher
 
     def _model(self, tensor: str):
-        if tensor == "logits":
+        if tensor == LOGITS:
             return self._ir.model
         if tensor == "utterance":
             return self._whole.model
@@ -194,7 +198,7 @@ class Recognizer:
                 return model
         from deepspeech_recipe.passes.attach_audio import feature_model
 
-        return feature_model(self._ir.audio, self.metadata["n_context"])
+        return feature_model(self._audio, self.metadata["n_context"])
 
     def _is_part(self, features) -> bool:
         """Whether a feature model is this model's: another conversion may have left it."""
@@ -203,28 +207,28 @@ class Recognizer:
         other = read_metadata(features)
         return all(other.get(key) == self.metadata.get(key) for key in ("features", "n_context"))
 
-    def _for_chunks(self, ir: IR) -> IR:
+    def _for_chunks(self, ir: AcousticIR) -> AcousticIR:
         """What audio of any length goes through."""
-        if ir.takes == "stream" or ir.state != "none":
+        if ir.input_kind == "stream" or ir.state != NO_STATE:
             return ir
         with errors_of(ir.name):
-            model = chunked_form(ir.model, (2 * ir.metadata["n_context"] + 1, ir.metadata["n_input"]))
+            model = expose_state(ir.model, (2 * ir.metadata["n_context"] + 1, ir.metadata["n_input"]))
         if model is not None:
-            return IR(model, ir.name)
-        if ir.takes == "windows":
+            return AcousticIR(model, ir.name)
+        if ir.input_kind == "windows":
             raise RecipeError(
                 f"{ir.name}: has no state to carry from call to call, and no recurrence that begins at zeros was found "
                 "in it. Convert a graph that has a state, with all its outputs."
             )
         return ir
 
-    def _check_batches(self) -> None:
-        ir, rows = self._ir, self._max_batch
+    def _check_batches(self, rows: int) -> None:
+        ir = self._ir
         if rows < 1 or not self._max_delay >= 0:
             raise RecipeError(
                 f"max_batch is {rows} and max_delay {self._max_delay}: at least 1 row and 0 seconds are needed."
             )
-        if ir.takes != "windows" or ir.state != "external":
+        if ir.input_kind != "windows" or ir.state != EXTERNAL:
             raise RecipeError(
                 f"{ir.name}: keeps its state inside or takes whole utterances, so streams cannot share its calls. "
                 "Convert with --state external and --batch dynamic."
@@ -235,13 +239,19 @@ class Recognizer:
                 "Convert with --batch dynamic."
             )
 
-    def _check(self, labels) -> None:
-        ir = self._whole
-        if ir.audio is None:
+    def _settings(self) -> AudioSettings:
+        settings = self._whole.audio
+        if settings is None:
             raise Refusal(
-                f"{ir.name}: the graph had no feature part (v0.4 and older), so audio cannot become its features",
+                f"{self._whole.name}: the graph had no feature part (v0.4 and older), so audio cannot become its "
+                "features",
                 remedy="Compute the features and feed the IR directly, or use a newer model",
             )
+        return settings
+
+    def _labels(self, given: list[bytes] | None) -> list[bytes]:
+        """The alphabet given, or the IR's own."""
+        ir, labels = self._whole, self._whole.labels if given is None else given
         if labels is None:
             raise RecipeError(f"{ir.name}: has no alphabet in its metadata. Give the alphabet.txt of its training.")
         if ir.classes not in (None, len(labels) + 1):
@@ -249,3 +259,4 @@ class Recognizer:
                 f"The alphabet has {len(labels)} labels, {len(labels) + 1} classes with the blank, but {ir.name} has "
                 f"{ir.classes} classes. Give the alphabet of its training."
             )
+        return labels

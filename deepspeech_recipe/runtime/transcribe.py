@@ -23,7 +23,7 @@ def transcribe(
     """Recognises audio files (WAV, FLAC, OGG, MP3); returns a Result for every one, in their order.
 
     - model: the path of an IR, or an ov.Model.
-    - decoder: greedy, or `runtime.decoders.lm.Scorer("kenlm.scorer")`, which the command's --scorer stands for.
+    - decoder: greedy, or `runtime.Scorer("kenlm.scorer")`, which the command's --scorer stands for.
     - alphabet: an alphabet.txt, for an IR that has none in its metadata.
     - log: gets a line for every file that was converted to the model's sample rate or to mono.
     - progress: gets the seconds of audio that are done, and of all.

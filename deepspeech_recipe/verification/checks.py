@@ -7,7 +7,7 @@ import numpy as np
 
 from deepspeech_recipe.runtime.decoders.greedy import greedy_text
 from deepspeech_recipe.verification.acoustic import Run
-from deepspeech_recipe.verification.report import Check, Heard
+from deepspeech_recipe.verification.report import Check, RecordingResult
 from deepspeech_recipe.verification.weights import Limits
 
 _AVERAGE = "the mean over all windows of each one's largest"
@@ -120,9 +120,11 @@ def _text(comparisons, margin: float, labels) -> Check:
     return Check("text", not different, different, 0, f"of {total} texts, greedy decoding")
 
 
-def heard_of(each: Comparison, labels) -> Heard:
+def recording_result(each: Comparison, labels) -> RecordingResult:
     expected, found = _rows(each, 0)
-    return Heard(each.name, len(expected), len(each.chunks), text_of(found, labels), text_of(expected, labels))
+    return RecordingResult(
+        each.name, len(expected), len(each.chunks), text_of(found, labels), text_of(expected, labels)
+    )
 
 
 def _rows(each: Comparison, row: int):

@@ -38,7 +38,7 @@ def recordings_for(original: Original, ir: Converted, audio) -> list[Recording]:
         return []
     rate, window, stride = original.audio
     found = [read_recording(path, rate) for path in audio] if audio else built_in_recordings(rate)
-    if ir.takes != "windows" and not original.has_state and original.steps:
+    if ir.input_kind != "windows" and not original.has_state and original.steps:
         count = window + (original.steps - 2) * stride
         found = [Recording(each.name, each.samples[len(each.samples) // 3 :][: max(0, count)]) for each in found]
     return found
@@ -46,7 +46,7 @@ def recordings_for(original: Original, ir: Converted, audio) -> list[Recording]:
 
 def compare(original: Original, reference, ir: Converted, recordings: list[Recording], *, given: bool):
     """Yields a Comparison for each recording. given: the user named them, so random features are left out."""
-    if ir.takes != "windows":
+    if ir.input_kind != "windows":
         for recording in recordings:
             yield _from_samples(original, reference, ir, recording)
         return
@@ -93,13 +93,13 @@ def _from_samples(original: Original, reference, ir: Converted, recording: Recor
     _, window, stride = original.audio
     samples = recording.samples
     count = _rows(original, ir)
-    rows = np.stack([np.roll(samples, -7 * stride * row) for row in range(1 if ir.takes == "stream" else count)])
+    rows = np.stack([np.roll(samples, -7 * stride * row) for row in range(1 if ir.input_kind == "stream" else count)])
     lengths = np.full(len(rows), len(samples))
     if ir.lengths:
         lengths = np.array([(len(samples), len(samples) // 2, window - 1, 0)[row % 4] for row in range(len(rows))])
     expected = [_utterance(original, reference, row[:length]) for row, length in zip(rows, lengths, strict=True)]
     frames = np.array([len(each) for each in expected])
-    found = ir.run_stream(samples, BLOCKS) if ir.takes == "stream" else ir.run_samples(rows, lengths)
+    found = ir.run_stream(samples, BLOCKS) if ir.input_kind == "stream" else ir.run_samples(rows, lengths)
     needed = frame_count(len(samples), window, stride)
     if len(found) != needed:
         raise FrameCount(recording.name, len(found), needed)

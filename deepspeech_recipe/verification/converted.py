@@ -5,35 +5,36 @@ import math
 import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.ir.form import IRForm, compile_model, size_of
-from deepspeech_recipe.ir.names import STATE_PAIRS
+from deepspeech_recipe.ir.form import AcousticIR
+from deepspeech_recipe.ir.model import size_of
+from deepspeech_recipe.ir.names import END_OF_STREAM, EXTERNAL, LOGITS, SAMPLES, STATE_C, STATE_H, STATE_PAIRS, WINDOWS
 from deepspeech_recipe.ir.read import read_ir
+from deepspeech_recipe.ir.runner import StatefulModel
 from deepspeech_recipe.verification.acoustic import Run
 from deepspeech_recipe.verification.original import Original, probabilities
 from deepspeech_recipe.verification.weights import weights_format
 
 
-class Converted(IRForm):
+class Converted(AcousticIR):
     """An IR and its compiled form."""
 
     def __init__(self, ir, device: str = "CPU"):
         super().__init__(ir, "the model")
         self.device = device
         self.weights = weights_format(self.model)
-        self._request = None
+        self._compiled: StatefulModel | None = None
 
     def check_against(self, original: Original) -> None:
         """Raises RecipeError where the two cannot be the same model."""
         pairs = [("classes", self.classes, _classes(original))]
-        if self.takes == "windows":
-            shape = self.input("input_node").get_partial_shape()
-            if shape.rank.get_length() == 3:
-                pairs += [("features of a window", size_of(shape[2]), original.window_frames * original.n_input)]
+        if self.input_kind == "windows":
+            if len(self.shape) == 3:
+                pairs += [("features of a window", self.shape[2], original.window_frames * original.n_input)]
             else:
-                pairs += [("window frames", size_of(shape[2]), original.window_frames)]
-                pairs += [("features", size_of(shape[3]), original.n_input)]
-        if self.state == "external":
-            shape = self.input("previous_state_c").get_partial_shape()
+                pairs += [("window frames", self.shape[2], original.window_frames)]
+                pairs += [("features", self.shape[3], original.n_input)]
+        if self.state == EXTERNAL:
+            shape = self.input(STATE_C).get_partial_shape()
             pairs += [("state", size_of(shape[1]), original.hidden_size if original.has_state else None)]
         elif self.metadata.get("hidden_size") and original.has_state:
             pairs += [("state", self.metadata["hidden_size"], original.hidden_size)]
@@ -43,7 +44,7 @@ class Converted(IRForm):
                     f"{self.name}: is not made of {original.source.path}: {what} {ours} in the IR, "
                     f"{theirs} in the model"
                 )
-        if self.takes != "windows" and original.audio is None:
+        if self.input_kind != "windows" and original.audio is None:
             raise RecipeError(
                 f"{self.name}: takes samples, but {original.source.path} has no feature part: it is another model"
             )
@@ -52,14 +53,14 @@ class Converted(IRForm):
                 f"{self.name}: takes {self.steps} windows a call, {original.source.path} takes {original.steps} and "
                 "has no state that would lead from one call to the next: they cannot be compared"
             )
-        if self.state == "external" and not original.has_state:
+        if self.state == EXTERNAL and not original.has_state:
             raise RecipeError(f"{self.name}: has a state, {original.source.path} has none: it is another model")
 
     @property
     def form(self) -> str:
         """State, sizes and lengths, for a person."""
-        if self.takes != "windows":
-            words = ["samples in blocks" if self.takes == "stream" else "samples of whole utterances"]
+        if self.input_kind != "windows":
+            words = ["samples in blocks" if self.input_kind == "stream" else "samples of whole utterances"]
         else:
             words = [f"state {self.state}", f"T {self.steps or 'dynamic'}"]
         words += [f"batch {self.batch or 'dynamic'}", f"head {self.head}"]
@@ -79,83 +80,54 @@ class Converted(IRForm):
             return None
         return read_ir(path)
 
-    def compile(self, model=None):
-        """Compiles for the device, in float32 where it lets one choose."""
-        return compile_model(self.model if model is None else model, self.device, self.name)
-
-    def request(self):
-        """The one request all utterances go through, as in a program: `reset_state()` must separate them."""
-        if self._request is None:
-            self._request = self.compile().create_infer_request()
-        return self._request
+    def given_states(self, state) -> dict[str, np.ndarray]:
+        """(c, h) by the names of the inputs, if the IR's state is external."""
+        return dict(zip(STATE_PAIRS, state, strict=True)) if self.state == EXTERNAL else {}
 
     def run(self, windows: np.ndarray, chunks, lengths=None, start=(None, None)) -> Run:
-        """Windows `[B, N, …]` chunk after chunk, as `chain.run_original` does. start: the initial c, h."""
-        request = self.request()
-        self._reset(request)
-        state = [None if part is None else np.resize(part, (len(windows), part.shape[1])) for part in start]
-        found, cells, hidden = [], [], []
+        """Windows `[B, N, …]` chunk after chunk, as `acoustic.run_original` does. start: the initial c, h."""
+        rows = len(windows)
+        model = self._begin([None if part is None else np.resize(part, (rows, part.shape[1])) for part in start])
+        if len(self.shape) == 3:  # v0.1's windows are flat
+            windows = windows.reshape(rows, windows.shape[1], -1)
+        found, states = [], []
         begin = 0
         for number, count in enumerate(chunks):
             size = self.steps or count
             for at in range(begin, begin + count, size):
-                feeds = {"input_node": windows[:, at : at + size]}
+                feeds = {WINDOWS: windows[:, at : at + size]}
                 if self.lengths:
-                    feeds[self.lengths] = np.full(len(windows), size) if lengths is None else lengths[number]
-                logits, state = self.call(request, feeds, state)
-                found.append(logits)
-            cells.append(state[0])
-            hidden.append(state[1])
+                    feeds[self.lengths] = np.full(rows, size) if lengths is None else lengths[number]
+                found.append(model(feeds)[LOGITS])
+            states.append(model.states)
             begin += count
-        states = (None if each[0] is None else np.stack(each) for each in (cells, hidden))
-        return Run(probabilities(np.concatenate(found), self.head), *states)
+        c, h = (np.stack([each[name] for each in states]) if name in states[0] else None for name in (STATE_C, STATE_H))
+        return Run(probabilities(np.concatenate(found), self.head), c, h)
 
     def run_samples(self, samples: np.ndarray, lengths=None) -> np.ndarray:
         """Whole utterances `[B, N]` → probabilities `[T, B, classes]`; lengths `[B]` in samples."""
-        feeds = {"samples": samples}
+        feeds = {SAMPLES: samples}
         if self.lengths:
             feeds[self.lengths] = np.full(len(samples), samples.shape[1]) if lengths is None else lengths
-        return probabilities(self.call(self.request(), feeds, [None, None])[0], self.head)
+        return probabilities(self._begin()(feeds)[LOGITS], self.head)
 
     def run_stream(self, samples: np.ndarray, blocks) -> np.ndarray:
         """One utterance `[N]` in blocks whose sizes follow each other in turn → probabilities `[T, 1, classes]`."""
-        request = self.request()
-        self._reset(request)
-        found, at, number = [], 0, 0
+        model, found, at, number = self._begin(), [], 0, 0
         while True:
             size = blocks[number % len(blocks)]
             block, at, number = samples[at : at + size], at + size, number + 1
             last = at >= len(samples)
-            feeds = {"samples": block[None], "end_of_stream": np.array(last)}
-            found.append(self.call(request, feeds, [None, None])[0])
+            found.append(model({SAMPLES: block[None], END_OF_STREAM: np.array(last)})[LOGITS])
             if last:
                 return probabilities(np.concatenate(found), self.head)
 
-    def _reset(self, request) -> None:
-        if self.state == "internal":
-            request.reset_state()
-
-    def call(self, request, feeds: dict, state):
-        if self.state == "external":
-            feeds = feeds | dict(zip(STATE_PAIRS, state, strict=True))
-        tensors = {}
-        for name, value in feeds.items():
-            port = self.input(name)
-            if name == "input_node" and port.get_partial_shape().rank.get_length() == 3:
-                value = value.reshape(*value.shape[:2], -1)
-            tensors[port.get_any_name()] = np.asarray(value, dtype=port.get_element_type().to_dtype(), order="C")
-        request.infer(tensors)
-        # Copies: the tensors are views on memory that the next call writes to.
-        logits = self._value(request, "logits")
-        if self.state == "external":
-            return logits, [self._value(request, name) for name in STATE_PAIRS.values()]
-        if self.state == "internal":
-            inside = {each.name: each for each in request.query_state()}
-            return logits, [inside[name].state.data.copy() if name in inside else None for name in STATE_PAIRS]
-        return logits, [None, None]
-
-    def _value(self, request, name: str) -> np.ndarray:
-        return request.get_tensor(self.output(name).get_any_name()).data.copy()
+    def _begin(self, state=(None, None)) -> StatefulModel:
+        """The one model that all utterances go through, as in a program: `reset` must separate them."""
+        if self._compiled is None:
+            self._compiled = StatefulModel(self, device=self.device)
+        self._compiled.reset(states=self.given_states(state))
+        return self._compiled
 
 
 def _classes(original: Original) -> int | None:

@@ -5,7 +5,8 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from deepspeech_recipe.ir.layers import ORDER
+from deepspeech_recipe.ir.layers import FEATURES, ORDER
+from deepspeech_recipe.ir.names import DENSE_BEHIND, END_OF_STREAM, LOGITS, LSTM, RAW, SAMPLES, WINDOWS
 from deepspeech_recipe.sources import LoadedModel, open_model
 from deepspeech_recipe.verification import compare as hearing
 from deepspeech_recipe.verification.converted import Converted, chunk_plan
@@ -16,7 +17,7 @@ from deepspeech_recipe.verification.report import tick
 from deepspeech_recipe.verification.stateful import other_recipe
 from deepspeech_recipe.verification.stateful_trace import compare_tensors, weights_of
 from deepspeech_recipe.verification.trace import TracedIR, rows_of, trace_original
-from deepspeech_recipe.verification.weights import FEATURES
+from deepspeech_recipe.verification.weights import FEATURE_LIMIT
 
 # In units of the largest value of the stage, where that is above 1.
 LIMITS = {"fp32": 5e-5, "fp16": 1e-2, "int8": 0.3}
@@ -101,13 +102,13 @@ def diagnose(
     recordings = hearing.recordings_for(original, converted, audio)
     reference, traced = Numpy(original), TracedIR(converted)
     cases = []
-    if not audio and converted.takes == "windows":
+    if not audio and converted.input_kind == "windows":
         features = random_features(_RANDOM_WINDOWS, original.n_input)
         cases.append(("random features", None, windows_of(features, original.window_frames)))
     for recording in recordings:
         mfccs = reference.features(flushed(recording.samples, *original.audio[1:]))
         cases.append((recording.name, recording.samples, windows_of(mfccs, original.window_frames)))
-    compare = _by_samples if converted.takes != "windows" else _by_windows
+    compare = _by_samples if converted.input_kind != "windows" else _by_windows
     worst: dict[str, Stage] = {}
     for name, samples, windows in cases:
         for chunk, begin, expected, found in compare(original, reference, converted, traced, samples, windows):
@@ -166,7 +167,7 @@ def _by_windows(original: Original, reference, converted: Converted, traced: Tra
         calls = []
         size = converted.steps or count
         for at in range(begin, begin + count, size):
-            feeds = {"input_node": rows[:, at : at + size]}
+            feeds = {WINDOWS: rows[:, at : at + size]}
             if converted.lengths:
                 feeds[converted.lengths] = np.full(batch, size)
             calls.append((size, traced.call(feeds)))
@@ -184,11 +185,11 @@ def _by_samples(original: Original, reference, converted: Converted, traced: Tra
     traces = trace_original(original, reference, padded, chunks)
     names = [name for name in traces[0] if not name.endswith("state")]
     whole_trace = {name: np.concatenate([trace[name] for trace in traces])[: len(windows)] for name in names}
-    feeds = {"samples": np.repeat(samples[None], batch, 0)}
+    feeds = {SAMPLES: np.repeat(samples[None], batch, 0)}
     if converted.lengths:
         feeds[converted.lengths] = np.full(batch, len(samples))
-    if converted.takes == "stream":
-        feeds["end_of_stream"] = np.array(True)
+    if converted.input_kind == "stream":
+        feeds[END_OF_STREAM] = np.array(True)
     traced.start([None, None])
     expected = _join([whole_trace] * batch, original)
     calls = [(len(windows), traced.call(feeds))]
@@ -203,7 +204,7 @@ def _join(traces: list[dict], original: Original) -> dict:
         else np.stack([trace[name] for trace in traces])[None]
         for name in traces[0]
     }
-    return joined | {"head": probabilities(joined["dense 6"], "raw")}
+    return joined | {LOGITS: probabilities(joined[DENSE_BEHIND[-1]], RAW)}
 
 
 def _found(calls, batch: int, expected: dict) -> dict:
@@ -223,7 +224,9 @@ def _stages(expected: dict, found: dict, limit: float, begin: int) -> list[Stage
     stages = []
     for name in ORDER:
         if name in expected and name in found:
-            stages.append(_stage(name, expected[name], found[name], FEATURES if name == "features" else limit, begin))
+            stages.append(
+                _stage(name, expected[name], found[name], FEATURE_LIMIT if name == FEATURES else limit, begin)
+            )
     return stages
 
 
@@ -245,7 +248,7 @@ def _attribute(failed: list[str], chunk: int, begin: int) -> tuple[str, str]:
     """The stage at fault, and what the place says."""
     first = failed[0]
     # Two steps from the zero state have shown that the weights are right, the recurrent ones included.
-    if first == "LSTM output" and chunk > 1 and begin > 1:
+    if first == LSTM and chunk > 1 and begin > 1:
         return "initial states", (
             "From the zero state of the first chunk the LSTM agrees, from the state it was given it does not: the "
             "state inputs are exchanged, or the state is lost between calls."
@@ -254,9 +257,9 @@ def _attribute(failed: list[str], chunk: int, begin: int) -> tuple[str, str]:
 
 
 _ADVICE = {
-    "features": "The feature part differs: sample rate, window, frequency limits, or the framing of the samples.",
-    "LSTM output": "The dense layers agree and the LSTM does not: order of the gates, forget bias, or its weights.",
+    FEATURES: "The feature part differs: sample rate, window, frequency limits, or the framing of the samples.",
+    LSTM: "The dense layers agree and the LSTM does not: order of the gates, forget bias, or its weights.",
     "cell state": "The LSTM's output agrees and its state does not: are cell state and hidden state exchanged?",
     "hidden state": "The LSTM's output agrees and its state does not: are cell state and hidden state exchanged?",
-    "head": "The raw scores agree and the probabilities do not: the head of the IR is not what its metadata says.",
+    LOGITS: "The raw scores agree and the probabilities do not: the head of the IR is not what its metadata says.",
 }

@@ -19,7 +19,7 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Heard:
+class RecordingResult:
     """One recording: its windows, and the greedy text (or, without an alphabet, the classes) of both."""
 
     name: str
@@ -40,7 +40,7 @@ class Report:
     weights: str
     form: str
     checks: tuple[Check, ...]
-    heard: tuple[Heard, ...]
+    heard: tuple[RecordingResult, ...]
     notes: tuple[str, ...] = ()
 
     @property
@@ -80,7 +80,7 @@ def tick(passed: bool) -> str:
     return "✓" if passed else "✗"
 
 
-def _texts(heard: Heard) -> str:
+def _texts(heard: RecordingResult) -> str:
     if heard.text == heard.expected_text:
         return f"both '{_short(heard.text)}'"
     return f"original '{_short(heard.expected_text)}', IR '{_short(heard.text)}'"

@@ -6,14 +6,14 @@ from deepspeech_recipe.files import check_writable
 from deepspeech_recipe.ir.metadata import alphabet_labels
 from deepspeech_recipe.sources import LoadedModel, open_model
 from deepspeech_recipe.verification import compare as hearing
-from deepspeech_recipe.verification.checks import checks_of, heard_of
+from deepspeech_recipe.verification.checks import checks_of, recording_result
 from deepspeech_recipe.verification.converted import Converted
 from deepspeech_recipe.verification.features import compare_features
 from deepspeech_recipe.verification.original import Original, find_original
 from deepspeech_recipe.verification.references import make_reference
 from deepspeech_recipe.verification.report import Check, Report
 from deepspeech_recipe.verification.stateful import other_recipe, verify_carried
-from deepspeech_recipe.verification.weights import FEATURES, LIMITS
+from deepspeech_recipe.verification.weights import FEATURE_LIMIT, LIMITS
 
 
 def verify(
@@ -47,7 +47,7 @@ def verify(
     labels = alphabet_labels(converted.metadata.get("alphabet"))
     checks, comparisons = [], []
     if feature_model := converted.feature_model():
-        checks.append(compare_features(original, runner, feature_model, recordings, FEATURES))
+        checks.append(compare_features(original, runner, feature_model, recordings, FEATURE_LIMIT))
     try:
         comparisons += hearing.compare(original, runner, converted, recordings, given=bool(audio))
     except hearing.FrameCount as wrong:
@@ -64,7 +64,7 @@ def verify(
         weights=converted.weights,
         form=converted.form,
         checks=tuple(checks),
-        heard=tuple(heard_of(each, labels) for each in comparisons),
+        heard=tuple(recording_result(each, labels) for each in comparisons),
         notes=_notes(original, converted),
     )
 

@@ -2,7 +2,8 @@
 
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
-from deepspeech_recipe.ir.layers import DENSE_BEFORE, named
+from deepspeech_recipe.ir.layers import named_ends
+from deepspeech_recipe.ir.names import DENSE_BEFORE, DENSE_BEHIND
 from deepspeech_recipe.verification.original import Original
 
 
@@ -15,12 +16,12 @@ def stages_of_graph(original: Original) -> dict[str, Tensor]:
     cell = cells[0]
     before = _weight_products(view, view.ancestors(cell.inputs[1]))[::-1]
     after = _weight_products(view, view.descendants(Tensor(cell.name, 6)))
-    if len(before) not in DENSE_BEFORE or len(after) != 2:
+    if not 1 <= len(before) <= len(DENSE_BEFORE) or len(after) != len(DENSE_BEHIND):
         raise RecipeError(f"{original.source.path}: its dense layers cannot be told apart.")
     logits = view.source_node(original.logits)
     scores = logits.inputs[0] if logits.op == "Softmax" else original.logits
     ends = [node.inputs[0] for node in before] + [cell.inputs[1]] + [node.inputs[0] for node in after] + [scores]
-    return named(ends)
+    return named_ends(ends)
 
 
 def _weight_products(view: GraphView, nodes) -> list[Node]:

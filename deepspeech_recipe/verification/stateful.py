@@ -11,8 +11,8 @@ from deepspeech_recipe.graphdef.view import GraphView, Tensor
 from deepspeech_recipe.ir.metadata import PATH, is_acoustic, read_metadata
 from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.ir.read import read_ir
+from deepspeech_recipe.ir.runner import StatefulModel
 from deepspeech_recipe.patterns.state import initial_state
-from deepspeech_recipe.runtime.stateful import StatefulModel
 from deepspeech_recipe.sources import LoadedModel
 from deepspeech_recipe.verification.report import Check, Report
 from deepspeech_recipe.verification.tensorflow_session import TensorFlowGraph

@@ -12,7 +12,7 @@ from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
 from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.ir.read import read_ir
-from deepspeech_recipe.runtime.stateful import StatefulModel
+from deepspeech_recipe.ir.runner import StatefulModel
 from deepspeech_recipe.sources import LoadedModel
 from deepspeech_recipe.verification.stateful import CALLS, Pair
 from deepspeech_recipe.verification.weights import weights_format

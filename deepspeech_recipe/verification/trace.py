@@ -2,13 +2,16 @@
 
 import numpy as np
 
-from deepspeech_recipe.ir.layers import stages_of_ir
-from deepspeech_recipe.ir.names import both_forms, find
-from deepspeech_recipe.ir.ov_api import opset, rebuild
+from deepspeech_recipe.ir.layers import layer_ends
+from deepspeech_recipe.ir.model import IR
+from deepspeech_recipe.ir.names import LOGITS, STATE_C, STATE_H
+from deepspeech_recipe.ir.runner import StatefulModel
 from deepspeech_recipe.verification.converted import Converted
-from deepspeech_recipe.verification.original import Original, softmax
+from deepspeech_recipe.verification.original import Original, probabilities
 from deepspeech_recipe.verification.references import Numpy
 from deepspeech_recipe.verification.stages import stages_of_graph
+
+_STATES = {"cell state": STATE_C, "hidden state": STATE_H}
 
 
 def trace_original(original: Original, reference: Numpy, windows: np.ndarray, chunks) -> list[dict]:
@@ -46,29 +49,20 @@ class TracedIR:
     def __init__(self, ir: Converted):
         self._ir = ir
         model = ir.model.clone()
-        stages = stages_of_ir(model, find(model.outputs, both_forms("logits")))
-        self._first = len(model.outputs)
-        self._names = list(stages)
-        model = rebuild(model, results=[*model.get_results(), *(opset.result(end) for end in stages.values())])
-        self._request = ir.compile(model).create_infer_request()
+        ends = layer_ends(model)
+        self._layers = tuple(ends)
+        self._model = StatefulModel(IR(model, ir.name), device=ir.device, extra=ends)
 
     def start(self, state) -> None:
         """Begins an utterance. state: c, h `[B, H]` for an IR with external state."""
-        self._state = state
-        if self._ir.state == "internal":
-            self._request.reset_state()
+        self._model.reset(states=self._ir.given_states(state))
 
     def call(self, feeds: dict) -> dict:
-        """stage → values as the IR has them; states `[B, H]`."""
-        logits, self._state = self._ir.call(self._request, feeds, self._state)
-        found = {
-            name: self._request.get_output_tensor(self._first + place).data.copy()
-            for place, name in enumerate(self._names)
-        }
-        for name, value in zip(("cell state", "hidden state"), self._state, strict=True):
-            if value is not None:
-                found[name] = value
-        return found | {"head": softmax(logits) if self._ir.head == "raw" else logits}
+        """Layer → values as the IR has them; states `[B, H]`, and the probabilities as 'logits'."""
+        values, states = self._model(feeds), self._model.states
+        found = {layer: values[layer] for layer in self._layers}
+        found |= {part: states[name] for part, name in _STATES.items() if name in states}
+        return found | {LOGITS: probabilities(values[LOGITS], self._ir.head)}
 
 
 def rows_of(values: np.ndarray, steps: int, batch: int) -> list[np.ndarray]:

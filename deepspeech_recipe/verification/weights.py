@@ -32,7 +32,7 @@ LIMITS = {
     "int8": Limits(0.5, 0.05, 0.5, 0.5),
 }
 # Features of the IR's own: in units of the largest feature, whatever the weights; measured 4e-7.
-FEATURES = 1e-5
+FEATURE_LIMIT = 1e-5
 
 
 def weights_format(model) -> str:

@@ -130,7 +130,7 @@ class Worker(Commands):
         return model
 
     def _network(self):
-        """The runtime's Recognizer, or its FirstRelease."""
+        """The runtime's Recognizer, or its DeepSpeechV01."""
         if self.network is None:
             from deepspeech_recipe.runtime.frame_features.deepspeech_v01 import extractor
 

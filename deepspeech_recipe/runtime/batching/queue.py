@@ -3,7 +3,7 @@
 from collections.abc import Hashable
 
 
-class Gathering:
+class BatchQueue:
     """First come, first served. A call begins when enough rows wait, when no other could join, or when the first one
     has waited for max_delay seconds.
 

@@ -17,7 +17,7 @@ from deepspeech_recipe.runtime.inference.windows import Windows
 AHEAD = 512
 
 
-class SharedSession(Session):
+class BatchedSession(Session):
     """As a WindowSession, but the worker runs the network: `feed` does not wait for it, unless it is far behind."""
 
     def __init__(self, batcher: Batcher, mfccs: MfccFrames, size: int, n_context: int, n_features: int):

@@ -4,10 +4,12 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from deepspeech_recipe.ir.audio_settings import AudioSettings
+from deepspeech_recipe.ir.form import AcousticIR
+from deepspeech_recipe.ir.names import LOGITS, SAMPLES
 from deepspeech_recipe.runtime.inference.acoustic import scores, whole_calls
 from deepspeech_recipe.runtime.inference.requests import Requests
 from deepspeech_recipe.runtime.inference.windows import context_windows
-from deepspeech_recipe.runtime.ir import IR
 
 _MOST_ROWS = 32
 _CALL_FRAMES = 16
@@ -15,30 +17,31 @@ _CALL_FRAMES = 16
 _MOST_SAMPLES = 2**22
 
 
-def rows_at_once(ir: IR) -> int:
+def rows_at_once(ir: AcousticIR) -> int:
     """How many rows a call may have."""
-    if ir.takes == "utterance" and not ir.lengths:
+    if ir.input_kind == "utterance" and not ir.lengths:
         return 1
     return ir.batch or _MOST_ROWS
 
 
-def through_samples(ir: IR, requests: Requests, utterances: Sequence[np.ndarray], rows: int) -> Iterator:
+def through_samples(
+    ir: AcousticIR, audio: AudioSettings, requests: Requests, utterances: Sequence[np.ndarray], rows: int
+) -> Iterator:
     """An IR with `samples` and `sample_lengths` → (number, [frames `[n, classes]`]) of each utterance, in one piece."""
-    names = {name: ir.input(name).get_any_name() for name in ("samples", ir.lengths)}
-    logits = ir.output("logits").get_any_name()
+    assert ir.lengths is not None  # else rows_at_once is 1
     for numbers in _groups(utterances, rows):
         lengths = np.array([len(utterances[number]) for number in numbers], np.int64)
         lengths = np.pad(lengths, (0, (ir.batch or len(numbers)) - len(numbers)))
         samples = np.zeros((len(lengths), max(lengths)), np.float32)
         for row, number in enumerate(numbers):
             samples[row, : lengths[row]] = utterances[number]
-        feeds = {names["samples"]: samples, names[ir.lengths]: lengths}
-        found = requests.run(feeds, lambda request: scores(request.get_tensor(logits).data, ir))
+        feeds = ir.feeds({SAMPLES: samples, ir.lengths: lengths})
+        found = requests.run(feeds, lambda request: scores(ir.view(request, LOGITS), ir))
         for row, number in enumerate(numbers):
-            yield number, [found[: ir.audio.frame_count(lengths[row]) + 1, row]]
+            yield number, [found[: audio.frame_count(len(utterances[number])) + 1, row]]
 
 
-def through_windows(recognizer, ir: IR, utterances: Sequence[np.ndarray], rows: int) -> Iterator:
+def through_windows(recognizer, ir: AcousticIR, utterances: Sequence[np.ndarray], rows: int) -> Iterator:
     """The same for an IR that takes windows, in chunks.
 
     The LSTM runs forward, so what pads a short row changes nothing before.
@@ -53,7 +56,7 @@ def through_windows(recognizer, ir: IR, utterances: Sequence[np.ndarray], rows: 
         longest = max(map(len, mfccs))
         beside = [(n_context, n_context + longest - len(each)) for each in mfccs]
         padded = [np.pad(each, [pad, (0, 0)]) for each, pad in zip(mfccs, beside, strict=True)]
-        chain = recognizer.chain(len(numbers))
+        chain = recognizer.chunked_model(len(numbers))
         found, step = [], whole_calls(ir, _CALL_FRAMES)
         for at in range(0, longest, step):
             parts = [context_windows(each[at : at + step + 2 * n_context], n_context) for each in padded]

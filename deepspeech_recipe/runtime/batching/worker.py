@@ -8,8 +8,8 @@ from threading import Thread, current_thread
 
 import numpy as np
 
-from deepspeech_recipe.runtime.batching.queue import Gathering
-from deepspeech_recipe.runtime.inference.acoustic import Network
+from deepspeech_recipe.runtime.batching.queue import BatchQueue
+from deepspeech_recipe.runtime.inference.acoustic import StatefulCall
 from deepspeech_recipe.runtime.inference.windows import Windows
 
 
@@ -34,15 +34,15 @@ class Worker:
     to stop. A SimpleQueue may be written to from everywhere, from destructors too.
     """
 
-    def __init__(self, network: Network, gathering: Gathering, clock: Callable[[], float] = time.monotonic):
-        self._network, self._gathering, self._clock = network, gathering, clock
+    def __init__(self, network: StatefulCall, queue: BatchQueue, clock: Callable[[], float] = time.monotonic):
+        self._network, self._queue, self._clock = network, queue, clock
         self._begin = {name: values[0] for name, values in network.begin(1).items()}
         self.inbox: SimpleQueue = SimpleQueue()
 
     def run(self) -> None:
         """Until it is told to stop."""
-        while self.receive(self._gathering.wait(self._clock())):
-            if self._gathering.wait(self._clock()) == 0:
+        while self.receive(self._queue.wait(self._clock())):
+            if self._queue.wait(self._clock()) == 0:
                 self.call()
 
     def receive(self, timeout: float | None) -> bool:
@@ -58,28 +58,28 @@ class Worker:
 
     def call(self) -> None:
         """One call of the network, for the rows whose turn it is."""
-        self._run(self._gathering.take())
+        self._run(self._queue.take())
 
     def _take(self, row: Row, mfccs: np.ndarray | None, end: bool) -> None:
         if mfccs is None:
             row.ended = True
-            self._gathering.leave(row)
+            self._queue.leave(row)
             return
         if row.ended:
             return
         row.windows.add(mfccs, end)
         row.ended = end
-        self._gathering.join(row)
-        if not self._gathering.waiting(row):
+        self._queue.join(row)
+        if not self._queue.waiting(row):
             row.since = self._clock()
             self._again(row)
 
     def _again(self, row: Row) -> None:
         """Lets the row wait for its next call, or go where there is none."""
         if row.windows.count:
-            self._gathering.put(row, row.size, row.since)
+            self._queue.put(row, row.size, row.since)
         elif row.ended:
-            self._gathering.leave(row)
+            self._queue.leave(row)
 
     def _compute(self, rows: list[Row]) -> None:
         parts = [row.windows.first(row.size) for row in rows]
@@ -100,7 +100,7 @@ class Worker:
         except Exception as error:
             if len(rows) == 1:
                 rows[0].ended = True
-                self._gathering.leave(rows[0])
+                self._queue.leave(rows[0])
                 rows[0].found.put(error)
                 return
             # What is wrong with one stream is no other's business.
@@ -111,8 +111,8 @@ class Worker:
 class Batcher:
     """A worker in its own thread, which ends with the last one who holds this object, or with the program."""
 
-    def __init__(self, network: Network, gathering: Gathering):
-        worker = Worker(network, gathering)
+    def __init__(self, network: StatefulCall, queue: BatchQueue):
+        worker = Worker(network, queue)
         self._inbox = worker.inbox
         thread = Thread(target=worker.run, name="deepspeech-recipe batches", daemon=True)
         thread.start()

@@ -4,8 +4,10 @@ import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import error_context
-from deepspeech_recipe.ir.form import IRForm, compile_model
+from deepspeech_recipe.ir.form import AcousticIR
 from deepspeech_recipe.ir.metadata_schema import check_metadata
+from deepspeech_recipe.ir.names import LOGITS, WINDOWS
+from deepspeech_recipe.ir.runner import compile_model
 from deepspeech_recipe.runtime.frame_features import frames as frame_features
 from deepspeech_recipe.runtime.frame_features.classic_mfcc import STEP, input_vectors
 from deepspeech_recipe.runtime.inference.requests import Requests
@@ -17,14 +19,14 @@ _SAMPLE_RATE = 16000
 _FRAME_STEP = 2 * STEP
 
 
-class FirstRelease:
+class DeepSpeechV01:
     """An IR of v0.1. Both directions of its LSTM read the whole recording, so there are no streams.
 
     ir: path of an .xml, or an ov.Model, with open time steps. Raises RecipeError where it is another one.
     """
 
     def __init__(self, ir, device: str = "CPU", *, config: dict | None = None):
-        form = ir if isinstance(ir, IRForm) else IRForm(ir)
+        form = ir if isinstance(ir, AcousticIR) else AcousticIR(ir)
         if form.metadata.get("generation") != GENERATION:
             raise RecipeError(f"{form.name}: is no IR of DeepSpeech {GENERATION}.")
         if form.steps is not None or form.batch not in (None, 1):
@@ -63,25 +65,24 @@ class FirstRelease:
     def logits(self, samples: np.ndarray) -> np.ndarray:
         """Samples `[N]`, N > 0, from −1 to 1 → `[frames, classes]`."""
         vectors = self.vectors(samples)
-        feeds = {self._name("input_node"): vectors[None]}
+        feeds = {WINDOWS: vectors[None]}
         if self._form.lengths is not None:
-            feeds[self._name(self._form.lengths)] = np.array([len(vectors)], np.int64)
-        return self._requests.run(feeds, lambda request: request.get_output_tensor(0).data[:, 0].copy())
+            feeds[self._form.lengths] = np.array([len(vectors)], np.int64)
+        return self._requests.run(
+            self._form.feeds(feeds), lambda request: self._form.view(request, LOGITS)[:, 0].copy()
+        )
 
     def vectors(self, samples: np.ndarray) -> np.ndarray:
         """Samples as for `logits` → what the network reads, `[frames, (2·context + 1) · n_input]`."""
         whole = np.clip(np.round(samples.astype(np.float64) * 32768), -32768, 32767)
         return input_vectors(whole, self.sample_rate, self.metadata["n_input"], self.metadata["n_context"])
 
-    def _name(self, role: str) -> str:
-        return self._form.input(role).get_any_name()
-
 
 def extractor(ir, device: str = "CPU", *, config: dict | None = None, **options):
-    """What gives features of an IR: a Recognizer, or a FirstRelease. config: of either; options: the Recognizer's."""
-    form = IRForm(ir)
+    """What gives features of an IR: a Recognizer, or a DeepSpeechV01. config: of either; options: the Recognizer's."""
+    form = AcousticIR(ir)
     if form.metadata.get("generation") == GENERATION:
-        return FirstRelease(form, device, config=config)
+        return DeepSpeechV01(form, device, config=config)
     from deepspeech_recipe.runtime.recognizer import Recognizer
 
     return Recognizer(ir, device=device, config=config, **options)

@@ -3,23 +3,9 @@
 import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.ir.layers import stages_of_ir
+from deepspeech_recipe.ir.layers import FEATURES, layer_ends
+from deepspeech_recipe.ir.names import LOGITS
 from deepspeech_recipe.ir.ov_api import opset, rebuild
-
-_STAGES = {
-    "dense_1": "dense 1",
-    "dense_2": "dense 2",
-    "dense_3": "dense 3",
-    "lstm": "LSTM output",
-    "dense_5": "dense 5",
-    "dense_6": "dense 6",
-}
-TENSORS = ("logits", *_STAGES)
-
-
-def check_tensor(tensor: str) -> None:
-    if tensor not in TENSORS:
-        raise RecipeError(f"There is no tensor '{tensor}' to extract. Choose one of {', '.join(TENSORS)}.")
 
 
 def check_stride(stride: int) -> None:
@@ -29,15 +15,16 @@ def check_stride(stride: int) -> None:
 
 def with_tensor(ir, tensor: str):
     """The IR's model with one more output, at the end."""
-    check_tensor(tensor)
-    if ir.takes == "utterance":
+    if ir.input_kind == "utterance":
         raise RecipeError(f"{ir.name}: its layers cannot be told apart from its audio part. Convert without audio.")
     if ir.batch not in (None, 1):
         raise RecipeError(f"{ir.name}: takes a batch of {ir.batch}. Features need an IR with batch 1 or dynamic.")
     model = ir.model.clone()
-    logits = next(port for port in model.outputs if "logits" in port.get_names())
-    stage = stages_of_ir(model, logits)[_STAGES[tensor]]
-    return rebuild(model, results=[*model.get_results(), opset.result(stage)])
+    ends = layer_ends(model)
+    ends.pop(FEATURES)
+    if tensor not in ends:
+        raise RecipeError(f"There is no tensor '{tensor}' to extract. Choose one of {', '.join((LOGITS, *ends))}.")
+    return rebuild(model, results=[*model.get_results(), opset.result(ends[tensor])])
 
 
 def resampled(values: np.ndarray, frame_step: float, rate: float, seconds: float) -> np.ndarray:

@@ -3,71 +3,62 @@
 import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.ir.initial_state import first_state, initial_states
-from deepspeech_recipe.ir.names import STATE_PAIRS
+from deepspeech_recipe.ir.form import AcousticIR
+from deepspeech_recipe.ir.names import INTERNAL, LOGITS, WINDOWS
 from deepspeech_recipe.runtime.inference.requests import Requests
-from deepspeech_recipe.runtime.ir import IR
 
 # More than every window of a call, in windows and in samples. The CPU plugin computes with 32 bits.
 _ALL = 2**30
 
 
-class Network:
-    """An acoustic model. The caller keeps the external state; a Network with an internal state is for one utterance."""
+class StatefulCall:
+    """Calls of an acoustic model. The caller keeps the external state; with an internal one it is for one utterance."""
 
-    def __init__(self, ir: IR, requests: Requests, extra: bool = False):
+    def __init__(self, ir: AcousticIR, requests: Requests, extra: bool = False):
         """extra: give the model's last output instead of `logits`."""
         self._ir, self._extra = ir, extra
         self._requests = requests
-        self._own = requests.own() if ir.state == "internal" else None
-        self._states = STATE_PAIRS if ir.state == "external" else {}
-        names = ["input_node", *self._states, *([ir.lengths] if ir.lengths else [])]
-        self._names = {name: ir.input(name).get_any_name() for name in names}
-        self._outputs = {name: ir.output(after).get_any_name() for name, after in self._states.items()}
-        self._logits = ir.output("logits").get_any_name()
+        self._own = requests.own() if ir.state == INTERNAL else None
 
     def begin(self, rows: int) -> dict[str, np.ndarray]:
-        """The state `[rows, H]` before an utterance, under the names of the inputs: the model's own, or zeros."""
+        """The state `[rows, H]` before an utterance, by the names of the inputs: the model's own, or zeros."""
         if self._own is not None:
             self._own.reset_state()
-        sizes = {name: self._ir.input(name).get_partial_shape()[1].get_length() for name in self._states}
-        initial = initial_states(self._ir.metadata)
-        return {name: first_state(initial.get(name), (rows, size), name) for name, size in sizes.items()}
+        return {name: values[:rows] for name, values in self._ir.first_states(rows).items()}
 
     def __call__(self, windows: np.ndarray, state: dict[str, np.ndarray]):
         """Windows `[rows, n, frames, features]` → (probabilities `[n, rows, classes]`, the state afterwards).
 
-        Padded with zeros to what the model takes; where n is less, the state is no use.
+        Padded with zeros to what the model takes; if n is less, the state is of no use.
         """
         rows, count = windows.shape[:2]
         missing = ((self._ir.batch or rows) - rows, (self._ir.steps or count) - count)
         if any(missing):
             windows = np.pad(windows, [(0, missing[0]), (0, missing[1]), (0, 0), (0, 0)])
             state = {name: np.pad(values, [(0, missing[0]), (0, 0)]) for name, values in state.items()}
-        feeds = {"input_node": np.ascontiguousarray(windows), **state}
+        feeds = {WINDOWS: windows, **state}
         if self._ir.lengths:
             feeds[self._ir.lengths] = np.full(len(windows), _ALL, np.int64)
 
         def collect(request):
-            # Copies: the tensors are views on memory that the next call overwrites.
-            after = {name: request.get_tensor(each).data[:rows].copy() for name, each in self._outputs.items()}
+            after = self._ir.new_states(request, rows)
             if self._extra:
                 values = request.get_output_tensor(len(self._ir.model.outputs)).data
                 return values.reshape(windows.shape[1], 1, -1)[:count].copy(), after
-            return scores(request.get_tensor(self._logits).data[:count, :rows], self._ir), after
+            return scores(self._ir.view(request, LOGITS)[:count, :rows], self._ir), after
 
-        return self._requests.run({self._names[name]: value for name, value in feeds.items()}, collect, self._own)
+        return self._requests.run(self._ir.feeds(feeds), collect, self._own)
 
 
-class Chain:
+class ChunkedModel:
     """One utterance, or a batch of them, with its own state."""
 
-    def __init__(self, ir: IR, requests: Requests, rows: int = 1, extra: bool = False):
+    def __init__(self, ir: AcousticIR, requests: Requests, rows: int = 1, extra: bool = False):
         """extra: give the model's last output instead of `logits`."""
         if ir.batch is not None and rows > ir.batch:
             raise RecipeError(f"{ir.name}: takes a batch of {ir.batch}, not of {rows}.")
         self._steps, self._rows = ir.steps, rows
-        self._network = Network(ir, requests, extra)
+        self._network = StatefulCall(ir, requests, extra)
         self.reset()
 
     def reset(self) -> None:
@@ -77,7 +68,7 @@ class Chain:
     def run(self, windows: np.ndarray) -> np.ndarray:
         """Windows `[rows, n, frames, features]`, n at least 1 → `[n, rows, classes]`.
 
-        Where the model has a fixed number of steps, n is a multiple of it, except in the last call.
+        If the model has a fixed number of steps, n is a multiple of it, except in the last call.
         """
         size = self._steps or windows.shape[1]
         return np.concatenate([self._call(windows[:, at : at + size]) for at in range(0, windows.shape[1], size)])
@@ -87,12 +78,12 @@ class Chain:
         return found
 
 
-def whole_calls(ir: IR, windows: int) -> int:
-    """A multiple of the steps of a call that is not less than so many windows."""
+def whole_calls(ir: AcousticIR, windows: int) -> int:
+    """A multiple of the steps of a call that is not less than that many windows."""
     return -(-windows // ir.steps) * ir.steps if ir.steps else windows
 
 
-def scores(logits: np.ndarray, ir: IR) -> np.ndarray:
+def scores(logits: np.ndarray, ir: AcousticIR) -> np.ndarray:
     """A copy as probabilities, whatever the head."""
     if not ir.raw:
         return logits.copy()

@@ -11,7 +11,7 @@ _RECURRENCES = ("LSTMSequence", "TensorIterator", "Loop")
 _STATES = "hc"  # of an LSTMSequence; the order makes no difference to states that begin with zeros and are fed back
 
 
-def chunked_form(model, window_shape: tuple[int, int]):
+def expose_state(model, window_shape: tuple[int, int]):
     """A model without state tensors ⇒ `input_node`, states → `logits`, new states. Returns a new model.
 
     model: its recurrence begins with the same state in every call, zeros or what its metadata say. An audio part is

@@ -6,7 +6,7 @@ import numpy as np
 
 from deepspeech_recipe.ir.audio_settings import AudioSettings
 from deepspeech_recipe.runtime.inference.requests import Requests
-from deepspeech_recipe.runtime.inference.sample_buffer import Pending
+from deepspeech_recipe.runtime.inference.sample_buffer import SampleBuffer
 
 # Frames of one call at most: 1.3 s. More need more memory, 60 MB for 512 at H = 2048, and are no faster.
 LARGEST_CALL = 64
@@ -19,7 +19,7 @@ class MfccFrames:
         """requests: of a model `samples` → windows with n_context frames on each side."""
         self._requests = requests
         self._settings, self._context, self._wait = settings, n_context, wait
-        self._pending = Pending(settings)
+        self._pending = SampleBuffer(settings)
         self.reset()
 
     def reset(self) -> None:

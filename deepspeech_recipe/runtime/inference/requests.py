@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
 from typing import TypeVar
 
-from deepspeech_recipe.ir.form import errors_of
+from deepspeech_recipe.ir.runner import errors_of
 
 Found = TypeVar("Found")
 

@@ -5,7 +5,7 @@ import numpy as np
 from deepspeech_recipe.ir.audio_settings import SpectrogramSettings
 
 
-class Pending:
+class SampleBuffer:
     """What has come and belongs to a window that is not complete yet."""
 
     def __init__(self, settings: SpectrogramSettings):

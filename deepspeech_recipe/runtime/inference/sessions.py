@@ -8,11 +8,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from deepspeech_recipe.runtime.inference.acoustic import Chain, scores
+from deepspeech_recipe.ir.audio_settings import AudioSettings
+from deepspeech_recipe.ir.form import AcousticIR
+from deepspeech_recipe.ir.names import END_OF_STREAM, LOGITS, SAMPLES
+from deepspeech_recipe.runtime.inference.acoustic import ChunkedModel, scores
 from deepspeech_recipe.runtime.inference.mfcc_frames import LARGEST_CALL, MfccFrames
 from deepspeech_recipe.runtime.inference.requests import Requests
 from deepspeech_recipe.runtime.inference.windows import Windows
-from deepspeech_recipe.runtime.ir import IR
 
 
 class Session:
@@ -41,7 +43,7 @@ class Session:
 class WindowSession(Session):
     """MFCC frames, context windows, and an acoustic model that takes windows."""
 
-    def __init__(self, chain: Chain, mfccs: MfccFrames, n_context: int, n_features: int):
+    def __init__(self, chain: ChunkedModel, mfccs: MfccFrames, n_context: int, n_features: int):
         self._chain, self._source, self._sizes = chain, mfccs, (n_context, n_features)
         self.reset()
 
@@ -67,15 +69,13 @@ class WindowSession(Session):
 class StreamSession(Session):
     """An IR that takes samples in blocks and keeps all state inside."""
 
-    def __init__(self, ir: IR, requests: Requests, wait: int, extra: bool = False):
+    def __init__(self, ir: AcousticIR, audio: AudioSettings, requests: Requests, wait: int, extra: bool = False):
         """wait: frames to collect before a call."""
         self._ir, self._extra = ir, extra
-        self._step = wait * ir.audio.stride
-        self._first = ir.audio.window_size + (wait - 1 + ir.metadata["n_context"]) * ir.audio.stride
+        self._step = wait * audio.stride
+        self._first = audio.window_size + (wait - 1 + ir.metadata["n_context"]) * audio.stride
         self._largest = self._step * -(-LARGEST_CALL // wait)
         self._requests, self._own = requests, requests.own()
-        self._names = {name: ir.input(name).get_any_name() for name in ("samples", "end_of_stream")}
-        self._logits = ir.output("logits").get_any_name()
         self.reset()
 
     def reset(self) -> None:
@@ -105,21 +105,21 @@ class StreamSession(Session):
 
     def _call(self, samples: np.ndarray, end: bool) -> np.ndarray:
         def collect(request) -> np.ndarray:
-            logits = scores(request.get_tensor(self._logits).data, self._ir)[:, 0]
+            logits = scores(self._ir.view(request, LOGITS), self._ir)[:, 0]
             if not self._extra:
                 return logits
             values = request.get_output_tensor(len(self._ir.model.outputs)).data
             # The model runs one step more than there are windows.
             return values.reshape(-1, values.shape[-1])[: len(logits)].copy()
 
-        feeds = {self._names["samples"]: samples[None], self._names["end_of_stream"]: np.array(end)}
+        feeds = self._ir.feeds({SAMPLES: samples[None], END_OF_STREAM: np.array(end)})
         return self._requests.run(feeds, collect, self._own)
 
 
 class UtteranceSession(Session):
     """An IR that takes whole utterances only: the audio is kept until the end."""
 
-    def __init__(self, ir: IR, requests: Requests, extra: bool = False):
+    def __init__(self, ir: AcousticIR, requests: Requests, extra: bool = False):
         self._ir, self._extra = ir, extra
         self._requests = requests
         self.reset()
@@ -134,8 +134,9 @@ class UtteranceSession(Session):
     def finish(self) -> Iterator[np.ndarray]:
         samples = np.concatenate([np.zeros(0, np.float32), *self._blocks])
         batch = self._ir.batch or 1
-        feeds = {self._ir.input("samples").get_any_name(): np.tile(samples, (batch, 1))}
+        feeds = {SAMPLES: np.tile(samples, (batch, 1))}
         if self._ir.lengths:
-            feeds[self._ir.input(self._ir.lengths).get_any_name()] = np.full(batch, len(samples), np.int64)
-        logits = self._ir.output("logits").get_any_name()
-        yield self._requests.run(feeds, lambda request: scores(request.get_tensor(logits).data, self._ir)[:, 0])
+            feeds[self._ir.lengths] = np.full(batch, len(samples), np.int64)
+        yield self._requests.run(
+            self._ir.feeds(feeds), lambda request: scores(self._ir.view(request, LOGITS), self._ir)[:, 0]
+        )

@@ -1,0 +1,101 @@
+"""An IR of any recipe: its model, what its metadata say, and its tensors by the names of the contract or the recipe."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.files import error_context
+from deepspeech_recipe.ir.initial_state import first_state, initial_states
+from deepspeech_recipe.ir.metadata import is_acoustic, read_metadata
+from deepspeech_recipe.ir.names import EXTERNAL, INTERNAL, NO_STATE, STATE_PAIRS, TENSORS, both_forms, find, stem
+from deepspeech_recipe.ir.ov_api import ov
+from deepspeech_recipe.ir.read import read_ir
+
+
+class IR:
+    """An IR of this project.
+
+    path: of its .xml, None for an ov.Model. name: for messages. model: the ov.Model. metadata: what it says of itself.
+    state: where it is kept, 'external', 'internal' or 'none'. states: input → output of each external state.
+    inputs, outputs: names of what goes in and comes out besides the states.
+    """
+
+    def __init__(self, ir, name: str = "The model"):
+        """ir: an IR's .xml, or an ov.Model. Raises RecipeError if it has no metadata, or lacks a state's tensor."""
+        self.path = None if isinstance(ir, ov.Model) else Path(os.fspath(ir))
+        self.name = name if self.path is None else str(self.path)
+        self.model = ir if self.path is None else read_ir(self.path)
+        with error_context(self.name):
+            self.metadata = read_metadata(self.model)
+        self.states = self._find_states()
+        self.state = EXTERNAL if self.states else INTERNAL if self.model.get_sinks() else NO_STATE
+        self._inputs, self._outputs = (
+            {self._name_of(port): port for port in ports if port.get_names()}
+            for ports in (self.model.inputs, self.model.outputs)
+        )
+        self.inputs = tuple(name for name in self._inputs if name not in self.states)
+        self.outputs = tuple(name for name in self._outputs if name not in self.states.values())
+        self._initial = initial_states(self.metadata)
+
+    def input(self, name: str):
+        """The input of that name, or None."""
+        return find(self.model.inputs, both_forms(name))
+
+    def output(self, name: str):
+        """The output of that name, or None."""
+        return find(self.model.outputs, both_forms(name))
+
+    def first_states(self, rows: int | None = None) -> dict[str, np.ndarray]:
+        """What the external states hold before the first call, by the names of the inputs: zeros, unless the metadata
+        say something else. rows: the batch, for states that leave it open (1 by default)."""
+        shapes = {name: self.input(name).get_partial_shape() for name in self.states}
+        return {
+            name: first_state(self._initial.get(name), [size_of(each) or rows or 1 for each in shape], name)
+            for name, shape in shapes.items()
+        }
+
+    def feeds(self, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Values by name → what an inference request takes: by its own names, contiguous, of the inputs' types."""
+        found = {}
+        for name, value in values.items():
+            port = self._inputs[name]
+            found[port.get_any_name()] = np.asarray(value, port.get_element_type().to_dtype(), order="C")
+        return found
+
+    def view(self, request, name: str) -> np.ndarray:
+        """An output of the last call: a view on memory that the next call overwrites."""
+        return request.get_tensor(self._outputs[name].get_any_name()).data
+
+    def new_states(self, request, rows: int | None = None) -> dict[str, np.ndarray]:
+        """Copies of the external states after the last call, by the names of the inputs. rows: only the first ones."""
+        return {name: self.view(request, after)[:rows].copy() for name, after in self.states.items()}
+
+    def _find_states(self) -> dict[str, str]:
+        if is_acoustic(self.metadata):
+            # What the metadata call external may be gone: parts of a model are converted too.
+            pairs = STATE_PAIRS if any(self.input(name) is not None for name in STATE_PAIRS) else {}
+        else:
+            pairs = self.metadata["states"] if self.metadata.get("state") == EXTERNAL else {}
+        for before, after in pairs.items():
+            if self.input(before) is None or self.output(after) is None:
+                raise RecipeError(
+                    f"{self.name}: the state '{before}' → '{after}' is not both an input and an output. "
+                    "Convert the model again."
+                )
+        return dict(pairs)
+
+    def _name_of(self, port) -> str:
+        """The contract's or the recipe's name, else the shortest."""
+        known = {*TENSORS, *self.states, *self.states.values()}
+        known |= {*self.metadata.get("inputs", ()), *self.metadata.get("outputs", ())}
+        return min(map(stem, port.get_names()), key=lambda name: (name not in known, len(name), name))
+
+
+def size_of(dimension) -> int | None:
+    """None if it is dynamic."""
+    return dimension.get_length() if dimension.is_static else None

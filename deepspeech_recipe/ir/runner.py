@@ -1,0 +1,93 @@
+"""Runs an IR call after call: its state is carried here, wherever the IR keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import numpy as np
+
+from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.ir.model import IR
+from deepspeech_recipe.ir.names import INTERNAL, stem
+from deepspeech_recipe.ir.ov_api import opset, ov, rebuild
+from deepspeech_recipe.ir.read import last_line
+
+
+class StatefulModel:
+    """An IR of this project, of any recipe. Not for several threads at once: make one for each stream.
+
+        model = StatefulModel("model.xml")
+        model({"frames": block})["scores"]      # as often as there are blocks
+        model.reset()                           # a new stream
+
+    inputs, outputs: the names of what goes in and comes out besides the state. metadata: what the IR says of itself.
+    """
+
+    def __init__(self, ir, *, device: str = "CPU", config: dict | None = None, extra: Mapping | None = None):
+        """ir: an IR's .xml, an ov.Model, or an opened `ir.model.IR`. extra: name → ov.Output of the model, further
+        tensors that a call gives. Raises RecipeError if the IR has no metadata, or lacks a state's tensor."""
+        self._ir = ir if isinstance(ir, IR) else IR(ir, "the model")
+        self._extra = tuple(extra or ())
+        self.metadata, self.inputs, self.outputs = self._ir.metadata, self._ir.inputs, self._ir.outputs
+        model = self._ir.model
+        self._first_extra = len(model.outputs)
+        if extra:
+            model = rebuild(model, results=[*model.get_results(), *map(opset.result, extra.values())])
+        self._request = compile_model(model, device, self._ir.name, config).create_infer_request()
+        self.reset()
+
+    @property
+    def states(self) -> dict[str, np.ndarray]:
+        """Copies of the states by the names of their inputs."""
+        if self._ir.state == INTERNAL:
+            return {each.name: each.state.data.copy() for each in self._request.query_state()}
+        return {name: value.copy() for name, value in self._states.items()}
+
+    def reset(self, rows: int | None = None, states: Mapping[str, np.ndarray] | None = None) -> None:
+        """Begins a new stream, with the model's initial state. rows: the batch, for states that leave it open (1 by
+        default). states: other values for the external states to begin with."""
+        if self._ir.state == INTERNAL:
+            self._request.reset_state()
+        self._states = self._ir.first_states(rows) if states is None else dict(states)
+
+    def __call__(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """One call: values of `inputs` by name → copies of `outputs`. Raises RecipeError for other names."""
+        given = {stem(name): value for name, value in feeds.items()}
+        if set(given) != set(self.inputs):
+            raise RecipeError(
+                f"{self._ir.name}: takes {', '.join(self.inputs)}; it was given {', '.join(given) or 'nothing'}."
+            )
+        self._request.infer(self._ir.feeds({**given, **self._states}))
+        # Copies: the tensors are views on memory that the next call overwrites.
+        self._states = self._ir.new_states(self._request)
+        found = {name: self._ir.view(self._request, name).copy() for name in self.outputs}
+        for place, name in enumerate(self._extra, self._first_extra):
+            found[name] = self._request.get_output_tensor(place).data.copy()
+        return found
+
+
+def compile_model(model, device: str, name: str, config: dict | None = None):
+    """In float32 if the device lets one choose. Raises RecipeError if it does not compile."""
+    core = ov.Core()
+    try:
+        choice = {}
+        if "INFERENCE_PRECISION_HINT" in core.get_property(device, "SUPPORTED_PROPERTIES"):
+            choice["INFERENCE_PRECISION_HINT"] = "f32"
+        return core.compile_model(model, device, choice | (config or {}))
+    except RuntimeError as error:
+        devices = ", ".join(core.available_devices)
+        raise RecipeError(
+            f"{name}: does not compile for {device} ({last_line(error)}). Devices here: {devices}."
+        ) from None
+
+
+@contextmanager
+def errors_of(name: str) -> Iterator[None]:
+    """Makes one line, with the IR's name, of what OpenVINO says of a model that it cannot run."""
+    try:
+        yield
+    except RuntimeError as error:
+        if type(error) is not RuntimeError:  # OpenVINO's have no type of their own
+            raise
+        raise RecipeError(f"{name}: OpenVINO cannot run it ({last_line(error)}). Convert the model again.") from error
