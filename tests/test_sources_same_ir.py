@@ -57,7 +57,6 @@ def test_saved_model(results, tmp_path):
     assert_same(results(tmp_path), results(FOLDER / "output_graph.pb"))
 
 
-@pytest.mark.requires_tf
 def test_checkpoint(results):
     assert_same(results(FOLDER / "checkpoint"), results(FOLDER / "output_graph.pb"))
 
