@@ -43,7 +43,7 @@ def test_a_graph_of_its_time_is_recognised():
     assert model.generation == "v0.1"
     assert (model.batch, model.time_steps, model.n_context, model.n_input) == (None, None, 9, 3)
     assert (model.dense_sizes, model.lstm.hidden_size, model.classes) == ((14, 13, 12, 11, 10), 8, 10)
-    assert (model.head, model.lstm.forget_bias, str(model.lengths)) == ("raw", 1.0, "input_lengths:0")
+    assert (model.head, model.lstm.cell.forget_bias, str(model.lengths)) == ("raw", 1.0, "input_lengths:0")
 
 
 def test_both_directions_become_sequences(expected):

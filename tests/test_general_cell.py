@@ -113,7 +113,7 @@ def _sigmoid(x):
 
 def test_peepholes_that_are_no_constants():
     from deepspeech_recipe.graphdef.view import GraphView
-    from deepspeech_recipe.patterns.lstm import recognise_lstm
+    from deepspeech_recipe.patterns.block_lstm import recognise_block_lstm
 
     graph = GraphBuilder()
     for name in ("x", "c", "h", "p"):
@@ -123,5 +123,5 @@ def test_peepholes_that_are_no_constants():
     graph.const("b", np.zeros(4 * H), np.float32)
     graph.node("lstm", "BlockLSTM", ["steps", "x", "c", "h", "w", "p", "p", "p", "b"], **F32, use_peephole=True)
     view = GraphView(graph.graph.node)
-    with pytest.raises(Refusal, match="peephole weights are no constants"):
-        recognise_lstm(view, view.nodes["lstm"], plain=False)
+    with pytest.raises(Refusal, match="peephole weights are not constants"):
+        recognise_block_lstm(view, view.nodes["lstm"], plain=False)

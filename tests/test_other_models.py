@@ -33,8 +33,7 @@ def make(name: str, control_flow: str) -> bytes:
 @pytest.mark.parametrize("name", MODELS)
 def test_the_recogniser_says_why(name, control_flow):
     found = recognise(GraphView.of(parse(GraphDef, make(name, control_flow), what="a test")))
-    assert not found.rnns
-    assert not found.static_rnns
+    assert not found.lstms
     assert not found.states
     assert len(found.refused) == bool(MODELS[name])
     assert all(MODELS[name] in str(refusal) for refusal in found.refused)

@@ -29,7 +29,8 @@ LAST_STATES = {"0.2": "Gather", "0.3": "GatherV2"}
 def recognised(deepspeech):
     def run(version="0.9", **options):
         graph = deepspeech(version, **options)
-        return recognise(GraphView(proto.parse(proto.GraphDef, graph.graph_def, what="the graph").node))
+        run.view = GraphView(proto.parse(proto.GraphDef, graph.graph_def, what="the graph").node)
+        return recognise(run.view)
 
     return run
 
@@ -38,11 +39,11 @@ def recognised(deepspeech):
 def test_every_release_is_told_by_its_structure(recognised, version):
     model = recognised(version).acoustic
     assert model.generation == GENERATIONS[version]
-    assert model.lstm.last_state_form == LAST_STATES.get(version, "GatherNd")
+    assert model.lstm.last_state_form(recognised.view) == LAST_STATES.get(version, "GatherNd")
     assert model.state_c.kind == ("variable" if version < "0.6" else "input")
     assert model.head == ("raw" if version in ("0.2", "0.3") else "probabilities")
     assert (model.audio is not None) == (version >= "0.5")
-    assert model.lstm.forget_bias == (1.0 if version < "0.6" else 0.0)
+    assert model.lstm.cell.forget_bias == (1.0 if version < "0.6" else 0.0)
     assert (model.batch, model.time_steps, model.window_frames, model.n_input) == (3, 16, 7, 11)
     assert (model.dense_sizes, model.lstm.hidden_size, model.classes) == ((40, 36, 44, 28, 29), 32, 29)
     assert str(model.lengths) == "input_lengths:0"
@@ -52,7 +53,7 @@ def test_every_release_is_told_by_its_structure(recognised, version):
 @pytest.mark.parametrize("batch", [1, 3])
 def test_last_state_forms(recognised, form, batch):
     model = recognised(last_state=form, batch=batch).acoustic
-    assert model.lstm.last_state_form.lower() == form.replace("_", "")
+    assert model.lstm.last_state_form(recognised.view).lower() == form.replace("_", "")
     assert model.state_c.new != model.state_h.new
 
 
@@ -60,7 +61,7 @@ def test_last_state_forms(recognised, form, batch):
 def test_without_lengths(recognised, steps):
     model = recognised("0.4", use_seq_length=False, n_steps=steps).acoustic
     assert model.lengths is None
-    assert model.lstm.last_state_form == "StridedSlice"
+    assert model.lstm.last_state_form(recognised.view) == "StridedSlice"
     assert model.time_steps == (None if steps < 0 else steps)
 
 

@@ -60,7 +60,7 @@ def window(graph, frames, features):
 # Name → (options of the graph, what is changed in it, the reason).
 DEEPSPEECH = {
     "inputs": ({}, lambda g: g.of_op("BlockLSTM")[0].input.pop(), "BlockLSTM has 8 inputs instead of 9"),
-    "matrix": ({}, lambda g: g.placeholder(g.behind(g.of_op("BlockLSTM")[0], 4)), "weight matrix is no constant"),
+    "matrix": ({}, lambda g: g.placeholder(g.behind(g.of_op("BlockLSTM")[0], 4)), "weight matrix is not a constant"),
     "fit": ({}, lambda g: weights(g, bias=120), "weight matrix [43, 128] and bias [120] do not fit together"),
     "room": ({}, lambda g: weights(g, (32, 128)), "weight matrix [32, 128] leaves no room for an input"),
     "steps": ({}, no_length, "neither the largest length, nor a constant, nor the length of the sequence"),

@@ -115,7 +115,7 @@ REFUSALS = {
 def test_other_cells_are_left_alone_with_the_reason(cell, control_flow):
     graph = parse(GraphDef, make(cell=cell, control_flow=control_flow).graph_def, what="a test")
     found = recognise(GraphView.of(graph))
-    assert not found.rnns
+    assert not found.lstms
     (refusal,) = found.refused
     assert refusal.node
     with pytest.raises(RecipeError, match=REFUSALS[cell]) as caught:
@@ -129,6 +129,6 @@ def test_loops_inside_of_others_are_left_alone(kind):
     from tests.graphs.rnn import inside
 
     found = recognise(GraphView.of(parse(GraphDef, inside(kind), what="a test")))
-    assert len(found.rnns) == (kind == "behind")
+    assert len(found.lstms) == (kind == "behind")
     reasons = [str(refusal) for refusal in found.refused]
     assert any("stands inside of another loop or of a condition" in reason for reason in reasons) == (kind != "behind")

@@ -211,7 +211,7 @@ def test_steps_inside_of_a_condition_or_a_loop_are_left_alone(tf, kind, lengths)
         tf.identity(out, name="out")
         graph_def = freeze(tf1, graph, ["out"])
     found = recognise(GraphView.of(parse(GraphDef, graph_def, what="a test")))
-    assert not found.static_rnns
+    assert not found.lstms
     reasons = [str(refusal) for refusal in found.refused]
     inside = "share a kernel, but stand inside of a loop or of a condition that is none of lengths"
     assert any(inside in reason for reason in reasons) == (kind == "condition")
@@ -253,7 +253,7 @@ def test_inspect_lists_them(tmp_path, capsys):
 
 def refusals(graph_def: bytes) -> str:
     found = recognise(GraphView.of(parse(GraphDef, graph_def, what="a test")))
-    assert not found.static_rnns
+    assert not found.lstms
     (refusal,) = found.refused
     assert refusal.node
     return str(refusal)

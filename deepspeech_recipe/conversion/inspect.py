@@ -40,6 +40,7 @@ def inspect(model: str | os.PathLike, *, recipe: str | os.PathLike | None = None
 
 
 def _document(model, source, view, found) -> dict:
+    from deepspeech_recipe.patterns.lstm import BLOCK
     from deepspeech_recipe.recipes.summary import warnings
 
     return {
@@ -56,8 +57,8 @@ def _document(model, source, view, found) -> dict:
         "misses": found.misses,
         "states": [_state(state) for state in found.states],
         "warnings": warnings(found.constants),
-        "lstms": [_lstm(stateful) for stateful in found.lstms],
-        "rnns": [*(_rnn(rnn, "loop") for rnn in found.rnns), *(_rnn(rnn, "steps") for rnn in found.static_rnns)],
+        "lstms": [_block_lstm(lstm) for lstm in found.lstms if lstm.form == BLOCK],
+        "rnns": [_rnn(lstm) for lstm in found.lstms if lstm.form != BLOCK],
         "refused": [str(refusal) for refusal in found.refused],
     }
 
@@ -100,8 +101,8 @@ def _deepspeech(view, model, source) -> dict:
         "batch": model.batch or "dynamic",
         "head": model.head,
         "state": {"variable": "variables", "input": "placeholders", "constant": "none"}[model.state_c.kind],
-        "last_state": model.lstm.last_state_form,
-        "forget_bias": model.lstm.forget_bias,
+        "last_state": model.lstm.last_state_form(view),
+        "forget_bias": model.lstm.cell.forget_bias,
         "lstm_node": model.lstm.node,
         "tensors": _tensors(view, model),
     }
@@ -132,34 +133,28 @@ def _tensor(view, tensor, direction: str, shape) -> dict:
     return {"direction": direction, "name": str(tensor), "aliases": names, "shape": shape}
 
 
-def _lstm(stateful) -> dict:
-    lstm = stateful.lstm
+def _block_lstm(lstm) -> dict:
     return {
         "node": lstm.node,
-        "input_size": lstm.input_size,
+        "input_size": lstm.cell.input_size,
         "hidden_size": lstm.hidden_size,
         "lengths": None if lstm.lengths is None else str(lstm.lengths),
         "states": {
             role: None if state is None else {"kind": state.kind, "name": state.name}
-            for role, state in (("c", stateful.state_c), ("h", stateful.state_h))
+            for role, state in (("c", lstm.state_c), ("h", lstm.state_h))
         },
     }
 
 
-def _rnn(rnn, kind: str) -> dict:
+def _rnn(lstm) -> dict:
     return {
-        "node": rnn.node,
-        "kind": kind,
-        "sizes": _layer_sizes(layer.cell for layer in rnn.layers),
-        "lengths": None if rnn.lengths is None else str(rnn.lengths),
-        "steps": rnn.steps,
+        "node": lstm.node,
+        "kind": lstm.form,
+        # What the first layer reads, and the cells of each.
+        "sizes": [lstm.cell.input_size, *(layer.cell.hidden_size for layer in lstm.layers)],
+        "lengths": None if lstm.lengths is None else str(lstm.lengths),
+        "steps": lstm.steps,
     }
-
-
-def _layer_sizes(cells) -> list[int]:
-    """What the first layer reads, and the cells of each."""
-    cells = list(cells)
-    return [cells[0].input_size, *(cell.hidden_size for cell in cells)]
 
 
 def _size(path: Path) -> int | None:

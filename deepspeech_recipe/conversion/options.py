@@ -31,8 +31,7 @@ def check_model(options: Options, source: LoadedModel, recognition: Recognition)
 
 def _check_general(options: Options, recognition: Recognition) -> None:
     """A graph without a DeepSpeech model gets the general passes, and none of the contract's options."""
-    lstms = (*recognition.lstms, *recognition.rnns, *recognition.static_rnns)
-    if not lstms and not recognition.states and not recognition.model:
+    if not recognition.lstms and not recognition.states and not recognition.model:
         refused = "".join(f" {refusal}" for refusal in recognition.refused)
         raise RecipeError(
             f"No DeepSpeech model was found ({recognition.why_not}), and no LSTM that could be converted, "

@@ -86,7 +86,7 @@ def _usable_converter(asked: str) -> tuple[str, list[str]]:
 
 def _loop_left(view: GraphView, recognition: Recognition) -> str:
     """A loop of TensorFlow 2 that stays one: Model Optimizer knows few of them."""
-    replaced = {rnn.node for rnn in recognition.rnns}
+    replaced = {lstm.node for lstm in recognition.lstms}
     loops = view.of_op(*LOOPS) if recognition.acoustic is None else []
     return next((loop.name for loop in loops if loop.name not in replaced), "")
 

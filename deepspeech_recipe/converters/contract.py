@@ -85,7 +85,7 @@ def model_metadata(model: AcousticModel) -> dict:
         "dense_sizes": list(model.dense_sizes),
         "classes": model.classes,
         "layer_norm": model.layer_norm,
-        "bidirectional": bool(model.rnns),
+        "bidirectional": model.is_bidirectional,
         **initial_state_json({name: state.initial for name, state in zip(STATE_PAIRS, model.own_states)}),
     }
 

@@ -17,7 +17,7 @@ from deepspeech_recipe.files import last_net
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
 from deepspeech_recipe.ir.options import DYNAMIC, Options
 from deepspeech_recipe.passes.outputs import drop_unused_outputs
-from deepspeech_recipe.patterns.state_links import links_of, projected
+from deepspeech_recipe.patterns.state_links import projected
 from deepspeech_recipe.recipes.acoustic_model import AcousticModel
 from deepspeech_recipe.recipes.recognition import Recognition, recognise
 from deepspeech_recipe.recipes.registry import load
@@ -97,7 +97,7 @@ def _prepare_general(
         mo_checks.check_untouched(arguments, view, general.edits, states)
     _apply(graph, general.edits, operations)
     # MO's BasicLSTMCell takes a cell with a projection for one without, and fails.
-    for name in projected(view, links_of(view), recognition.states):
+    for name in projected(view, recognition.links, recognition.states):
         mo_graph.exchange_terms(graph, name)
     conversion = Conversion(converter=f"mo, plugin {__version__}", **options)
     named = [Tensor.parse(name).node for name in arguments.outputs or ends(view, general.edits)]
@@ -109,8 +109,7 @@ def _prepare_general(
 
 def _state_sizes(recognition: Recognition) -> dict[str, tuple[int, ...]]:
     """State → its sizes: the last, the cells, as in the graph, and any batch and the like before it."""
-    own = [state for each in recognition.lstms for state in (each.state_c, each.state_h) if state is not None]
-    found = [state for state in (*own, *recognition.states) if state.kind != "constant" and state.shape]
+    found = [state for state in recognition.all_states if state.kind != "constant" and state.shape]
     return {state.name: (*[-1] * (len(state.shape) - 1), state.shape[-1]) for state in found}
 
 

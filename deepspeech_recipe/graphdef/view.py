@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from deepspeech_recipe.errors import NoMatch
 from deepspeech_recipe.graphdef.tensor import MOST_AXES, is_number, shape_of, to_numpy
 
 VARIABLE_OPS = ("VariableV2", "Variable", "VarHandleOp")
@@ -201,10 +202,28 @@ class GraphView:
         node = self.source_node(tensor)
         return "nothing" if node is None else f"a {node.op}"
 
+    def match(self, tensor: Tensor, *ops: str, what: str = "") -> Node:
+        """The node behind the tensor, if it is one of these operations.
+
+        what: what is looked for, in the words of a message. Raises NoMatch with it if the node is another one.
+        """
+        node = self.source_node(tensor)
+        if node is None or node.op not in ops:
+            wanted = what or f"a {' or '.join(ops)}"
+            raise NoMatch(f"{wanted} was looked for, {self.described(tensor)} was found", node=self.source(tensor).node)
+        return node
+
     def value(self, tensor: Tensor) -> np.ndarray | None:
         """The numbers of the constant behind the tensor, or None where it is none, or text."""
         node = self.source_node(tensor)
         return None if node is None or self.constant_shape(tensor) is None else self.initial_value(node)
+
+    def constant(self, tensor: Tensor) -> np.ndarray:
+        """The numbers of the constant behind the tensor. Raises NoMatch if it is not a constant."""
+        value = self.value(tensor)
+        if value is None:
+            raise NoMatch(f"a constant was looked for, {self.described(tensor)} was found", node=tensor.node)
+        return value
 
     def constant_shape(self, tensor: Tensor) -> tuple[int, ...] | None:
         """The shape of what `value` gives, without a copy of it."""
@@ -277,8 +296,7 @@ class GraphView:
     def scalar(self, tensor: Tensor):
         """The single number of the constant behind the tensor, or None."""
         shape = self.constant_shape(tensor)
-        value = self.value(tensor) if shape is not None and math.prod(shape) == 1 else None
-        return None if value is None else value.item()
+        return self.constant(tensor).item() if shape is not None and math.prod(shape) == 1 else None
 
     def integer(self, tensor: Tensor) -> int | None:
         """The same, where it is a whole number by its type."""

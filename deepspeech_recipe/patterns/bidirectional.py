@@ -5,45 +5,35 @@ ReverseSequence(x, lengths) or ReverseV2(x) [→ Transpose] → layers → [Tran
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
-from deepspeech_recipe.patterns.last_state import root
-from deepspeech_recipe.patterns.rnn import Rnn, is_zero
+from deepspeech_recipe.patterns.lengths import root
+from deepspeech_recipe.patterns.lstm import Lstm
+from deepspeech_recipe.patterns.state import is_zero
 
 
-@dataclass(frozen=True)
-class Reversal:
-    """The reversal in front of the layers and those behind it, which go where the layers run backwards."""
-
-    before: str
-    after: tuple[str, ...]
-
-
-def recognise_reversal(view: GraphView, rnn: Rnn) -> Reversal | None:
-    """The reversals around a single layer that can run backwards in their place; None where it cannot."""
-    if len(rnn.layers) != 1:
-        return None
-    layer = rnn.layers[0]
-    if rnn.lengths is not None and not (is_zero(view, layer.initial_c) and is_zero(view, layer.initial_h)):
+def find_reversals(view: GraphView, lstm: Lstm) -> tuple[str, ...]:
+    """The reversals around a single layer that can run backwards in their place, the one in front first; none if it
+    cannot."""
+    if len(lstm.layers) != 1:
+        return ()
+    if lstm.lengths is not None and not (is_zero(view, lstm.layer.initial_c) and is_zero(view, lstm.layer.initial_h)):
         # Backwards the steps past the length come first, and only a state of zeros passes them unchanged.
-        return None
-    node, axis, batch = view.source_node(rnn.x), 0, 1
-    exchanged = []
+        return ()
+    node, axis, batch = view.source_node(lstm.x), 0, 1
+    own = {lstm.node}
     if node is not None and _exchanges(view, node):
-        exchanged, axis, batch = [node], 1, 0
-        node = view.source_node(node.inputs[0])
-    if node is None or not _reverses(view, node, rnn, axis, batch):
-        return None
-    own = {rnn.node, *(each.name for each in exchanged)}
+        own.add(node.name)
+        node, axis, batch = view.source_node(node.inputs[0]), 1, 0
+    if node is None or not _reverses(view, node, lstm, axis, batch):
+        return ()
     if _is_output(view, Tensor(node.name)) or any(
         reader.name not in own and not _is_own(reader) for reader, _ in view.readers(Tensor(node.name))
     ):
-        return None
-    after = [end for sequence in layer.sequence for end in _ends(view, sequence)]
-    if any(end is None or not _reverses(view, end, rnn, place, 1 - place) for end, place in after):
-        return None
-    return Reversal(node.name, tuple(dict.fromkeys(end.name for end, _ in after)))
+        return ()
+    after = [end for sequence in lstm.layer.sequence for end in _ends(view, sequence)]
+    if any(end is None or not _reverses(view, end, lstm, place, 1 - place) for end, place in after):
+        return ()
+    return (node.name, *dict.fromkeys(end.name for end, _ in after if end is not None))
 
 
 def _is_own(reader: Node) -> bool:
@@ -79,7 +69,7 @@ def _is_output(view: GraphView, tensor: Tensor) -> bool:
 
 def _ends(view: GraphView, sequence: Tensor) -> list[tuple[Node | None, int]]:
     """What reads a sequence `[T, B, H]`, behind a Transpose too, each with the axis of time there; None: the caller."""
-    found = [(None, 0)] if _is_output(view, sequence) else []
+    found: list[tuple[Node | None, int]] = [(None, 0)] if _is_output(view, sequence) else []
     for reader, _ in view.readers(sequence):
         if _exchanges(view, reader):
             found += [(None, 1)] if _is_output(view, Tensor(reader.name)) else []
@@ -89,10 +79,10 @@ def _ends(view: GraphView, sequence: Tensor) -> list[tuple[Node | None, int]]:
     return found
 
 
-def _reverses(view: GraphView, node: Node, rnn: Rnn, axis: int, batch: int) -> bool:
+def _reverses(view: GraphView, node: Node, lstm: Lstm, axis: int, batch: int) -> bool:
     """Whether the node reverses time, each row up to the length that the layers stop at."""
     if node.op == "ReverseV2":
-        return rnn.lengths is None and view.integers(node.inputs[1]) in ([axis], [axis - 3])
-    if node.op != "ReverseSequence" or rnn.lengths is None or root(view, node.inputs[1]) != rnn.lengths:
+        return lstm.lengths is None and view.integers(node.inputs[1]) in ([axis], [axis - 3])
+    if node.op != "ReverseSequence" or lstm.lengths is None or root(view, node.inputs[1]) != lstm.lengths:
         return False
     return node.attribute("seq_dim") == axis and node.attribute("batch_dim", 0) == batch

@@ -10,41 +10,25 @@ Given a sequence S `[T, B, H]`, its initial value s0 `[B, H]` and lengths L `[B]
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
+from deepspeech_recipe.patterns.lengths import is_range, range_limit, root, same_number
 
 
-@dataclass(frozen=True)
-class LastState:
-    """A tensor `[B, H]` that holds the last state, and the form it was taken in."""
+def find_last_states(
+    view: GraphView, sequence: Tensor, initial: Tensor, lengths: Tensor | None
+) -> tuple[tuple[Tensor, ...], list[Node]]:
+    """The tensors `[B, H]` of last states that are taken out of `sequence`, and its other readers.
 
-    tensor: Tensor
-    form: str
-
-
-def root(view: GraphView, tensor: Tensor) -> Tensor:
-    """Where integers come from: the tensor behind copies and casts."""
-    return view.follow(tensor, _cast)
-
-
-def _cast(node: Node) -> Tensor | None:
-    return node.inputs[0] if node.op == "Cast" else None
-
-
-def find_last_states(view: GraphView, sequence: Tensor, initial: Tensor, lengths: Tensor | None):
-    """The last states taken out of `sequence`, and its other readers: (tuple[LastState], list[Node]).
-
-    Raises Refusal where the last state is picked at something else than the length.
+    Raises Refusal if the last state is picked at something else than the length.
     """
-    found: list[LastState] = []
+    found: list[Tensor] = []
     others: list[Node] = []
     for reader, read in view.readers(sequence):
         if _is_last_slice(view, reader, read):
-            found.append(LastState(Tensor(reader.name), "StridedSlice"))
+            found.append(Tensor(reader.name))
         elif _is_prepended(view, reader, read, initial):
             found += _from_prepended(view, Tensor(reader.name), lengths)
         else:
@@ -89,12 +73,12 @@ def _same_constant(prepended, initial) -> bool:
     return prepended is not None and initial is not None and np.array_equal(prepended, np.expand_dims(initial, 0))
 
 
-def _from_prepended(view: GraphView, prepended: Tensor, lengths: Tensor | None) -> list[LastState]:
+def _from_prepended(view: GraphView, prepended: Tensor, lengths: Tensor | None) -> list[Tensor]:
     found = []
     for reader, read in view.readers(prepended):
         if reader.op == "GatherNd" and reader.inputs[0] == read:
             _check_index(view, reader, _pack_index(view, reader.inputs[1]), lengths)
-            found.append(LastState(Tensor(reader.name), "GatherNd"))
+            found.append(Tensor(reader.name))
         elif reader.op == "Reshape" and reader.inputs[0] == read:
             found += _from_flat(view, reader, lengths)
         else:
@@ -107,7 +91,7 @@ def _from_prepended(view: GraphView, prepended: Tensor, lengths: Tensor | None) 
     return found
 
 
-def _from_flat(view: GraphView, reshape: Node, lengths: Tensor | None) -> list[LastState]:
+def _from_flat(view: GraphView, reshape: Node, lengths: Tensor | None) -> list[Tensor]:
     found = []
     for reader, read in view.readers(Tensor(reshape.name)):
         axis = view.scalar(reader.inputs[2]) if len(reader.inputs) > 2 else 0
@@ -119,7 +103,7 @@ def _from_flat(view: GraphView, reshape: Node, lengths: Tensor | None) -> list[L
                 remedy="Only last states can be taken out of an LSTMSequence; remove this reader from the graph",
             )
         _check_index(view, reader, _flat_index(view, reader.inputs[1]), lengths)
-        found.append(LastState(Tensor(reader.name), reader.op))
+        found.append(Tensor(reader.name))
     return found
 
 
@@ -142,37 +126,9 @@ def _flat_index(view: GraphView, indices: Tensor) -> Tensor | None:
             # B is a scalar, constant or computed; the lengths are what is left.
             for lengths, batch in (multiply.inputs, multiply.inputs[::-1]):
                 limit = range_limit(view, counting)
-                if _same_number(view, batch, limit):
+                if same_number(view, batch, limit):
                     return root(view, lengths)
     return None
-
-
-def _range_node(view: GraphView, tensor: Tensor) -> Node | None:
-    node = view.producer(root(view, tensor))
-    return node if node is not None and node.op == "Range" else None
-
-
-def is_range(view: GraphView, tensor: Tensor) -> bool:
-    """Whether the tensor counts 0, 1, 2, …"""
-    node = _range_node(view, tensor)
-    if node is not None:
-        return view.scalar(node.inputs[0]) == 0 and view.scalar(node.inputs[2]) == 1
-    value = view.value(root(view, tensor))
-    return value is not None and np.array_equal(value, np.arange(value.size))
-
-
-def range_limit(view: GraphView, tensor: Tensor):
-    """B of range(B): a tensor, or a number where the range is a constant."""
-    node = _range_node(view, tensor)
-    return node.inputs[1] if node is not None else view.value(root(view, tensor)).size
-
-
-def _same_number(view: GraphView, tensor: Tensor, other) -> bool:
-    number = view.scalar(root(view, tensor))
-    other_number = other if isinstance(other, int) else view.scalar(root(view, other))
-    if number is not None or other_number is not None:
-        return number == other_number
-    return root(view, tensor) == root(view, other)
 
 
 def _check_index(view: GraphView, node: Node, index: Tensor | None, lengths: Tensor | None) -> None:

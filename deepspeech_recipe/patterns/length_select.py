@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
 from deepspeech_recipe.patterns.conditions import CHOICE
-from deepspeech_recipe.patterns.last_state import root
+from deepspeech_recipe.patterns.lengths import root
 
 # Op → (the input that is the time, whether it holds once that is at least the other input).
 _COMPARISONS = {"GreaterEqual": (0, True), "LessEqual": (1, True), "Less": (0, False), "Greater": (1, False)}
@@ -82,6 +82,6 @@ class _Reader:
         if time is None:
             return None
         bound = self.view.producer(limit)
-        others = bound.op if bound is not None and bound.op in ("Max", "Min") else ""
-        lengths = root(self.view, bound.inputs[0]) if others else limit
-        return (time, lengths), holds, others
+        if bound is None or bound.op not in ("Max", "Min"):
+            return (time, limit), holds, ""
+        return (time, root(self.view, bound.inputs[0])), holds, bound.op

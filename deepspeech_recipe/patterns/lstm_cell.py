@@ -14,11 +14,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-
-from deepspeech_recipe.errors import Refusal
+from deepspeech_recipe.errors import NoMatch, Refusal
 from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
-from deepspeech_recipe.patterns.lstm import sequence_weights
+from deepspeech_recipe.patterns.lstm import NOT_FROZEN, Cell, cell_sizes
 
 _MOST_TERMS = 16
 ADDITIONS = ("Add", "AddV2", "BiasAdd")
@@ -26,92 +24,63 @@ NOT_PLAIN = "Only plain LSTM cells (sigmoid gates, tanh, no peephole, projection
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One step: new_c, new_h of x, c, h; all `[B, …]`.
-
-    kernels: one tensor `[I+H, 4H]` (x above h), or two, `[I, 4H]` and `[H, 4H]`. bias: `[4H]`, or None.
-    gates: the order of the gates i, c, f, o in them. forget_bias is still to be added to gate f.
-    """
+class Step:
+    """One step: new_c, new_h of x, c, h; all `[B, …]`."""
 
     x: Tensor
     c: Tensor
     h: Tensor
     new_c: Tensor
     new_h: Tensor
-    kernels: tuple[Tensor, ...]
-    bias: Tensor | None
-    gates: str
-    forget_bias: float
-    input_size: int
-    hidden_size: int
+    cell: Cell
 
 
 def looks_like_cell(view: GraphView, new_h: Tensor) -> bool:
     """Whether the tensor is σ(…) · tanh(c'), the last operation of an LSTM cell."""
     node = view.source_node(new_h)
-    return node is not None and node.op == "Mul" and _pair(view, node, "Sigmoid", "Tanh") is not None
+    return node is not None and node.op == "Mul" and _factors(view, node, "Sigmoid", "Tanh") is not None
 
 
-def recognise_cell(view: GraphView, new_h: Tensor, is_state: Callable[[Tensor], bool]) -> Cell:
-    """Describes the cell whose new hidden state is `new_h`, a tensor for which `looks_like_cell` holds.
+def recognise_cell(view: GraphView, new_h: Tensor, is_state: Callable[[Tensor], bool]) -> Step:
+    """Describes the step whose new hidden state is `new_h`, a tensor for which `looks_like_cell` holds.
 
-    is_state: whether a tensor may be the previous hidden state. Raises Refusal, with the node where the search
+    is_state: whether a tensor may be the previous hidden state. Raises Refusal, with the node at which the search
     stopped, for any other cell.
     """
-    sigmoid, tanh = _pair(view, view.source_node(new_h), "Sigmoid", "Tanh")
-    new_c = view.source(tanh.inputs[0])
-    c, forget, inner, update = _cell_state(view, new_c)
+    try:
+        return _step(view, new_h, is_state)
+    except NoMatch as miss:
+        raise Refusal(miss.reason, node=miss.node, remedy=NOT_PLAIN) from None
+
+
+def _step(view: GraphView, new_h: Tensor, is_state: Callable[[Tensor], bool]) -> Step:
+    factors = _factors(view, view.match(new_h, "Mul"), "Sigmoid", "Tanh")
+    if factors is None:
+        raise NoMatch("the hidden state σ(o) · tanh(c) was looked for, another product was found", node=new_h.node)
+    output, squashed = factors
+    new_c = view.source(squashed.inputs[0])
+    c, forget, update, candidate = _cell_state(view, new_c)
     forget_gate, forget_bias = _forget_gate(view, forget)
-    found = {
-        "o": view.source(sigmoid.inputs[0]),
+    gates = {
+        "o": view.source(output.inputs[0]),
         "f": forget_gate,
-        "i": view.source(inner.inputs[0]),
-        "c": view.source(update.inputs[0]),
+        "i": view.source(update.inputs[0]),
+        "c": view.source(candidate.inputs[0]),
     }
-    gates, product = _gates(view, found)
-    matmuls, bias = _bias(view, product)
-    x, h, kernels = _kernels(view, matmuls, is_state)
-    input_size, hidden_size = _sizes(view, kernels, bias)
-    return Cell(
-        x=x,
-        c=c,
-        h=h,
-        new_c=new_c,
-        new_h=view.source(new_h),
-        kernels=kernels,
-        bias=bias,
-        gates=gates,
-        forget_bias=forget_bias,
-        input_size=input_size,
-        hidden_size=hidden_size,
-    )
+    order, product = _gates(view, gates)
+    products, bias = _terms(view, product)
+    x, h, kernels = _kernels(view, products, is_state)
+    input_size, hidden_size = cell_sizes(view, kernels, bias)
+    cell = Cell(kernels, bias, order, forget_bias, input_size, hidden_size)
+    return Step(x, c, h, new_c, view.source(new_h), cell)
 
 
-def cell_weights(view: GraphView, cell: Cell) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The weights as an OpenVINO LSTMSequence wants them, gates in the order f, i, c, o.
-
-    Returns W `[1, 4H, I]`, R `[1, 4H, H]` and B `[1, 4H]`, float32, the forget bias added.
-    """
-    kernels = [view.value(kernel).astype(np.float32, copy=False) for kernel in cell.kernels]
-    if len(kernels) == 1:
-        kernels = [kernels[0][: cell.input_size], kernels[0][cell.input_size :]]
-    bias = np.zeros(4 * cell.hidden_size, np.float32) if cell.bias is None else view.value(cell.bias)
-    return sequence_weights(kernels, bias, cell.gates, cell.forget_bias)
-
-
-def _refuse(looked_for: str, node: Node | None, where: Tensor) -> Refusal:
-    found = f"a {node.op}" if node is not None else "nothing"
-    return Refusal(
-        f"{looked_for} was looked for, {found} was found", node=node.name if node else where.node, remedy=NOT_PLAIN
-    )
-
-
-def _pair(view: GraphView, node: Node, first: str, second: str) -> tuple[Node, Node] | None:
+def _factors(view: GraphView, node: Node, first: str, second: str) -> tuple[Node, Node] | None:
     """The sources of a binary operation, in the order of the two ops asked for."""
-    sources = [view.source_node(tensor) for tensor in node.inputs]
-    for pair in (sources, sources[::-1]):
-        if [source.op if source else None for source in pair] == [first, second]:
-            return pair[0], pair[1]
+    one, other = (view.source_node(tensor) for tensor in node.inputs)
+    for left, right in ((one, other), (other, one)):
+        if left is not None and right is not None and (left.op, right.op) == (first, second):
+            return left, right
     return None
 
 
@@ -119,25 +88,20 @@ def _cell_state(view: GraphView, new_c: Tensor) -> tuple[Tensor, Node, Node, Nod
     """(c, σ of the forget gate, σ of the input gate, tanh of the cell input) of c' = c · σ(f) + σ(i) · tanh(j)."""
     add = view.producer(new_c)
     if add is not None and add.op in ("ClipByValue", "Minimum", "Maximum"):
-        raise Refusal("The cell state is clipped", node=add.name, remedy=NOT_PLAIN)
-    if add is None or add.op not in ADDITIONS:
-        raise _refuse("The cell state as a sum of what is kept and what is added", add, new_c)
+        raise NoMatch("The cell state is clipped", node=add.name)
+    add = view.match(new_c, *ADDITIONS, what="The cell state as a sum of what is kept and what is added")
     products = [view.source_node(tensor) for tensor in add.inputs]
     for kept, added in (products, products[::-1]):
         if kept is None or added is None or kept.op != "Mul" or added.op != "Mul":
             continue
-        pair = _pair(view, added, "Sigmoid", "Tanh")
-        if pair is None:
+        factors = _factors(view, added, "Sigmoid", "Tanh")
+        if factors is None:
             continue
         for gate, state in (kept.inputs, kept.inputs[::-1]):
             node = view.source_node(gate)
             if node is not None and node.op == "Sigmoid":
-                return view.source(state), node, *pair
-    raise Refusal(
-        "The cell state c · σ(f) + σ(i) · tanh(j) was looked for, another sum was found",
-        node=add.name,
-        remedy=NOT_PLAIN,
-    )
+                return view.source(state), node, *factors
+    raise NoMatch("The cell state c · σ(f) + σ(i) · tanh(j) was looked for, another sum was found", node=add.name)
 
 
 def _forget_gate(view: GraphView, sigmoid: Node) -> tuple[Tensor, float]:
@@ -152,101 +116,77 @@ def _forget_gate(view: GraphView, sigmoid: Node) -> tuple[Tensor, float]:
     return source, 0.0
 
 
-def _gates(view: GraphView, found: dict[str, Tensor]) -> tuple[str, Tensor]:
+def _gates(view: GraphView, gates: dict[str, Tensor]) -> tuple[str, Tensor]:
     """(order of the gates, the tensor `[B, 4H]` that is split into them)."""
-    for gate, tensor in found.items():
+    for gate, tensor in gates.items():
         node = view.producer(tensor)
-        if node is None or node.op != "Split" or node.attribute("num_split") != 4:
-            if node is not None and node.op in ADDITIONS:
-                raise Refusal(
-                    f"Something is added to gate {gate} before its sigmoid, as peephole connections are",
-                    node=node.name,
-                    remedy=NOT_PLAIN,
-                )
-            raise _refuse(f"Gate {gate} as a quarter of one product", node, tensor)
-    splits = {tensor.node for tensor in found.values()}
-    split = view.nodes[next(iter(splits))]
-    ports = {tensor.port for tensor in found.values()}
-    if len(splits) > 1 or len(ports) < 4 or view.scalar(split.inputs[0]) not in (1, -1):
-        raise Refusal("The four gates are not the four quarters of one product", node=split.name, remedy=NOT_PLAIN)
-    order = sorted(found, key=lambda gate: found[gate].port)
+        if node is not None and node.op in ADDITIONS:
+            raise NoMatch(
+                f"Something is added to gate {gate} before its sigmoid, as peephole connections are", node=node.name
+            )
+        split = view.match(tensor, "Split", what=f"Gate {gate} as a quarter of one product")
+    ports = {tensor.port for tensor in gates.values()}
+    one = {tensor.node for tensor in gates.values()} == {split.name} and len(ports) == split.attribute("num_split") == 4
+    if not one or view.scalar(split.inputs[0]) not in (1, -1):
+        raise NoMatch("The four gates are not the four quarters of one product", node=split.name)
+    order = sorted(gates, key=lambda gate: gates[gate].port)
     return "".join(order), view.source(split.inputs[1])
 
 
-def _bias(view: GraphView, product: Tensor) -> tuple[list[Node], Tensor | None]:
+def _terms(view: GraphView, total: Tensor) -> tuple[list[Node], Tensor | None]:
     """The MatMuls whose sum the gates are, and the bias."""
-    matmuls, bias, pending = [], None, [product]
+    products: list[Node] = []
+    bias, pending = None, [total]
     while pending:
         tensor = view.source(pending.pop(0))
         node = view.producer(tensor)
-        if len(matmuls) + len(pending) > _MOST_TERMS:  # sums of one sum twice would be followed for ever
-            raise Refusal(f"The gates are a sum of more than {_MOST_TERMS} terms", node=tensor.node, remedy=NOT_PLAIN)
+        if len(products) + len(pending) > _MOST_TERMS:  # sums of one sum twice would be followed for ever
+            raise NoMatch(f"The gates are a sum of more than {_MOST_TERMS} terms", node=tensor.node)
         if node is not None and node.op in (*ADDITIONS, "Squeeze"):  # Keras adds a product of batch 1 like a bias
             pending += node.inputs
         elif node is not None and node.op == "MatMul":
-            matmuls.append(node)
+            products.append(node)
         elif bias is None and view.constant_shape(tensor) is not None:
             bias = tensor
         elif node is not None and node.op in ("Placeholder", "VarHandleOp", "VariableV2", "ReadVariableOp"):
             raise _not_frozen("bias", node)
         else:
-            raise _refuse("The gates as a product with a kernel plus a bias", node, tensor)
-    return matmuls, bias
+            view.match(tensor, "MatMul", what="The gates as a product with a kernel plus a bias")
+    return products, bias
 
 
 def _not_frozen(what: str, node: Node) -> Refusal:
-    return Refusal(
-        f"The LSTM's {what} is no constant",
-        node=node.name,
-        remedy="Freeze the graph, so that trained variables become constants",
-    )
+    return Refusal(f"The LSTM's {what} is not a constant", node=node.name, remedy=NOT_FROZEN)
 
 
-def _kernels(view: GraphView, matmuls: list[Node], is_state) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+def _kernels(
+    view: GraphView, products: list[Node], is_state: Callable[[Tensor], bool]
+) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
     """(x, h, kernels)"""
-    for node in matmuls:
+    for node in products:
         if node.attribute("transpose_a", False) or node.attribute("transpose_b", False):
-            raise Refusal("The LSTM's kernel is transposed", node=node.name, remedy=NOT_PLAIN)
-        if view.constant_shape(node.inputs[1]) is None:
-            raise _not_frozen("kernel", view.source_node(node.inputs[1]) or node)
-    if len(matmuls) == 1:
-        concat = view.source_node(matmuls[0].inputs[0])
-        if concat is None or concat.op != "ConcatV2" or len(concat.inputs) != 3:
-            raise _refuse("The kernel's factor as [x, h]", concat, matmuls[0].inputs[0])
+            raise NoMatch("The LSTM's kernel is transposed", node=node.name)
+        kernel = node.inputs[1]
+        if view.constant_shape(kernel) is None:
+            raise _not_frozen("kernel", view.source_node(kernel) or node)
+        if (kind := view.constant(kernel).dtype.name) != "float32":
+            raise NoMatch(f"The LSTM computes in {kind}", node=view.source(kernel).node)
+    kernels = tuple(view.source(node.inputs[1]) for node in products)
+    if len(products) == 1:
+        concat = view.match(products[0].inputs[0], "ConcatV2", what="The kernel's factor as [x, h]")
+        if len(concat.inputs) != 3:
+            raise NoMatch(f"[x, h] was looked for, {len(concat.inputs) - 1} parts were found", node=concat.name)
         x, h, axis = concat.inputs
         if view.scalar(axis) not in (1, -1):
-            raise Refusal("x and h are not joined along their features", node=concat.name, remedy=NOT_PLAIN)
-        return view.source(x), view.source(h), (view.source(matmuls[0].inputs[1]),)
-    if len(matmuls) == 2:
-        for of_x, of_h in (matmuls, matmuls[::-1]):
-            if is_state(view.source(of_h.inputs[0])):
-                kernels = tuple(view.source(node.inputs[1]) for node in (of_x, of_h))
-                return view.source(of_x.inputs[0]), view.source(of_h.inputs[0]), kernels
-    raise Refusal(
-        f"The gates are a sum of {len(matmuls)} products, where those of x and h were looked for",
-        node=matmuls[0].name if matmuls else None,
-        remedy=NOT_PLAIN,
+            raise NoMatch("x and h are not joined along their features", node=concat.name)
+        return view.source(x), view.source(h), kernels
+    if len(products) == 2:
+        factors = tuple(view.source(node.inputs[0]) for node in products)
+        for order in (1, -1):
+            x, h = factors[::order]
+            if is_state(h):
+                return x, h, kernels[::order]
+    raise NoMatch(
+        f"The gates are a sum of {len(products)} products, where those of x and h were looked for",
+        node=products[0].name if products else "",
     )
-
-
-def _sizes(view: GraphView, kernels: tuple[Tensor, ...], bias: Tensor | None) -> tuple[int, int]:
-    """(I, H)"""
-    kinds = {view.value(kernel).dtype.name for kernel in kernels}
-    if kinds != {"float32"}:
-        raise Refusal(f"The LSTM computes in {' and '.join(sorted(kinds))}", node=kernels[0].node, remedy=NOT_PLAIN)
-    shapes = [view.constant_shape(kernel) for kernel in kernels]
-    rows = sum(shape[0] for shape in shapes if shape)
-    hidden = shapes[0][-1] // 4 if shapes[0] else 0
-    fits = all(len(shape) == 2 and shape[1] == 4 * hidden for shape in shapes) and rows > hidden > 0
-    if len(kernels) == 2:
-        fits = fits and shapes[1][0] == hidden
-    if bias is not None:
-        fits = fits and view.constant_shape(bias) == (4 * hidden,)
-    if not fits:
-        raise Refusal(
-            f"The LSTM's kernel {' and '.join(str(list(shape)) for shape in shapes)} does not fit its bias or state; "
-            "a projection of the hidden state is no part of an LSTMSequence",
-            node=kernels[0].node,
-            remedy=NOT_PLAIN,
-        )
-    return rows - hidden, hidden

@@ -5,7 +5,7 @@ Works for any recurrent cell: it is told which tensor is the initial state and w
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -53,13 +53,17 @@ def recognise_state(view: GraphView, initial: Tensor, new: tuple[Tensor, ...], *
     if node.op in ("Placeholder", "PlaceholderV2", "PlaceholderWithDefault"):
         return State("input", source, node.attribute("shape"), new)
     if view.is_variable(node):
-        sources = {view.source(tensor) for tensor in new}
-        state = state_variable(view, node, lambda tensor: view.source(tensor) in sources, what)
-        return replace(state, new=new)
+        return replace(state_variable(view, node, any_of(view, new), what), new=new)
     if node.op in _CONSTANT_OPS:
         value = constant_value(view, source)
         return State("constant", source, value.shape if value is not None else None, new, initial=value)
     return None
+
+
+def any_of(view: GraphView, tensors: Iterable[Tensor]) -> Callable[[Tensor], bool]:
+    """Whether a tensor is one of these, or a copy of one."""
+    sources = {view.source(tensor) for tensor in tensors}
+    return lambda tensor: view.source(tensor) in sources
 
 
 def state_variable(view: GraphView, variable: Node, is_new: Callable[[Tensor], bool], what: str) -> State:
@@ -68,7 +72,9 @@ def state_variable(view: GraphView, variable: Node, is_new: Callable[[Tensor], b
     is_new: whether a tensor holds the last state. Raises Refusal where the state would be lost or come out wrong.
     what: as for `recognise_state`.
     """
-    update, reset, value = [], [], None
+    update: list[str] = []
+    reset: list[str] = []
+    value: tuple[Tensor, ...] = ()
     for writer in view.writers(variable):
         if writer.op in UPDATE_OPS:
             raise Refusal(
@@ -78,7 +84,7 @@ def state_variable(view: GraphView, variable: Node, is_new: Callable[[Tensor], b
             )
         if is_new(writer.inputs[1]):
             update.append(writer.name)
-            value = writer.inputs[1]
+            value = writer.inputs[1:2]
         elif writer not in view.updates(variable):
             reset.append(writer.name)
         else:
@@ -102,7 +108,7 @@ def state_variable(view: GraphView, variable: Node, is_new: Callable[[Tensor], b
             node=variable.name,
             remedy="Save or freeze the graph with zeros in it",
         )
-    return State("variable", source, shape, (value,), tuple(update), tuple(reset), initial)
+    return State("variable", source, shape, value, tuple(update), tuple(reset), initial)
 
 
 def initial_state(view: GraphView, variable: Node) -> np.ndarray | None:
@@ -119,3 +125,9 @@ def constant_value(view: GraphView, tensor: Tensor) -> np.ndarray | None:
     if node is not None and node.op == "ZerosLike":
         return np.zeros(())
     return view.value(node.inputs[1] if node is not None and node.op == "Fill" else tensor)
+
+
+def is_zero(view: GraphView, tensor: Tensor) -> bool:
+    """Whether the tensor is known to hold nothing but zeros."""
+    value = constant_value(view, tensor)
+    return value is not None and not np.any(value)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
 from deepspeech_recipe.patterns.conditions import with_choices
 from deepspeech_recipe.patterns.length_select import stopped_values
-from deepspeech_recipe.patterns.lstm import CS_PREV, H_PREV, FusedLstm
+from deepspeech_recipe.patterns.lstm import Lstm
 from deepspeech_recipe.patterns.state import State
 
 LOOPS = ("While", "StatelessWhile")
@@ -39,12 +39,13 @@ class Link(NamedTuple):
     node: str
 
 
-def links_of(view: GraphView, fused: tuple[FusedLstm, ...] = ()) -> list[Link]:
-    """All links of a graph. fused: its fused LSTMs that were recognised."""
+def links_of(view: GraphView, fused: Iterable[Lstm] = ()) -> list[Link]:
+    """All links of a graph. fused: its BlockLSTMs that were recognised."""
     links = [*_steps(view), *_loops(view), *_frames(view), *_block_cells(view), *_stops(view)]
     for lstm in fused:
-        for port, last in ((CS_PREV, lstm.last_c), (H_PREV, lstm.last_h)):
-            links += [Link(view.nodes[lstm.node].inputs[port], each.tensor, lstm.node) for each in last]
+        layer = lstm.layer
+        for initial, last in ((layer.initial_c, layer.last_c), (layer.initial_h, layer.last_h)):
+            links += [Link(initial, tensor, lstm.node) for tensor in last]
     return links
 
 
@@ -77,14 +78,13 @@ def _steps(view: GraphView) -> Iterator[Link]:
     for node in view.of_op("Add", "AddV2"):
         products = [view.source_node(tensor) for tensor in node.inputs]
         for kept, added in (products, products[::-1]):
-            previous = _gated(view, kept)
-            if previous is None or _gated(view, added) is None or not _is_candidate(view, _gated(view, added)):
+            forget, update = _gated(view, kept), _gated(view, added)
+            if forget is None or update is None or not _is_candidate(view, update.value):
                 continue
             cell, hidden = _outputs(view, Tensor(node.name))
             if hidden is not None:
-                yield Link(previous, cell, node.name)
-                gate = next(t for t in kept.inputs if _is_gate(view, t))
-                for operand in _recurrent(view, gate):
+                yield Link(forget.value, cell, node.name)
+                for operand in _recurrent(view, forget.gate):
                     yield from (Link(operand, value, node.name) for value in _projected(view, hidden))
                 break
 
@@ -99,13 +99,21 @@ def _is_candidate(view: GraphView, tensor: Tensor) -> bool:
     return node is not None and node.op == "Tanh"
 
 
-def _gated(view: GraphView, product: Node | None) -> Tensor | None:
-    """v of σ(…) · v."""
+class _Gated(NamedTuple):
+    """σ(gate) · value"""
+
+    gate: Tensor
+    value: Tensor
+
+
+def _gated(view: GraphView, product: Node | None) -> _Gated | None:
+    """The parts of σ(…) · v."""
     if product is None or product.op != "Mul":
         return None
     for gate, value in (product.inputs, product.inputs[::-1]):
-        if _is_gate(view, gate) and not _is_gate(view, value):
-            return value
+        node = view.source_node(gate)
+        if node is not None and node.op == "Sigmoid" and not _is_gate(view, value):
+            return _Gated(node.inputs[0], value)
     return None
 
 
@@ -135,12 +143,12 @@ def _projected(view: GraphView, hidden: Tensor) -> list[Tensor]:
 
 
 def _recurrent(view: GraphView, gate: Tensor) -> list[Tensor]:
-    """The hidden state that a gate reads: the last part of concat(x, h), or of two factors the later one.
+    """The hidden state that goes into a gate: the last part of concat(x, h), or of two factors the later one.
 
     Where the two differ in size from each other, the size of the state decides (a projection has its own).
     """
-    products = []
-    pending, seen = [view.source_node(gate).inputs[0]], set()
+    products: list[Node] = []
+    pending, seen = [gate], set()
     while pending:
         tensor = view.source(pending.pop())
         node = view.producer(tensor)
@@ -195,16 +203,16 @@ def _stops(view: GraphView) -> Iterator[Link]:
             yield Link(stopped.past, tensor, tensor.node)
 
 
-def projected(view: GraphView, links: list[Link], states: Iterable[State]) -> list[str]:
+def projected(view: GraphView, links: Iterable[Link], states: Iterable[State]) -> list[str]:
     """The sums that the gates of cells with a projection are split from, W · (x, h) + b, by name."""
     carried = {origin(view, link.previous) for link in links}
     carried |= {piece for state in states for tensor in state.new for piece in parts(view, tensor)}
     cells = [link.node for link in links if view.nodes[link.new.node].op == "MatMul" and link.new in carried]
     sums = []
     for name in dict.fromkeys(cells):
-        kept = next(node for node in map(view.source_node, view.nodes[name].inputs) if _gated(view, node) is not None)
-        gate = view.source_node(next(tensor for tensor in kept.inputs if _is_gate(view, tensor)))
-        split = next((node for node in view.ancestors(gate.inputs[0]) if node.op in ("Split", "SplitV")), None)
+        products = (_gated(view, view.source_node(tensor)) for tensor in view.nodes[name].inputs)
+        gate = next(product.gate for product in products if product is not None)
+        split = next((node for node in view.ancestors(gate) if node.op in ("Split", "SplitV")), None)
         total = view.source_node(split.inputs[VIEWS[split.op]]) if split is not None else None
         sums += [total.name] if total is not None and total.op in _ADDITIONS else []
     return sums

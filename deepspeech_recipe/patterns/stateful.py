@@ -14,7 +14,7 @@ import numpy as np
 from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.proto import DATA_TYPES
 from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
-from deepspeech_recipe.patterns.rnn import Rnn
+from deepspeech_recipe.patterns.lstm import Lstm
 from deepspeech_recipe.patterns.state import State, constant_value, state_variable
 from deepspeech_recipe.patterns.state_links import LOOPS, Link, origin, parts
 
@@ -46,12 +46,13 @@ def carried_states(view: GraphView, links: list[Link], known: Iterable[str] = ()
     return tuple(states)
 
 
-def constant_states(view: GraphView, links: list[Link], rnns: Iterable[Rnn]) -> tuple[State, ...]:
+def constant_states(view: GraphView, links: list[Link], loops: Iterable[Lstm]) -> tuple[State, ...]:
     """Constants that cells and loops of LSTM cells begin with, and that are no plain zeros: they are not all zero, or
     are read as a variable is, through a copy, which says that they were one before the graph was frozen."""
-    loops = (*LOOPS, "Exit", "RefExit")  # they carry weights and counters too
-    begins = [link.previous for link in links if view.nodes[link.node].op not in loops]
-    begins += [tensor for rnn in rnns for layer in rnn.layers for tensor in (layer.initial_c, layer.initial_h)]
+    ends = (*LOOPS, "Exit", "RefExit")  # loops carry weights and counters too
+    begins = [link.previous for link in links if view.nodes[link.node].op not in ends]
+    layers = [layer for loop in loops for layer in loop.layers]
+    begins += [tensor for layer in layers for tensor in (layer.initial_c, layer.initial_h)]
     found = {}
     for source in dict.fromkeys(origin(view, tensor) for tensor in begins):
         value = constant_value(view, source)

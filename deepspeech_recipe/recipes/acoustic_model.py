@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 from deepspeech_recipe.graphdef.view import Tensor
 from deepspeech_recipe.ir.names import STATE_PAIRS
-from deepspeech_recipe.patterns.lstm import FusedLstm
-from deepspeech_recipe.patterns.rnn import Rnn
+from deepspeech_recipe.patterns.lstm import Lstm
 from deepspeech_recipe.patterns.state import State
 from deepspeech_recipe.recipes.audio import AudioPart
 from deepspeech_recipe.recipes.metadata import Metadata
@@ -40,7 +39,7 @@ class AcousticModel:
     to_sequence: str
     to_logits: str
     lengths: Tensor | None
-    lstm: FusedLstm
+    lstms: tuple[Lstm, ...]
     state_c: State
     state_h: State
     dense_sizes: tuple[int, ...]
@@ -51,13 +50,21 @@ class AcousticModel:
     head: str
     audio: AudioPart | None
     metadata: Metadata
-    rnns: tuple[Rnn, ...] = ()
     recipe: str = ""
+
+    @property
+    def lstm(self) -> Lstm:
+        """The first of its LSTMs; a second one has the same sizes."""
+        return self.lstms[0]
+
+    @property
+    def is_bidirectional(self) -> bool:
+        return len(self.lstms) > 1
 
     @property
     def flat(self) -> bool:
         """Whether the input is `[B, T, (2·context+1) · n_input]`."""
-        return bool(self.rnns)
+        return self.is_bidirectional
 
     def windows_shape(self, batch: int, steps: int) -> tuple[int, ...]:
         """The shape of `windows`; -1 for what is open."""
@@ -72,7 +79,7 @@ class AcousticModel:
     @property
     def own_states(self) -> tuple[State, ...]:
         """The states of its LSTM; the two LSTMs of v0.1, over whole recordings, have none."""
-        return () if self.rnns else (self.state_c, self.state_h)
+        return () if self.is_bidirectional else (self.state_c, self.state_h)
 
     @property
     def states(self) -> dict[str, str]:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import NamedTuple
 
 from deepspeech_recipe import limits
 from deepspeech_recipe.errors import NoMatch, Refusal
 from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
-from deepspeech_recipe.patterns.lstm import HIDDEN_STATES, FusedLstm, X, recognise_lstm
+from deepspeech_recipe.patterns.block_lstm import HIDDEN_STATES, LSTM_OPS, X, recognise_block_lstm
+from deepspeech_recipe.patterns.lstm import Lstm
 from deepspeech_recipe.patterns.state import State, recognise_state
 from deepspeech_recipe.recipes.acoustic_model import AcousticModel
 from deepspeech_recipe.recipes.audio import AudioPart, recognise_audio
 from deepspeech_recipe.recipes.metadata import Metadata, read_metadata
 
 NAME = "deepspeech"
-LSTM_OPS = ("BlockLSTM", "BlockLSTMV2")
 _PLACEHOLDERS = ("Placeholder", "PlaceholderV2", "PlaceholderWithDefault")
 _ADDITIONS = ("Add", "AddV2", "BiasAdd")
 _STATE_NAMES = ("previous_state_{}", "new_state_{}")
@@ -36,7 +37,7 @@ def recognise(view: GraphView, *, dense_before: int = 3) -> AcousticModel:
     after = matmuls(view, view.descendants(Tensor(cell.name, HIDDEN_STATES)))
     if len(after) != 2:
         raise NoMatch(f"{_dense(2)} after the BlockLSTM were looked for, {len(after)} found")
-    lstm = recognise_lstm(view, cell)
+    lstm = recognise_block_lstm(view, cell)
     batch, steps, *window = windows.attribute("shape")
     window_frames, n_input = _check_window(windows, *window)
     state_c, state_h = _states(view, lstm)
@@ -55,7 +56,7 @@ def recognise(view: GraphView, *, dense_before: int = 3) -> AcousticModel:
         to_sequence=to_sequence.name,
         to_logits=head.reshape,
         lengths=_check_lengths(view, lstm, known(steps)),
-        lstm=lstm,
+        lstms=(replace(lstm, state_c=state_c, state_h=state_h),),
         state_c=state_c,
         state_h=state_h,
         dense_sizes=tuple(width(view, node) for node in before + after),
@@ -137,18 +138,18 @@ def _time_major(view: GraphView, x: Tensor, windows: Node) -> Tensor:
     raise Refusal("The windows are not brought into time-major order by a Transpose [1, 0, 2, 3]", node=windows.name)
 
 
-def _reshape_to_sequence(view: GraphView, lstm: FusedLstm) -> Node:
+def _reshape_to_sequence(view: GraphView, lstm: Lstm) -> Node:
     node = view.source_node(lstm.x)
     if node is None or node.op != "Reshape":
         raise Refusal(
             f"The LSTM's input comes from {view.described(lstm.x)}, where a Reshape to [time, batch, "
-            f"{lstm.input_size}] was looked for",
+            f"{lstm.cell.input_size}] was looked for",
             node=view.source(lstm.x).node,
         )
     return node
 
 
-def _check_lengths(view: GraphView, lstm: FusedLstm, steps: int | None) -> Tensor | None:
+def _check_lengths(view: GraphView, lstm: Lstm, steps: int | None) -> Tensor | None:
     """The input of lengths. Constant lengths must be the number of steps."""
     fixed = lstm.steps
     if lstm.lengths is not None:
@@ -167,13 +168,13 @@ def _check_lengths(view: GraphView, lstm: FusedLstm, steps: int | None) -> Tenso
     return None
 
 
-def _states(view: GraphView, lstm: FusedLstm) -> tuple[State, State]:
+def _states(view: GraphView, lstm: Lstm) -> tuple[State, State]:
     states = []
-    for role, initial, last, what in (
-        ("c", lstm.initial_c, lstm.last_c, "cell state"),
-        ("h", lstm.initial_h, lstm.last_h, "hidden state"),
+    layer = lstm.layer
+    for role, initial, new, what in (
+        ("c", layer.initial_c, layer.last_c, "cell state"),
+        ("h", layer.initial_h, layer.last_h, "hidden state"),
     ):
-        new = tuple(state.tensor for state in last)
         state = recognise_state(view, initial, new, what=what)
         if state is None:
             raise Refusal(
@@ -256,7 +257,7 @@ def _continues_head(node: Node, tensor: Tensor, reshape: str, softmax: str) -> b
 
 def _generation(
     view: GraphView,
-    lstm: FusedLstm,
+    lstm: Lstm,
     to_sequence: Node,
     state: State,
     head: str,
@@ -264,7 +265,7 @@ def _generation(
     metadata: Metadata,
 ) -> str:
     """What freezing leaves out (metadata, feature part, the assignments of the state) must not be needed."""
-    frozen = state.kind == "constant" and lstm.forget_bias == 1.0  # v0.6 brought CuDNN's cell, whose bias is 0
+    frozen = state.kind == "constant" and lstm.cell.forget_bias == 1.0  # v0.6 brought CuDNN's cell, whose bias is 0
     if state.kind == "variable" or metadata.form == "noop" or frozen:
         # v0.5 takes the batch from its input; before, it was written down.
         if audio is not None or metadata.form == "noop" or view.constant_shape(to_sequence.inputs[1]) is None:

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from deepspeech_recipe.errors import NoMatch, Refusal
 from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
-from deepspeech_recipe.patterns.bidirectional import permutation, recognise_reversal
-from deepspeech_recipe.patterns.dynamic_rnn import find_rnns
-from deepspeech_recipe.patterns.lstm import FusedLstm
-from deepspeech_recipe.patterns.rnn import Rnn
+from deepspeech_recipe.patterns.bidirectional import permutation
+from deepspeech_recipe.patterns.dynamic_rnn import find_loop_lstms
+from deepspeech_recipe.patterns.lstm import Lstm
 from deepspeech_recipe.patterns.state import State
 from deepspeech_recipe.recipes.acoustic_model import AcousticModel
 from deepspeech_recipe.recipes.deepspeech import head_behind, known, matmuls, width
@@ -44,7 +43,6 @@ def recognise(view: GraphView) -> AcousticModel:
     head = head_behind(view, after[-1])
     batch, steps, size = windows.attribute("shape")
     frames, n_input = split_window(size)
-    lstm = _as_fused(forward)
     return AcousticModel(
         generation=GENERATION,
         windows=Tensor(windows.name),
@@ -56,9 +54,9 @@ def recognise(view: GraphView) -> AcousticModel:
         to_sequence=to_sequence.name,
         to_logits=head.reshape,
         lengths=forward.lengths,
-        lstm=lstm,
-        state_c=State("constant", view.source(lstm.initial_c), None, ()),
-        state_h=State("constant", view.source(lstm.initial_h), None, ()),
+        lstms=(forward, backward),
+        state_c=State("constant", view.source(forward.layer.initial_c), None, ()),
+        state_h=State("constant", view.source(forward.layer.initial_h), None, ()),
         dense_sizes=tuple(width(view, node) for node in before + after),
         classes=width(view, after[-1]),
         layer_norm=False,
@@ -67,7 +65,6 @@ def recognise(view: GraphView) -> AcousticModel:
         head=head.kind,
         audio=None,
         metadata=read_metadata(view),
-        rnns=(forward, backward),
     )
 
 
@@ -77,21 +74,18 @@ def split_window(size: int) -> tuple[int, int]:
     return frames, size // frames
 
 
-def _directions(view: GraphView) -> tuple[Rnn, Rnn, Node]:
-    """(the forward loop, the backward loop, the Concat of what both return) over one sequence."""
-    rnns, _ = find_rnns(view)
-    if len(rnns) != 2:
-        raise NoMatch(f"DeepSpeech v0.1 has two loops of LSTM cells, this graph has {len(rnns)}")
-    for forward, backward in (rnns, rnns[::-1]):
-        reversal = recognise_reversal(view, backward)
-        if reversal is None or len(reversal.after) != 1 or recognise_reversal(view, forward) is not None:
-            continue
-        if view.source(view.nodes[reversal.before].inputs[0]) != view.source(forward.x):
-            continue
-        if any(len(rnn.layers[0].sequence) != 1 for rnn in rnns):
-            continue
-        return forward, backward, _join(view, forward.layers[0].sequence[0], Tensor(reversal.after[0]))
-    raise NoMatch("the two directions of a bidirectional LSTM were looked for in the two loops", node=rnns[0].node)
+def _directions(view: GraphView) -> tuple[Lstm, Lstm, Node]:
+    """(the forward LSTM, the backward one, the Concat of what both return) over one sequence."""
+    lstms, _ = find_loop_lstms(view)
+    if len(lstms) != 2:
+        raise NoMatch(f"DeepSpeech v0.1 has two loops of LSTM cells, this graph has {len(lstms)}")
+    forward, backward = sorted(lstms, key=lambda lstm: lstm.direction)
+    if (forward.direction, backward.direction, len(forward.layers)) == ("forward", "reverse", 1):
+        before, *after = backward.reversals
+        same = view.source(view.nodes[before].inputs[0]) == view.source(forward.x)
+        if same and len(after) == 1 and all(len(lstm.layer.sequence) == 1 for lstm in lstms):
+            return forward, backward, _join(view, forward.layer.sequence[0], Tensor(after[0]))
+    raise NoMatch("the two directions of a bidirectional LSTM were looked for in the two loops", node=forward.node)
 
 
 def _join(view: GraphView, *sequences: Tensor) -> Node:
@@ -106,8 +100,8 @@ def _join(view: GraphView, *sequences: Tensor) -> Node:
 def _windows(view: GraphView, x: Tensor) -> Node:
     """The placeholder `[B, T, window · features]`."""
     found = [node for node in view.ancestors(x) if node.op == "Placeholder"]
-    shape = found[0].attribute("shape") or () if len(found) == 1 else ()
-    if len(shape) != 3 or shape[2] <= 0:
+    shape = (found[0].attribute("shape") or ()) if len(found) == 1 else ()
+    if len(shape) != 3 or shape[-1] <= 0:
         raise NoMatch("no placeholder of rank 3 (batch, time, window · features) leads to the loops", node=x.node)
     return found[0]
 
@@ -119,26 +113,3 @@ def _time_major(view: GraphView, x: Tensor, windows: Node) -> Tensor:
                 return Tensor(node.name)
             break
     raise NoMatch(f"a Transpose of '{windows.name}' into time-major order ([1, 0, 2]) was looked for")
-
-
-def _as_fused(rnn: Rnn) -> FusedLstm:
-    """The forward direction in the words of the later releases."""
-    layer = rnn.layers[0]
-    cell = layer.cell
-    return FusedLstm(
-        node=rnn.node,
-        x=rnn.x,
-        initial_c=layer.initial_c,
-        initial_h=layer.initial_h,
-        kernel=cell.kernels[0],
-        bias=cell.bias,
-        gates=cell.gates,
-        forget_bias=cell.forget_bias,
-        lengths=rnn.lengths,
-        steps=rnn.steps,
-        sequence=layer.sequence,
-        last_c=(),
-        last_h=(),
-        input_size=cell.input_size,
-        hidden_size=cell.hidden_size,
-    )

@@ -3,48 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from deepspeech_recipe.errors import NoMatch, Refusal
 from deepspeech_recipe.files import last_net
 from deepspeech_recipe.graphdef.view import GraphView, Node
-from deepspeech_recipe.patterns.dynamic_rnn import find_rnns
-from deepspeech_recipe.patterns.lstm import CS_PREV, H_PREV, FusedLstm, recognise_lstm
-from deepspeech_recipe.patterns.rnn import Rnn
+from deepspeech_recipe.patterns.block_lstm import CS_PREV, H_PREV, LSTM_OPS, recognise_block_lstm
+from deepspeech_recipe.patterns.dynamic_rnn import find_loop_lstms
+from deepspeech_recipe.patterns.lstm import Lstm
 from deepspeech_recipe.patterns.state import State, recognise_state
-from deepspeech_recipe.patterns.state_links import links_of
+from deepspeech_recipe.patterns.state_links import Link, links_of
 from deepspeech_recipe.patterns.stateful import carried_states, constant_states
-from deepspeech_recipe.patterns.static_rnn import StaticRnn, find_static_rnns
+from deepspeech_recipe.patterns.static_rnn import find_static_lstms
 from deepspeech_recipe.recipes import AcousticModel, Model, registry
-from deepspeech_recipe.recipes.deepspeech import LSTM_OPS
 from deepspeech_recipe.recipes.registry import Recipe
 
 
 @dataclass(frozen=True)
-class StatefulLstm:
-    """A fused LSTM and its states; None for a state that is computed in the graph."""
-
-    lstm: FusedLstm
-    state_c: State | None
-    state_h: State | None
-
-
-@dataclass(frozen=True)
 class Recognition:
-    """model: what the first recipe that fits made of the graph, or None; misses: the recipes that were asked in vain
+    """What a graph holds.
+
+    model: what the first recipe that fits made of the graph, or None; misses: the recipes that were asked in vain
     → what they looked for and did not find.
-    lstms: every fused LSTM that can be converted; rnns: every loop of LSTM cells that can;
-    static_rnns: those that stand in the graph step by step.
-    refused: the reasons for those that cannot. states: what the graph carries from call to call besides the variables
-    of `lstms`. constants: what was such a state once, as far as can be told, and begins every call anew.
-    An acoustic model stands for all of its graph, of which only its LSTM is named here."""
+    lstms: every LSTM that can be converted, whatever it is written as; refused: the reasons for those that cannot.
+    states: what the graph carries from call to call besides the variables that its BlockLSTMs name themselves.
+    links: where states go in and come out of cells. constants: what was such a state once, as far as can be told, and
+    begins every call anew.
+    An acoustic model stands for all of its graph, of which only its LSTMs are named here.
+    """
 
     model: Model | AcousticModel | None
-    lstms: tuple[StatefulLstm, ...] = ()
+    lstms: tuple[Lstm, ...] = ()
     refused: tuple[Refusal, ...] = ()
-    rnns: tuple[Rnn, ...] = ()
-    static_rnns: tuple[StaticRnn, ...] = ()
     states: tuple[State, ...] = ()
+    links: tuple[Link, ...] = ()
     constants: tuple[State, ...] = ()
     misses: dict[str, str] = field(default_factory=dict)
 
@@ -61,47 +53,40 @@ class Recognition:
         return None if self.acoustic else f"the recipe '{self.model.recipe}' fits"
 
     @property
+    def all_states(self) -> tuple[State, ...]:
+        """Those of BlockLSTMs too."""
+        return (*(state for lstm in self.lstms for state in lstm.states), *self.states)
+
+    @property
     def has_state(self) -> bool:
         """Whether anything goes from call to call."""
-        own = [state for each in self.lstms for state in (each.state_c, each.state_h) if state is not None]
-        carried = any(state.kind != "constant" for state in (*own, *self.states))
+        carried = any(state.kind != "constant" for state in self.all_states)
         return carried or (self.model is not None and bool(self.model.states))
 
 
 @last_net("the graph")
 def recognise(view: GraphView, recipes: Iterable[Recipe] = ()) -> Recognition:
-    """Describes a graph. Raises Refusal where a model of a recipe, or the state of any LSTM, would come out wrong.
+    """Describes a graph. Raises Refusal if a model of a recipe, or the state of any LSTM, would come out wrong.
 
     recipes: asked before this project's own and those that are installed.
     """
     misses: dict[str, str] = {}
     model = _ask(view, registry.recipes(recipes), misses)
     if isinstance(model, AcousticModel):
-        lstms = () if model.rnns else (StatefulLstm(model.lstm, model.state_c, model.state_h),)
         constants = tuple(each for each in model.own_states if each.kind == "constant")
-        return Recognition(model, lstms, constants=constants, misses=misses)
-    lstms, refused = [], []
-    for cell in view.of_op(*LSTM_OPS):
-        try:
-            lstm = recognise_lstm(view, cell, plain=False)
-        except Refusal as refusal:
-            _refuse_lost_state(view, cell, refusal)
-            refused.append(refusal)
-        else:
-            lstms.append(_with_states(view, lstm))
-    rnns, loops_refused = find_rnns(view)
-    static_rnns, static_refused = find_static_rnns(view)
-    own = [state.name for each in lstms for state in (each.state_c, each.state_h) if state and state.kind == "variable"]
-    links = links_of(view, tuple(each.lstm for each in lstms))
-    states = carried_states(view, links, own)
+        return Recognition(model, model.lstms, constants=constants, misses=misses)
+    blocks, refused = _block_lstms(view)
+    loops, loops_refused = find_loop_lstms(view)
+    rows, rows_refused = find_static_lstms(view)
+    own = [state.name for lstm in blocks for state in lstm.states if state.kind == "variable"]
+    links = links_of(view, blocks)
     return Recognition(
         model,
-        tuple(lstms),
-        (*refused, *loops_refused, *static_refused),
-        tuple(rnns),
-        tuple(static_rnns),
-        states,
-        constant_states(view, links, rnns),
+        (*blocks, *loops, *rows),
+        (*refused, *loops_refused, *rows_refused),
+        carried_states(view, links, own),
+        tuple(links),
+        constant_states(view, links, loops),
         misses,
     )
 
@@ -116,15 +101,21 @@ def _ask(view: GraphView, recipes: Iterable[Recipe], misses: dict[str, str]) -> 
     return None
 
 
-def _with_states(view: GraphView, lstm: FusedLstm) -> StatefulLstm:
-    def state(initial, last, what):
-        return recognise_state(view, initial, tuple(state.tensor for state in last), what=what)
-
-    return StatefulLstm(
-        lstm,
-        state(lstm.initial_c, lstm.last_c, "cell state"),
-        state(lstm.initial_h, lstm.last_h, "hidden state"),
-    )
+def _block_lstms(view: GraphView) -> tuple[list[Lstm], list[Refusal]]:
+    """Every BlockLSTM that can be converted, with its states, and the reasons for those that cannot."""
+    lstms, refused = [], []
+    for node in view.of_op(*LSTM_OPS):
+        try:
+            lstm = recognise_block_lstm(view, node, plain=False)
+        except Refusal as refusal:
+            _refuse_lost_state(view, node, refusal)
+            refused.append(refusal)
+        else:
+            layer = lstm.layer
+            state_c = recognise_state(view, layer.initial_c, layer.last_c, what="cell state")
+            state_h = recognise_state(view, layer.initial_h, layer.last_h, what="hidden state")
+            lstms.append(replace(lstm, state_c=state_c, state_h=state_h))
+    return lstms, refused
 
 
 def _refuse_lost_state(view: GraphView, cell: Node, refusal: Refusal) -> None:

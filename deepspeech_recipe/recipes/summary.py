@@ -15,10 +15,10 @@ STATE_KINDS = {"variable": "variables → inputs", "input": "placeholders", "con
 def one_line(model: AcousticModel, *, steps, batch) -> str:
     """Generation, sizes, T and state kind."""
     dense = "-".join(map(str, model.dense_sizes[:-2]))
+    lstm = f"{'bidirectional ' if model.is_bidirectional else ''}LSTM {model.lstm.hidden_size}"
     return (
         f"DeepSpeech {model.generation}: {model.window_frames}×{model.n_input} features, dense {dense}, "
-        f"{'bidirectional ' if model.rnns else ''}LSTM {model.lstm.hidden_size}, dense {model.dense_sizes[-2]}, "
-        f"{model.classes} classes; "
+        f"{lstm}, dense {model.dense_sizes[-2]}, {model.classes} classes; "
         f"T = {steps or 'dynamic'}, batch {batch or 'dynamic'}, state in {STATE_KINDS[model.state_c.kind]}"
         f"{_begin(model)}; time_len == seq_len enforced"
     )

@@ -2,11 +2,11 @@
 
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
 from deepspeech_recipe.ir.names import STATE_PAIRS
+from deepspeech_recipe.patterns.lstm import BLOCK
 from deepspeech_recipe.recipes.acoustic_model import AcousticModel
 from deepspeech_recipe.rewrite.edits import UNFLATTEN_TIME, Edits, NewNode, follow_redirects
 from deepspeech_recipe.rewrite.lstm import free_variable, replace_lstm
 from deepspeech_recipe.rewrite.reachability import edited_inputs, needed
-from deepspeech_recipe.rewrite.rnn import replace_rnn
 
 
 def rewrite_acoustic(view: GraphView, model: AcousticModel) -> Edits:
@@ -16,12 +16,9 @@ def rewrite_acoustic(view: GraphView, model: AcousticModel) -> Edits:
     the input.
     """
     edits = Edits()
-    if model.rnns:
-        for rnn in model.rnns:
-            replace_rnn(view, rnn, edits, lengths=False)
-    else:
-        replace_lstm(view, model.lstm, edits, steps=None)
-    for name, features in ((model.to_sequence, model.lstm.input_size), (model.to_logits, model.classes)):
+    for lstm in model.lstms:
+        replace_lstm(view, lstm, edits, lengths=False, steps=None if lstm.form == BLOCK else lstm.steps)
+    for name, features in ((model.to_sequence, model.lstm.cell.input_size), (model.to_logits, model.classes)):
         data = view.nodes[name].inputs[0]
         inputs, attributes = (data, model.time_major), {"features": features}
         if name == model.logits.node:  # an output of the model keeps its name as a node of TensorFlow's
@@ -34,9 +31,10 @@ def rewrite_acoustic(view: GraphView, model: AcousticModel) -> Edits:
             free_variable(view, state, edits, output=output)
         elif state.new and output not in view.nodes:
             edits.add.append(NewNode(output, "Identity", (state.new[0],)))
-    if model.rnns:
+    if model.is_bidirectional:
         # Loops, and the decoder behind the scores, which Model Optimizer would stumble over.
         follow_redirects(edits)
-        inputs = edited_inputs(view, edits)
-        edits.remove += [name for name in inputs if name not in needed(inputs, [model.logits.node])]
+        edges = edited_inputs(view, edits)
+        kept = needed(edges, [model.logits.node])
+        edits.remove += [name for name in edges if name not in kept]
     return edits

@@ -12,7 +12,7 @@ from deepspeech_recipe.graphdef.view import Tensor
 #                       earlier than others, their lengths [B]
 #               outputs: 0: hidden states [T, B, H] (zeros past the length), 1: last hidden state [B, H],
 #                        2: last cell state [B, H]
-#               attributes: weights (see lstm_weights), hidden_size, steps (T must be this; None: any), direction
+#               attributes: weights (`Cell.weights`), hidden_size, steps (T must be this; None: any), direction
 #                           ('forward' or 'reverse': from the last step to the first; forward without it),
 #                           peepholes ([3, H] for the gates i, f, o, or None) and clip (of the cell state; 0: none)
 # RecipeUnflattenTime   inputs: data [T·B, F], reference [T, B, …]

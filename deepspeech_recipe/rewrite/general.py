@@ -9,16 +9,16 @@ import numpy as np
 
 from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.view import GraphView
+from deepspeech_recipe.patterns.lstm import BLOCK, LOOP, Lstm
 from deepspeech_recipe.patterns.state import State
 from deepspeech_recipe.patterns.stateful import lost_variable
-from deepspeech_recipe.recipes.recognition import Recognition, StatefulLstm
+from deepspeech_recipe.recipes import Model
+from deepspeech_recipe.recipes.recognition import Recognition
 from deepspeech_recipe.recipes.summary import begins_anywhere, span
 from deepspeech_recipe.rewrite.edits import Edits, follow_redirects
-from deepspeech_recipe.rewrite.lstm import free_variable, new_state_name, replace_lstm, states_of
+from deepspeech_recipe.rewrite.lstm import free_variable, new_state_name, replace_lstm
 from deepspeech_recipe.rewrite.reachability import remove_unused, savers
 from deepspeech_recipe.rewrite.recipe_names import Roles, apply_roles
-from deepspeech_recipe.rewrite.rnn import replace_rnn
-from deepspeech_recipe.rewrite.static_rnn import replace_static_rnn
 
 
 @dataclass
@@ -54,40 +54,22 @@ def rewrite_general(view: GraphView, recognition: Recognition, frozen: Mapping, 
     Raises Refusal where a state would be lost.
     """
     general = General()
-    if recognition.model is not None:
+    if isinstance(recognition.model, Model):
         general.roles = apply_roles(view, recognition.model, general.edits)
         general.initial.update(general.roles.initial)
-    for stateful in recognition.lstms:
-        reason, steps = _steps(view, stateful, frozen)
-        if reason:
-            _refuse_lost_state(stateful, reason, freeze)
-            general.lines.append(f"BlockLSTM '{stateful.lstm.node}' is left as it is: {reason}")
-            continue
-        replace_lstm(view, stateful.lstm, general.edits, steps=steps)
-        for state in states_of(stateful):
-            _carry(view, state, general)
-        plain = not stateful.lstm.clip and stateful.lstm.peepholes is None
-        made = "an LSTMSequence" if plain else "a loop, for its peepholes or its clipped cell state"
-        general.lines.append(f"BlockLSTM '{stateful.lstm.node}' becomes {made}")
+    for lstm in recognition.lstms:
+        general.lines.append(_replace(view, lstm, general, frozen, freeze))
     for state in recognition.states:
-        if state.kind == "variable":
-            _carry(view, state, general)
-        elif recognition.model is None:
+        _carry(view, state, general)
+        if state.kind == "input" and recognition.model is None:
             general.pairs[state.name] = tuple(map(str, state.new))
-    for rnn in recognition.rnns:
-        direction = replace_rnn(view, rnn, general.edits)
-        backwards = " that runs backwards" if direction == "reverse" else ""
-        general.lines.append(f"loop '{rnn.node}' becomes {_sequences(rnn.layers)}{backwards}")
-    for rnn in recognition.static_rnns:
-        replace_static_rnn(view, rnn, general.edits)
-        general.lines.append(f"the {rnn.steps} steps of '{rnn.node}' become {_sequences(rnn.layers)}")
     follow_redirects(general.edits)
     if general.edits.replace or general.pairs:  # else the graph is left alone
         general.edits.remove += [name for name in savers(view) if name not in general.edits.remove]
     remove_unused(view, general.edits, general.roles.ends)
     general.lines += [f"left as it is: {refusal}" for refusal in recognition.refused]
     freed = {**general.roles.claimed, **general.states}
-    lost = lost_variable(view, freed) if freed or recognition.lstms else None
+    lost = lost_variable(view, freed) if freed or any(lstm.form == BLOCK for lstm in recognition.lstms) else None
     if lost is not None:
         raise Refusal(
             f"The variable '{lost[0]}' is assigned '{lost[1]}', but is no recurrent cell's state as far as can be "
@@ -107,6 +89,25 @@ def rewrite_general(view: GraphView, recognition: Recognition, frozen: Mapping, 
     return general
 
 
+def _replace(view: GraphView, lstm: Lstm, general: General, frozen: Mapping, freeze: str) -> str:
+    """What becomes of an LSTM, for a person to read."""
+    if lstm.form == BLOCK:
+        reason, steps = _steps(view, lstm, frozen)
+        if reason:
+            _refuse_lost_state(lstm, reason, freeze)
+            return f"BlockLSTM '{lstm.node}' is left as it is: {reason}"
+        replace_lstm(view, lstm, general.edits, lengths=False, steps=steps)
+        for state in lstm.states:
+            _carry(view, state, general)
+        made = "an LSTMSequence" if lstm.cell.is_plain else "a loop, for its peepholes or its clipped cell state"
+        return f"BlockLSTM '{lstm.node}' becomes {made}"
+    replace_lstm(view, lstm, general.edits, lengths=True, steps=lstm.steps)
+    made = "an LSTMSequence" if len(lstm.layers) == 1 else f"{len(lstm.layers)} LSTMSequences"
+    if lstm.form == LOOP:
+        return f"loop '{lstm.node}' becomes {made}{' that runs backwards' if lstm.reversals else ''}"
+    return f"the {lstm.steps} steps of '{lstm.node}' become {made}"
+
+
 def _carry(view: GraphView, state: State, general: General) -> None:
     """A state variable becomes an input and an output; what is no variable is one already."""
     if state.kind == "variable" and state.name not in general.roles.claimed:
@@ -115,22 +116,17 @@ def _carry(view: GraphView, state: State, general: General) -> None:
         general.initial[state.name] = state.initial
 
 
-def _sequences(layers: tuple) -> str:
-    return "an LSTMSequence" if len(layers) == 1 else f"{len(layers)} LSTMSequences"
-
-
 def describe(recognition: Recognition, general: General) -> str:
     """One line: what was found and done."""
     done = "; ".join(general.lines) or "the graph is left as it is"
     model = recognition.model
-    if model is not None:
+    if isinstance(model, Model):
         return f"{model.recipe}{': ' + model.summary if model.summary else ''}; {done}"
     return f"no DeepSpeech model ({recognition.why_not}); {done}"
 
 
-def _steps(view: GraphView, stateful: StatefulLstm, frozen: Mapping) -> tuple[str, int | None]:
-    """(why the LSTM must stay as it is, or '', and the only T it is exact for; None: any)."""
-    lstm = stateful.lstm
+def _steps(view: GraphView, lstm: Lstm, frozen: Mapping) -> tuple[str, int | None]:
+    """(why the BlockLSTM must stay as it is, or '', and the only T it is exact for; None: any)."""
     if lstm.lengths is None:
         return "", lstm.steps
     value = view.value(lstm.lengths)
@@ -142,11 +138,11 @@ def _steps(view: GraphView, stateful: StatefulLstm, frozen: Mapping) -> tuple[st
     return f"its lengths '{lstm.lengths}' are {'not all the same' if lengths else 'an input'}", None
 
 
-def _refuse_lost_state(stateful: StatefulLstm, reason: str, freeze: str) -> None:
-    kept = [state.name for state in states_of(stateful) if state.kind == "variable"]
+def _refuse_lost_state(lstm: Lstm, reason: str, freeze: str) -> None:
+    kept = [state.name for state in lstm.states if state.kind == "variable"]
     if kept:
         raise Refusal(
             f"The state in the variable '{kept[0]}' would be lost: {reason}",
-            node=stateful.lstm.node,
+            node=lstm.node,
             remedy=f"Freeze the lengths to the number of time steps with {freeze}",
         )

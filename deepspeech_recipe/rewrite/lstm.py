@@ -1,40 +1,82 @@
-"""General rewrites: a block-fused LSTM to one RecipeLSTM, state variables to inputs and outputs."""
+"""General rewrites: an LSTM of any form to a RecipeLSTM for each layer, state variables to inputs and outputs."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
-from deepspeech_recipe.patterns.lstm import HIDDEN_STATES, FusedLstm, lstm_weights, peephole_weights
+from deepspeech_recipe.patterns.block_lstm import LSTM_OPS
+from deepspeech_recipe.patterns.conditions import IF_OPS
+from deepspeech_recipe.patterns.lstm import Lstm
 from deepspeech_recipe.patterns.state import State
-from deepspeech_recipe.recipes.recognition import StatefulLstm
-from deepspeech_recipe.rewrite.edits import LAST_CELL, LAST_HIDDEN, RECIPE_LSTM, SEQUENCE, Edits, NewNode
+from deepspeech_recipe.patterns.while_loop import WHILE_OPS
+from deepspeech_recipe.rewrite.edits import (
+    LAST_CELL,
+    LAST_HIDDEN,
+    RECIPE_LSTM,
+    SEQUENCE,
+    SWAP_TIME_BATCH,
+    TIME_STEP,
+    Edits,
+    NewNode,
+)
+
+_MANY_OUTPUTS = (*LSTM_OPS, *WHILE_OPS, *IF_OPS)
 
 
-def replace_lstm(view: GraphView, lstm: FusedLstm, edits: Edits, *, steps: int | None) -> None:
-    """Replaces a BlockLSTM, its mask and its last states by a RecipeLSTM.
+def replace_lstm(view: GraphView, lstm: Lstm, edits: Edits, *, lengths: bool, steps: int | None) -> None:
+    """Replaces all of an LSTM's layers. Whatever held a state or the hidden states is another one's output then.
 
-    Nodes that carried the sequence or a last state become Identities: their names stay in the graph.
-    steps: the only T for which this is exact, None for any.
+    lengths: whether rows stop at their lengths; else all run to the end. steps: the only number of steps for which this
+    is exact, None for any.
     """
-    new = f"{lstm.node}/sequence"
-    edits.add.append(
-        NewNode(
-            new,
-            RECIPE_LSTM,
-            (lstm.x, lstm.initial_h, lstm.initial_c),
-            {
-                "weights": lstm_weights(view, lstm),
-                "hidden_size": lstm.hidden_size,
-                "steps": steps,
-                "peepholes": peephole_weights(view, lstm),
-                "clip": lstm.clip,
-            },
-        )
-    )
-    edits.redirect[Tensor(lstm.node, HIDDEN_STATES)] = Tensor(new, SEQUENCE)
-    carriers = [(tensor.node, SEQUENCE) for tensor in lstm.sequence if tensor.node != lstm.node]
-    carriers += [(state.tensor.node, LAST_HIDDEN) for state in lstm.last_h]
-    carriers += [(state.tensor.node, LAST_CELL) for state in lstm.last_c]
-    edits.replace += [NewNode(name, "Identity", (Tensor(new, port),)) for name, port in carriers]
+    x = lstm.x
+    if lstm.is_batch_major:
+        x = _swapped(f"{lstm.node}/time_major", x, edits)
+    for number, layer in enumerate(lstm.layers):
+        name = f"{lstm.node}/sequence" if len(lstm.layers) == 1 else f"{lstm.node}/sequence_{number}"
+        cell, constants = layer.cell, lstm.inside or view
+        attributes = {
+            "weights": cell.weights(constants),
+            "hidden_size": cell.hidden_size,
+            "steps": steps,
+            "direction": lstm.direction,
+            "peepholes": cell.peephole_weights(constants),
+            "clip": cell.clip,
+        }
+        own_lengths = (layer.lengths,) if lengths and layer.lengths is not None else ()
+        inputs = (x, layer.initial_h, layer.initial_c, *own_lengths)
+        edits.add.append(NewNode(name, RECIPE_LSTM, inputs, attributes))
+        x = Tensor(name, SEQUENCE)
+        if lstm.reversals:  # the names stand for the steps in reverse order
+            edits.redirect.update(dict.fromkeys(layer.sequence, x))
+        else:
+            _replace(view, layer.sequence, x, edits)
+        _replace(view, layer.last_h, Tensor(name, LAST_HIDDEN), edits)
+        _replace(view, layer.last_c, Tensor(name, LAST_CELL), edits)
+        for tensor in layer.batch_major:
+            _replace(view, [tensor], _swapped(f"{tensor.node}/batch_major", x, edits), edits)
+        for time, tensors in enumerate(layer.steps):
+            if tensors:
+                edits.add.append(NewNode(f"{name}/step_{time}", TIME_STEP, (x,), {"step": time}))
+                _replace(view, tensors, Tensor(f"{name}/step_{time}"), edits)
+    edits.remove += lstm.dead
+    edits.replace += [NewNode(name, "Identity", view.nodes[name].inputs[:1]) for name in lstm.reversals]
+
+
+def _swapped(name: str, tensor: Tensor, edits: Edits) -> Tensor:
+    """The tensor with its first two axes exchanged."""
+    edits.add.append(NewNode(name, SWAP_TIME_BATCH, (tensor,)))
+    return Tensor(name)
+
+
+def _replace(view: GraphView, old: Iterable[Tensor], new: Tensor, edits: Edits) -> None:
+    """Lets the readers of tensors read another one. A node keeps its name in the graph if it has no other outputs."""
+    for tensor in old:
+        if view.nodes[tensor.node].op in _MANY_OUTPUTS:
+            edits.redirect[tensor] = new
+        else:
+            edits.replace.append(NewNode(tensor.node, "Identity", (new,)))
 
 
 def free_variable(view: GraphView, state: State, edits: Edits, *, output: str | None) -> None:
@@ -53,7 +95,3 @@ def free_variable(view: GraphView, state: State, edits: Edits, *, output: str | 
 def new_state_name(state: State) -> str:
     """The output that carries on a state: `new_<variable>`."""
     return f"new_{state.name}"
-
-
-def states_of(stateful: StatefulLstm) -> list[State]:
-    return [state for state in (stateful.state_c, stateful.state_h) if state is not None]

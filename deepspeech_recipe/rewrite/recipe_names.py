@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
-from deepspeech_recipe.patterns.state import state_variable
+from deepspeech_recipe.patterns.state import any_of, state_variable
 from deepspeech_recipe.recipes import Model
 from deepspeech_recipe.rewrite.edits import Edits, NewNode
 from deepspeech_recipe.rewrite.lstm import free_variable
@@ -42,8 +42,7 @@ def apply_roles(view: GraphView, model: Model, edits: Edits) -> Roles:
         roles.inputs[role] = {str(alias) for alias in view.aliases(tensor)} | {node.name}
         if role in model.states and view.is_variable(node):
             new = model.outputs[model.states[role]]
-            same = view.source(new)
-            state = state_variable(view, node, lambda value, same=same: view.source(value) == same, "state")
+            state = state_variable(view, node, any_of(view, [new]), "state")
             free_variable(view, state, edits, output=None)
             roles.initial[role] = state.initial
             roles.claimed[node.name] = ends[model.states[role]]

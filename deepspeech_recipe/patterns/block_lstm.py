@@ -1,0 +1,161 @@
+"""TensorFlow's block-fused LSTM and what surrounds it: one operation over a whole sequence, in any graph."""
+
+from __future__ import annotations
+
+from deepspeech_recipe.errors import Refusal
+from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
+from deepspeech_recipe.patterns.last_state import find_last_states
+from deepspeech_recipe.patterns.lengths import is_range, is_time_length, root
+from deepspeech_recipe.patterns.lstm import BLOCK, NOT_FROZEN, Cell, Layer, Lstm
+
+LSTM_OPS = ("BlockLSTM", "BlockLSTMV2")
+# Inputs of BlockLSTM and BlockLSTMV2 (tensorflow/core/ops/rnn_ops.cc).
+SEQ_LEN_MAX, X, CS_PREV, H_PREV, W, WCI, WCF, WCO, B = range(9)
+# Their outputs: i, cs, f, o, ci, co, h.
+CELL_STATES, HIDDEN_STATES = 1, 6
+_OUTPUTS = ("input gate", "cell state", "forget gate", "output gate", "cell input", "cell output", "hidden state")
+
+
+def recognise_block_lstm(view: GraphView, node: Node, *, plain: bool = True) -> Lstm:
+    """Describes the BlockLSTM or BlockLSTMV2 `node`. Raises Refusal if an exact conversion is not possible.
+
+    plain: refuse peepholes and a clipped cell state too, which an LSTMSequence has not.
+    """
+    if len(node.inputs) != 9:
+        raise Refusal(f"{node.op} has {len(node.inputs)} inputs instead of 9", node=node.name)
+    cell = _cell(view, node)
+    if plain:
+        _check_plain(node, cell)
+    lengths, steps = _lengths(view, node)
+    _check_outputs(view, node)
+    cell_states = Tensor(node.name, CELL_STATES)
+    last_c, others = find_last_states(view, cell_states, node.inputs[CS_PREV], lengths)
+    others += [view.nodes[alias.node] for alias in view.aliases(cell_states)[1:]]
+    if others:
+        raise Refusal(
+            f"The cell states of all steps are also read by '{others[0].name}' ({others[0].op})",
+            node=node.name,
+            remedy="An LSTMSequence returns the last cell state only; remove this reader from the graph",
+        )
+    sequence, last_h = _hidden_states(view, node, lengths)
+    layer = Layer(cell, node.inputs[CS_PREV], node.inputs[H_PREV], last_c, last_h, sequence, lengths=lengths)
+    return Lstm(BLOCK, node.name, node.inputs[X], (layer,), steps)
+
+
+def _cell(view: GraphView, node: Node) -> Cell:
+    rows, columns = _check_weights(view, node)
+    is_first = node.op == "BlockLSTM"
+    # What the operation does without an attribute: exporters strip attributes that have their default.
+    clip = max(0.0, float(node.attribute("cell_clip", 3.0 if is_first else 0.0)))
+    return Cell(
+        kernels=(view.source(node.inputs[W]),),
+        bias=view.source(node.inputs[B]),
+        gates="icfo" if is_first else "ifco",
+        forget_bias=float(node.attribute("forget_bias", 1.0)) if is_first else 0.0,
+        input_size=rows - columns // 4,
+        hidden_size=columns // 4,
+        peepholes=_peepholes(view, node) if node.attribute("use_peephole", False) else (),
+        clip=clip,
+    )
+
+
+def _peepholes(view: GraphView, node: Node) -> tuple[Tensor, ...]:
+    (size,) = view.constant_shape(node.inputs[B]) or (0,)
+    tensors = node.inputs[WCI : WCO + 1]
+    for tensor in tensors:
+        if view.constant_shape(tensor) != (size // 4,):
+            raise Refusal(
+                "The LSTM's peephole weights are not constants, or do not fit its bias",
+                node=tensor.node,
+                remedy=NOT_FROZEN,
+            )
+    return tensors
+
+
+def _check_plain(node: Node, cell: Cell) -> None:
+    if cell.peepholes:
+        raise Refusal(
+            "The LSTM has peephole connections, which an LSTMSequence does not",
+            node=node.name,
+            remedy="Export a model trained with use_peephole=False",
+        )
+    if cell.clip:
+        raise Refusal(
+            f"The LSTM clips its cell state to ±{cell.clip:g}, which an LSTMSequence does not",
+            node=node.name,
+            remedy="Export a model trained with cell_clip=-1",
+        )
+
+
+def _check_weights(view: GraphView, node: Node) -> tuple[int, ...]:
+    """The shape of the weight matrix, if it and the bias are constants that fit together."""
+    kernel, bias = view.constant_shape(node.inputs[W]), view.constant_shape(node.inputs[B])
+    if kernel is None or bias is None:
+        what, port = ("weight matrix", W) if kernel is None else ("bias", B)
+        raise Refusal(f"The LSTM's {what} is not a constant", node=node.inputs[port].node, remedy=NOT_FROZEN)
+    if len(kernel) != 2 or len(bias) != 1 or kernel[1] != bias[0] or bias[0] % 4:
+        raise Refusal(
+            f"The LSTM's weight matrix {list(kernel)} and bias {list(bias)} do not fit together", node=node.name
+        )
+    if not 0 < bias[0] // 4 < kernel[0]:
+        raise Refusal(f"The LSTM's weight matrix {list(kernel)} leaves no room for an input", node=node.name)
+    return kernel
+
+
+def _lengths(view: GraphView, node: Node) -> tuple[Tensor | None, int | None]:
+    """(lengths, steps) of an Lstm, from the input seq_len_max."""
+    source = root(view, node.inputs[SEQ_LEN_MAX])
+    producer = view.producer(source)
+    steps = view.integer(source)
+    if steps is not None:
+        return None, steps
+    if producer is not None and producer.op == "Max":
+        return root(view, producer.inputs[0]), None
+    if producer is not None and is_time_length(view, producer, node.inputs[X]):
+        return None, None
+    raise Refusal(
+        "The number of steps is neither the largest length, nor a constant, nor the length of the sequence",
+        node=node.inputs[SEQ_LEN_MAX].node,
+        remedy="Export the graph with lengths of one time step each, or without lengths",
+    )
+
+
+def _check_outputs(view: GraphView, node: Node) -> None:
+    for port, name in enumerate(_OUTPUTS):
+        readers = view.consumers(Tensor(node.name, port))
+        if readers and port not in (CELL_STATES, HIDDEN_STATES):
+            raise Refusal(
+                f"The LSTM's {name} of all steps is read by '{readers[0].name}' ({readers[0].op})",
+                node=node.name,
+                remedy="An LSTMSequence returns hidden states and the last states only; remove this reader",
+            )
+
+
+def _hidden_states(
+    view: GraphView, node: Node, lengths: Tensor | None
+) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    """The tensors of the hidden sequence, plain and masked, and the last hidden states."""
+    plain = Tensor(node.name, HIDDEN_STATES)
+    last, readers = find_last_states(view, plain, node.inputs[H_PREV], lengths)
+    sequence = [plain]
+    for reader in readers:
+        if lengths is not None and _is_masked(view, reader, lengths):
+            masked = Tensor(reader.name)
+            sequence.append(masked)
+            last += find_last_states(view, masked, node.inputs[H_PREV], lengths)[0]
+    return tuple(sequence), last
+
+
+def _is_masked(view: GraphView, node: Node, lengths: Tensor) -> bool:
+    """h × Tile(ExpandDims(Transpose(Cast(range(T) < ExpandDims(lengths)))))"""
+    return node.op == "Mul" and any(_is_mask(view, factor, lengths) for factor in node.inputs)
+
+
+def _is_mask(view: GraphView, factor: Tensor, lengths: Tensor) -> bool:
+    node = view.source_node(factor)
+    while node is not None and node.op in ("Tile", "ExpandDims", "Transpose", "Cast"):
+        node = view.source_node(node.inputs[0])
+    if node is None or node.op != "Less" or not is_range(view, node.inputs[0]):
+        return False
+    bound = view.producer(root(view, node.inputs[1]))
+    return bound is not None and bound.op == "ExpandDims" and root(view, bound.inputs[0]) == lengths
