@@ -42,7 +42,7 @@ FLOORS = {
     },
     "what people ask for": {
         "verification": (126, 205, "model and IR, same audio"),
-        "conversion": (348, 205, "convert, inspect, options"),
+        "conversion": (348, 205, "convert, inspect"),
         "benchmarking": (570, 205, "side by side, in turns"),
         "demonstration": (786, 190, "the bundled model"),
         "self_test": (994, 190, "doctor"),

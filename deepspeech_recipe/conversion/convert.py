@@ -66,6 +66,7 @@ def convert_model(
     `openvino.save_model(model, path, compress_to_fp16=False)`, or give it to `Recognizer`, `transcribe` and `verify`.
     It is not compared with the original: `verify(path, model)` does that. One model is one `ov.Model`, so
     audio='separate', which is two, is refused.
+
     Raises RecipeError or Refusal.
     """
     if audio == "separate":
@@ -117,18 +118,21 @@ def convert(
 ) -> ConvertResult:
     """Converts a model file of any kind (`sources.open_model`) to `<output>/<name>.xml` and `.bin`.
 
-    name: by default the file's own. recipe: a Python file that says what the model is (`recipes`).
-    converter: 'mo', 'openvino', or 'auto': mo if it is usable.
-    state: 'external' or 'internal'. time_steps, batch: a number, 'dynamic', or None for what the graph has.
-    lengths: 'enforce' (one call consumes all its windows) or 'input' (`passes.sequence_lengths`).
-    audio: 'none', 'separate' (also writes `<name>.audio.xml`: samples → windows) or 'attached' (samples → logits;
-    with state 'internal' in blocks of any size, `passes.streaming`).
-    weights: 'fp32', 'fp16', or 'int8' (`passes.compress`); keep_fp16: the layers that int8 leaves in FP16;
-    activations: 'int8' (the default) or 'fp32', what is multiplied by 8 bits on processors with VNNI; device: 'CPU',
-    'GPU' or 'NPU', what an int8 IR is for. head: 'probabilities', 'raw', or None for the graph's own.
-    verify: compare the IR with the original; None: if TensorFlow is installed.
-    alphabet, sample_rate, window_ms, step_ms, beam_width, language: what the file itself may not know; n_steps,
-    n_context, upper_frequency: of the graph that is rebuilt from a checkpoint. log: gets a line for each stage.
+    - name: by default the file's own. recipe: a Python file that says what the model is (`recipes`).
+    - converter: 'mo', 'openvino', or 'auto': mo if it is usable.
+    - state: 'external' or 'internal'. time_steps, batch: a number, 'dynamic', or None for what the graph has.
+    - lengths: 'enforce' (one call consumes all its windows) or 'input' (`passes.sequence_lengths`).
+    - audio: 'none', 'separate' (also writes `<name>.audio.xml`: samples → windows) or 'attached' (samples → logits;
+      with state 'internal' in blocks of any size, `passes.streaming`).
+    - weights: 'fp32', 'fp16', or 'int8' (`passes.compress`). keep_fp16: the layers that int8 leaves in FP16.
+    - activations: 'int8' (the default) or 'fp32', what is multiplied by 8 bits on processors with VNNI.
+    - device: 'CPU', 'GPU' or 'NPU', what an int8 IR is for.
+    - head: 'probabilities', 'raw', or None for the graph's own.
+    - verify: compare the IR with the original; None: if TensorFlow is installed.
+    - alphabet, sample_rate, window_ms, step_ms, beam_width, language: what the file itself may not know.
+    - n_steps, n_context, upper_frequency: of the graph that is rebuilt from a checkpoint.
+    - log: gets a line for every stage.
+
     Nothing is written unless everything succeeds. Raises RecipeError or Refusal.
     """
     log = log or _silent
