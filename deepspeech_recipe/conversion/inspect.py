@@ -2,16 +2,24 @@
 
 import os
 from pathlib import Path
+from typing import Any, TypedDict
 
 from deepspeech_recipe.files import error_context, last_net
 
 
-def inspect(model: str | os.PathLike, *, recipe: str | os.PathLike | None = None) -> dict:
-    """Reads and recognises a model file. Needs neither TensorFlow nor OpenVINO.
+class FileInfo(TypedDict):
+    """A model file: its path, kind (of `sources.open_model`), size in bytes (a directory's files added up; None for a
+    checkpoint's prefix), and the nodes of its graph."""
 
-    Returns one document of JSON values:
+    path: str
+    kind: str
+    size: int | None
+    nodes: int
 
-    - file: path, kind (of `sources.open_model`), size in bytes (a directory's files added up), nodes of the graph
+
+class Inspection(TypedDict):
+    """What a model file holds, as JSON values.
+
     - notes: what was done while reading
     - deepspeech: None, or recipe, sizes, state, head, audio settings, metadata, and `tensors`: for every tensor of the
       IR contract its name and other names in the graph, and its shape (-1: open)
@@ -20,10 +28,27 @@ def inspect(model: str | os.PathLike, *, recipe: str | os.PathLike | None = None
       its name, summary, inputs, outputs and states
     - misses: the recipes that do not fit → why not
     - states: what goes from call to call, and where it is kept
-    - warnings: for instance states that freezing made constants
+    - warnings: states that freezing made constants, for one
     - lstms: the fused LSTMs that can be converted
     - rnns: LSTMs that are loops or stand step by step
     - refused: reasons for those that cannot be converted
+    """
+
+    file: FileInfo
+    notes: list[str]
+    deepspeech: dict[str, Any] | None
+    why_not: str
+    recipe: dict[str, Any] | None
+    misses: dict[str, str]
+    states: list[dict[str, Any]]
+    warnings: list[str]
+    lstms: list[dict[str, Any]]
+    rnns: list[dict[str, Any]]
+    refused: list[str]
+
+
+def inspect(model: str | os.PathLike, *, recipe: str | os.PathLike | None = None) -> Inspection:
+    """Reads and recognises a model file. Needs neither TensorFlow nor OpenVINO.
 
     Raises RecipeError for a file that is not a model, Refusal for a DeepSpeech model that cannot be converted exactly.
     """
@@ -39,7 +64,7 @@ def inspect(model: str | os.PathLike, *, recipe: str | os.PathLike | None = None
         return _document(model, source, view, recognise(view, recipes))
 
 
-def _document(model, source, view, found) -> dict:
+def _document(model, source, view, found) -> Inspection:
     from deepspeech_recipe.patterns.lstm import BLOCK
     from deepspeech_recipe.recipes.summary import warnings
 

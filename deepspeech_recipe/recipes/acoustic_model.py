@@ -59,6 +59,7 @@ class AcousticModel:
 
     @property
     def is_bidirectional(self) -> bool:
+        """Whether a second LSTM reads the windows backwards, as in v0.1."""
         return len(self.lstms) > 1
 
     @property

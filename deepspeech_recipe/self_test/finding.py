@@ -16,6 +16,7 @@ class Finding:
     remedy: str = ""
 
     def line(self) -> str:
+        """The finding as a line for a person."""
         mark = {"ok": "✓", "absent": "–", "problem": "✗"}[self.status]
         return f"{mark} {self.name}: {self.text}" + (f". {self.remedy}" if self.remedy else "")
 
@@ -28,6 +29,7 @@ class Health:
 
     @property
     def passed(self) -> bool:
+        """Whether everything that should work does."""
         return all(finding.status != "problem" for finding in self.findings)
 
     @property

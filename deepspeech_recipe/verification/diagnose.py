@@ -39,6 +39,7 @@ class Stage:
     ir: float
 
     def line(self) -> str:
+        """The stage as a line for a person."""
         where = ", ".join(f"{name} {place}" for name, place in self.at.items())
         return (
             f"{tick(self.passed)} {self.name}: {self.error:.2g} (limit {self.limit:.2g}, in units of {self.scale:.3g}) "
@@ -62,10 +63,12 @@ class Diagnosis:
 
     @property
     def passed(self) -> bool:
+        """Whether no stage differs."""
         return self.first is None
 
     @property
     def exit_code(self) -> int:
+        """0, or 1 if a stage differs."""
         return 0 if self.passed else 1
 
     def as_dict(self) -> dict:

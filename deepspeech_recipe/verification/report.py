@@ -14,6 +14,7 @@ class Check:
     detail: str = ""
 
     def line(self) -> str:
+        """The check as a line for a person."""
         detail = f"; {self.detail}" if self.detail else ""
         return f"{tick(self.passed)} {self.name}: {self.figure:.2g} (limit {self.limit:.2g}){detail}"
 
@@ -45,6 +46,7 @@ class Report:
 
     @property
     def passed(self) -> bool:
+        """Whether every check passed."""
         return all(check.passed for check in self.checks)
 
     @property
