@@ -20,12 +20,11 @@ class AcousticModel:
     - windows: the input `[B, T, 2·context+1, n_input]`. batch, time_steps: None if the graph leaves them open.
     - window_frames, n_input: the sizes of a window. time_major: the tensor `[T, B, …]` made of the windows.
     - to_sequence, to_logits: Reshapes from `[T·B, …]` to `[T, B, …]`. lengths: the graph's input of lengths, if any.
-    - lstm: the fused LSTM. state_c, state_h: its state.
+    - lstms: the LSTM; of v0.1 two, forward and backward, whose windows are flat. state_c, state_h: of the first one.
     - dense_sizes: of all dense layers in order, two of which are behind the LSTM. classes: the blank included.
     - layer_norm: whether the dense layers are followed by layer norms.
     - raw_logits, logits: scores, and what the graph calls logits. head: 'probabilities' or 'raw', what `logits` is.
     - audio: the feature part, if the graph has one. metadata: what the file says of alphabet and audio.
-    - rnns: the loops of v0.1, forward and backward, of which `lstm` describes the first; its windows are flat.
     - recipe: the NAME of the recipe, filled in by the registry.
     """
 
