@@ -18,13 +18,14 @@ STYLES = {
 # that in which packages may import (`LAYERS` in tests/test_architecture.py).
 FLOORS = {
     "ground": {
-        "errors": (90, 140, "RecipeError, Refusal"),
-        "limits": (247, 140, "sizes no model has"),
-        "temporary": (404, 140, "directories"),
-        "files": (561, 140, "whole or not at all"),
-        "alphabet": (718, 140, "letters"),
-        "installation": (875, 140, "what is installed"),
-        "processes": (1032, 140, "child processes"),
+        "errors": (86, 126, "RecipeError, Refusal"),
+        "limits": (222, 126, "sizes no model has"),
+        "temporary": (358, 126, "directories"),
+        "files": (494, 126, "whole or not at all"),
+        "alphabet": (630, 126, "letters"),
+        "installation": (766, 126, "what is installed"),
+        "quiet": (902, 126, "native code"),
+        "processes": (1038, 126, "child processes"),
     },
     "foundations": {
         "graphdef": (210, 360, "TensorFlow graphs without TensorFlow"),

@@ -13,9 +13,9 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "deepspeech_recipe"
 # Lowest first: a package imports from itself and from those before it, lazily and for types too.
 LAYERS = (
-    *("errors", "limits", "temporary", "files", "alphabet", "installation", "processes", "graphdef", "ir", "audio"),
-    *("sources", "patterns", "recipes", "rewrite", "passes", "converters", "runtime", "verification", "conversion"),
-    *("benchmarking", "demonstration", "self_test", "cli"),
+    *("errors", "limits", "temporary", "files", "alphabet", "installation", "quiet", "processes"),
+    *("graphdef", "ir", "audio", "sources", "patterns", "recipes", "rewrite", "passes", "converters", "runtime"),
+    *("verification", "conversion", "benchmarking", "demonstration", "self_test", "cli"),
 )
 # The package's own front, which names everything, and `python -m deepspeech_recipe`.
 FRONT = ("__init__", "__main__")

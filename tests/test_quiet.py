@@ -1,10 +1,13 @@
 """Native libraries are kept from writing beside our one line, and nobody else is."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.support.bundled import MODEL
 
 ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the C library is glibc")
@@ -14,7 +17,7 @@ def run(program: str, *arguments) -> tuple[str, str]:
     """stdout and stderr of a process."""
     begin = """
 import ctypes, os, sys, threading
-from deepspeech_recipe.runtime.quiet import native_code_quiet
+from deepspeech_recipe.quiet import native_code_quiet
 C = ctypes.CDLL(None)
 def say(word):
     for name in ("stdout", "stderr"):
@@ -157,3 +160,53 @@ Scorer(sys.argv[1]).for_model([b" ", b"e", b"n", b"o"])
 print("done", file=sys.stderr)
 """, tmp_path / "a.arpa")  # fmt: skip
     assert silent == ("", "done\n")
+
+
+def test_what_tensorflow_tells_while_mo_loads_a_graph_is_not_said_and_what_it_raises_is():
+    out, err = run("""
+from types import SimpleNamespace
+from deepspeech_recipe.converters.mo_loading import prepare_loading
+def load(fails):
+    say("chatter")
+    if fails: raise ValueError("the graph is damaged")
+    return "graph"
+loader = SimpleNamespace(load_tf_graph_def=load)
+for fails in (False, True):
+    prepare_loading(loader, saved_model=False)
+    try: print(loader.load_tf_graph_def(fails))
+    except ValueError as error: print(error)
+    assert loader.load_tf_graph_def is load
+say("after")
+""")
+    assert out == "graph\nthe graph is damaged\nnative after\n"
+    assert err == "native after\n"
+
+
+COMMANDS = """
+import sys
+from deepspeech_recipe.cli import main
+model, folder = sys.argv[1:]
+for command in (
+    ["inspect", model],
+    ["convert", model, "-o", folder, "--converter", "openvino", "--verify"],
+    ["verify", model, f"{folder}/output_graph.xml", "--reference", "tensorflow"],
+    ["diagnose", model, f"{folder}/output_graph.xml"],
+):
+    assert main(command) == 0, command
+"""
+
+
+@pytest.mark.requires_tf
+def test_commands_that_tensorflow_takes_part_in_leave_stderr_empty(tmp_path):
+    """Where nobody watches; on a terminal there is progress."""
+    chatty = {key: value for key, value in os.environ.items() if not key.startswith(("TF_", "CUDA_"))}
+    done = subprocess.run(
+        [sys.executable, "-c", COMMANDS, MODEL, tmp_path],
+        cwd=ROOT,
+        env=chatty,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "all 18 checks passed" in done.stdout
+    assert done.stderr == ""

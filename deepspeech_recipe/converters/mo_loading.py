@@ -8,7 +8,8 @@ compute, and nothing else. A SavedModel may bring tables and other objects whose
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from deepspeech_recipe.converters.mo_safety import check_import
@@ -16,6 +17,7 @@ from deepspeech_recipe.files import error_context, reading
 from deepspeech_recipe.graphdef.proto import GraphDef, MetaGraphDef, SavedModel, parse, parse_text
 from deepspeech_recipe.graphdef.pure import NotPure, check_operation
 from deepspeech_recipe.graphdef.view import VARIABLE_OPS, Tensor
+from deepspeech_recipe.quiet import native_code_quiet
 
 _RESTORE = ("Restore", "RestoreSlice", "RestoreV2")
 _RESTORING = frozenset({*VARIABLE_OPS, *_RESTORE, "Assign", "AssignVariableOp", "NoOp", "ReadVariableOp"})
@@ -48,9 +50,9 @@ def check_before_loading(arguments) -> None:
         check_import(arguments.model)
 
 
-def load_without_keras(loader) -> None:
-    """Has MO's next loading go without `tf.keras.models.load_model`, so that it loads a SavedModel as TensorFlow does:
-    Keras before 3 runs Python code that lies in the file (Lambda layers).
+def prepare_loading(loader, *, saved_model: bool) -> None:
+    """Has MO's next loading go without the lines in which TensorFlow tells what it does and which attributes it does
+    not know (what it cannot do, it raises); and of a SavedModel without Keras.
 
     loader: MO's module `load.tf.loader`, which looks its function up when it is called.
     """
@@ -58,16 +60,24 @@ def load_without_keras(loader) -> None:
 
     def load_tf_graph_def(*arguments, **named):
         loader.load_tf_graph_def = original
-        import tensorflow as tf
-
-        models, load_model = tf.keras.models, tf.keras.models.load_model
-        models.load_model = _no_keras
-        try:
+        with native_code_quiet(), _without_keras() if saved_model else nullcontext():
             return original(*arguments, **named)
-        finally:
-            models.load_model = load_model
 
     loader.load_tf_graph_def = load_tf_graph_def
+
+
+@contextmanager
+def _without_keras() -> Iterator[None]:
+    """Without `tf.keras.models.load_model`, so that MO loads a SavedModel as TensorFlow does: Keras before 3 runs
+    Python code that lies in the file (Lambda layers)."""
+    import tensorflow as tf
+
+    models, load_model = tf.keras.models, tf.keras.models.load_model
+    models.load_model = _no_keras
+    try:
+        yield
+    finally:
+        models.load_model = load_model
 
 
 def _no_keras(*_, **__):

@@ -14,12 +14,12 @@ from deepspeech_recipe.alphabet import is_bytes_alphabet
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import error_context, reading
 from deepspeech_recipe.installation import unavailable
+from deepspeech_recipe.quiet import native_code_quiet
 from deepspeech_recipe.runtime.decoders.arpa_file import arpa_words, check_arpa, is_arpa
 from deepspeech_recipe.runtime.decoders.beam import BeamUtterance
 from deepspeech_recipe.runtime.decoders.kenlm_file import check_binary
 from deepspeech_recipe.runtime.decoders.scorer_file import LARGEST_WEIGHT, read_scorer
 from deepspeech_recipe.runtime.decoders.scorer_trial import try_once
-from deepspeech_recipe.runtime.quiet import native_code_quiet
 
 __all__ = ["Beam", "Scorer"]
 

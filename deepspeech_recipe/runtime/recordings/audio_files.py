@@ -11,7 +11,7 @@ import numpy as np
 from deepspeech_recipe import limits
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import error_context, one_line, reading
-from deepspeech_recipe.runtime.quiet import native_code_quiet
+from deepspeech_recipe.quiet import native_code_quiet
 from deepspeech_recipe.runtime.recordings.samples import as_samples
 from deepspeech_recipe.runtime.recordings.truncation import check_complete
 from deepspeech_recipe.runtime.recordings.wav_file import check_rate, is_wav, pcm16_blocks, read_header

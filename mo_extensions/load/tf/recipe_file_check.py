@@ -18,8 +18,7 @@ def refuse_what_would_run(graph: Graph) -> bool:
             mo_loading.check_before_loading(arguments)
         except RecipeError as refusal:
             raise Error(str(refusal)) from None
-        if arguments.saved_model:
-            mo_loading.load_without_keras(loader)
+        mo_loading.prepare_loading(loader, saved_model=bool(arguments.saved_model))
     return False
 
 

@@ -7,6 +7,8 @@ arrives. glibc has no function for this, but where its FILE keeps the descriptor
 libraries are heard.
 """
 
+from __future__ import annotations
+
 import ctypes
 import functools
 import os
@@ -56,7 +58,7 @@ class _Stream:
             raise ValueError(f"{name} was redirected in another way")
 
 
-@functools.cache
+@functools.lru_cache(maxsize=None)
 def _streams() -> tuple[_Stream, ...]:
     """C's stderr and stdout; none with another C library."""
     try:
