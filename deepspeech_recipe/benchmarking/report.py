@@ -13,8 +13,11 @@ FORMAT = 1  # of the JSON document
 
 @dataclass
 class Report:
-    """baseline: the contender that the others are compared with. chunk_seconds: audio in a chunk. differences:
-    contender → the largest difference of its probabilities from the first one's.
+    """What `benchmark` measured, of whom, on what machine.
+
+    baseline: the contender that the others are compared with. threads: of every contender. chunk_seconds: audio in a
+    chunk. differences: contender → the largest difference of its probabilities from the first one's. load: the
+    system's load average before the start.
     """
 
     baseline: str
@@ -28,21 +31,24 @@ class Report:
     date: str = field(default_factory=lambda: datetime.datetime.now(datetime.timezone.utc).isoformat(" ", "seconds"))
 
     def add(self, measurements: Iterable[Measurement]) -> None:
+        """Adds what was measured."""
         self.measurements += measurements
 
     def add_team(self, team) -> None:
-        """Its contenders, with their versions and, where they did not start, the reason."""
+        """Adds its contenders, with their versions and, if they did not start, the reason."""
         for each in team.contenders:
             versions, failure = team.versions.get(each.name, {}), team.failures.get(each.name, "")
             self.contenders.append({**each.as_dict(), "versions": versions, "failure": failure})
 
     def find(self, scenario: str, contender: str, point: float | None = None) -> Measurement | None:
+        """The measurement of a contender at a point of a scenario, if there is one."""
         for each in self.measurements:
             if (each.scenario, each.contender, each.point) == (scenario, contender, point):
                 return each
         return None
 
     def of(self, scenario: str) -> list[Measurement]:
+        """All measurements of a scenario."""
         return [each for each in self.measurements if each.scenario == scenario]
 
     def ratio(self, measurement: Measurement, baseline: str | None = None) -> Ratio | None:

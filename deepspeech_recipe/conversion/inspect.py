@@ -28,7 +28,7 @@ class Inspection(TypedDict):
       its name, summary, inputs, outputs and states
     - misses: the recipes that do not fit → why not
     - states: what goes from call to call, and where it is kept
-    - warnings: states that freezing made constants, for one
+    - warnings: for instance states that freezing made constants
     - lstms: the fused LSTMs that can be converted
     - rnns: LSTMs that are loops or stand step by step
     - refused: reasons for those that cannot be converted

@@ -26,8 +26,11 @@ _RANDOM_WINDOWS = 100
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage in one chunk. error: the largest difference in units of `scale`; original, ir: the two values there;
-    at: where it is (window in the utterance, row of the batch, index)."""
+    """One stage of the network in one chunk, as `diagnose` compares it.
+
+    error: the largest difference, in units of `scale`. original, ir: the two values there. at: its place (window in
+    the utterance, row of the batch, index).
+    """
 
     name: str
     passed: bool
@@ -49,8 +52,11 @@ class Stage:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """place: the recording and the first chunk where a stage differs, or all that was compared; stages: the
-    differences there; first: the first stage that differs, or None; advice: what may be the cause."""
+    """What `diagnose` found: the first stage that differs, if any.
+
+    place: the recording and the first chunk in which a stage differs, or all that was compared. stages: the
+    differences there. first: the first stage that differs, or None. advice: what may be the cause.
+    """
 
     model: str
     ir: str

@@ -5,7 +5,10 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True)
 class Check:
-    """figure: what was measured; limit: the largest that passes; detail: what the figure leaves out."""
+    """One check of `verify`.
+
+    figure: what was measured. limit: the largest that passes. detail: what the figure leaves out.
+    """
 
     name: str
     passed: bool
@@ -21,7 +24,7 @@ class Check:
 
 @dataclass(frozen=True)
 class RecordingResult:
-    """One recording: its windows, and the greedy text (or, without an alphabet, the classes) of both."""
+    """What both models made of a recording: its windows, and the greedy text (without an alphabet, the classes)."""
 
     name: str
     windows: int
@@ -32,7 +35,11 @@ class RecordingResult:
 
 @dataclass(frozen=True)
 class Report:
-    """What was compared with what, and every check."""
+    """What `verify` compared with what, and every check.
+
+    reference: what ran the original. weights: 'fp32', 'fp16' or 'int8'. form: state, sizes and head of the IR.
+    heard: what both made of every recording. notes: lines for a person.
+    """
 
     model: str
     ir: str
