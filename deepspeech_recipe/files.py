@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -122,10 +123,8 @@ def last_net(what: str) -> Iterator[None]:
     except Exception as error:
         if os.environ.get(TRACEBACK):
             raise
-        line = error.__traceback__
-        while line.tb_next is not None:
-            line = line.tb_next
-        place = f"{Path(line.tb_frame.f_code.co_filename).name}, line {line.tb_lineno}"
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{Path(last.filename).name}, line {last.lineno}"
         raise RecipeError(
             f"{what} is damaged, or unusual in a way that was not foreseen ({type(error).__name__} in {place}: "
             f"{one_line(str(error))}). Copy it again; if other programs read it, please report this line with the file."

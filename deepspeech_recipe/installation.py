@@ -13,6 +13,7 @@ import sysconfig
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from deepspeech_recipe.errors import RecipeError
 
@@ -120,7 +121,7 @@ def tensorflow(path: Sequence[str] | None = None) -> TensorFlow:
 
 
 def _distributions(name: str, path: Sequence[str] | None) -> list[importlib.metadata.Distribution]:
-    where = {} if path is None else {"path": list(path)}
+    where: dict[str, Any] = {} if path is None else {"path": list(path)}
     return list(importlib.metadata.distributions(name=name, **where))
 
 

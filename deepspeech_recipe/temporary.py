@@ -17,8 +17,10 @@ from pathlib import Path
 
 try:
     import fcntl
+
+    _LOCKS = True
 except ImportError:  # Windows: no locks, so nothing of others is removed
-    fcntl = None
+    _LOCKS = False
 
 # Locks may be known to one machine alone, directories to several.
 _PREFIX = f".deepspeech-recipe-{hashlib.sha256(platform.node().encode()).hexdigest()[:6]}-"
@@ -48,7 +50,7 @@ def _make(parent: Path) -> tuple[Path, int | None]:
     while True:
         directory = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
         try:
-            lock = _locked(directory)
+            lock = _locked(directory) if _LOCKS else None
         except OSError:
             if directory.exists():  # a file system without locks; nobody else can hold one there either
                 return directory, None
@@ -61,7 +63,7 @@ def _make(parent: Path) -> tuple[Path, int | None]:
 
 
 def _sweep(parent: Path) -> None:
-    if fcntl is None:
+    if not _LOCKS:
         return
     with suppress(OSError):
         for entry in os.scandir(parent):
@@ -72,10 +74,8 @@ def _sweep(parent: Path) -> None:
                     os.close(lock)
 
 
-def _locked(directory: Path) -> int | None:
+def _locked(directory: Path) -> int:
     """A descriptor with the lock. Raises OSError if it is another's, in either sense."""
-    if fcntl is None:
-        return None
     lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         found = os.fstat(lock)
@@ -92,7 +92,7 @@ def _locked(directory: Path) -> int | None:
 def exclusive(directory: Path) -> Iterator[None]:
     """Waits until no other process is in such a block for this directory; without locks, does not wait."""
     lock = None
-    if fcntl is not None:
+    if _LOCKS:
         with suppress(OSError):
             lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
             fcntl.flock(lock, fcntl.LOCK_EX)

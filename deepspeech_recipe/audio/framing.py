@@ -8,6 +8,7 @@ import numpy as np
 
 from deepspeech_recipe.audio.lowering import frames_before, length
 from deepspeech_recipe.ir.audio_settings import SpectrogramSettings
+from deepspeech_recipe.ir.ov_api import i64
 
 
 def client_frame_count(sample_count: int, settings: SpectrogramSettings) -> int:
@@ -17,8 +18,8 @@ def client_frame_count(sample_count: int, settings: SpectrogramSettings) -> int:
 
 def client_frames(emit, samples, settings: SpectrogramSettings):
     """[rows, N] → [rows, client_frame_count(N), window_size]; N may be 0."""
-    zeros = np.int64([0, max(settings.window_size, settings.stride)])
-    padded = emit("pad", samples, np.int64([0, 0]), zeros, pad_mode="constant")
+    zeros = i64(0, max(settings.window_size, settings.stride))
+    padded = emit("pad", samples, i64(0, 0), zeros, pad_mode="constant")
     after = emit("add", _not_below_zero(emit, length(emit, samples), settings), np.int64(1))
     return frames_before(emit, padded, after, settings)
 
@@ -35,7 +36,7 @@ def whole_frame_counts(emit, sample_counts, settings: SpectrogramSettings):
 
 def context_windows(emit, mfccs, n_context: int):
     """[rows, frames, coefficients] → [rows, frames, 2·n_context + 1, coefficients], zeros beyond both ends."""
-    beside = np.int64([0, n_context, 0])
+    beside = i64(0, n_context, 0)
     padded = emit("pad", mfccs, beside, beside, pad_mode="constant")
     return windows_before(emit, padded, length(emit, mfccs), n_context)
 
@@ -46,16 +47,16 @@ def windows_before(emit, frames, end, n_context: int):
     end is a scalar, at most F − 2·n_context.
     """
     starts = emit("range", np.int64(0), end, np.int64(1), output_type="i64")
-    indices = emit("add", emit("unsqueeze", starts, np.int64([1])), np.arange(2 * n_context + 1, dtype=np.int64)[None])
+    indices = emit("add", emit("unsqueeze", starts, i64(1)), np.arange(2 * n_context + 1, dtype=np.int64)[None])
     return emit("gather", frames, indices, np.int64(1))
 
 
 def zero_beyond(emit, values, counts):
     """[rows, N, …] with zeros from counts (i64 [rows]) on in each row."""
     position = emit("range", np.int64(0), length(emit, values), np.int64(1), output_type="i64")
-    inside = emit("less", emit("unsqueeze", position, np.int64([0])), emit("unsqueeze", counts, np.int64([1])))
+    inside = emit("less", emit("unsqueeze", position, i64(0)), emit("unsqueeze", counts, i64(1)))
     for axis in range(2, len(values.get_partial_shape())):
-        inside = emit("unsqueeze", inside, np.int64([axis]))
+        inside = emit("unsqueeze", inside, i64(axis))
     return emit("select", inside, values, np.float32(0))
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from deepspeech_recipe.audio import constants
 from deepspeech_recipe.ir.audio_settings import AudioSettings, MfccSettings, SpectrogramSettings
+from deepspeech_recipe.ir.ov_api import i64
 
 
 def mfcc(emit, samples, settings: AudioSettings, node: str = ""):
@@ -52,7 +53,7 @@ def frames_before(emit, samples, end, settings: SpectrogramSettings):
     """[rows, N] → [rows, frames, window_size]: one frame at every stride in [0, end), end being a scalar."""
     starts = emit("range", np.int64(0), end, np.int64(settings.stride), output_type="i64")
     offsets = np.arange(settings.window_size, dtype=np.int64)[None]
-    indices = emit("add", emit("unsqueeze", starts, np.int64([1])), offsets)
+    indices = emit("add", emit("unsqueeze", starts, i64(1)), offsets)
     return emit("gather", samples, indices, np.int64(1))
 
 
@@ -62,7 +63,7 @@ def length(emit, values):
 
 
 # Order of axes that turns [samples, channels], as AudioSpectrogram has it, into rows of samples.
-ROWS_FROM_COLUMNS = np.int64([1, 0])
+ROWS_FROM_COLUMNS = i64(1, 0)
 
 _PLAIN = {"transpose_a": False, "transpose_b": False}
 

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+from typing import Any
 
 from deepspeech_recipe import __version__
 from deepspeech_recipe.errors import RecipeError
@@ -56,7 +57,7 @@ class _Help(argparse.RawDescriptionHelpFormatter):
 
 
 def build_parser() -> argparse.ArgumentParser:
-    shared = {"epilog": _EXIT_CODES, "formatter_class": _Help, "allow_abbrev": False}
+    shared: dict[str, Any] = {"epilog": _EXIT_CODES, "formatter_class": _Help, "allow_abbrev": False}
     parser = _Parser(prog=PROGRAM, description="Converts DeepSpeech and Coqui STT models to OpenVINO.", **shared)
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", dest="command", required=True)

@@ -45,7 +45,7 @@ def _lines(found, texts: bool) -> Iterator[str]:
         for each in found.texts:
             yield each["file"]
             yield from rows([("said", each["transcript"]), ("heard", each["text"])])
-    table = [("", "WER", "CER", "words", "clips", "seconds", "RTF")]
+    table: list[tuple[str, ...]] = [("", "WER", "CER", "words", "clips", "seconds", "RTF")]
     table += [_row(name, score) for name, score in found.groups.items()]
     yield from rows([*table, _row("all", found.total)])
 

@@ -4,10 +4,16 @@ A graph that is no DeepSpeech model is described as far as it was recognised, wi
 that cannot be converted exactly is refused with the reason and exit code 2, as `convert` would.
 """
 
+from __future__ import annotations
+
 import json
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from deepspeech_recipe.cli.text import byte_count, rows, shape
+
+if TYPE_CHECKING:
+    from deepspeech_recipe.conversion.inspect import Inspection
 
 HELP = "what a model file holds"
 
@@ -26,7 +32,7 @@ def run(arguments) -> int:
     return 0
 
 
-def _lines(found: dict) -> Iterator[str]:
+def _lines(found: Inspection) -> Iterator[str]:
     file, model = found["file"], found["deepspeech"]
     size = "" if file["size"] is None else f", {byte_count(file['size'])}"
     yield f"{file['path']}: {file['kind']}{size}, {file['nodes']} nodes"
@@ -42,7 +48,7 @@ def _lines(found: dict) -> Iterator[str]:
     yield from rows(_audio_and_text(model))
 
 
-def _no_deepspeech(found: dict) -> Iterator[str]:
+def _no_deepspeech(found: Inspection) -> Iterator[str]:
     if found["recipe"] is None:
         yield "no DeepSpeech model"
     else:

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from typing import Any
 
 _QUIET = 2.0  # seconds: shorter work needs no bar
 _BETWEEN_LINES = 10.0
@@ -13,7 +14,7 @@ class Progress:
     def __init__(self, unit: str):
         self._unit = unit
         self._terminal = sys.stderr.isatty()
-        self._bar = None
+        self._bar: Any = None  # tqdm's, as soon as there is one
         self._last = time.monotonic()
 
     def __enter__(self) -> "Progress":

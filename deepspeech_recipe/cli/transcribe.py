@@ -80,7 +80,7 @@ def _live(recognizer, arguments) -> Iterator:
         yield _heard(recognizer.stream(), at_real_time(audio_blocks(path, rate, recognition.log), rate))
 
 
-def _heard(stream, blocks, stop: type | tuple = ()):
+def _heard(stream, blocks, stop: type[BaseException] | tuple[()] = ()):
     """stop: the exception that ends the audio."""
     line = _Line()
     try:

@@ -96,10 +96,10 @@ def _capability(graph, device: str, what: str, request: dict, remedy: str) -> Fi
     except (RecipeError, RuntimeError) as error:
         status = "problem" if device == "CPU" else "absent"
         return Finding(name, status, f"does not work: {_one_line(error)}", remedy)
-    error = max(check.figure for check in report.checks if check.name.startswith(("probabilities", "cell", "hidden")))
-    if error > _LARGEST_ERROR:
-        return Finding(name, "problem", f"wrong numbers, off by {error:.2g}", remedy)
-    return Finding(name, "ok", f"largest difference {error:.1g}")
+    worst = max(check.figure for check in report.checks if check.name.startswith(("probabilities", "cell", "hidden")))
+    if worst > _LARGEST_ERROR:
+        return Finding(name, "problem", f"wrong numbers, off by {worst:.2g}", remedy)
+    return Finding(name, "ok", f"largest difference {worst:.1g}")
 
 
 def _one_line(error: Exception) -> str:
