@@ -87,12 +87,14 @@ def _find_library() -> None:
                 "installed. Copy the directory deepspeech_recipe beside it, or install the package and give "
                 '--extensions "$(deepspeech-recipe extensions)".'
             )
-        importlib.import_module("deepspeech_recipe.converters.mo_plugin")
-    except ImportError as error:
-        raise Error(
-            f"The package in {os.path.dirname(found.origin)} is not the one that the plugin in {DIRECTORY} needs, or "
-            f"lacks something: {error}. Take both from one release, and install what they depend on: pip install ."
-        ) from error
+        try:
+            importlib.import_module("deepspeech_recipe.converters.mo_plugin")
+        except ImportError as error:
+            raise Error(
+                f"The package in {os.path.dirname(found.origin)} is not the one that the plugin in {DIRECTORY} needs, "
+                f"or lacks something: {error}. Take both from one release, and install what they depend on: "
+                "pip install ."
+            ) from error
     finally:
         sys.path.remove(parent)
 

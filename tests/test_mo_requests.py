@@ -138,7 +138,7 @@ REFUSED = {
         ["'input_lengths' cannot stay an input", "Remove it from --input"],
     ),
     "two batches": (["--input", "input_node[4 16 7 11],previous_state_c[3 32]"], ["batch of 3", "one of 4"]),
-    "no integers": (["--freeze_placeholder_with_value", "input_lengths->[many]"], ["no list of integers"]),
+    "no integers": (["--freeze_placeholder_with_value", "input_lengths->[many]"], ["not a list of integers"]),
 }
 
 

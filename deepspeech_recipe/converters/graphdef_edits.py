@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -24,19 +25,19 @@ class EditedGraph:
     Weights thus reach OpenVINO without a trip through a file, and lie in memory once.
     """
 
-    graph: object
+    graph: Any
     weights: list[np.ndarray] = field(default_factory=list)
 
 
 def apply_edits(graph, view: GraphView, edits: Edits, outputs: Iterable[str], inputs: Mapping = {}) -> EditedGraph:
     """The part of a GraphDef that the output nodes need, edited; `graph` itself stays as it is.
 
-    inputs: nodes that become float placeholders → their shapes, -1 where open.
+    inputs: nodes that become float placeholders → their shapes, -1 for an open size.
     """
     edges = edited_inputs(view, edits)
     kept = needed(edges | dict.fromkeys(inputs, ()), outputs)
-    edited = EditedGraph(None)
     builder = GraphBuilder(graph.versions.producer)
+    edited = EditedGraph(builder.graph)
     builder.graph.library.function.extend(graph.library.function)
     written = {node.name for node in edits.replace} | set(inputs)
     for pb in graph.node:
@@ -59,7 +60,6 @@ def apply_edits(graph, view: GraphView, edits: Edits, outputs: Iterable[str], in
     for name, shape in inputs.items():
         if name in kept:
             builder.placeholder(name, FLOAT, tuple(shape))
-    edited.graph = builder.graph
     return edited
 
 

@@ -1,6 +1,7 @@
 """The recipe's own operations (`rewrite.edits`) in OpenVINO's terms, written once for both converters.
 
-`emit(op, *inputs, **attributes)` adds an operation: `ir.ov_emitter`, `converters.mo_emitter`.
+`emit(op, *inputs, **attributes)` adds an operation: `ir.ov_emitter`, `converters.mo_emitter`. The functions take the
+inputs and then the attributes of an operation.
 """
 
 from __future__ import annotations
@@ -13,25 +14,25 @@ import numpy as np
 from deepspeech_recipe.ir.ov_api import i64
 from deepspeech_recipe.passes.lstm_loop import general_cell
 from deepspeech_recipe.passes.sequence_lengths import stop_at_own_lengths
-from deepspeech_recipe.rewrite.edits import RECIPE_LSTM, Edits
+from deepspeech_recipe.rewrite.edits import RECIPE_LSTM, SWAP_TIME_BATCH, TIME_STEP, UNFLATTEN_TIME, Edits
 
 _SWAPPED = i64(1, 0, 2)
 _NAME = "lstm"
 
 
 def lstm(emit, x, hidden, cell, lengths, weights, *, hidden_size: int, direction: str):
-    """RecipeLSTM as (outputs of an LSTMSequence, the three outputs of RecipeLSTM).
+    """RecipeLSTM: (the outputs of an LSTMSequence, the three outputs of RecipeLSTM).
 
     Without lengths (None) every row runs for T steps, T being read from the input's shape: T and B stay free. Where
     rows stop earlier, or the cell is not a plain one, `finishing_passes` makes it exact.
     """
     one = i64(1)
     sequence = swap_time_batch(emit, x)
+    states = [emit("unsqueeze", state, one) for state in (hidden, cell)]
     if lengths is None:
         lengths = emit("broadcast", _sizes(emit, sequence, 1), _sizes(emit, sequence, 0))
     else:
         lengths = emit("convert", lengths, destination_type="i64")
-    states = [emit("unsqueeze", state, one) for state in (hidden, cell)]
     attributes = {"hidden_size": hidden_size, "direction": direction}
     outputs = emit("lstm_sequence", sequence, *states, lengths, *weights, **attributes, name=_NAME)
     squeezed, *last = (emit("squeeze", output, one) for output in outputs)
@@ -52,6 +53,14 @@ def unflatten_time(emit, data, reference, features: int):
     """RecipeUnflattenTime: [T·B, F] → [T, B, F], T and B being read from a reference [T, B, …]."""
     shape = emit("concat", _sizes(emit, reference, 0, 1), i64(features), axis=0)
     return emit("reshape", data, shape, special_zero=False)
+
+
+# With one output: operation → (its lowering, the names of its attributes).
+SIMPLE: dict[str, tuple[Callable, tuple[str, ...]]] = {
+    SWAP_TIME_BATCH: (swap_time_batch, ()),
+    TIME_STEP: (time_step, ("step",)),
+    UNFLATTEN_TIME: (unflatten_time, ("features",)),
+}
 
 
 def _sizes(emit, values, *axes: int):

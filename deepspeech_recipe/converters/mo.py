@@ -62,7 +62,7 @@ def convert(graph: Path, output: Path, model: AcousticModel | None, asked: Optio
 
     model: what the graph was recognised as; None for a graph that gets the general passes, and of the options the
     state only.
-    Weights stay FP32. Raises RecipeError, with mo's own words, where it fails.
+    Weights stay FP32. Raises RecipeError, with mo's own words, if it fails.
     """
     require()
     asked.check()
@@ -82,7 +82,7 @@ def convert(graph: Path, output: Path, model: AcousticModel | None, asked: Optio
 
 
 def run(arguments: list[str], directory: str | os.PathLike) -> str:
-    """Runs `mo` with the plugin in a directory; returns what it printed. Raises RecipeError where it fails."""
+    """Runs `mo` with the plugin in a directory; returns what it printed. Raises RecipeError if it fails."""
     command = [sys.executable, "-m", "openvino.tools.mo", "--extensions", str(extensions()), *arguments]
     package = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))

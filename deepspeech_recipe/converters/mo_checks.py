@@ -18,8 +18,8 @@ from deepspeech_recipe.graphdef.view import GraphView, Tensor
 from deepspeech_recipe.rewrite.edits import LAST_CELL, LAST_HIDDEN, RECIPE_LSTM, Edits
 from deepspeech_recipe.rewrite.reachability import edited_inputs, ends, needed
 
-# '0:node' is an input of a node, 'node:0' an output.
-_TYPED_NAME = re.compile(r"(?:\d+:)?(.+?)(?::\d+)?")
+# What '0:node', an input of a node, and 'node:0', an output, have besides its name.
+_PORT = re.compile(r"^\d+:|:\d+$")
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class StateNames:
 def check_names(arguments: Arguments, view: GraphView, edits: Edits, outputs: Iterable[str]) -> None:
     """Raises RecipeError for a name of a node that the edits replace. outputs: the names to recommend."""
     for name in (*(arguments.outputs or ()), *arguments.named_shapes):
-        node = _TYPED_NAME.fullmatch(name)[1]
+        node = _PORT.sub("", name)
         new = next((tensor for old, tensor in edits.redirect.items() if old.node == node), None)
         if new is not None and _is_lstm(edits, new.node):
             lasts = [_carrier(edits, Tensor(new.node, port)) for port in (LAST_HIDDEN, LAST_CELL)]
@@ -65,7 +65,7 @@ def _carrier(edits: Edits, tensor: Tensor) -> str | None:
 
 
 def check_sizes(shapes: Mapping, sizes: Mapping[str, tuple[int, ...]]) -> None:
-    """Raises RecipeError for a typed shape that the graph cannot take. sizes: input → its own, -1 where any will do."""
+    """Raises RecipeError for a typed shape that the graph cannot take. sizes: input → its own, -1 for any."""
     for name, own in sizes.items():
         if shapes.get(name) is None:
             continue
@@ -123,7 +123,7 @@ def check_untouched(arguments: Arguments, view: GraphView, edits: Edits, states:
 def asks_for_internal_state(arguments: Arguments, states: Iterable[StateNames]) -> bool:
     """Whether --transform MakeStateful names the states; the plugin then makes them internal, and MO does nothing.
 
-    Raises RecipeError where the request names only some of them, or pairs them wrongly.
+    Raises RecipeError if the request names only some of them, or pairs them wrongly.
     """
     states, typed = list(states), arguments.make_stateful
     if typed is None or not states:

@@ -70,7 +70,7 @@ class MOEmitter:
         for port, value in enumerate(inputs):
             if isinstance(value, (np.ndarray, np.generic)):
                 value = self._constant(np.asarray(value), f"{node.name}/{port}")
-            value.connect(node.in_port(port))
+            node.in_port(port).connect(value)  # in this direction the framework's names stay on the edge
         outputs = list(node.out_ports().values())
         return outputs[0] if len(outputs) == 1 else outputs
 

@@ -16,7 +16,7 @@ def view_of(graph: Graph) -> GraphView:
     """The recogniser's view of a graph that was just loaded: every node still has its NodeDef.
 
     What a directory of checkpoints (--input_checkpoint DIR) says of variables lies beside the graph.
-    Raises RecipeError where nodes lack what their operations need (`graphdef.check`)."""
+    Raises RecipeError if nodes lack what their operations need (`graphdef.check`)."""
     nodes = [node["pb"] for _, node in graph.nodes(data=True) if node.get("pb") is not None]
     functions = {}
     for name, function in graph.graph.get("library", {}).items():

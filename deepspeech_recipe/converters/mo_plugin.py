@@ -59,16 +59,18 @@ def _prepare_acoustic(graph, arguments: Arguments, view: GraphView, model: Acous
         options["state"] = "internal"
     internal = options.get("state") == "internal"
     mo_checks.check_not_frozen(arguments, states)
-    ordered = arguments.outputs is None
-    sizes = mo_request.complete_acoustic(arguments, view, model)
-    if internal and sizes is not None:
-        mo_request.add_new_states(arguments, states)
     edits = rewrite_acoustic(view, model)
+    audio = mo_request.complete_audio(arguments, view, model)
+    if audio is not None:
+        mo_checks.check_names(arguments, view, edits, model.outputs)
+        _apply(graph, edits, operations)
+        return f"DeepSpeech {model.generation}: only its feature part, {audio.samples} → {audio.mfccs}"
+    ordered = arguments.outputs is None
+    steps, batch = mo_request.complete_acoustic(arguments, view, model)
+    if internal:
+        mo_request.add_new_states(arguments, states)
     mo_checks.check_names(arguments, view, edits, model.outputs)
     _apply(graph, edits, operations)
-    if sizes is None:
-        return f"DeepSpeech {model.generation}: only its feature part, {model.audio.samples} → {model.audio.mfccs}"
-    steps, batch = sizes
     check_request(Options(**options, time_steps=steps or DYNAMIC, batch=batch or DYNAMIC), model)
     if not internal:
         mo_checks.check_untouched(arguments, view, edits, states)
@@ -109,8 +111,11 @@ def _prepare_general(
 
 def _state_sizes(recognition: Recognition) -> dict[str, tuple[int, ...]]:
     """State → its sizes: the last, the cells, as in the graph, and any batch and the like before it."""
-    found = [state for state in recognition.all_states if state.kind != "constant" and state.shape]
-    return {state.name: (*[-1] * (len(state.shape) - 1), state.shape[-1]) for state in found}
+    return {
+        state.name: (*[-1] * (len(state.shape) - 1), state.shape[-1])
+        for state in recognition.all_states
+        if state.kind != "constant" and state.shape
+    }
 
 
 def _apply(graph, edits: Edits, operations) -> None:

@@ -1,4 +1,4 @@
-"""What the user asked `mo` for, and what is filled in where the user said nothing, before MO acts on it."""
+"""What the user asked `mo` for, and what is filled in if the user said nothing, before MO acts on it."""
 
 from __future__ import annotations
 
@@ -10,40 +10,43 @@ from openvino.runtime import PartialShape
 from deepspeech_recipe.converters.mo_arguments import Arguments
 from deepspeech_recipe.converters.mo_checks import StateNames, check_sizes, check_types
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.graphdef.view import GraphView, Tensor
+from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
 from deepspeech_recipe.recipes.acoustic_model import AcousticModel
+from deepspeech_recipe.recipes.audio import AudioPart
 
 ENFORCED = "One call consumes all of its time steps (time_len == seq_len)"
 
 
-def complete_acoustic(
-    arguments: Arguments, view: GraphView, model: AcousticModel
-) -> tuple[int | None, int | None] | None:
-    """Fills in inputs and outputs of the acoustic model; returns (time steps, batch), None where dynamic.
+def complete_audio(arguments: Arguments, view: GraphView, model: AcousticModel) -> AudioPart | None:
+    """Fills in input and output of the feature part if only that was asked for, and returns it."""
+    shapes, audio = _named_shapes(arguments, view, model), model.audio
+    if audio is None or not _is_audio_only(view, audio, shapes, arguments.outputs):
+        return None
+    check_sizes(shapes, _sizes_of(model))
+    if arguments.outputs is None:
+        arguments.outputs = [audio.mfccs.node]
+    if not shapes:
+        arguments.set_inputs([], {audio.samples.node: None})
+    return audio
 
-    Returns None where only the feature part was asked for.
-    Raises RecipeError where the request contradicts time_len == seq_len.
+
+def complete_acoustic(arguments: Arguments, view: GraphView, model: AcousticModel) -> tuple[int | None, int | None]:
+    """Fills in inputs and outputs of the acoustic model; returns (time steps, batch), None if dynamic.
+
+    Raises RecipeError if the request contradicts time_len == seq_len.
     """
     shapes = _named_shapes(arguments, view, model)
-    outputs = arguments.outputs
-    audio_only = _is_audio_only(view, model, shapes, outputs)
-    if arguments.batch is not None and not audio_only:
+    if arguments.batch is not None:
         shapes[model.windows.node] = _windows_shape(model, arguments.batch)
         arguments.forget_batch()
     check_sizes(shapes, _sizes_of(model))
-    if audio_only:
-        if outputs is None:
-            arguments.outputs = [model.audio.mfccs.node]
-        if not shapes:
-            arguments.set_inputs([], {model.audio.samples.node: None})
-        return None
     batch, steps = (_sizes(shapes.get(model.windows.node)) or (model.batch, model.time_steps))[:2]
     _take_lengths(arguments, shapes, model, batch, steps)
     check_types(arguments, [tensor.node for tensor in model.inputs.values()])
     if shapes or arguments.frozen:
         _add_missing_inputs(shapes, model, batch)
     arguments.set_inputs(list(shapes or model.inputs), shapes or None)
-    if outputs is None:
+    if arguments.outputs is None:
         arguments.outputs = _default_outputs(model)
     return steps, batch
 
@@ -59,14 +62,14 @@ def complete_general(arguments: Arguments, variables: list[str], new_states: lis
 
 def add_new_states(arguments: Arguments, states: Iterable[StateNames]) -> None:
     """Internal states are written to, whatever outputs the user named."""
-    for state in states:
-        if not any(Tensor.parse(name).node in state.new for name in arguments.outputs):
-            arguments.outputs += [state.output]
+    outputs = arguments.outputs or []
+    new = [state.output for state in states if not any(Tensor.parse(name).node in state.new for name in outputs)]
+    arguments.outputs = [*outputs, *new]
 
 
 def _sizes_of(model: AcousticModel) -> dict[str, tuple[int, ...]]:
-    """Input → its sizes, -1 where the user may choose them."""
-    sizes = {tensor.node: (-1, model.lstm.hidden_size) for tensor in model.inputs.values()}
+    """Input → its sizes, -1 for those that the user may choose."""
+    sizes: dict[str, tuple[int, ...]] = {tensor.node: (-1, model.lstm.hidden_size) for tensor in model.inputs.values()}
     sizes[model.windows.node] = model.windows_shape(-1, -1)
     return sizes if model.audio is None else {model.audio.samples.node: (-1,), **sizes}
 
@@ -101,17 +104,14 @@ def _own_name(name: str, view: GraphView, model: AcousticModel) -> str:
     return source.node if source in sources else name
 
 
-def _is_audio_only(view: GraphView, model: AcousticModel, shapes: dict, outputs) -> bool:
-    """Whether only the feature part was asked for."""
-    if model.audio is None:
-        return False
+def _is_audio_only(view: GraphView, audio: AudioPart, shapes: dict, outputs: list[str] | None) -> bool:
     if outputs is not None:
         nodes = [view.nodes.get(Tensor.parse(name).node) for name in outputs]
-        return all(node is not None and _is_feature(view, model, node) for node in nodes)
-    return bool(shapes) and all(name == model.audio.samples.node for name in shapes)
+        return all(node is not None and _is_feature(view, node) for node in nodes)
+    return bool(shapes) and all(name == audio.samples.node for name in shapes)
 
 
-def _is_feature(view: GraphView, model: AcousticModel, node) -> bool:
+def _is_feature(view: GraphView, node: Node) -> bool:
     return any(ancestor.op in ("AudioSpectrogram", "Mfcc") for ancestor in view.ancestors(Tensor(node.name)))
 
 
@@ -136,7 +136,7 @@ def _check_frozen(name: str, value, batch, steps) -> None:
     try:
         lengths = np.asarray(value).astype(np.int64).reshape(-1)
     except (TypeError, ValueError):
-        raise RecipeError(f"'{name}' is frozen to {value}, which is no list of integers.") from None
+        raise RecipeError(f"'{name}' is frozen to {value}, which is not a list of integers.") from None
     if steps is None:
         raise RecipeError(
             f"'{name}' is frozen to {lengths.tolist()}, but the time length of the input is dynamic. {ENFORCED}. "

@@ -8,6 +8,7 @@ each operation that it has no translation of, to see its shape.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from deepspeech_recipe.graphdef.pure import NotPure, check_operation, check_pure
 from deepspeech_recipe.graphdef.pure_ops import IDLE_OPS, PURE_OPS, RANDOM_OPS
@@ -20,7 +21,7 @@ _CUT = frozenset({"Assert", "Assign", "AssignVariableOp", *IDLE_OPS})
 
 
 def check_outputs(graph, model: AcousticModel | None) -> None:
-    """Raises NotPure where the outputs of a graph need an operation that is not known to be pure.
+    """Raises NotPure if the outputs of a graph need an operation that is not known to be pure.
 
     model: what was recognised; without it the outputs are the nodes that an input leads to and nobody reads.
     """
@@ -36,7 +37,7 @@ def check_outputs(graph, model: AcousticModel | None) -> None:
 
 
 def check_import(graph) -> None:
-    """Raises NotPure where TensorFlow would run more than that when it imports a GraphDef (its own, or ours)."""
+    """Raises NotPure if TensorFlow would run more than that when it imports a GraphDef (its own, or ours)."""
     functions = {function.signature.name: function for function in graph.library.function}
     for node in _of_constants(graph.node):
         if node.op not in IDLE_OPS or node.op in functions:
@@ -85,7 +86,7 @@ def _of_constants(nodes) -> Iterator:
     return (node for node in nodes if node.name not in seen)
 
 
-def _bodies(node, functions: dict) -> Iterator[tuple[str, object]]:
+def _bodies(node, functions: dict) -> Iterator[tuple[str, Any]]:
     """(function, node) of all that a node calls: a function runs as a whole, control edges and all."""
     seen: set[str] = set()
     stack = [node]

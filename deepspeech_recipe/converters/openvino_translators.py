@@ -4,6 +4,7 @@ The frontend tells a translator neither the node's name nor its type, so names a
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 from openvino.frontend.tensorflow import ConversionExtension
@@ -13,7 +14,7 @@ from deepspeech_recipe.converters.graphdef_edits import WEIGHT
 from deepspeech_recipe.errors import RecipeError, Refusal
 from deepspeech_recipe.ir.ov_api import opset
 from deepspeech_recipe.ir.ov_emitter import OpenVINOEmitter
-from deepspeech_recipe.rewrite.edits import RECIPE_LSTM, SWAP_TIME_BATCH, TIME_STEP, UNFLATTEN_TIME
+from deepspeech_recipe.rewrite.edits import RECIPE_LSTM
 
 
 class Translators:
@@ -25,18 +26,11 @@ class Translators:
     def __init__(self, weights: Sequence[np.ndarray]):
         self._weights = weights
         self.refusal: RecipeError | None = None
-        translators: dict[str, Callable] = {
-            WEIGHT: self._weight,
-            RECIPE_LSTM: self._lstm,
-            SWAP_TIME_BATCH: lambda node: [lowering.swap_time_batch(_emitter(node), node.get_input(0))],
-            TIME_STEP: lambda node: [lowering.time_step(_emitter(node), node.get_input(0), node.get_attribute("step"))],
-            UNFLATTEN_TIME: lambda node: [
-                lowering.unflatten_time(
-                    _emitter(node), node.get_input(0), node.get_input(1), node.get_attribute("features")
-                )
-            ],
-        }
-        self.extensions = [ConversionExtension(op, translator) for op, translator in translators.items()]
+        self.extensions = [
+            ConversionExtension(WEIGHT, self._weight),
+            ConversionExtension(RECIPE_LSTM, self._lstm),
+            *(ConversionExtension(op, partial(_simple, *how)) for op, how in lowering.SIMPLE.items()),
+        ]
 
     def _weight(self, node):
         return [opset.constant(self._weights[node.get_attribute("index")], shared_memory=True).output(0)]
@@ -58,6 +52,11 @@ class Translators:
                 remedy=f"Export the graph with {steps} time steps",
             )
             raise self.refusal
+
+
+def _simple(lower: Callable, attributes: Sequence[str], node) -> list:
+    inputs = (node.get_input(port) for port in range(node.get_input_size()))
+    return [lower(_emitter(node), *inputs, *map(node.get_attribute, attributes))]
 
 
 def _emitter(node) -> OpenVINOEmitter:

@@ -1,4 +1,4 @@
-"""Tries OpenVINO's TensorFlow frontend in a child process where a graph keeps loops or conditions.
+"""Tries OpenVINO's TensorFlow frontend in a child process if a graph keeps loops or conditions.
 
 A loop that is not what TensorFlow writes can keep the frontend busy for ever, or kill the process; what else a graph
 holds was checked when it was read. DeepSpeech's graphs, and others whose loops became LSTMSequences, have none left.

@@ -11,6 +11,7 @@ from deepspeech_recipe.ir.metadata import write_metadata
 from deepspeech_recipe.ir.names import both_forms, find, in_order, name_tensors, stem
 from deepspeech_recipe.ir.ov_api import ov, rebuild
 from deepspeech_recipe.passes.internal_state import internal_state
+from deepspeech_recipe.recipes import Model
 from deepspeech_recipe.recipes.recognition import Recognition
 from deepspeech_recipe.rewrite.general import General
 
@@ -25,6 +26,7 @@ def apply_general_contract(
     `outputs` the names of the other tensors, in `graph` the framework's names of the states.
     Raises RecipeError if no state is left that could become internal.
     """
+    model = recognition.model if isinstance(recognition.model, Model) else None
     inputs, outputs = general.roles.inputs, general.roles.outputs
     name_tensors(ov_model, inputs, outputs)
     pairs: dict[str, str] = {}
@@ -32,7 +34,7 @@ def apply_general_contract(
         output = _output(ov_model, name, [each for each in candidates if each not in pairs.values()])
         if output is not None:
             pairs[name] = stem(output)
-    if pairs or recognition.model is not None:
+    if pairs or model is not None:
         named = _names(ov_model.inputs, {*inputs, *pairs}), _names(ov_model.outputs, {*outputs, *pairs.values(), *ends})
         name_tensors(ov_model, *named)
         ov_model = rebuild(
@@ -40,7 +42,7 @@ def apply_general_contract(
             parameters=in_order(ov_model.inputs, ov_model.get_parameters(), list(inputs)),
             results=in_order(ov_model.outputs, ov_model.get_results(), list(outputs)),
         )
-        known = {} if recognition.model is None else {**recognition.model.metadata, "recipe": recognition.model.recipe}
+        known = {} if model is None else {**model.metadata, "recipe": model.recipe}
         metadata = {
             "recipe": "general",
             **known,

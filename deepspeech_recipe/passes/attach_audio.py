@@ -9,23 +9,20 @@ from deepspeech_recipe.errors import RecipeError, Refusal
 from deepspeech_recipe.ir.audio_settings import AudioSettings
 from deepspeech_recipe.ir.initial_state import first_state, initial_states
 from deepspeech_recipe.ir.metadata import metadata_of, write_metadata
-from deepspeech_recipe.ir.names import both_forms, find
+from deepspeech_recipe.ir.names import STATE_PAIRS, both_forms, find
 from deepspeech_recipe.ir.ov_api import i64, opset, ov, rebuild
 from deepspeech_recipe.ir.ov_emitter import OpenVINOEmitter
 
-STATES = ("previous_state_c", "previous_state_h")
-NEW_STATES = ("new_state_c", "new_state_h")
 
-
-def attach_audio(model, settings: AudioSettings | None, n_context: int):
+def attach_audio(model: ov.Model, settings: AudioSettings | None, n_context: int) -> ov.Model:
     """`samples` f32 [B, N] (−1…1, any N) → `logits` [frames, B, classes] of a whole utterance, from the initial state.
 
-    model: an acoustic model of the IR contract with dynamic T and external state; it is left as it was. An input
-    `lengths` becomes `sample_lengths`, i64 [B]: the samples of each row. settings: None if the graph has no feature
-    part. There are (N − window) // stride + 2 frames, 1 if N < window, as DeepSpeech's client counts them.
-    Raises RecipeError, or Refusal where the features are unknown or not exactly convertible.
+    model: an acoustic model of the IR contract with dynamic T and external state. An input `lengths` becomes
+    `sample_lengths`, i64 [B]: the samples of each row. settings: None if the graph has no feature part. There are
+    (N − window) // stride + 2 frames, 1 if N < window, as DeepSpeech's client counts them.
+    Raises RecipeError, or Refusal if the features are unknown or not exactly convertible.
     """
-    check_acoustic_model(model, settings, n_context)
+    settings = check_acoustic_model(model, settings, n_context)
     model = model.clone()
     windows = find(model.inputs, both_forms("input_node"))
     samples = _samples(windows.get_partial_shape()[0])
@@ -42,14 +39,14 @@ def attach_audio(model, settings: AudioSettings | None, n_context: int):
         replace_input(lengths, frame_counts, parameters)
     metadata = metadata_of(model)
     initial = initial_states(metadata)
-    for name in STATES:
+    for name in STATE_PAIRS:
         state = find(model.inputs, both_forms(name))
         if state is not None:
             replace_input(state, _first_state(samples, state, initial.get(name), name), parameters)
     results = [
         result
         for port, result in zip(model.outputs, model.get_results(), strict=True)
-        if not port.get_names() & set(NEW_STATES)
+        if not port.get_names() & set(STATE_PAIRS.values())
     ]
     model = rebuild(model, results=results, parameters=[*new, *parameters.values()])
     if metadata:
@@ -58,12 +55,12 @@ def attach_audio(model, settings: AudioSettings | None, n_context: int):
     return model
 
 
-def feature_model(settings: AudioSettings | None, n_context: int, batch: int = -1):
+def feature_model(settings: AudioSettings | None, n_context: int, batch: int = -1) -> ov.Model:
     """The feature part as a model of its own: `samples` f32 [B, N] → `input_node` f32 [B, T, 2·n_context + 1, n_input].
 
-    batch: B, −1 where it is dynamic. Frames as in attach_audio. Raises Refusal as attach_audio does.
+    batch: B, −1 if it is dynamic. Frames as in attach_audio. Raises Refusal as attach_audio does.
     """
-    _check_settings(settings)
+    settings = _checked_settings(settings)
     samples = _samples(ov.Dimension(batch))
     features, _ = _features(samples, settings, n_context)
     result = opset.result(features)
@@ -73,7 +70,7 @@ def feature_model(settings: AudioSettings | None, n_context: int, batch: int = -
 
 
 def _features(samples, settings: AudioSettings, n_context: int, sample_lengths=None):
-    """(windows, frames of each row); the second is None without sample_lengths."""
+    """(windows, frames of every row); the second is None without sample_lengths."""
     emit = OpenVINOEmitter("audio", keep_fp32=True)
     audio, frame_counts = samples.output(0), None
     if sample_lengths is not None:
@@ -85,18 +82,20 @@ def _features(samples, settings: AudioSettings, n_context: int, sample_lengths=N
     return framing.context_windows(emit, mfccs, n_context), frame_counts
 
 
-def _check_settings(settings: AudioSettings | None) -> None:
+def _checked_settings(settings: AudioSettings | None) -> AudioSettings:
     if settings is None:
         raise Refusal(
             "The graph has no feature part: DeepSpeech v0.4 and older computed another kind of MFCC in the client",
             remedy="Convert without audio",
         )
     settings.check()
+    return settings
 
 
-def check_acoustic_model(model, settings: AudioSettings | None, n_context: int) -> None:
-    """Raises RecipeError or Refusal where windows of these features are not what the model takes, in any number."""
-    _check_settings(settings)
+def check_acoustic_model(model: ov.Model, settings: AudioSettings | None, n_context: int) -> AudioSettings:
+    """Returns the settings. Raises RecipeError or Refusal if the model does not take windows of these features, in any
+    number."""
+    settings = _checked_settings(settings)
     windows = find(model.inputs, both_forms("input_node"))
     if windows is None:
         attached = find(model.inputs, both_forms("samples")) is not None
@@ -119,6 +118,7 @@ def check_acoustic_model(model, settings: AudioSettings | None, n_context: int) 
             f"The model takes exactly {shape[1].get_length()} time steps, attached audio needs any number of them. "
             "Convert with dynamic time steps."
         )
+    return settings
 
 
 def _samples(batch):

@@ -15,9 +15,15 @@ from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.ir.precision import is_audio_constant, keep_audio_fp32
 from deepspeech_recipe.passes.fast_recurrence import fast_recurrence
 from deepspeech_recipe.passes.lstm_loop import lstm_sequences, replace_outputs
-from deepspeech_recipe.passes.weight_matrix import check_activations, constant_of, matrix_product, set_activations
+from deepspeech_recipe.passes.weight_matrix import (
+    check_activations,
+    constant_of,
+    is_constant,
+    matrix_product,
+    set_activations,
+)
 
-# Where the loop was measured to be faster than the plugin's own LSTMSequence: docs/speed.md.
+# On which devices the loop was measured to be faster than the plugin's own LSTMSequence: docs/speed.md.
 FAST_ON = ("CPU",)
 # Those of a DeepSpeech model; forks may have dense_4 as well.
 LAYERS = (*DENSE_BEFORE[:3], LSTM_INPUT, LSTM_RECURRENT, *DENSE_BEHIND)
@@ -67,7 +73,7 @@ def compress_to_fp16(model: ov.Model) -> ov.Model:
     return model
 
 
-def dense_layers(model) -> dict:
+def dense_layers(model: ov.Model) -> dict:
     """Name → MatMul with a constant matrix, in the order of computation; the loops' own are not among them."""
     ordered = model.get_ordered_ops()
     dense = {node.get_friendly_name(): node for node in ordered if node.get_type_name() == "MatMul" and _is_dense(node)}
@@ -82,12 +88,12 @@ def dense_layers(model) -> dict:
 
 def _is_dense(node) -> bool:
     matrix = node.input_value(1)
-    return constant_of(matrix) is not None and len(matrix.get_shape()) == 2 and not is_audio_constant(matrix.get_node())
+    return is_constant(node, 1) and len(matrix.get_shape()) == 2 and not is_audio_constant(matrix.get_node())
 
 
 def _store(node, weights: str, activations: str) -> None:
     attributes = node.get_attributes()
-    matrix = constant_of(node.input_value(1))
+    matrix = constant_of(node, 1)
     rows = matrix if attributes["transpose_b"] else np.ascontiguousarray(matrix.T)
     new = matrix_product(node.input_value(0), rows, weights, activations, transpose_a=attributes["transpose_a"])
     new.set_friendly_name(node.get_friendly_name())

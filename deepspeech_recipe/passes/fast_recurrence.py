@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.ir.ov_api import opset, ov
+from deepspeech_recipe.ir.ov_api import i64, opset, ov
 from deepspeech_recipe.passes.lstm_loop import LENGTHS, B, R, W, X, lstm_loop, lstm_sequences, replace_outputs
 from deepspeech_recipe.passes.sequence_lengths import without_pad_feature
 from deepspeech_recipe.passes.shape_values import numbers, sizes
@@ -45,8 +45,9 @@ def fast_recurrence(
     sequences = lstm_sequences(model)
     if not sequences:
         raise RecipeError("The model has no LSTMSequence that could be made faster.")
-    for node in sequences:
-        _replace(node, _checked_weights(node), weights, input_weights, activations)
+    every = [(node, _checked_weights(node)) for node in sequences]
+    for node, constants in every:
+        _replace(node, constants, weights, input_weights, activations)
     if "int8" in (weights, input_weights):
         set_activations(model, activations)
     model.validate_nodes_and_infer_types()
@@ -59,9 +60,7 @@ def _checked_weights(node) -> list[np.ndarray]:
     for key, plain in _PLAIN.items():
         if attributes.get(key, plain) != plain:
             raise RecipeError(f"The LSTMSequence '{name}' has {key} = {attributes[key]}; only {plain} is supported.")
-    weights = [value for value in (constant_of(node.input_value(port)) for port in (W, R, B)) if value is not None]
-    if len(weights) < 3:
-        raise RecipeError(f"The LSTMSequence '{name}' has weights that are not constants.")
+    weights = [constant_of(node, port) for port in (W, R, B)]
     if not _runs_all_steps(node):
         raise RecipeError(
             f"The LSTMSequence '{name}' runs for lengths of its own. Make them an input with "
@@ -73,7 +72,9 @@ def _checked_weights(node) -> list[np.ndarray]:
 def _runs_all_steps(node) -> bool:
     """Lengths that are the number of steps for each row."""
     lengths, shape = numbers(node.input_value(LENGTHS)), sizes(node.input_value(X))
-    return bool(lengths and shape) and all(length == shape[1] for length in lengths)
+    if not lengths or not shape:
+        return False
+    return all(length == shape[1] for length in lengths)
 
 
 def _replace(node, weights: list[np.ndarray], recurrent: str, input_weights: str, activations: str) -> None:
@@ -97,7 +98,7 @@ def _input_product(x, w: np.ndarray, b: np.ndarray, weights: str, activations: s
     matrix, pad = without_pad_feature(w)
     if pad is not None:
         # Its weights are so large that they would spoil the 8 bits of all the others in their rows.
-        x, past = opset.variadic_split(x, np.int64(2), np.int64([matrix.shape[1], 1])).outputs()
+        x, past = opset.variadic_split(x, np.int64(2), i64(matrix.shape[1], 1)).outputs()
     product = matrix_product(x, matrix, weights, activations)
     gates = opset.add(product, opset.constant(b[None, None]))
     return gates if pad is None else opset.add(gates, opset.multiply(past, opset.constant(pad[None, None])))

@@ -1,6 +1,6 @@
-"""An LSTMSequence that stops at a length, exactly, also where T or B is open.
+"""An LSTMSequence whose rows stop at lengths of their own, exactly, also if T or B is open.
 
-LSTMSequence's own sequence lengths are no help there: OpenVINO's CPU plugin ignores them. So each step gets one more
+LSTMSequence's own sequence lengths do not help then: OpenVINO's CPU plugin ignores them. So every step gets one more
 feature, 1 past the length, whose weights shut the input gate and open the forget gate: the cell state stays as it
 is. The hidden state is picked at the length.
 """
@@ -22,7 +22,7 @@ _FORGET, _INPUT = 0, 1  # OpenVINO's order of gates is f, i, c, o
 def lengths_input(model: ov.Model) -> ov.Model:
     """Adds the input `lengths`, i64 [B], in windows: row b consumes its first lengths[b] windows.
 
-    The states of a row are those after its length: the previous ones, unchanged, where the length is 0. Rows of
+    The states of a row are those after its length: the previous ones, unchanged, if it is 0. Rows of
     `logits` past the length are what the framework computes there, from a hidden state of zeros. Lengths below 0
     count as 0, lengths above T as T. Works for external and internal state, with fixed and with open T and B.
 
@@ -61,7 +61,7 @@ def stop_at_lengths(lstm, lengths) -> None:
     """Makes row b of an LSTMSequence consume its first lengths[b] steps, in place: its readers get new outputs.
 
     lengths: i64 [B]; below 0 counts as 0, above T as T. Hidden states past the length are zeros, and the last states
-    those at the length: the initial ones, unchanged, where it is 0. T must be at least 1. A sequence that runs
+    those at the length: the initial ones, unchanged, if it is 0. T must be at least 1. A sequence that runs
     backwards comes to the steps past the length first, so its initial states must be zeros, which pass them unchanged.
     Raises RecipeError if the weights are compressed.
     """

@@ -24,7 +24,7 @@ def sizes(output) -> list | None:
 
 
 def numbers(output) -> list | None:
-    """The elements of an integer tensor, one for all where all are the same, as `sizes` gives them; or None."""
+    """The elements of an integer tensor, one for all if all are the same, as `sizes` gives them; or None."""
     node = output.get_node()
     kind, inputs = node.get_type_name(), node.input_values()
     if kind == "Constant":
@@ -37,11 +37,11 @@ def numbers(output) -> list | None:
         found = numbers(inputs[0])
         return found if found is not None and len(found) == 1 else None
     if kind == "Concat":
-        parts = [numbers(each) for each in inputs]
-        return None if None in parts else [number for part in parts for number in part]
+        parts = [part for part in map(numbers, inputs) if part is not None]
+        return [number for part in parts for number in part] if len(parts) == len(inputs) else None
     if kind == "Gather":
         found, places, axis = (numbers(each) for each in inputs)
-        if None in (found, places, axis) or axis != [0] or len(inputs[0].get_partial_shape()) != 1:
+        if found is None or places is None or axis != [0] or len(inputs[0].get_partial_shape()) != 1:
             return None
         return [found[place] for place in places]
     return None

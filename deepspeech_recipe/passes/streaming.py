@@ -25,20 +25,20 @@ AUDIO, FRAMES, ENDED = "audio_tail", "mfcc_context", "ended"
 _WHAT = "The streaming model"
 
 
-def streaming_model(model, settings: AudioSettings | None, n_context: int):
+def streaming_model(model: ov.Model, settings: AudioSettings | None, n_context: int) -> ov.Model:
     """`samples` f32 [1, N] (−1…1, any N, also 0), `end_of_stream` (boolean scalar) → `logits` [T, 1, classes].
 
-    model: an acoustic model of the IR contract with dynamic T, batch 1 (or dynamic) and external state; it is left
-    as it was. settings: None if the graph has no feature part.
+    model: an acoustic model of the IR contract with dynamic T, batch 1 (or dynamic) and external state. settings: None
+    if the graph has no feature part.
 
     Every frame that is determined comes out, so T may be 0. The frames of an utterance are those of attach_audio,
     whatever its blocks. end_of_stream ends it as DeepSpeech's client does: what is left of the audio, nothing
     included, is zero-padded to one more window, and n_context zero frames follow. From then on T is 0, until
     `reset_state()` begins the next utterance.
 
-    Raises RecipeError, or Refusal where the features are unknown or not exactly convertible.
+    Raises RecipeError, or Refusal if the features are unknown or not exactly convertible.
     """
-    _check(model, settings, n_context)
+    settings = _checked_settings(model, settings, n_context)
     model = fix_batch(model, 1)
     samples = new_input("samples", np.float32, ov.PartialShape([1, -1]))
     end = new_input("end_of_stream", np.bool_, ov.PartialShape([]))
@@ -65,7 +65,7 @@ def _windows(emit, samples, end, settings: AudioSettings, n_context: int):
     One window is there even if none is due: OpenVINO's CPU plugin spoils the state of an LSTM that runs no step.
     """
     ended = _read(ENDED, np.zeros(1, np.float32), [1])
-    running = emit("less", ended, np.float32([0.5]))
+    running = emit("less", ended, np.full(1, 0.5, np.float32))
     ending = _number(emit, emit("logical_and", running, end.output(0)))
     block = _before(emit, samples.output(0), _times(emit, _number(emit, running), lowering.length(emit, samples)))
     mfccs, keep_audio = _new_frames(emit, block, ending, settings)
@@ -84,7 +84,7 @@ def _windows(emit, samples, end, settings: AudioSettings, n_context: int):
 
 def _new_frames(emit, block, ending, settings: AudioSettings):
     """(MFCCs [1, frames, coefficients] of the windows that are complete with this block, the Assign)."""
-    # Where windows are shorter than their stride, the tail begins with the gap between two of them:
+    # If windows are shorter than their stride, the tail begins with the gap between two of them:
     # whatever has been used of it can then be dropped by whole strides.
     gap = max(0, settings.stride - settings.window_size)
     audio = emit("concat", _read(AUDIO, np.zeros((1, gap), np.float32), [1, -1]), block, axis=1)
@@ -144,7 +144,7 @@ def _first_rows(port, result, count):
     return new
 
 
-def _check(model, settings: AudioSettings | None, n_context: int) -> None:
+def _checked_settings(model: ov.Model, settings: AudioSettings | None, n_context: int) -> AudioSettings:
     if find(model.inputs, both_forms("end_of_stream")) is not None:
         raise RecipeError("The model is a streaming model already.")
     if find(model.inputs, both_forms("samples")) is not None:
@@ -157,7 +157,7 @@ def _check(model, settings: AudioSettings | None, n_context: int) -> None:
             f"{_WHAT} cannot be made of one with internal state, for it has more states. "
             "Make it of the model with external state."
         )
-    check_acoustic_model(model, settings, n_context)
+    settings = check_acoustic_model(model, settings, n_context)
     if find(model.inputs, both_forms("lengths")) is not None:
         raise RecipeError(f"{_WHAT} has one row, so an input 'lengths' has no use. Make it of the model without one.")
     missing = [
@@ -187,3 +187,4 @@ def _check(model, settings: AudioSettings | None, n_context: int) -> None:
         raise RecipeError(f"{_WHAT} needs a model with one LSTMSequence, this one has {len(lstms)}.")
     if n_context < 1:
         raise RecipeError(f"{_WHAT} needs at least one frame of context on each side, not {n_context}.")
+    return settings

@@ -6,13 +6,13 @@ import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.ir.options import CHOICES
-from deepspeech_recipe.ir.ov_api import opset
+from deepspeech_recipe.ir.ov_api import i64, opset, ov
 
 FORMATS = ("int8", "fp16", "fp32")
 _LARGEST = 127
-# OpenVINO rounds activations in groups of so many.
+# How many activations OpenVINO rounds as a group.
 _GROUP = 32
-# Where a side of the matrix is no multiple of this, OpenVINO 2024.6 computes something else with rounded activations.
+# If a side of the matrix is not a multiple of this, OpenVINO 2024.6 computes something else with rounded activations.
 _TILE = 16
 
 
@@ -41,7 +41,7 @@ def weight_matrix(matrix: np.ndarray, weights: str):
 def matrix_product(x, matrix: np.ndarray, weights: str, activations: str = "fp32", *, transpose_a: bool = False):
     """x · matrixᵀ, for a matrix [outputs, inputs] kept in one of FORMATS.
 
-    activations: 'int8' where the model's may be rounded (`set_activations`); the matrix then gets zeros up to whole
+    activations: 'int8' if the model's may be rounded (`set_activations`); the matrix then gets zeros up to whole
     tiles, which OpenVINO 2024.6 needs.
     """
     outputs, inputs = matrix.shape
@@ -54,7 +54,7 @@ def matrix_product(x, matrix: np.ndarray, weights: str, activations: str = "fp32
         matrix = np.pad(matrix, [(0, each) for each in more])
     product = opset.matmul(x, weight_matrix(matrix, weights), transpose_a, True)
     if more[0]:
-        product = opset.slice(product, np.int64([0]), np.int64([outputs]), np.int64([1]), np.int64([-1]))
+        product = opset.slice(product, i64(0), i64(outputs), i64(1), i64(-1))
     return product
 
 
@@ -65,21 +65,30 @@ def check_activations(activations: str) -> None:
         raise RecipeError(f"The activations must be one of {', '.join(choices)}, not {activations!r}.")
 
 
-def set_activations(model, activations: str) -> None:
-    """Tells the CPU plugin whether to round the activations in front of 8-bit weights ('int8') or not ('fp32').
+def set_activations(model: ov.Model, activations: str) -> None:
+    """Tells the CPU plugin, in place, whether to round activations in front of 8-bit weights ('int8') or not ('fp32').
 
-    Only processors with VNNI do it, where it is not forbidden. It costs 2 to 4 % of a product's standard deviation.
+    Only processors with VNNI do it, unless it is forbidden. It costs 2 to 4 % of a product's standard deviation.
     Whoever compiles the model may choose otherwise.
     """
     group = _GROUP if activations == "int8" else 0
     model.set_rt_info(str(group), ["runtime_options", "DYNAMIC_QUANTIZATION_GROUP_SIZE"])
 
 
-def constant_of(output) -> np.ndarray | None:
-    """The f32 values behind an output: a Constant, or one stored in FP16 with its Convert; else None."""
-    node = output.get_node()
-    if node.get_type_name() == "Convert":
-        node = node.input_value(0).get_node()
-    if node.get_type_name() != "Constant":
-        return None
-    return np.asarray(node.get_data()).astype(np.float32, copy=False)
+def is_constant(node, port: int) -> bool:
+    """Whether an input of a node is a Constant, or one that is stored in FP16 with its Convert."""
+    return _behind(node, port).get_type_name() == "Constant"
+
+
+def constant_of(node, port: int) -> np.ndarray:
+    """The f32 values of such an input. Raises RecipeError if it is another one."""
+    if not is_constant(node, port):
+        raise RecipeError(
+            f"The {node.get_type_name()} '{node.get_friendly_name()}' has weights that are not constants."
+        )
+    return np.asarray(_behind(node, port).get_data()).astype(np.float32, copy=False)
+
+
+def _behind(node, port: int):
+    source = node.input_value(port).get_node()
+    return source.input_value(0).get_node() if source.get_type_name() == "Convert" else source

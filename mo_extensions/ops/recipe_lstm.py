@@ -15,7 +15,7 @@ class RecipeLSTM(Op):
         0: the sequence, [T, B, I]
         1: initial hidden state, [B, H]
         2: initial cell state, [B, H]
-        3: where rows stop earlier than others, their lengths, [B]
+        3: the lengths of rows, if some stop earlier than others, [B]
     Outputs:
         0: hidden states, [T, B, H], zeros past the length
         1: last hidden state, [B, H]

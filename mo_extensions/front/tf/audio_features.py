@@ -63,8 +63,8 @@ def _replace_mfcc(graph: Graph, mfcc: Node):
         _replace(graph, mfcc, lowering.mfcc(emit, rows, settings, name))
         graph.remove_node(spectrogram.id)
     else:
-        settings, bins = MfccSettings(**attributes), _bin_count(source.node, name)
-        result = lowering.mfcc_of_spectrogram(emit, source, settings, bins, node=name)
+        bins = _bin_count(source.node, name)
+        result = lowering.mfcc_of_spectrogram(emit, source, MfccSettings(**attributes), bins, node=name)
         _replace(graph, mfcc, result)
 
 

@@ -2,7 +2,7 @@ from openvino.tools.mo.front.common.replacement import FrontReplacementPattern
 from openvino.tools.mo.graph.graph import Graph, Node
 from openvino.tools.mo.ops.result import Result
 
-from ...ops.recipe_lstm import RecipeLSTM, RecipeLSTMSequence, RecipeSwapTimeBatch, RecipeTimeStep, RecipeUnflattenTime
+from ...ops.recipe_lstm import RecipeLSTM, RecipeLSTMSequence
 
 from deepspeech_recipe.converters import lowering
 from deepspeech_recipe.converters.mo_emitter import MOEmitter, replace_node
@@ -26,18 +26,21 @@ class RecipeLowering(FrontReplacementPattern):
         return [BlockLSTM]
 
     def find_and_replace_pattern(self, graph: Graph):
-        for operation, lower in (
-            (RecipeLSTM, _lstm),
-            (RecipeSwapTimeBatch, lambda emit, node, data: [lowering.swap_time_batch(emit, data)]),
-            (RecipeTimeStep, lambda emit, node, data: [lowering.time_step(emit, data, node.step)]),
-            (RecipeUnflattenTime, lambda emit, node, *data: [lowering.unflatten_time(emit, *data, node.features)]),
-        ):
-            for node in graph.get_op_nodes(op=operation.op):
-                emit = MOEmitter(
-                    graph, node.soft_get("name", node.id), operations={"lstm_sequence": RecipeLSTMSequence}
-                )
-                sources = [port.get_source() for port in node.in_ports().values() if not port.disconnected()]
-                replace_node(graph, node, lower(emit, node, *sources))
+        for node in graph.get_op_nodes(op=RecipeLSTM.op):
+            replace_node(graph, node, _lstm(_emitter(node), node, *_sources(node)))
+        for op, (lower, attributes) in lowering.SIMPLE.items():
+            for node in graph.get_op_nodes(op=op):
+                values = [node[name] for name in attributes]
+                replace_node(graph, node, [lower(_emitter(node), *_sources(node), *values)])
+
+
+def _emitter(node: Node) -> MOEmitter:
+    name = node.soft_get("name", node.id)
+    return MOEmitter(node.graph, name, operations={"lstm_sequence": RecipeLSTMSequence})
+
+
+def _sources(node: Node) -> list:
+    return [port.get_source() for port in node.in_ports().values() if not port.disconnected()]
 
 
 def _lstm(emit, node: Node, x, hidden, cell, lengths=None) -> list:

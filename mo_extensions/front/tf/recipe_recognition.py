@@ -16,7 +16,7 @@ class RecipeRecognition(FrontReplacementPattern):
     Finds DeepSpeech models and other fused LSTMs in the graph as loaded, and rewrites them:
 
     BlockLSTM, mask and last states → RecipeLSTM; state variables → inputs and outputs. For DeepSpeech also:
-    the lengths are dropped (time_len == seq_len), and inputs and outputs are set where the user named none.
+    the lengths are dropped (time_len == seq_len), and inputs and outputs are set if the user named none.
 
     It runs before MO reads the user's inputs and outputs, so that those may be the ones made here, and after MO has
     read the configuration file. Not a FrontReplacementFromConfigFileGeneral: that does nothing without such a file.
