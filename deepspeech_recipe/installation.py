@@ -181,7 +181,7 @@ OPTIONAL = (
     Optional("tqdm", "progress", "the bar of long work on a terminal needs it"),
 )
 # Of the extra `dev`, besides some of those.
-DEVELOPMENT = ("hypothesis", "pdoc", "pytest", "pytest-xdist", "ruff", "setuptools")
+DEVELOPMENT = ("hypothesis", "mypy", "pdoc", "pytest", "pytest-xdist", "ruff", "setuptools")
 
 
 def unavailable(package: str) -> str:

@@ -50,8 +50,11 @@ class _Stream:
     """One of glibc's. Raises OSError, TypeError, ValueError or AttributeError where it is not what is expected."""
 
     def __init__(self, library: ctypes.CDLL, name: str, descriptor: int, null: int):
-        file = ctypes.c_void_p(ctypes.c_void_p.in_dll(library, name).value)
-        self.place = ctypes.c_int.from_address(file.value + _DESCRIPTOR_AT)
+        address = ctypes.c_void_p.in_dll(library, name).value
+        if address is None:
+            raise ValueError(f"there is no {name}")
+        file = ctypes.c_void_p(address)
+        self.place = ctypes.c_int.from_address(address + _DESCRIPTOR_AT)
         self.descriptor, self.null = descriptor, null
         self.flush = functools.partial(library.fflush, file)
         if not self.place.value == library.fileno(file) == descriptor:
