@@ -92,8 +92,8 @@ def _find_library() -> None:
         except ImportError as error:
             raise Error(
                 f"The package in {os.path.dirname(found.origin)} is not the one that the plugin in {DIRECTORY} needs, "
-                f"or lacks something: {error}. Take both from one release, and install what they depend on: "
-                "pip install ."
+                f"or lacks something: {error}. Take both from one release, with what they need: "
+                "pip install numpy protobuf"
             ) from error
     finally:
         sys.path.remove(parent)
