@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from deepspeech_recipe.conversion.inspect import Inspection, inspect
     from deepspeech_recipe.conversion.result import ConvertResult, TensorInfo
     from deepspeech_recipe.converters.extensions import extensions
-    from deepspeech_recipe.demonstration.demo import demo
+    from deepspeech_recipe.demonstration import demo
     from deepspeech_recipe.runtime.evaluate import Evaluation, Score, evaluate
     from deepspeech_recipe.runtime.features import features
     from deepspeech_recipe.runtime.result import Letter, Result, Word
@@ -85,7 +85,7 @@ _HOMES = {
     "benchmark": "benchmarking.run.benchmark",
     "convert": "conversion.convert.convert",
     "convert_model": "conversion.convert.convert_model",
-    "demo": "demonstration.demo.demo",
+    "demo": "demonstration.demo",
     "diagnose": "verification.diagnose.diagnose",
     "doctor": "self_test.run.doctor",
     "evaluate": "runtime.evaluate.evaluate",

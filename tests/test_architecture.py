@@ -91,7 +91,7 @@ def test_no_test_file_imports_from_another():
 
 
 # Who runs TensorFlow, or reads what Model Optimizer has loaded by it; `programs` and `workers` run by themselves.
-WITH_TENSORFLOW = {"converters/mo_loading.py", "converters/mo_safety.py", "demonstration/compare.py"}
+WITH_TENSORFLOW = {"converters/mo_loading.py", "converters/mo_safety.py"}
 
 
 def test_no_model_file_is_read_by_tensorflow():

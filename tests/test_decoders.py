@@ -79,3 +79,20 @@ def test_letters_of_bytes_are_characters():
     cut = Texts(labels, 0.5).result(Hypothesis(tokens[:2], 0.0), 1)
     assert cut.text == "a�"
     assert [letter.text for letter in cut.letters] == ["a", "�"]
+
+
+def scores(*classes: int) -> np.ndarray:
+    return np.eye(4, dtype=np.float32)[list(classes)]
+
+
+def test_greedy_merges_repeats_and_drops_blanks():
+    labels = [b"a", b"b", "é".encode()]
+    assert greedy_text(scores(3, 0, 0, 3, 0, 1, 1, 2, 3), labels) == "aabé"
+    assert greedy_text(scores(), labels) == ""
+    # Labels that are pieces of one character become text together.
+    assert greedy_text(scores(0, 1), [b"\xc3", b"\xa9", b"x"]) == "é"
+
+
+def test_greedy_wants_scores_that_fit_the_alphabet():
+    with pytest.raises(RecipeError, match=r"\[T, 3\] is needed"):
+        greedy_text(scores(0), [b"a", b"b"])

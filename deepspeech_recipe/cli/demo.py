@@ -1,7 +1,7 @@
-"""Converts the bundled model with Model Optimizer, compares it with TensorFlow, and transcribes its recordings.
+"""Converts the bundled model with Model Optimizer, compares it with the original, and transcribes its recordings.
 
-Without Model Optimizer, OpenVINO's own TensorFlow frontend converts it, and `verify` compares. Exit code 1 if a
-difference is too large or a text is not as expected.
+Without Model Optimizer, OpenVINO's own TensorFlow frontend converts it. Exit code 1 if a difference is too large or a
+text is not as expected.
 """
 
 HELP = "the bundled model: convert, compare, transcribe"
@@ -12,6 +12,6 @@ def add_arguments(parser) -> None:
 
 
 def run(arguments) -> int:
-    from deepspeech_recipe.demonstration.demo import demo
+    from deepspeech_recipe.demonstration import demo
 
     return 0 if demo(arguments.output, log=lambda line: print(line, flush=True)) else 1

@@ -1,1 +1,0 @@
-"""The bundled model, from a frozen graph to text."""
