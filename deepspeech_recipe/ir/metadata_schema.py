@@ -39,9 +39,10 @@ def _whole(low: int, high: int = _MOST, *, optional: bool = False, word: str | N
 
 
 def _number(low: float, high: float, *, optional: bool = False) -> Kind:
-    return Kind(
-        f"a number from {low:g} to {high:g}", lambda value: _is_number(value) and low <= value <= high, optional
-    )
+    def accepts(value) -> bool:
+        return _is_number(value) and low <= value <= high
+
+    return Kind(f"a number from {low:g} to {high:g}", accepts, optional)
 
 
 def _one_of(*words: str) -> Kind:

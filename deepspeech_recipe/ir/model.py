@@ -34,12 +34,14 @@ class IR:
             self.metadata = read_metadata(self.model)
         self.states = self._find_states()
         self.state = EXTERNAL if self.states else INTERNAL if self.model.get_sinks() else NO_STATE
-        self._inputs, self._outputs = (
+        self._inputs, outputs = (
             {self._name_of(port): port for port in ports if port.get_names()}
             for ports in (self.model.inputs, self.model.outputs)
         )
         self.inputs = tuple(name for name in self._inputs if name not in self.states)
-        self.outputs = tuple(name for name in self._outputs if name not in self.states.values())
+        self.outputs = tuple(name for name in outputs if name not in self.states.values())
+        self._tensors = {name: port.get_any_name() for name, port in outputs.items()}
+        self._fed: dict[str, tuple] = {}
         self._initial = initial_states(self.metadata)
 
     def input(self, name: str):
@@ -63,17 +65,23 @@ class IR:
         """Values by name → what an inference request takes: by its own names, contiguous, of the inputs' types."""
         found = {}
         for name, value in values.items():
-            port = self._inputs[name]
-            found[port.get_any_name()] = np.asarray(value, port.get_element_type().to_dtype(), order="C")
+            tensor, dtype = self._fed.get(name) or self._feed(name)
+            found[tensor] = np.asarray(value, dtype, order="C")
         return found
 
     def view(self, request, name: str) -> np.ndarray:
         """An output of the last call: a view on memory that the next call overwrites."""
-        return request.get_tensor(self._outputs[name].get_any_name()).data
+        return request.get_tensor(self._tensors[name]).data
 
     def new_states(self, request, rows: int | None = None) -> dict[str, np.ndarray]:
         """Copies of the external states after the last call, by the names of the inputs. rows: only the first ones."""
         return {name: self.view(request, after)[:rows].copy() for name, after in self.states.items()}
+
+    def _feed(self, name: str) -> tuple:
+        """An input's own name and type: asked for once, as OpenVINO answers slowly."""
+        port = self._inputs[name]
+        self._fed[name] = port.get_any_name(), port.get_element_type().to_dtype()
+        return self._fed[name]
 
     def _find_states(self) -> dict[str, str]:
         if is_acoustic(self.metadata):

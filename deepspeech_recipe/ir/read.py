@@ -88,9 +88,9 @@ class _Network:
 
     def add(self, tag: str, attributes: dict) -> None:
         if tag == "layer" and attributes.get("type") in self._INPUTS:
-            self._layers[attributes.get("id")] = attributes.get("name"), self._INPUTS[attributes["type"]]
+            self._layers[attributes.get("id", "")] = attributes.get("name", ""), self._INPUTS[attributes["type"]]
         elif tag == "edge":
-            self._fed.setdefault(attributes.get("to-layer"), set()).add(attributes.get("to-port"))
+            self._fed.setdefault(attributes.get("to-layer", ""), set()).add(attributes.get("to-port"))
 
     def without_inputs(self) -> str | None:
         for number, (name, inputs) in self._layers.items():

@@ -73,20 +73,20 @@ def _join(path: Path, begin: Path, end: Path, at: int) -> None:
 def _move_offsets(xml: Path, moved: Path, by: int) -> None:
     tree = ElementTree.parse(xml)
     for data in _places(tree):
-        data.set("offset", str(int(data.get("offset")) + by))
+        data.set("offset", str(int(data.attrib["offset"]) + by))
     tree.write(moved)
 
 
 def is_whole(xml: Path) -> bool:
     """Whether an .xml ends and its .bin has all that it looks for."""
     try:
-        ends = [int(data.get("offset")) + int(data.get("size")) for data in _places(ElementTree.parse(xml))]
+        ends = [int(data.attrib["offset"]) + int(data.attrib["size"]) for data in _places(ElementTree.parse(xml))]
     except ElementTree.ParseError:
         return False
     return max(ends, default=0) <= xml.with_suffix(".bin").stat().st_size
 
 
-def _places(tree: ElementTree.ElementTree) -> list[ElementTree.Element]:
+def _places(tree) -> list[ElementTree.Element]:
     """What says where a constant's values are in the .bin, of constants in the bodies of loops too."""
     found = (layer.find("data") for layer in tree.iter("layer") if layer.get("type") == "Const")
     return [data for data in found if data is not None and data.get("offset") is not None]

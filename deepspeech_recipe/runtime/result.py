@@ -99,10 +99,10 @@ class Texts:
     def _letter(self, group: list[Token]) -> Letter:
         text = b"".join(self.labels[token.label] for token in group).decode(errors="replace")
         confidence = _mean([token.probability for token in group])
-        return Letter(text, *self._seconds(group[0].start, group[-1].end), confidence)
+        return Letter(text, self._seconds(group[0].start), self._seconds(group[-1].end), confidence)
 
-    def _seconds(self, *frames: int) -> list[float]:
-        return [round(frame * self.frame_step, 6) for frame in frames]
+    def _seconds(self, frame: int) -> float:
+        return round(frame * self.frame_step, 6)
 
 
 def _words(letters: Iterable[Letter]):

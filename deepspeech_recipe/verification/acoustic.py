@@ -30,11 +30,13 @@ def run_original(original: Original, reference, windows: np.ndarray, chunks, len
     for row in range(0, len(windows), size):
         rows = slice(row, row + size)
         runs.append(_run_rows(original, reference, windows[rows], chunks, lengths[:, rows], size))
-    parts = []
-    for part in ("probabilities", "c", "h"):
-        each = [getattr(run, part) for run in runs]
-        parts.append(None if each[0] is None else np.concatenate(each, 1))
-    return Run(*parts)
+    found = np.concatenate([run.probabilities for run in runs], 1)
+    return Run(found, _joined([run.c for run in runs]), _joined([run.h for run in runs]))
+
+
+def _joined(states: list[np.ndarray | None]) -> np.ndarray | None:
+    known = [each for each in states if each is not None]
+    return np.concatenate(known, 1) if known else None
 
 
 def _run_rows(original: Original, reference, windows, chunks, lengths, size: int) -> Run:

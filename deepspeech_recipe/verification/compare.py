@@ -51,7 +51,7 @@ def compare(original: Original, reference, ir: Converted, recordings: list[Recor
             yield _from_samples(original, reference, ir, recording)
         return
     for recording in recordings:
-        mfccs = reference.features(flushed(recording.samples, *original.audio[1:]))
+        mfccs = reference.features(flushed(recording.samples, *original.framing))
         yield _from_windows(original, reference, ir, recording.name, windows_of(mfccs, original.window_frames))
     if not given:
         features = random_features(_RANDOM_WINDOWS, original.n_input)
@@ -90,7 +90,7 @@ def _chunk_lengths(chunks, rows: int) -> np.ndarray:
 
 
 def _from_samples(original: Original, reference, ir: Converted, recording: Recording) -> Comparison:
-    _, window, stride = original.audio
+    window, stride = original.framing
     samples = recording.samples
     count = _rows(original, ir)
     rows = np.stack([np.roll(samples, -7 * stride * row) for row in range(1 if ir.input_kind == "stream" else count)])
@@ -119,7 +119,7 @@ class FrameCount(Exception):
 
 def _utterance(original: Original, reference, samples: np.ndarray) -> np.ndarray:
     """Probabilities `[N, classes]` of a whole utterance, as DeepSpeech's client runs it."""
-    mfccs = reference.features(flushed(samples, *original.audio[1:]))
+    mfccs = reference.features(flushed(samples, *original.framing))
     windows = windows_of(mfccs, original.window_frames)
     chunks = _even(len(windows), original.steps or 16)
     padded = windows

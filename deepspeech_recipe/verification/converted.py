@@ -48,7 +48,7 @@ class Converted(AcousticIR):
             raise RecipeError(
                 f"{self.name}: takes samples, but {original.source.path} has no feature part: it is another model"
             )
-        if not original.has_state and None not in (self.steps, original.steps) and self.steps > original.steps:
+        if not original.has_state and self.steps and original.steps and self.steps > original.steps:
             raise RecipeError(
                 f"{self.name}: takes {self.steps} windows a call, {original.source.path} takes {original.steps} and "
                 "has no state that would lead from one call to the next: they cannot be compared"
@@ -149,7 +149,8 @@ def chunk_plan(original: Original, ir: Converted, windows: int) -> list[int]:
         return [size] * -(-windows // size)
     if not any_size or not original.has_state:
         return [steps] * -(-windows // steps)
-    chunks, left = [], windows
+    chunks: list[int] = []
+    left = windows
     while left:
         chunks.append(min(left, (steps, 1, steps + 5)[len(chunks) % 3]))
         left -= chunks[-1]

@@ -110,12 +110,12 @@ def diagnose(
     converted.check_against(original)
     recordings = hearing.recordings_for(original, converted, audio)
     reference, traced = Numpy(original), TracedIR(converted)
-    cases = []
+    cases: list[tuple[str, np.ndarray | None, np.ndarray]] = []
     if not audio and converted.input_kind == "windows":
         features = random_features(_RANDOM_WINDOWS, original.n_input)
         cases.append(("random features", None, windows_of(features, original.window_frames)))
     for recording in recordings:
-        mfccs = reference.features(flushed(recording.samples, *original.audio[1:]))
+        mfccs = reference.features(flushed(recording.samples, *original.framing))
         cases.append((recording.name, recording.samples, windows_of(mfccs, original.window_frames)))
     compare = _by_samples if converted.input_kind != "windows" else _by_windows
     worst: dict[str, Stage] = {}
@@ -158,7 +158,7 @@ def _flat_stage(name: str, expected: np.ndarray, found: np.ndarray, limit: float
     return Stage(name, error <= limit, error, limit, scale, {"index": place}, *values)
 
 
-def _labels(original: Original, converted: Converted) -> tuple[str, ...]:
+def _labels(original: Original, converted: Converted) -> tuple[str, str, str, str]:
     return str(original.source.path), converted.name, converted.device, converted.weights
 
 

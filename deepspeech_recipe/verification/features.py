@@ -21,7 +21,7 @@ def compare_features(original: Original, reference, model, recordings: list[Reco
     compiled = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     worst = scale = 0.0
     for recording in recordings:
-        padded = flushed(recording.samples, *original.audio[1:])
+        padded = flushed(recording.samples, *original.framing)
         expected = windows_of(reference.features(padded), original.window_frames)
         found = compiled({samples.get_any_name(): recording.samples[None]})[windows.get_any_name()][0]
         scale = max(scale, float(np.abs(expected).max()))

@@ -4,6 +4,7 @@ Each takes the node and its inputs' values and returns its first output, or a di
 values are float64 throughout. Source of the semantics: TensorFlow's op definitions and kernels.
 """
 
+from collections.abc import Callable
 from dataclasses import fields
 
 import numpy as np
@@ -13,7 +14,7 @@ from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.tensor import numpy_dtype
 from deepspeech_recipe.ir.audio_settings import MfccSettings, SpectrogramSettings
 
-OPS = {}
+OPS: dict[str, Callable] = {}
 
 
 def _op(*names):

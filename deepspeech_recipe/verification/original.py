@@ -10,12 +10,20 @@ import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import last_net
-from deepspeech_recipe.graphdef.view import GraphView, Tensor
+from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
 from deepspeech_recipe.patterns.state import initial_state
 from deepspeech_recipe.recipes.deepspeech_v01 import split_window
 from deepspeech_recipe.recipes.recognition import recognise
 from deepspeech_recipe.recipes.registry import load
 from deepspeech_recipe.sources import LoadedModel
+
+
+def producer(view: GraphView, tensor: Tensor | None) -> Node:
+    """The node that computes a tensor. Raises RecipeError if there is none."""
+    node = None if tensor is None else view.producer(tensor)
+    if node is None:
+        raise RecipeError(f"The graph has no node '{tensor.node if tensor else ''}'.")
+    return node
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +59,7 @@ class Original:
 
     @property
     def keeps_state(self) -> bool:
-        return self.state_c is not None and self.view.is_variable(self.view.producer(self.state_c))
+        return self.state_c is not None and self.view.is_variable(producer(self.view, self.state_c))
 
     @property
     def has_state(self) -> bool:
@@ -79,24 +87,32 @@ class Original:
 
     @property
     def hidden_size(self) -> int:
-        return self.view.shape(self.view.producer(self.state_c))[1]
+        return self._state_shape[1]
 
     @property
     def state_rows(self) -> int:
         """The batch of the state; 1 where it is open."""
-        size = self.view.shape(self.view.producer(self.state_c))[0]
-        return size if size > 0 else 1
+        return self._state_shape[0] if self._state_shape[0] > 0 else 1
+
+    @property
+    def _state_shape(self) -> tuple[int, ...]:
+        node = producer(self.view, self.state_c)
+        shape = self.view.shape(node)
+        if shape is None or len(shape) != 2:
+            raise RecipeError(f"The state '{node.name}' does not have two dimensions of known size.")
+        return shape
 
     @property
     def initial(self) -> tuple[np.ndarray | None, np.ndarray | None]:
         """(c, h) `[B, H]` before the first call: zeros for placeholders; None if a variable does not say."""
         if not self.has_state:
             return None, None
-        known = [initial_state(self.view, self.view.producer(state)) for state in (self.state_c, self.state_h)]
-        if not self.keeps_state:
-            known = [np.zeros(())] * 2
+        return self._initial(self.state_c), self._initial(self.state_h)
+
+    def _initial(self, state: Tensor | None) -> np.ndarray | None:
+        known = initial_state(self.view, producer(self.view, state)) if self.keeps_state else np.zeros(())
         shape = self.state_rows, self.hidden_size
-        return tuple(None if each is None else np.array(np.broadcast_to(each, shape), np.float32) for each in known)
+        return None if known is None else np.array(np.broadcast_to(known, shape), np.float32)
 
     @property
     def audio(self) -> tuple[int, int, int] | None:
@@ -107,6 +123,13 @@ class Original:
         rate = self.view.scalar(mfcc.inputs[1])
         return int(rate), spectrogram.attribute("window_size"), spectrogram.attribute("stride")
 
+    @property
+    def framing(self) -> tuple[int, int]:
+        """(window, stride) of the feature part. Raises RecipeError if there is none."""
+        if self.audio is None:
+            raise RecipeError(f"{self.source.path}: has no feature part.")
+        return self.audio[1:]
+
 
 @last_net("the graph")
 def find_original(source: LoadedModel, recipe: str | os.PathLike | None = None) -> Original:
@@ -115,14 +138,14 @@ def find_original(source: LoadedModel, recipe: str | os.PathLike | None = None) 
     Raises RecipeError where it is no acoustic model."""
     view = GraphView.of(source.graph)
     roles = _by_name(view) or _by_recogniser(view, source, recipe)
-    windows = view.producer(roles["windows"])
+    windows = producer(view, roles["windows"])
     shape = windows.attribute("shape")
     if len(shape) == 3:  # v0.1's windows are flat
         shape = (*shape[:2], *split_window(shape[2]))
-    batch, steps, window_frames, n_input = (None if size < 0 else size for size in shape)
+    batch, steps = (None if size < 0 else size for size in shape[:2])
     audio = _audio(view)
     return Original(
-        source=source, view=view, batch=batch, steps=steps, window_frames=window_frames, n_input=n_input,
+        source=source, view=view, batch=batch, steps=steps, window_frames=shape[2], n_input=shape[3],
         head="probabilities" if _is_softmax(view, roles["logits"]) else "raw", **roles, **audio,
     )  # fmt: skip
 
@@ -186,7 +209,7 @@ def _there(*tensors: Tensor | None) -> list[Tensor]:
 
 def _first(view: GraphView, variable: str, reset: str | None) -> Tensor | None:
     """What a variable is assigned by the node that begins an utterance, or None."""
-    nodes = view.nodes.get(reset).control_inputs if reset in view.nodes else ()
+    nodes = view.nodes[reset].control_inputs if reset is not None and reset in view.nodes else ()
     assigns = [view.nodes[name] for name in nodes if name in view.nodes and view.nodes[name].op == "Assign"]
     return next((node.inputs[1] for node in assigns if node.inputs[0] == Tensor(variable)), None)
 
@@ -197,7 +220,7 @@ def _is_placeholder(view: GraphView, name: str, rank: int) -> bool:
 
 
 def _is_softmax(view: GraphView, logits: Tensor) -> bool:
-    return view.source_node(logits).op == "Softmax"
+    return producer(view, view.source(logits)).op == "Softmax"
 
 
 def _audio(view: GraphView) -> dict:

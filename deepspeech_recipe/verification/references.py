@@ -20,7 +20,7 @@ from deepspeech_recipe.installation import NoTensorFlow
 from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.temporary import temporary_directory
 from deepspeech_recipe.verification.numpy_graph import NumpyGraph
-from deepspeech_recipe.verification.original import Original
+from deepspeech_recipe.verification.original import Original, producer
 from deepspeech_recipe.verification.tensorflow_session import TensorFlowGraph
 
 REFERENCES = ("auto", "tensorflow", "openvino", "numpy")
@@ -47,6 +47,9 @@ def make_reference(original: Original, which: str = "auto", *, lengths: bool = F
     return {"tensorflow": TensorFlow, "openvino": OpenVINO, "numpy": Numpy}[which](original)
 
 
+State = tuple["np.ndarray | None", "np.ndarray | None"]
+
+
 class Reference:
     """What the three have in common. The state is never the graph's own: it is fed, and its new value fetched.
 
@@ -57,9 +60,9 @@ class Reference:
 
     def __init__(self, original: Original):
         self._original = original
-        self._state = None, None
+        self._state: State = (None, None)
 
-    def start(self):
+    def start(self) -> State:
         self._state = self._first()
         return self._state
 
@@ -70,27 +73,29 @@ class Reference:
             return known
         if original.first_c is None or original.first_h is None:
             raise RecipeError("The graph does not say how its state variables begin (no initialize_state).")
-        return tuple(self._run([original.first_c, original.first_h], {}))
+        c, h = self._run([original.first_c, original.first_h], {})
+        return c, h
 
     def step(self, windows, lengths, fetches: list[Tensor] | None = None):
         """fetches: further tensors, whose values follow as a list."""
         original = self._original
-        states = [original.new_c, original.new_h] if original.has_state else []
+        states = [each for each in (original.new_c, original.new_h) if each is not None]
         feeds = self._feeds(windows, lengths)
         logits, *rest = self._run([original.logits, *states, *(fetches or [])], feeds)
         if original.has_state:
-            self._state, rest = tuple(rest[:2]), rest[2:]
+            self._state, rest = (rest[0], rest[1]), rest[2:]
         return (logits, *self._state, rest) if fetches is not None else (logits, *self._state)
 
     def _feeds(self, windows, lengths) -> dict:
         original = self._original
-        if len(original.view.producer(original.windows).attribute("shape")) == 3:
+        if len(producer(original.view, original.windows).attribute("shape")) == 3:
             windows = windows.reshape(*windows.shape[:2], -1)
         feeds = {original.windows: windows}
         if original.lengths is not None:
             feeds[original.lengths] = np.asarray(lengths, np.int32)
         if original.has_state:
-            feeds |= dict(zip((original.state_c, original.state_h), self._state, strict=True))
+            states = zip((original.state_c, original.state_h), self._state, strict=True)
+            feeds |= {state: value for state, value in states if state is not None}
         return feeds
 
     def _run(self, fetches: list[Tensor], feeds: dict) -> list[np.ndarray]:
@@ -128,7 +133,7 @@ class TensorFlow(Reference):
     def features(self, samples):
         """Window by window, as the graph's input wants it."""
         original = self._original
-        _, window, stride = original.audio
+        window, stride = original.framing
         starts = range(0, len(samples) - window + 1, stride)
         mfccs = [self._run([original.mfccs], {original.samples: samples[at : at + window]})[0] for at in starts]
         return np.concatenate([each.reshape(1, original.n_input) for each in mfccs])

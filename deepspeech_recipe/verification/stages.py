@@ -4,7 +4,7 @@ from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
 from deepspeech_recipe.ir.layers import named_ends
 from deepspeech_recipe.ir.names import DENSE_BEFORE, DENSE_BEHIND
-from deepspeech_recipe.verification.original import Original
+from deepspeech_recipe.verification.original import Original, producer
 
 
 def stages_of_graph(original: Original) -> dict[str, Tensor]:
@@ -18,7 +18,7 @@ def stages_of_graph(original: Original) -> dict[str, Tensor]:
     after = _weight_products(view, view.descendants(Tensor(cell.name, 6)))
     if not 1 <= len(before) <= len(DENSE_BEFORE) or len(after) != len(DENSE_BEHIND):
         raise RecipeError(f"{original.source.path}: its dense layers cannot be told apart.")
-    logits = view.source_node(original.logits)
+    logits = producer(view, view.source(original.logits))
     scores = logits.inputs[0] if logits.op == "Softmax" else original.logits
     ends = [node.inputs[0] for node in before] + [cell.inputs[1]] + [node.inputs[0] for node in after] + [scores]
     return named_ends(ends)

@@ -14,6 +14,7 @@ from deepspeech_recipe.ir.read import read_ir
 from deepspeech_recipe.ir.runner import StatefulModel
 from deepspeech_recipe.patterns.state import initial_state
 from deepspeech_recipe.sources import LoadedModel
+from deepspeech_recipe.verification.original import producer
 from deepspeech_recipe.verification.report import Check, Report
 from deepspeech_recipe.verification.tensorflow_session import TensorFlowGraph
 from deepspeech_recipe.verification.weights import weights_format
@@ -95,18 +96,18 @@ class Pair:
 
     @property
     def _rows(self) -> int:
-        shapes = [self._view.shape(self._view.producer(state.source)) for state in self.states.values()]
+        shapes = [self._view.shape(producer(self._view, state.source)) for state in self.states.values()]
         return next((shape[0] for shape in shapes if shape and shape[0] > 0), 2)
 
     def _carried(self) -> Iterator[Carried]:
         for before, after in self._metadata.get("states", {}).items():
             names = self._metadata.get("graph", {})
             source = self._view.source(self._tensor(names.get(before, [before]), before))
-            node = self._view.producer(source)
+            node = producer(self._view, source)
             updates = self._view.updates(node)
             new = updates[0].inputs[1] if updates else self._tensor(names.get(after, [after]), after)
             initial = initial_state(self._view, node)
-            shape = [max(size, 1) for size in self._view.shape(node)]
+            shape = [max(size, 1) for size in self._view.shape(node) or ()]
             initial = np.array(np.broadcast_to(0 if initial is None else initial, shape), np.float32)
             yield Carried(before, source, initial, new)
 

@@ -37,7 +37,7 @@ FEATURE_LIMIT = 1e-5
 
 def weights_format(model) -> str:
     """'fp32', 'fp16' or 'int8': the coarsest that a notable part (a tenth) of the weights is stored in."""
-    counts = Counter()
+    counts: Counter[str] = Counter()
     for node in _operations(model):
         if node.get_type_name() != "Constant" or is_audio_constant(node):
             continue

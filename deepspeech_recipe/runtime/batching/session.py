@@ -23,7 +23,7 @@ class BatchedSession(Session):
     def __init__(self, batcher: Batcher, mfccs: MfccFrames, size: int, n_context: int, n_features: int):
         """size: windows of a call."""
         self._batcher, self._source, self._size, self._sizes = batcher, mfccs, size, (n_context, n_features)
-        self._drop = None
+        self._drop: weakref.finalize | None = None
         self.reset()
 
     def reset(self) -> None:
@@ -32,8 +32,9 @@ class BatchedSession(Session):
         self._source.reset()
         self._row = Row(self._size, Windows(*self._sizes))
         # Frees the place in the batch, also where the stream is forgotten in the middle.
-        self._drop = weakref.finalize(self, self._batcher.drop, self._row)
-        self._drop.atexit = False
+        drop = weakref.finalize(self, self._batcher.drop, self._row)
+        drop.atexit = False
+        self._drop = drop
         self._sent = self._received = 0  # MFCC frames, windows
         self._error: str | None = None
 

@@ -105,9 +105,9 @@ class BeamUtterance:
     def _frames(self, classes: Sequence[int]) -> list[tuple[int, float]]:
         """(class, probability) of each frame within reach."""
         # The first class stands for the time before them; behind the last one may be the one that ends the utterance.
-        classes = np.array(classes, np.int64)[1 : len(self._within) + 1]
-        found = self._within[np.arange(len(classes)), classes]
-        return list(zip(classes.tolist(), found.tolist(), strict=True))
+        within = np.array(classes, np.int64)[1 : len(self._within) + 1]
+        found = self._within[np.arange(len(within)), within]
+        return list(zip(within.tolist(), found.tolist(), strict=True))
 
     def _hypothesis(self, classes: Sequence[int]) -> Hypothesis:
         """classes: of a result of the search; none where all is settled."""

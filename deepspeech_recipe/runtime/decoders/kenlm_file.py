@@ -54,13 +54,13 @@ class _Checked:
     def __init__(self, data: np.ndarray):
         self._data = data
         _expect(data[: len(_SANITY)].tobytes() == _SANITY, "its header is not that of KenLM's binary format 5")
-        order, self._multiplier, self._kind, self._words, version = _FIXED.unpack_from(data, len(_SANITY))
+        begin, at = len(_SANITY), len(_SANITY) + _FIXED.size
+        order, self._multiplier, self._kind, self._words, version = _FIXED.unpack_from(data[begin:at].tobytes())
         _expect(order in _ORDERS, f"it says that it is of order {order}")
         _expect(self._kind in (_PROBING, *_TRIES), f"its kind of model ({self._kind}) is not a probing table or a trie")
         _expect(version == (self._kind in _TRIES), f"its search has the version {version}")
         _expect(1 <= self._multiplier <= 100, f"its tables are {self._multiplier} times too large")
-        at = len(_SANITY) + _FIXED.size
-        self._counts = struct.unpack_from(f"<{order}Q", data, at)
+        self._counts = struct.unpack_from(f"<{order}Q", data[at : at + 8 * order].tobytes())
         _expect(self._counts[0] >= 1 and max(self._counts) <= 8 * len(data), "it counts more n-grams than it can hold")
         self._at = -(-(at + 8 * order) // 8) * 8
 
@@ -101,7 +101,9 @@ class _Checked:
         """(probabilities, backoffs) of the middle orders, (probabilities,) of the longest."""
         version, prob, backoff = self._take("u1", 8)[:3].tolist()
         _expect(version == 2 and 1 <= prob <= 25 and 1 <= backoff <= 25, f"it has {prob} and {backoff} bits a weight")
-        tables = [(self._take("<f4", 2**prob), self._take("<f4", 2**backoff)) for _ in range(order - 2)]
+        tables: list[tuple[np.ndarray, ...]] = [
+            (self._take("<f4", 2**prob), self._take("<f4", 2**backoff)) for _ in range(order - 2)
+        ]
         tables.append((self._take("<f4", 2**prob),))
         for table in (each for level in tables for each in level):
             _expect(not np.isnan(table).any() and not (table == np.inf).any(), "a table of weights has no numbers")
@@ -208,7 +210,7 @@ class _Starts:
 
 def _bits(packed: np.ndarray, places: np.ndarray, width: int) -> np.ndarray:
     """Numbers of `width` bits, at most 57, that begin at these bits."""
-    shifted = np.ndarray(len(packed) - 7, "<u8", packed, strides=(1,))
+    shifted: np.ndarray = np.ndarray(len(packed) - 7, "<u8", packed, strides=(1,))
     return shifted[(places >> np.uint64(3)).astype(np.int64)] >> (places & np.uint64(7)) & np.uint64((1 << width) - 1)
 
 

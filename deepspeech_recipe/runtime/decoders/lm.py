@@ -7,8 +7,9 @@ all paths of a text. Words are those of the scorer; several spaces count as one.
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from numbers import Integral, Real
 from pathlib import Path
+
+import numpy as np
 
 from deepspeech_recipe.alphabet import is_bytes_alphabet
 from deepspeech_recipe.errors import RecipeError
@@ -49,6 +50,7 @@ class Beam:
         """beam_width: by default the model's."""
         _check_width(beam_width)
         self._width = beam_width
+        self._labels: Sequence[bytes] = ()
 
     def for_model(self, labels: Sequence[bytes], beam_width: int | None = None) -> "Beam":
         """The decoder for a model with these labels; beam_width is the model's."""
@@ -235,10 +237,12 @@ def _word_list(words) -> list[str]:
 
 
 def _check_width(beam_width: int | None) -> None:
-    if beam_width is not None and not (isinstance(beam_width, Integral) and 1 <= beam_width <= WIDEST_BEAM):
+    if beam_width is not None and not (isinstance(beam_width, int | np.integer) and 1 <= beam_width <= WIDEST_BEAM):
         raise RecipeError(f"The beam width is {beam_width}, a whole number from 1 to {WIDEST_BEAM} is needed.")
 
 
 def _check_weight(name: str, value: float) -> None:
-    if not (isinstance(value, Real) and abs(value) <= LARGEST_WEIGHT):  # not a number is not less than any
+    if not (
+        isinstance(value, int | float | np.integer | np.floating) and abs(value) <= LARGEST_WEIGHT
+    ):  # not a number is not less than any
         raise RecipeError(f"{name} is {value}: a number from -{LARGEST_WEIGHT:g} to {LARGEST_WEIGHT:g} is needed.")

@@ -4,11 +4,12 @@ import numpy as np
 
 from deepspeech_recipe.ir.initial_state import initial_states
 from deepspeech_recipe.ir.metadata import metadata_of
-from deepspeech_recipe.ir.names import both_forms, find
-from deepspeech_recipe.ir.ov_api import opset, ov, rebuild
+from deepspeech_recipe.ir.names import SAMPLES, STATE_C, STATE_H, STATE_PAIRS, WINDOWS, both_forms, find
+from deepspeech_recipe.ir.ov_api import i64, new_input, opset, ov, rebuild
 
 _RECURRENCES = ("LSTMSequence", "TensorIterator", "Loop")
-_STATES = "hc"  # of an LSTMSequence; the order makes no difference to states that begin with zeros and are fed back
+# As an LSTMSequence has them; the order makes no difference to states that begin with zeros and are fed back.
+_STATES = (STATE_H, STATE_C)
 
 
 def expose_state(model, window_shape: tuple[int, int]):
@@ -21,7 +22,7 @@ def expose_state(model, window_shape: tuple[int, int]):
     begin with zeros and is a loop: which of a loop's states is which is not told.
     """
     model = model.clone()
-    samples = find(model.inputs, both_forms("samples"))
+    samples = find(model.inputs, both_forms(SAMPLES))
     windows = next(filter(lambda port: _is_windows(port, window_shape), _ports(model)), None)
     recurrences = [node for node in model.get_ops() if node.get_type_name() in _RECURRENCES]
     if windows is None or len(recurrences) != 1 or model.get_sinks():
@@ -34,13 +35,13 @@ def expose_state(model, window_shape: tuple[int, int]):
     parameters, results = list(model.get_parameters()), list(model.get_results())
     if samples is not None:
         gone = samples.get_node().get_friendly_name()
-        cut = _parameter("input_node", windows.get_partial_shape())
+        cut = new_input(WINDOWS, np.float32, windows.get_partial_shape())
         for reader in windows.get_target_inputs():
             reader.replace_source_output(cut.output(0))
         parameters = [cut, *(each for each in parameters if each.get_friendly_name() != gone)]
     batch = windows.get_partial_shape()[0]
-    for kind, (begin, end) in zip(_STATES, states, strict=True):
-        state, result = _exposed(kind, begin, end, batch)
+    for name, (begin, end) in zip(_STATES, states, strict=True):
+        state, result = _exposed(name, begin, end, batch)
         parameters.append(state)
         results.append(result)
     model = rebuild(model, results=results, parameters=parameters)
@@ -65,17 +66,17 @@ def _carried(node) -> list[tuple]:
     return [(node.input(each.input_index), node.output(last[each.body_value_index])) for each in merged]
 
 
-def _exposed(kind: str, begin, end, batch):
+def _exposed(before: str, begin, end, batch):
     """(parameter [B, H], result [B, H]) of a state, which inside is [B, H] or [B, 1, H]."""
     shape = begin.get_partial_shape()
-    state = _parameter(f"previous_state_{kind}", ov.PartialShape([batch, shape[-1]]))
+    state = new_input(before, np.float32, ov.PartialShape([batch, shape[-1]]))
     value, last = state.output(0), end
     if len(shape) == 3:
-        one = np.int64([1])
+        one = i64(1)
         value, last = opset.unsqueeze(state, one).output(0), opset.squeeze(end, one).output(0)
     begin.replace_source_output(value)
     result = opset.result(last)
-    result.output(0).get_tensor().set_names(both_forms(f"new_state_{kind}"))
+    result.output(0).get_tensor().set_names(both_forms(STATE_PAIRS[before]))
     return state, result
 
 
@@ -88,9 +89,3 @@ def _is_windows(port, window_shape) -> bool:
     if shape.rank.is_dynamic or len(shape) != 4 or port.get_node().get_type_name() == "Constant":
         return False
     return shape[2:].is_static and tuple(shape[2:].to_shape()) == window_shape
-
-
-def _parameter(name: str, shape):
-    parameter = opset.parameter(shape, np.float32, name=name)
-    parameter.output(0).get_tensor().set_names(both_forms(name))
-    return parameter

@@ -42,7 +42,8 @@ class MfccFrames:
 
     def _mfccs(self, samples: np.ndarray) -> np.ndarray:
         """The last frame is the one that the model adds for the end of an utterance."""
-        # The middle of a window is the frame itself.
-        return self._requests.run(
-            [samples[None]], lambda request: request.get_output_tensor(0).data[0, :, self._context].copy()
-        )
+        return self._requests.run([samples[None]], self._middles)
+
+    def _middles(self, request) -> np.ndarray:
+        """The middle of a window is the frame itself."""
+        return request.get_output_tensor(0).data[0, :, self._context].copy()

@@ -41,7 +41,7 @@ def audio_blocks(
         changes = []
         if audio.channels > 1:
             changes.append(f"{audio.channels} channels → mono")
-        convert = _no_change
+        convert: Callable[[np.ndarray, bool], np.ndarray] = _no_change
         if audio.rate != sample_rate:
             convert = _resampler(path, audio.rate, sample_rate)
             lower = audio.rate < sample_rate

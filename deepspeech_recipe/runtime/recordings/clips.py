@@ -102,7 +102,7 @@ def _clip_of_line(transcripts: Path, number: int, line: str, group: str | None) 
     parts = name.split("-")
     if len(parts) != 3 or "/" in name or not words:
         raise RecipeError(f"{transcripts}: line {number} is not of the form SPEAKER-CHAPTER-NUMBER TEXT.")
-    found = dict(zip(_LIBRISPEECH_GROUPS, (parts[0], "-".join(parts[:2])), strict=True)).get(group, "")
+    found = dict(zip(_LIBRISPEECH_GROUPS, (parts[0], "-".join(parts[:2])), strict=True)).get(group or "", "")
     return Clip(_existing(transcripts, number, f"{name}.flac"), " ".join(words).lower(), found)
 
 
