@@ -6,7 +6,7 @@ _INTERRUPTED = 130
 
 
 def main() -> int:
-    """As `cli.main`; Ctrl-C while that is imported is no traceback."""
+    """As `cli.main`; Ctrl-C while that is imported does not end in a traceback."""
     try:
         from deepspeech_recipe import cli
 

@@ -3,7 +3,7 @@
 Two forms exist. Models carry the serialized form: u16 count, then for each label u16 index, u16 byte length and
 the bytes, little endian. Training reads alphabet.txt: one label a line, lines that begin with `#` are comments,
 `\\#` stands for the label `#`, empty lines are skipped. Labels are bytes here, for the models that output UTF-8
-bytes have labels that are no text by themselves.
+bytes have labels that are not text by themselves.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _LARGEST_FILE = 2**22
 def parse_alphabet(data: bytes, *, what: str = "The alphabet") -> list[bytes]:
     """Serialized alphabet → labels by class index.
 
-    Raises RecipeError, beginning with `what`, where the data are cut off, too long, or leave an index out.
+    Raises RecipeError, beginning with `what`, if the data are cut off, too long, or leave an index out.
     """
     data = bytes(data)
     if len(data) < 2:
@@ -61,12 +61,12 @@ def serialize_alphabet(labels: Sequence[bytes]) -> bytes:
 def read_alphabet(path: str | os.PathLike) -> list[bytes]:
     """Reads an alphabet.txt as DeepSpeech and Coqui STT do; any newline convention, a byte order mark is skipped.
 
-    Raises RecipeError where the file cannot be read, is no text, or holds no label.
+    Raises RecipeError if the file cannot be read, is not text, or holds no label.
     """
     with reading(path), Path(path).open("rb") as file:
         data = file.read(_LARGEST_FILE + 1)
     if len(data) > _LARGEST_FILE or b"\0" in data:
-        raise RecipeError(f"{path}: is no alphabet file (a text file with one label a line).")
+        raise RecipeError(f"{path}: is not an alphabet file (a text file with one label a line).")
     data = data[3:] if data.startswith(b"\xef\xbb\xbf") else data
     data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     lines = data.split(b"\n")

@@ -26,7 +26,7 @@ AUDIO = 64 * 2**20  # bytes that samples are in memory beyond a hundred times th
 
 
 def allowed(bound: float) -> float:
-    """The bound, as wide as the user wants it. Raises RecipeError where the environment holds no number."""
+    """The bound, as wide as the user wants it. Raises RecipeError if the environment has another text."""
     text = os.environ.get(VARIABLE) or "1"
     try:
         factor = float(text)
@@ -38,7 +38,7 @@ def allowed(bound: float) -> float:
 
 
 def remedy(wanted: float, bound: float) -> str:
-    """What a refusal says where `wanted` exceeds `allowed(bound)`."""
+    """What a refusal says if `wanted` exceeds `allowed(bound)`."""
     return (
         f"The limit is {allowed(bound):.0f}. For a file that you trust, set {VARIABLE}={-(-wanted // bound):.0f} in "
         "the environment, which widens all limits"

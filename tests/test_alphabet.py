@@ -72,7 +72,7 @@ def test_alphabet_files(tmp_path, newline, start, end):
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [(b"# only\n\n", "holds no label"), (b"", "holds no label"), (b"a\n\0\n", "is no alphabet file")],
+    [(b"# only\n\n", "holds no label"), (b"", "holds no label"), (b"a\n\0\n", "is not an alphabet file")],
 )
 def test_other_files_are_refused(tmp_path, content, reason):
     path = tmp_path / "alphabet.txt"

@@ -20,7 +20,7 @@ FORMS = {
     "attached": {"audio": "attached"},
     "streaming": {"audio": "attached", "state": "internal", "batch": 1},
     "half": {"weights": "fp16", "audio": "attached"},
-    "int8": {"weights": "int8", "keep_fp16": ["layer_1"], "activations": "fp32"},
+    "int8": {"weights": "int8", "keep_fp16": ["dense_1"], "activations": "fp32"},
 }
 
 

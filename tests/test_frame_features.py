@@ -108,7 +108,7 @@ def test_bad_usage(capsys, tmp_path):
         "give the name of an .npy file": [FIRST, "-o", tmp_path / "out.txt"],
         "several recordings need a directory": [FIRST, SECOND, "-o", tmp_path / "out.npy"],
         "two of the recordings have the same name": [FIRST, FIRST, "-o", tmp_path],
-        "is no number of frames": [FIRST, "-o", tmp_path / "out.npy", "--rate", "0"],
+        "is not a number of frames": [FIRST, "-o", tmp_path / "out.npy", "--rate", "0"],
         "no tensor 'x'": [FIRST, "-o", tmp_path / "out.npy", "--tensor", "x"],
         "does not exist; make it first": [FIRST, "-o", tmp_path / "no" / "out.npy"],
     }.items():

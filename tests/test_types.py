@@ -19,7 +19,7 @@ PROGRAM = """\
 import deepspeech_recipe as ds
 
 made = ds.convert(
-    "m.pbmm", "out", state="internal", time_steps="dynamic", batch=2, keep_fp16=["layer_1"], log=print, verify=False
+    "m.pbmm", "out", state="internal", time_steps="dynamic", batch=2, keep_fp16=["dense_1"], log=print, verify=False
 )
 reveal_type(made.files[0])
 reveal_type(made.inputs[0]["shape"])

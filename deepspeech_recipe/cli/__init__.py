@@ -74,7 +74,7 @@ def main(argv: list[str] | None = None) -> int:
     _open_streams()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")  # a terminal without UTF-8 is no reason to stop
+            stream.reconfigure(errors="backslashreplace")  # a terminal without UTF-8 does not stop it
     try:
         with _Interrupts():
             arguments = build_parser().parse_args(argv)

@@ -10,7 +10,7 @@ def add_arguments(parser) -> None:
         "--audio", nargs="+", default=[], metavar="WAV",
         help="recordings to compare on (default: built-in ones, and random features)",
     )  # fmt: skip
-    parser.add_argument("--recipe", metavar="FILE.py", help="what the model is, where it is like no released one")
+    parser.add_argument("--recipe", metavar="FILE.py", help="what the model is, if no released one is like it")
     parser.add_argument("--device", default="CPU", help="OpenVINO device that runs the IR (default: CPU)")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
 

@@ -1,5 +1,5 @@
-"""Looks at versions, converters, the Model Optimizer plugin, the current directory and OpenVINO's devices. Where mo is
-installed it is run on a small graph, which takes a while.
+"""Looks at versions, converters, the Model Optimizer plugin, the current directory and OpenVINO's devices. If mo is
+installed, it is run on a small graph, which takes a while.
 
 Exit code 1 if something that should work does not.
 """

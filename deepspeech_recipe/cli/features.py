@@ -33,7 +33,7 @@ def _positive(text: str) -> float:
     except ValueError:
         value = 0.0
     if not 0 < value < 1e6:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of frames a second")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of frames a second")
     return value
 
 

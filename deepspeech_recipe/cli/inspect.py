@@ -1,6 +1,6 @@
 """Prints what a model file holds: generation, sizes, tensors and their roles, audio settings, alphabet.
 
-A graph that is no DeepSpeech model is described as far as it was recognised, with exit code 0. A DeepSpeech model
+A graph that is not a DeepSpeech model is described as far as it was recognised, with exit code 0. A DeepSpeech model
 that cannot be converted exactly is refused with the reason and exit code 2, as `convert` would.
 """
 

@@ -183,7 +183,7 @@ def _rnn(lstm) -> dict:
 
 
 def _size(path: Path) -> int | None:
-    """Bytes; None for a checkpoint's prefix, which is no file of its own."""
+    """Bytes; None for a checkpoint's prefix, which is not a file of its own."""
     if path.is_dir():
         return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
     return path.stat().st_size if path.exists() else None

@@ -8,7 +8,7 @@ from deepspeech_recipe.sources.loaded_model import METADATA, LoadedModel
 
 
 def check_settings(source: LoadedModel, model: AcousticModel) -> None:
-    """Raises RecipeError where the alphabet does not fit the classes, or what was typed contradicts the graph."""
+    """Raises RecipeError if the alphabet does not fit the classes, or what was typed contradicts the graph."""
     _check_alphabet(source, model)
     if model.audio is None:
         return
