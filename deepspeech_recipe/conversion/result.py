@@ -6,13 +6,9 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from deepspeech_recipe.ir.metadata import metadata_of
+from deepspeech_recipe.ir.names import TENSORS
 from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.verification.report import Report
-
-_NAMES = {
-    *("input_node", "previous_state_c", "previous_state_h", "lengths", "samples", "sample_lengths", "end_of_stream"),
-    *("logits", "new_state_c", "new_state_h"),
-}
 
 
 class TensorInfo(TypedDict):
@@ -57,7 +53,7 @@ def tensors(model: ov.Model, ports: Iterable) -> tuple[TensorInfo, ...]:
     """Inputs or outputs of a model. The contract's name, or the recipe's, goes before the framework's."""
     metadata = metadata_of(model)
     states = metadata.get("states", {})
-    known = {*_NAMES, *metadata.get("inputs", ()), *metadata.get("outputs", ()), *states, *states.values()}
+    known = {*TENSORS, *metadata.get("inputs", ()), *metadata.get("outputs", ()), *states, *states.values()}
     return tuple(_tensor(port, known) for port in ports)
 
 
