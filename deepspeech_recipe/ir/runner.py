@@ -15,13 +15,14 @@ from deepspeech_recipe.ir.read import last_line
 
 
 class StatefulModel:
-    """An IR of this project, of any recipe. Not for several threads at once: make one for each stream.
+    """Runs an IR of this project, of any recipe, call after call, and carries its state.
 
         model = StatefulModel("model.xml")
         model({"frames": block})["scores"]      # as often as there are blocks
         model.reset()                           # a new stream
 
     inputs, outputs: the names of what goes in and comes out besides the state. metadata: what the IR says of itself.
+    Not for several threads at once: make one for every stream.
     """
 
     def __init__(self, ir, *, device: str = "CPU", config: dict | None = None, extra: Mapping | None = None):

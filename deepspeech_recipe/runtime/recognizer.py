@@ -36,10 +36,13 @@ CHUNK_FRAMES = 16
 class Recognizer:
     """Turns audio into text with an IR. Every setting comes from the IR's metadata.
 
-    ir: path of an .xml, or an ov.Model. decoder: `Greedy()` (default), `Beam()` or
-    `Scorer("kenlm.scorer")`. alphabet: an alphabet.txt, for an IR that has none in its metadata.
-    config: OpenVINO's, for compiling. max_batch: up to that many streams share one call of the network, which waits for
-    further streams for max_delay seconds at most; None: each stream has calls of its own. The results are the same.
+    - ir: the path of an .xml, or an ov.Model.
+    - decoder: `Greedy()` (default), `Beam()` or `Scorer("kenlm.scorer")`.
+    - device: OpenVINO's. config: OpenVINO's, for compiling.
+    - alphabet: an alphabet.txt, for an IR that has none in its metadata.
+    - max_batch: up to that many streams share one call of the network, which waits for further streams for max_delay
+      seconds at most; None: every stream has calls of its own. The results are the same.
+
     Usable from several threads at once. Raises RecipeError if the IR or the decoder do not fit.
     """
 

@@ -97,10 +97,10 @@ def diagnose(
     device: str = "CPU",
     recipe: str | os.PathLike | None = None,
 ) -> Diagnosis:
-    """Finds where an IR parts from the model it was made of. Arguments as in `verify`.
+    """Finds the first tensor in which an IR differs from the model it was made of. The arguments are those of `verify`.
 
     The original runs in numpy (float64); that of another recipe than DeepSpeech's in TensorFlow, with random inputs.
-    Raises RecipeError as `verify` does, or where the IR's stages cannot be told apart.
+    Raises RecipeError as `verify` does, or if the IR's stages cannot be told apart.
     """
     source = model if isinstance(model, LoadedModel) else open_model(model)
     if other_recipe(ir):

@@ -28,12 +28,16 @@ def verify(
 ) -> Report:
     """Compares an IR with the model it was made of.
 
-    model: a model file of any kind, or an opened one. ir: an IR's .xml, or an ov.Model with this project's metadata.
-    audio: WAV files at the model's sample rate; by default the built-in ones and random features.
-    Models of other recipes get random inputs in chained calls instead, in TensorFlow.
-    plot: a PNG file to draw. reference: what runs the original: tensorflow, openvino, numpy, or auto.
-    recipe: a Python file that knows an acoustic model whose tensors have names of their own.
-    Raises RecipeError where the two cannot be compared: files that cannot be read, sizes that do not fit.
+    - model: a model file of any kind, or an opened one.
+    - ir: an IR's .xml, or an ov.Model with this project's metadata.
+    - audio: WAV files at the model's sample rate; by default the built-in ones and random features. Models of other
+      recipes get random inputs in chained calls instead, in TensorFlow.
+    - device: OpenVINO's, for the IR.
+    - plot: a PNG file to draw.
+    - reference: what runs the original: 'tensorflow', 'openvino', 'numpy', or 'auto', the first of them that can.
+    - recipe: a Python file that knows an acoustic model whose tensors have names of their own.
+
+    Raises RecipeError if the two cannot be compared: files that cannot be read, sizes that do not fit.
     """
     draw = _plotter(plot) if plot else None
     if other_recipe(ir):
