@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import importlib
 import inspect
 import json
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import deepspeech_recipe
+from deepspeech_recipe.cli import COMMANDS
 from deepspeech_recipe.cli import convert as command
 from deepspeech_recipe.conversion.convert import convert, convert_model
 from deepspeech_recipe.converters.extensions import extensions
@@ -27,6 +29,10 @@ from deepspeech_recipe.sources import open_model
 
 ROOT = Path(__file__).parent.parent
 FIELDS = {field.name: field.default for field in dataclasses.fields(Options)}
+PRINTED = {"json", "texts", "mic", "stream", "srt", "vtt"}
+SEARCH = {"scorer", "words", "alpha", "beta", "beam_width", "hot_words"}  # what the functions' decoder is made of
+COMMAND_ONLY = {"transcribe": {*PRINTED, *SEARCH}, "evaluate": {*PRINTED, *SEARCH}, "features": {"output"}}
+FUNCTION_ONLY = {"log", "progress", "decoder", "directory", "on_finding"}
 FACTS = {
     name: parameter.default
     for name, parameter in inspect.signature(open_model).parameters.items()
@@ -69,6 +75,22 @@ def test_the_command_has_every_option_and_its_choices():
             assert f"default: {FIELDS[name]}" in found[name].help
     # What is not typed is not passed on, so no default stands there a second time.
     assert {found[name].default for name in (*FIELDS, *FACTS)} == {argparse.SUPPRESS}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_commands_defaults_are_its_functions(name):
+    parser = argparse.ArgumentParser()
+    importlib.import_module(f"deepspeech_recipe.cli.{name}").add_arguments(parser)
+    only = COMMAND_ONLY.get(name, PRINTED)
+    typed = {action.dest: action for action in parser._actions if action.dest not in ("help", *only)}
+    parameters = inspect.signature(getattr(deepspeech_recipe, name)).parameters
+    assert set(typed) == set(parameters) - FUNCTION_ONLY
+    for option, action in typed.items():
+        default = action.default if not isinstance(action.default, list) else tuple(action.default)
+        if action.default is not argparse.SUPPRESS and not action.required and action.option_strings:
+            # What a command may be told several times has its default in the function alone.
+            several = isinstance(action, argparse._AppendAction)
+            assert default is None if several else default == parameters[option].default, option
 
 
 def test_each_choice_is_accepted_and_nothing_else():
