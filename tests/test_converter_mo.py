@@ -8,7 +8,7 @@ from deepspeech_recipe.converters import mo
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.installation import TensorFlow
 from deepspeech_recipe.ir.ov_api import ov
-from tests.support import contract
+from tests.support import compare, contract
 
 INSTALLED = {"openvino-dev": "2024.6.0", "openvino": "2024.6.0", "tensorflow-cpu": "2.17.1", "numpy": "1.26.4"}
 PIP = "pip install openvino-dev==2024.6.0"
@@ -75,12 +75,12 @@ def test_the_real_process_with_every_option(tmp_path):
     expected = {"time_steps": "dynamic", "batch": "dynamic", "head": "raw", "lengths": "input", "weights": "fp32"}
     assert {key: result.metadata[key] for key in expected} == expected
     model = ov.Core().read_model(result.files[0])
-    contract.check_structure(model)
-    found = contract.run(model, each.chunks, each.want["lengths"])
+    compare.check_structure(model)
+    found = compare.run(model, each.chunks, each.want["lengths"])
     powers = np.exp(found["logits"])
     assert np.abs(powers.sum(-1) - 1).max() > 0.1  # raw they are
     found["logits"] = powers / powers.sum(-1, keepdims=True)
-    contract.check_close(found, {key: each.want[f"unequal_{key}"] for key in found})
+    compare.check_close(found, {key: each.want[f"unequal_{key}"] for key in found})
 
 
 @pytest.mark.requires_mo

@@ -17,7 +17,7 @@ from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.recipes.recognition import recognise
 from deepspeech_recipe.rewrite.edits import UNFLATTEN_TIME, Edits, NewNode
 from tests.graphs.one_lstm import lstm_graph
-from tests.support import contract
+from tests.support import compare, contract
 
 F32 = {"T": DType(FLOAT)}
 
@@ -84,16 +84,16 @@ def test_a_view_of_names_keeps_edges_and_drops_constants():
 
 def test_the_model_outlives_the_arrays_it_was_made_from():
     each = contract.case("v0.9")
-    model = contract.convert("openvino", each, Options(), None)
+    model = compare.convert("openvino", each)
     waste = [np.full(size, np.nan, np.float32) for size in (26 * 44, 15 * 44, 11 * 44, 390, 182) for _ in range(50)]
-    contract.check_close(contract.run(model, each.chunks), each.want)
+    compare.check_numbers(model, each)
     assert len(waste) == 250
 
 
 def test_neither_tensorflow_nor_mo_is_loaded():
     code = (
-        "import sys; from tests.support import contract; from deepspeech_recipe.ir.options import Options\n"
-        "contract.convert('openvino', contract.case('v0.5'), Options(), None)\n"
+        "import sys; from tests.support import compare, contract\n"
+        "compare.convert('openvino', contract.case('v0.5'))\n"
         "print([name for name in sys.modules if name.split('.')[0] == 'tensorflow' or 'tools.mo' in name])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -118,7 +118,7 @@ def test_stacked_cells_with_variables_become_sequences_with_inputs():
     assert "new_lm/layer_0/memory_cell" in line
     kinds = [node.get_type_name() for node in model.get_ops()]
     assert kinds.count("LSTMSequence") == 2
-    assert not contract.LOOPS & set(kinds)
+    assert not compare.LOOPS & set(kinds)
     compiled = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     state = {name: np.zeros(list(model.input(name).shape), np.float32) for name in graph.states}
     with session(graph.graph_def) as run:
@@ -127,10 +127,10 @@ def test_stacked_cells_with_variables_become_sequences_with_inputs():
             feeds = graph.feeds(seed)
             (want,) = run(list(graph.outputs), feeds)
             found = compiled({**feeds, **state})
-            assert np.abs(found[graph.outputs[0]] - want).max() <= contract.F32
+            assert np.abs(found[graph.outputs[0]] - want).max() <= compare.F32
             state = {name: found[f"new_{name}"].copy() for name in graph.states}
         for name, kept in state.items():
-            assert np.abs(kept - run(f"{name}:0")).max() <= contract.F32
+            assert np.abs(kept - run(f"{name}:0")).max() <= compare.F32
 
 
 @pytest.mark.requires_tf
@@ -143,7 +143,7 @@ def test_a_stateless_cell_in_other_surroundings():
     feeds = graph.feeds()
     (want,) = run_graph(graph.graph_def, feeds, list(graph.outputs))
     found = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(feeds)
-    assert np.abs(found[graph.outputs[0]] - want).max() <= contract.F32
+    assert np.abs(found[graph.outputs[0]] - want).max() <= compare.F32
 
 
 @pytest.mark.requires_tf
@@ -190,7 +190,7 @@ def test_an_operation_the_frontend_does_not_know_is_one_line():
 )
 def test_what_cannot_be_asked_for(name, request_, reason):
     with pytest.raises(RecipeError, match=reason):
-        contract.convert("openvino", contract.case(name), Options(**request_), None)
+        compare.convert("openvino", contract.case(name), Options(**request_))
 
 
 def test_sizes_that_do_not_fit_are_told_by_the_node():

@@ -18,7 +18,7 @@ from deepspeech_recipe.passes.attach_audio import attach_audio
 from deepspeech_recipe.passes.streaming import streaming_model
 from tests.support.acoustic_model import acoustic_model
 from tests.support.audio_signals import SETTINGS, signals
-from tests.support.ir import compiled
+from tests.support.compare import compiled
 
 EXAMPLE = "examples/cpp"
 LABELS = ["a", "é", "語", " ", '"', "z"]

@@ -7,7 +7,7 @@ from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.ir.ov_api import Parameter, opset, ov
 from deepspeech_recipe.passes.fast_recurrence import fast_recurrence
 from deepspeech_recipe.passes.weight_matrix import quantize_rows
-from tests.support.ir import compiled, op_counts
+from tests.support.compare import compiled, op_counts
 
 INPUT, HIDDEN = 5, 12
 DIRECTIONS = {"forward": 1, "reverse": 1, "bidirectional": 2}

@@ -8,8 +8,8 @@ import pytest
 from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.build import FLOAT, INT32, DType, GraphBuilder
 from deepspeech_recipe.sources.canonical.nodes import F32
-from tests.support.ir import op_counts
-from tests.support.rnn_check import assert_same, convert
+from tests.support.compare import check_call, op_counts
+from tests.support.rnn_check import convert
 
 T, B, INPUTS, H = 6, 3, 5, 4
 CASES = list(itertools.product(["BlockLSTM", "BlockLSTMV2"], [True, False], [0.0, 0.4]))
@@ -60,7 +60,7 @@ def test_same_as_tensorflow(op, peephole, clip):
     outputs = ["y:0", "last_c:0"]
     for seed in (1, 2):
         feeds = feeds_of(seed)
-        assert_same(model, feeds, dict(zip(outputs, run_graph(graph, feeds, outputs), strict=True)))
+        check_call(model, feeds, dict(zip(outputs, run_graph(graph, feeds, outputs), strict=True)))
 
 
 @pytest.mark.requires_tf
@@ -78,7 +78,7 @@ def test_the_same_through_mo(tmp_path, op, peephole, clip):
     assert op_counts(model)["TensorIterator"] == 1
     feeds = feeds_of(3)
     outputs = ["y:0", "last_c:0"]
-    assert_same(model, feeds, dict(zip(outputs, run_graph(graph, feeds, outputs), strict=True)))
+    check_call(model, feeds, dict(zip(outputs, run_graph(graph, feeds, outputs), strict=True)))
 
 
 def test_the_clip_matters():
@@ -87,7 +87,7 @@ def test_the_clip_matters():
     model, _ = convert(graph)
     feeds = feeds_of(4)
     states, c = numpy_cell(feeds, 0.4)
-    assert_same(model, feeds, {"y:0": states, "last_c:0": c})
+    check_call(model, feeds, {"y:0": states, "last_c:0": c})
     assert np.abs(c).max() == pytest.approx(0.4)
     assert np.abs(numpy_cell(feeds, 0.0)[0] - states).max() > 0.1
 

@@ -13,7 +13,7 @@ from deepspeech_recipe.passes.compress import LAYERS, compress_weights, dense_la
 from deepspeech_recipe.passes.fast_recurrence import fast_recurrence
 from deepspeech_recipe.passes.weight_matrix import quantize_rows
 from deepspeech_recipe.sources.canonical import canonical_graph
-from tests.support.ir import compiled, op_counts, runtime_info
+from tests.support.compare import compiled, op_counts, runtime_info
 from tests.support.source_models import AUDIO, HIDDEN, N_CONTEXT, N_INPUT, SIZES, make_weights
 
 FORMS = {

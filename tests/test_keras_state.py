@@ -11,7 +11,7 @@ from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.runtime import StatefulModel
 from deepspeech_recipe.sources import open_model
 from deepspeech_recipe.sources.checkpoint.bundle import Bundle
-from tests.support.ir import compiled, op_counts
+from tests.support.compare import compiled, op_counts
 
 FIXTURES = Path(__file__).parent / "fixtures" / "keras"
 UNITS = (7, 6)

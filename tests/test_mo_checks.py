@@ -7,8 +7,8 @@ import pytest
 
 from deepspeech_recipe.ir.metadata import read_metadata
 from tests.graphs import foreign
-from tests.support import contract
-from tests.support.ir import compiled, op_counts
+from tests.support import compare, contract
+from tests.support.compare import compiled, op_counts
 from tests.support.mo_run import EXTENSIONS, MOError, mo
 from tests.support.reference import session
 
@@ -88,7 +88,7 @@ def test_make_stateful_is_internal_state_and_says_so(name, arguments):
     assert op_counts(model)["ReadValue"] == op_counts(model)["Assign"] == 2
     inside = compiled(model).create_infer_request().query_state()
     assert {state.name for state in inside} == set(BOTH)  # the names by which verify and programs find them
-    contract.check_close(contract.run(model, each.chunks), each.want)
+    compare.check_numbers(model, each)
 
 
 def test_make_stateful_by_the_names_of_the_framework():
@@ -101,7 +101,7 @@ def test_the_windows_may_be_scaled():
     for name, arguments in (("v0.9", ["--scale_values", "input_node[2]"]), ("no_state", ["--scale", "2"])):
         each = contract.case(name)
         model, _ = mo(each.path, *arguments)
-        contract.check_close(contract.run(model, 2 * each.chunks), each.want)
+        compare.check_close(compare.run(model, 2 * each.chunks), each.want)
 
 
 def test_the_name_for_the_hidden_states_holds_them():
@@ -113,7 +113,7 @@ def test_the_name_for_the_hidden_states_holds_them():
     with session(each.path.read_bytes()) as run:
         feeds = {f"{name}:0": value for name, value in feeds.items()} | {"input_lengths:0": np.full(3, 7)}
         expected = run(f"{CELL}/BlockLSTM:6", feeds)
-    np.testing.assert_allclose(found, expected, rtol=0, atol=contract.F32)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=compare.F32)
 
 
 @pytest.fixture(scope="module")

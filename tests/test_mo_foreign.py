@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.graphs import foreign
-from tests.support.ir import compiled, op_counts
+from tests.support.compare import compiled, op_counts
 from tests.support.mo_run import MOError, mo
 from tests.support.reference import run_graph, session
 

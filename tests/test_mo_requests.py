@@ -5,15 +5,21 @@ import json
 import numpy as np
 import pytest
 
-from tests.support.ir import assert_one_sequence, assert_same_numbers, op_counts, run_chunks
+from tests.support.compare import (
+    F32,
+    check_close,
+    check_conversion,
+    check_numbers,
+    compiled,
+    op_counts,
+    run,
+)
 from tests.support.mo_run import EXTENSIONS, MOError, mo
-from tests.support.reference import random_chunks
-from tests.support.reference import run_chunks as run_tensorflow
+from tests.support.reference import random_chunks, run_chunks
 
 pytestmark = [pytest.mark.requires_mo, pytest.mark.requires_tf]
 
 NEW_CELL = "cudnn_lstm/rnn/multi_rnn_cell/cell_0/cudnn_compatible_lstm_cell"
-TOLERANCE = 1e-5
 
 
 def shapes(ports) -> dict[str, str]:
@@ -51,10 +57,7 @@ def test_sizes_that_the_user_gives(deepspeech, graph_file, arguments, batch, ste
     }
     assert shapes(model.outputs) == {"logits": f"[{t},{b},29]", "new_state_c": f"[{b},32]", "new_state_h": f"[{b},32]"}
     assert f"T = {steps or 'dynamic'}, batch {batch or 'dynamic'}" in printed
-    assert_one_sequence(model)
-    graph = deepspeech(batch=batch or 2, n_steps=steps or 13)
-    chunks = random_chunks(graph, 3)
-    assert_same_numbers(run_chunks(model, chunks), run_tensorflow(graph, chunks), tolerance=TOLERANCE)
+    check_conversion(model, deepspeech(batch=batch or 2, n_steps=steps or 13), count=3, relative=True)
 
 
 def test_one_ir_serves_any_time_length(deepspeech, graph_file):
@@ -63,9 +66,7 @@ def test_one_ir_serves_any_time_length(deepspeech, graph_file):
         model, _ = mo(graph_file(version))
         for steps in (1, 5, 40):
             model.reshape({"input_node": [3, steps, 7, 11]})
-            graph = deepspeech(version, n_steps=steps)
-            chunks = random_chunks(graph, 2)
-            assert_same_numbers(run_chunks(model, chunks), run_tensorflow(graph, chunks), tolerance=TOLERANCE)
+            check_numbers(model, deepspeech(version, n_steps=steps), count=2, relative=True)
 
 
 def test_documented_command_gives_the_numbers_of_mo_alone(deepspeech, graph_file):
@@ -78,9 +79,8 @@ def test_documented_command_gives_the_numbers_of_mo_alone(deepspeech, graph_file
         assert [f"{NEW_CELL}/GatherNd" in each or f"{NEW_CELL}/GatherNd:0" in each for each in names][1]
     for output, name in zip(alone.outputs, ("new_state_h", "new_state_c", "logits"), strict=True):
         output.add_names({name})
-    found, before = run_chunks(with_plugin, chunks), run_chunks(alone, chunks)
-    assert_same_numbers(found, before, tolerance=1e-6)
-    assert_same_numbers(found, run_tensorflow(graph, chunks), tolerance=TOLERANCE)
+    check_close(run(with_plugin, chunks), run(alone, chunks), 1e-6, relative=True)
+    check_numbers(with_plugin, graph, relative=True)
 
 
 def test_documented_command_of_the_old_releases(deepspeech, graph_file):
@@ -91,10 +91,8 @@ def test_documented_command_of_the_old_releases(deepspeech, graph_file):
         "--freeze_placeholder_with_value", "input_lengths->[16]",
         "--output", "lstm_fused_cell/GatherNd_1,lstm_fused_cell/GatherNd,logits",
     ]  # fmt: skip
-    graph = deepspeech("0.4", batch=1)
     model, _ = mo(graph_file("0.4", batch=1), *arguments)
-    chunks = random_chunks(graph)
-    assert_same_numbers(run_chunks(model, chunks), run_tensorflow(graph, chunks), tolerance=TOLERANCE)
+    check_numbers(model, deepspeech("0.4", batch=1), relative=True)
 
 
 @pytest.mark.parametrize("version", ["0.4", "0.9"])
@@ -105,17 +103,15 @@ def test_outputs_that_the_user_names(deepspeech, graph_file, version, outputs):
     assert list(shapes(model.inputs)) == ["input_node", "previous_state_c", "previous_state_h"]
     graph = deepspeech(version)
     chunks = random_chunks(graph, 1)
-    expected = run_tensorflow(graph, chunks)
+    expected = run_chunks(graph, chunks)
     values = {"raw_logits": expected.raw_logits, "logits": expected.logits}
     values |= {"new_state_c": expected.c, "new_state_h": expected.h}
     request = _first_call(model, chunks[0])
     for name in outputs.split(","):
-        np.testing.assert_allclose(request.get_tensor(name).data, values[name][0], rtol=0, atol=TOLERANCE)
+        np.testing.assert_allclose(request.get_tensor(name).data, values[name][0], rtol=0, atol=F32)
 
 
 def _first_call(model, chunk):
-    from tests.support.ir import compiled
-
     request = compiled(model).create_infer_request()
     zeros = np.zeros((chunk.shape[0], 32), np.float32)
     request.infer({"input_node": chunk, "previous_state_c": zeros, "previous_state_h": zeros})
@@ -165,18 +161,16 @@ def test_internal_state_by_transformations_config(deepspeech, graph_file, versio
     assert op_counts(model)["ReadValue"] == op_counts(model)["Assign"] == 2
     graph = deepspeech(version)
     chunks = random_chunks(graph)
-    expected = run_tensorflow(graph, chunks)
-    assert_same_numbers(run_chunks(model, chunks), expected, tolerance=TOLERANCE, states=False)
-    assert np.abs(expected.logits[0] - run_tensorflow(graph, chunks[1:2]).logits[0]).max() > 100 * TOLERANCE
+    check_numbers(model, graph, relative=True)
+    without_state = run_chunks(graph, chunks[1:2]).logits[0]
+    assert np.abs(run_chunks(graph, chunks).logits[1] - without_state).max() > 100 * F32
 
 
 def test_raw_head_by_transformations_config(deepspeech, graph_file):
     model, _ = mo(graph_file(), "--transformations_config", str(EXTENSIONS / "raw_head.json"))
     graph = deepspeech()
     chunks = random_chunks(graph)
-    np.testing.assert_allclose(
-        run_chunks(model, chunks).logits, run_tensorflow(graph, chunks).raw_logits, rtol=0, atol=TOLERANCE
-    )
+    np.testing.assert_allclose(run(model, chunks)["logits"], run_chunks(graph, chunks).raw_logits, rtol=0, atol=F32)
     assert "raw_logits" in model.outputs[0].get_names()
 
 
@@ -217,6 +211,5 @@ def test_renamed_graph_comes_out_with_the_names_of_the_contract(deepspeech, tmp_
     path = tmp_path / "renamed.pb"
     path.write_bytes(message.SerializeToString())
     model, _ = mo(path)
-    chunks = random_chunks(graph)
-    assert_same_numbers(run_chunks(model, chunks), run_tensorflow(graph, chunks), tolerance=TOLERANCE)
+    check_numbers(model, graph, relative=True)
     assert "speech/new_state_c:0" in model.output("new_state_c").get_names()

@@ -10,7 +10,7 @@ import pytest
 
 from deepspeech_recipe.ir.options import Options
 from deepspeech_recipe.ir.save import save_irs
-from tests.support import contract
+from tests.support import compare, contract
 
 CI = Path(__file__).parent.parent / "ci"
 NAMES = "2022.3.2-py3.8", "2024.6.0-py3.12"
@@ -27,7 +27,7 @@ def mo_versions():
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    return contract.convert("openvino", contract.case("v0.9"), Options(), tmp_path_factory.mktemp("ir"))
+    return compare.convert("openvino", contract.case("v0.9"), Options(), tmp_path_factory.mktemp("ir"))
 
 
 @pytest.fixture

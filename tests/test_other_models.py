@@ -8,7 +8,7 @@ from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.proto import GraphDef, parse
 from deepspeech_recipe.graphdef.view import GraphView
 from deepspeech_recipe.recipes.recognition import recognise
-from tests.support.ir import compiled, op_counts
+from tests.support.compare import compiled, op_counts
 
 pytestmark = pytest.mark.requires_tf
 

@@ -22,7 +22,7 @@ from deepspeech_recipe.sources.canonical.nodes import F32
 from deepspeech_recipe.verification import verify
 from deepspeech_recipe.verification.diagnose import diagnose
 from tests.support.bundled import MODEL, samples_of, transcripts
-from tests.support.ir import compiled, op_counts
+from tests.support.compare import compiled, op_counts
 
 PAGE = Path(__file__).parent.parent / "docs" / "own-lstm.md"
 

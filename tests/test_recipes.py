@@ -21,7 +21,7 @@ from deepspeech_recipe.recipes import Model, registry
 from deepspeech_recipe.recipes.recognition import recognise
 from deepspeech_recipe.runtime import StatefulModel
 from deepspeech_recipe.sources.canonical.nodes import F32
-from tests.support.ir import op_counts
+from tests.support.compare import op_counts
 
 RECIPE = Path(__file__).parent / "support" / "recipes.py"
 HEADER = "from deepspeech_recipe.recipes import *\nNAME = 'mine'\n"

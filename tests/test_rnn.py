@@ -9,7 +9,8 @@ from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.proto import GraphDef, parse
 from deepspeech_recipe.graphdef.view import GraphView
 from deepspeech_recipe.recipes.recognition import recognise
-from tests.support.rnn_check import assert_same, assert_sequences, assert_states_are_carried, convert, make, references
+from tests.support.compare import check_call, check_structure
+from tests.support.rnn_check import assert_states_are_carried, convert, make, references
 
 FIXTURES = Path(__file__).with_name("fixtures") / "rnn"
 
@@ -33,10 +34,10 @@ def test_loops_become_sequences(case):
     options, count, backwards = CASES[case]
     graph = make(**options)
     model, line = convert(graph.graph_def)
-    assert_sequences(model, count, backwards)
+    check_structure(model, count, backwards)
     assert line.count(" become") == (2 if options.get("both") else 1)
     for feeds, expected in references(graph):
-        assert_same(model, feeds, expected)
+        check_call(model, feeds, expected)
 
 
 @pytest.mark.requires_tf
@@ -51,9 +52,9 @@ def test_the_same_through_mo(tmp_path, case):
     path.write_bytes(graph.graph_def)
     model, printed = mo(path)
     assert "LSTMSequence" in printed
-    assert_sequences(model, count, backwards)
+    check_structure(model, count, backwards)
     for feeds, expected in references(graph):
-        assert_same(model, feeds, expected)
+        check_call(model, feeds, expected)
 
 
 @pytest.mark.parametrize(("name", "backwards"), [("layers", 0), ("both", 1), ("while", 1), ("switch", 0), ("if", 0)])
@@ -61,9 +62,9 @@ def test_without_tensorflow(name, backwards):
     with np.load(FIXTURES / f"{name}.npz") as arrays:
         values = {key[:-2] + ":0": value for key, value in arrays.items()}
     model, _ = convert((FIXTURES / f"{name}.pb").read_bytes())
-    assert_sequences(model, 2, backwards)
+    check_structure(model, 2, backwards)
     inputs = {key: values.pop(key) for key in ("x:0", "lengths:0")}
-    assert_same(model, inputs, values)
+    check_call(model, inputs, values)
 
 
 def test_inspect_lists_them(capsys):
@@ -82,7 +83,7 @@ def test_a_state_that_is_given_keeps_the_reversal():
     model, line = convert(graph.graph_def)
     assert "backwards" not in line
     for feeds, expected in references(graph):
-        assert_same(model, feeds, expected)
+        check_call(model, feeds, expected)
 
 
 @pytest.mark.requires_tf
@@ -91,7 +92,7 @@ def test_a_reversed_sequence_that_is_returned_stays_reversed():
     model, line = convert(graph.graph_def)
     assert "backwards" not in line
     for feeds, expected in references(graph):
-        assert_same(model, feeds, expected)
+        check_call(model, feeds, expected)
 
 
 @pytest.mark.requires_tf

@@ -8,7 +8,7 @@ from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.ir.metadata import read_metadata
 from deepspeech_recipe.ir.ov_api import ov
 from tests.graphs import foreign, stateful
-from tests.support.ir import compiled, op_counts
+from tests.support.compare import compiled, op_counts
 from tests.support.mo_run import EXTENSIONS, MOError, mo
 from tests.support.reference import session
 

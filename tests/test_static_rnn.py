@@ -8,8 +8,8 @@ from deepspeech_recipe.graphdef.proto import GraphDef, parse
 from deepspeech_recipe.graphdef.view import GraphView
 from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.recipes.recognition import recognise
-from tests.support.ir import compiled
-from tests.support.rnn_check import assert_same, assert_sequences, assert_states_are_carried, convert, make, references
+from tests.support.compare import check_call, check_structure, compiled
+from tests.support.rnn_check import assert_states_are_carried, convert, make, references
 
 pytestmark = pytest.mark.requires_tf
 
@@ -47,11 +47,11 @@ def to_ir(graph_def: bytes, converter: str, folder):
 
 
 def check(model, count: int, graph) -> None:
-    assert_sequences(model, count)
+    check_structure(model, count)
     assert {"out:0", *graph.states} <= set().union(*(port.names for port in model.outputs))
     assert len(model.outputs) == len(graph.outputs)
     for feeds, expected in references(graph, CALLS):
-        assert_same(model, feeds, expected)
+        check_call(model, feeds, expected)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -90,10 +90,10 @@ def test_a_sequence_with_lengths_beneath_one_without(tf):
         tf.identity(out[-1], name="out")
         graph_def = freeze(tf1, graph, ["out"])
     model, _ = convert(graph_def)
-    assert_sequences(model, 2)
+    check_structure(model, 2)
     feeds = {"x:0": np.random.default_rng(1).standard_normal((3, 4, INPUT)).astype(np.float32)}
     feeds["lengths:0"] = np.array([2, 0, 4], np.int32)
-    assert_same(model, feeds, {"out:0": run_graph(graph_def, feeds, ["out:0"])[0]})
+    check_call(model, feeds, {"out:0": run_graph(graph_def, feeds, ["out:0"])[0]})
 
 
 def test_what_lies_past_a_length_reaches_nothing():
@@ -102,7 +102,7 @@ def test_what_lies_past_a_length_reaches_nothing():
     ((feeds, expected),) = references(graph, [(0, [4, 2, 0])])
     for row, length in enumerate((4, 2, 0)):
         feeds["x:0"][row, length:] = np.nan
-    assert_same(model, feeds, expected)
+    check_call(model, feeds, expected)
 
 
 def test_states_go_from_call_to_call():
@@ -157,9 +157,9 @@ def test_functions(tf, tmp_path, kind):
         function = convert_variables_to_constants_v2(run.get_concrete_function(), lower_control_flow=kind == "lowered")
         model, _ = convert(function.graph.as_graph_def().SerializeToString())
         expected = dict(zip([tensor.name for tensor in function.outputs], expected.values(), strict=True))
-    assert_sequences(model, 1)
+    check_structure(model, 1)
     assert len(model.outputs) == 3
-    assert_same(model, {f"{name}:0": value for name, value in feeds.items()}, expected)
+    check_call(model, {f"{name}:0": value for name, value in feeds.items()}, expected)
 
 
 @pytest.mark.requires_mo
@@ -171,7 +171,7 @@ def test_states_in_variables_are_not_lost(tmp_path, converter):
     graph = stopped_steps()
     model, line = to_ir(graph.graph_def, converter, tmp_path)
     assert "state variables become inputs (c, h) and outputs (new_c, new_h)" in line
-    assert_sequences(model, 1)
+    check_structure(model, 1)
     request = compiled(model).create_infer_request()
     states = {name: np.zeros((3, 7), np.float32) for name in graph.states}
     with session(graph.graph_def) as run:
@@ -236,9 +236,9 @@ def test_a_product_of_batch_1_that_is_added_as_a_bias(tf):
         tf.identity(h, "out")
         graph_def = freeze(tf1, graph, ["out"])
     model, _ = convert(graph_def)
-    assert_sequences(model, 1)
+    check_structure(model, 1)
     feeds = {"x:0": rng.standard_normal((1, 3, 5)).astype(np.float32)}
-    assert_same(model, feeds, {"out:0": run_graph(graph_def, feeds, ["out:0"])[0]})
+    check_call(model, feeds, {"out:0": run_graph(graph_def, feeds, ["out:0"])[0]})
 
 
 def test_inspect_lists_them(tmp_path, capsys):

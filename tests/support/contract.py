@@ -9,22 +9,14 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from deepspeech_recipe.graphdef.proto import GraphDef, parse
-from deepspeech_recipe.graphdef.view import GraphView
 from deepspeech_recipe.ir.metadata import alphabet_labels, read_metadata
-from deepspeech_recipe.ir.options import Options
 from deepspeech_recipe.ir.ov_api import ov
-from deepspeech_recipe.recipes.recognition import recognise
 from tests.fixtures.synthetic.cases import options_of
 from tests.graphs.options import Options as GraphOptions
 from tests.support.reference import random_chunks
 
 FOLDER = Path(__file__).parents[1] / "fixtures" / "synthetic"
 COUNT = 8  # chained chunks
-F32 = 1e-5
-F16 = 1e-3
-# What an exact conversion leaves none of.
-LOOPS = {"Loop", "TensorIterator", "If", "GatherND", "LSTMCell", "GRUSequence", "RNNSequence"}
 
 
 @dataclass(frozen=True)
@@ -56,78 +48,6 @@ def case(name: str) -> Case:
     about = json.loads(str(want.pop("about")))
     chunks = random_chunks(SimpleNamespace(options=options), COUNT)
     return Case(name, FOLDER / f"{name}.pb", options, about, want, chunks)
-
-
-def read(each: Case):
-    """(GraphDef, view, Recognition) of a case."""
-    graph = parse(GraphDef, each.path.read_bytes(), what=each.name)
-    view = GraphView(graph.node)
-    return graph, view, recognise(view)
-
-
-def convert(converter: str, each: Case, request: Options, folder: Path):
-    """The ov.Model of the contract, by a converter in this process."""
-    graph, view, recognition = read(each)
-    if converter == "openvino":
-        from deepspeech_recipe.converters import openvino
-
-        return openvino.prepare(graph, view, recognition, request).convert()
-    from deepspeech_recipe.converters.mo import options
-    from tests.support.mo_run import mo
-
-    return mo(each.path, *options(recognition.acoustic, request, folder))[0]
-
-
-def compile_model(model):
-    return ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-
-
-def outputs_of(request) -> dict[str, np.ndarray]:
-    """Copies: OpenVINO's are views on memory that the next call overwrites."""
-    named = ("logits", "new_state_c", "new_state_h")
-    found = {}
-    for port in request.model_outputs:
-        name = next(name for name in named if name in port.get_names())
-        found[name] = request.get_tensor(port).data.copy()
-    return found
-
-
-def run(model, chunks, lengths=None) -> dict[str, np.ndarray]:
-    """Chained calls from zero state: chunks [K, B, T, …] → logits [K, T, B, classes], c and h [K, B, H]."""
-    request = compile_model(model).create_infer_request()
-    names = {name for port in request.model_inputs for name in port.get_names()}
-    batch, hidden = chunks.shape[1], None
-    state = {}
-    if "previous_state_c" in names:
-        hidden = model.input("previous_state_c").get_partial_shape()[1].get_length()
-        state = {f"previous_state_{role}": np.zeros((batch, hidden), np.float32) for role in "ch"}
-    rows = []
-    for index, chunk in enumerate(chunks):
-        feeds = {"input_node": chunk, **state}
-        if lengths is not None:
-            feeds["lengths"] = np.asarray(lengths[index], np.int64)
-        request.infer(feeds)
-        found = outputs_of(request)
-        state = {f"previous_state_{role}": found[f"new_state_{role}"] for role in "ch"} if state else {}
-        rows.append([found[name] for name in ("logits", "new_state_c", "new_state_h") if name in found])
-    return dict(zip(("logits", "c", "h"), map(np.stack, zip(*rows, strict=True)), strict=False))
-
-
-def check_close(found: dict, want: dict, tolerance: float = F32, *, relative: bool = False) -> None:
-    """Every tensor that was found, against TensorFlow's. relative: to the largest value, where that is above 1."""
-    for name, values in found.items():
-        assert values.shape == want[name].shape, f"{name}: {values.shape} instead of {want[name].shape}"
-        assert np.isfinite(values).all(), name
-        worst = np.abs(values - want[name]).max() / (max(1, np.abs(want[name]).max()) if relative else 1)
-        assert worst <= tolerance, f"{name} is off by {worst:.2g}"
-    assert np.ptp(want["logits"], axis=-1).max() > 0.05, "the numbers to compare with say nothing"
-
-
-def check_structure(model) -> None:
-    """Exactly one LSTMSequence, forward, and none of the slow or inexact forms."""
-    operations = collections.Counter(node.get_type_name() for node in model.get_ops())
-    assert operations["LSTMSequence"] == 1, operations
-    assert not LOOPS & set(operations), operations
 
 
 def check_names(model, each: Case, *, state: str = "external") -> None:

@@ -7,11 +7,7 @@ from deepspeech_recipe.graphdef.proto import GraphDef, parse
 from deepspeech_recipe.graphdef.view import GraphView
 from deepspeech_recipe.ir.options import Options
 from deepspeech_recipe.recipes.recognition import recognise
-from tests.support.ir import compiled, op_counts
-
-# Measured: 3e-7.
-TOLERANCE = 1e-6
-LOOPS = {"Loop", "TensorIterator", "If", "ReverseSequence", "Reverse"}
+from tests.support.compare import check_call
 
 
 def convert(graph_def: bytes):
@@ -20,23 +16,6 @@ def convert(graph_def: bytes):
     view = GraphView.of(graph)
     prepared = openvino.prepare(graph, view, recognise(view), Options())
     return prepared.convert(), prepared.notes[0]
-
-
-def assert_sequences(model, count: int, backwards: int = 0) -> None:
-    """So many LSTMSequences, so many of which run backwards, and nothing left of loops and reversals."""
-    assert not op_counts(model).keys() & LOOPS
-    directions = [
-        str(node.get_attributes()["direction"]) for node in model.get_ops() if node.get_type_name() == "LSTMSequence"
-    ]
-    assert sorted(directions) == ["forward"] * (count - backwards) + ["reverse"] * backwards
-
-
-def assert_same(model, feeds: dict, expected: dict) -> None:
-    """feeds, expected: tensor name ('x:0') → value."""
-    network = compiled(model)
-    found = network({port: value for port in network.inputs for name, value in feeds.items() if name in port.names})
-    for name, want in expected.items():
-        np.testing.assert_allclose(found[name], want, rtol=0, atol=TOLERANCE, err_msg=name)
 
 
 def make(**options):
@@ -65,5 +44,5 @@ def assert_states_are_carried(graph, lengths: list[list[int]], steps: int) -> No
     for seed, of_rows in enumerate(lengths):
         feeds = {**graph.feeds(steps, of_rows, seed), **state}
         found = run_graph(graph.graph_def, feeds, list(graph.outputs))
-        assert_same(model, feeds, dict(zip(graph.outputs, found, strict=True)))
+        check_call(model, feeds, dict(zip(graph.outputs, found, strict=True)))
         state = dict(zip(names, found[1:], strict=True))
