@@ -10,7 +10,7 @@ from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.ir.metadata import read_metadata
 from deepspeech_recipe.ir.ov_api import ov
 from tests.graphs.one_lstm import lstm_graph
-from tests.support import contract
+from tests.support import compare, contract
 
 FORMS = {
     "plain": {},
@@ -48,9 +48,9 @@ def test_tensorflows_numbers(tmp_path, converter, monkeypatch):
     model = deepspeech_recipe.convert_model(each.path, converter=converter, log=lines.append)
     gc.collect()
     assert not list(tmp_path.rglob("*.bin"))
-    contract.check_structure(model)
+    compare.check_structure(model)
     contract.check_names(model, each)
-    contract.check_close(contract.run(model, each.chunks), each.want)
+    compare.check_numbers(model, each)
     assert read_metadata(model)["converter"].startswith(converter)
     assert lines[-1].startswith("converting with ")
 
@@ -68,7 +68,7 @@ def test_a_graph_that_is_not_deepspeech(tmp_path):
     path = tmp_path / "tagger.pb"
     path.write_bytes(lstm_graph(5, 5).SerializeToString())
     model = deepspeech_recipe.convert_model(path, converter="openvino")
-    contract.check_structure(model)
+    compare.check_structure(model)
     with pytest.raises(RecipeError, match="--head: only a DeepSpeech model has that"):
         deepspeech_recipe.convert_model(path, converter="openvino", head="raw")
 
