@@ -8,7 +8,16 @@ from deepspeech_recipe import __version__
 from deepspeech_recipe.graphdef.view import GraphView
 from deepspeech_recipe.ir.initial_state import initial_state_json
 from deepspeech_recipe.ir.metadata import alphabet_json, write_metadata
-from deepspeech_recipe.ir.names import STATE_PAIRS, both_forms, find, in_order, name_tensors
+from deepspeech_recipe.ir.names import (
+    LOGITS,
+    RAW_LOGITS,
+    STATE_PAIRS,
+    WINDOWS,
+    find_input,
+    find_output,
+    in_order,
+    name_tensors,
+)
 from deepspeech_recipe.ir.options import DYNAMIC, Head, Options, State
 from deepspeech_recipe.ir.ov_api import ov, rebuild
 from deepspeech_recipe.passes.internal_state import internal_state
@@ -35,10 +44,10 @@ def apply_contract(
     known_inputs = {role: names_of(view, tensor) for role, tensor in model.inputs.items()}
     known_outputs = {role: names_of(view, tensor) for role, tensor in model.outputs.items()}
     if model.head == "raw":
-        known_outputs["logits"] |= {"raw_logits", str(model.raw_logits)}
+        known_outputs[LOGITS] |= {RAW_LOGITS, str(model.raw_logits)}
     name_tensors(ov_model, known_inputs, known_outputs)
-    has_logits = find(ov_model.outputs, both_forms("logits")) is not None
-    if not has_logits and find(ov_model.inputs, both_forms("input_node")) is None:
+    has_logits = find_output(ov_model, LOGITS) is not None
+    if not has_logits and find_input(ov_model, WINDOWS) is None:
         return ov_model  # a part of the graph that the user cut out, features for one
     ov_model = rebuild(
         ov_model,
@@ -100,6 +109,6 @@ def names_of(view: GraphView, tensor) -> set[str]:
 
 
 def _dimension(ov_model, axis: int):
-    port = find(ov_model.inputs, both_forms("input_node"))
+    port = find_input(ov_model, WINDOWS)
     dimension = port.get_partial_shape()[axis]
     return dimension.get_length() if dimension.is_static else DYNAMIC

@@ -11,6 +11,7 @@ from deepspeech_recipe.converters.mo_arguments import Arguments
 from deepspeech_recipe.converters.mo_checks import StateNames, check_sizes, check_types
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
+from deepspeech_recipe.ir.names import LOGITS
 from deepspeech_recipe.recipes.acoustic_model import AcousticModel
 from deepspeech_recipe.recipes.audio import AudioPart
 
@@ -170,7 +171,7 @@ def _add_missing_inputs(shapes: dict, model: AcousticModel, batch) -> None:
 
 def _default_outputs(model: AcousticModel) -> list[str]:
     outputs = model.outputs
-    return [outputs.pop("logits").node, *outputs]
+    return [outputs.pop(LOGITS).node, *outputs]
 
 
 def _sizes(shape) -> tuple[int | None, ...] | None:

@@ -26,7 +26,7 @@ from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import last_net
 from deepspeech_recipe.graphdef.check import check_nodes
 from deepspeech_recipe.graphdef.view import GraphView
-from deepspeech_recipe.ir.names import both_forms, find
+from deepspeech_recipe.ir.names import LOGITS, find_input
 from deepspeech_recipe.ir.options import Options
 from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.recipes.acoustic_model import AcousticModel
@@ -94,7 +94,7 @@ def _prepare_acoustic(graph, view: GraphView, model: AcousticModel, options: Opt
 
     def contract(ov_model):
         sizes = shapes(batch, steps)
-        ov_model.reshape({find(ov_model.inputs, both_forms(name)): list(shape) for name, shape in sizes.items()})
+        ov_model.reshape({find_input(ov_model, name): list(shape) for name, shape in sizes.items()})
         return optimise(apply_contract(ov_model, names, model, conversion))
 
     return Prepared(edited, (contract,))
@@ -118,7 +118,7 @@ def _new_states(view: GraphView, model: AcousticModel, edits) -> list[str]:
     return [
         name if name in added or name in view.nodes else tensor.node
         for name, tensor in model.outputs.items()
-        if name != "logits"
+        if name != LOGITS
     ]
 
 

@@ -8,7 +8,7 @@ from deepspeech_recipe import __version__
 from deepspeech_recipe.converters.contract import Conversion
 from deepspeech_recipe.ir.initial_state import initial_state_json
 from deepspeech_recipe.ir.metadata import write_metadata
-from deepspeech_recipe.ir.names import both_forms, find, in_order, name_tensors, stem
+from deepspeech_recipe.ir.names import find_input, find_output, in_order, name_tensors, stem
 from deepspeech_recipe.ir.ov_api import ov, rebuild
 from deepspeech_recipe.passes.internal_state import internal_state
 from deepspeech_recipe.recipes import Model
@@ -71,18 +71,18 @@ def _names(ports, preferred: set[str]) -> dict[str, set[str]]:
 
 def _graph_names(ov_model, pairs: Mapping[str, str]) -> dict[str, list[str]]:
     """The framework's names of the states' tensors, which internal states no longer have."""
-    ports = [(name, find(ov_model.inputs, both_forms(name))) for name in pairs]
-    ports += [(name, find(ov_model.outputs, both_forms(name))) for name in pairs.values()]
+    ports = [(name, find_input(ov_model, name)) for name in pairs]
+    ports += [(name, find_output(ov_model, name)) for name in pairs.values()]
     return {name: sorted({stem(each) for each in port.get_names()}) for name, port in ports}
 
 
 def _output(ov_model, name: str, candidates) -> str | None:
     """The first candidate that is an output of the input's shape."""
-    state = find(ov_model.inputs, both_forms(name))
+    state = find_input(ov_model, name)
     if state is None:
         return None
     for candidate in candidates:
-        output = find(ov_model.outputs, both_forms(candidate))
+        output = find_output(ov_model, candidate)
         if output is not None and output.get_partial_shape().compatible(state.get_partial_shape()):
             return candidate
     return None

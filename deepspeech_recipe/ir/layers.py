@@ -7,7 +7,7 @@ Their names (`ir.names`) are those of `features --tensor`, `convert --keep-fp16`
 from __future__ import annotations
 
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.ir.names import DENSE_BEFORE, DENSE_BEHIND, LOGITS, LSTM, both_forms, find
+from deepspeech_recipe.ir.names import DENSE_BEFORE, DENSE_BEHIND, LOGITS, LSTM, find_output
 from deepspeech_recipe.ir.precision import is_audio_constant
 
 FEATURES = "features"
@@ -31,7 +31,7 @@ def layer_ends(model) -> dict:
     else:
         into_lstm = _sequence(recurrent, before)
     _check_counts(before, after)
-    source = find(model.outputs, both_forms(LOGITS)).get_node().input_value(0)
+    source = find_output(model, LOGITS).get_node().input_value(0)
     if source.get_node().get_type_name() == "Slice":  # a streaming model cuts off the step that was not due
         source = source.get_node().input_value(0)
     scores = source.get_node().input_value(0) if source.get_node().get_type_name() == "Softmax" else source

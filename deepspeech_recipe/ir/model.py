@@ -12,7 +12,7 @@ from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import error_context
 from deepspeech_recipe.ir.initial_state import first_state, initial_states
 from deepspeech_recipe.ir.metadata import is_acoustic, read_metadata
-from deepspeech_recipe.ir.names import EXTERNAL, INTERNAL, NO_STATE, STATE_PAIRS, TENSORS, both_forms, find, stem
+from deepspeech_recipe.ir.names import EXTERNAL, INTERNAL, NO_STATE, STATE_PAIRS, TENSORS, find_input, find_output, stem
 from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.ir.read import read_ir
 
@@ -46,11 +46,11 @@ class IR:
 
     def input(self, name: str):
         """The input of that name, or None."""
-        return find(self.model.inputs, both_forms(name))
+        return find_input(self.model, name)
 
     def output(self, name: str):
         """The output of that name, or None."""
-        return find(self.model.outputs, both_forms(name))
+        return find_output(self.model, name)
 
     def first_states(self, rows: int | None = None) -> dict[str, np.ndarray]:
         """What the external states hold before the first call, by the names of the inputs: zeros, unless the metadata

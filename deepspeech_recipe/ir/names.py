@@ -41,6 +41,16 @@ def in_order(ports: Iterable, nodes: Iterable, names: list[str]) -> list:
     return [node for _, node in sorted(zip(ports, nodes), key=place)]
 
 
+def find_input(model, name: str):
+    """The model's input of that name, with or without ':0', or None."""
+    return find(model.inputs, both_forms(name))
+
+
+def find_output(model, name: str):
+    """The model's output of that name, with or without ':0', or None."""
+    return find(model.outputs, both_forms(name))
+
+
 def stem(name: str) -> str:
     """'x' for 'x' and for 'x:0'."""
     return name[:-2] if name.endswith(":0") else name

@@ -9,8 +9,8 @@ from deepspeech_recipe.errors import RecipeError, Refusal
 from deepspeech_recipe.ir.audio_settings import AudioSettings
 from deepspeech_recipe.ir.initial_state import first_state, initial_states
 from deepspeech_recipe.ir.metadata import metadata_of, write_metadata
-from deepspeech_recipe.ir.names import STATE_PAIRS, both_forms, find
-from deepspeech_recipe.ir.ov_api import i64, opset, ov, rebuild
+from deepspeech_recipe.ir.names import LENGTHS, SAMPLE_LENGTHS, SAMPLES, STATE_PAIRS, WINDOWS, both_forms, find_input
+from deepspeech_recipe.ir.ov_api import i64, new_input, opset, ov, rebuild
 from deepspeech_recipe.ir.ov_emitter import OpenVINOEmitter
 
 
@@ -24,14 +24,14 @@ def attach_audio(model: ov.Model, settings: AudioSettings | None, n_context: int
     """
     settings = check_acoustic_model(model, settings, n_context)
     model = model.clone()
-    windows = find(model.inputs, both_forms("input_node"))
+    windows = find_input(model, WINDOWS)
     samples = _samples(windows.get_partial_shape()[0])
     parameters = {parameter.get_friendly_name(): parameter for parameter in model.get_parameters()}
     new = [samples]
-    lengths = find(model.inputs, both_forms("lengths"))
+    lengths = find_input(model, LENGTHS)
     sample_lengths = None
     if lengths is not None:
-        sample_lengths = new_input("sample_lengths", np.int64, lengths.get_partial_shape())
+        sample_lengths = new_input(SAMPLE_LENGTHS, np.int64, lengths.get_partial_shape())
         new.append(sample_lengths)
     features, frame_counts = _features(samples, settings, n_context, sample_lengths)
     replace_input(windows, features, parameters)
@@ -40,7 +40,7 @@ def attach_audio(model: ov.Model, settings: AudioSettings | None, n_context: int
     metadata = metadata_of(model)
     initial = initial_states(metadata)
     for name in STATE_PAIRS:
-        state = find(model.inputs, both_forms(name))
+        state = find_input(model, name)
         if state is not None:
             replace_input(state, _first_state(samples, state, initial.get(name), name), parameters)
     results = [
@@ -64,8 +64,8 @@ def feature_model(settings: AudioSettings | None, n_context: int, batch: int = -
     samples = _samples(ov.Dimension(batch))
     features, _ = _features(samples, settings, n_context)
     result = opset.result(features)
-    result.set_friendly_name("input_node")
-    result.output(0).get_tensor().set_names(both_forms("input_node"))
+    result.set_friendly_name(WINDOWS)
+    result.output(0).get_tensor().set_names(both_forms(WINDOWS))
     return ov.Model([result], [samples], "deepspeech features")
 
 
@@ -96,9 +96,9 @@ def check_acoustic_model(model: ov.Model, settings: AudioSettings | None, n_cont
     """Returns the settings. Raises RecipeError or Refusal if the model does not take windows of these features, in any
     number."""
     settings = _checked_settings(settings)
-    windows = find(model.inputs, both_forms("input_node"))
+    windows = find_input(model, WINDOWS)
     if windows is None:
-        attached = find(model.inputs, both_forms("samples")) is not None
+        attached = find_input(model, SAMPLES) is not None
         reason = "its audio part is attached already" if attached else "it has no input 'input_node'"
         raise RecipeError(f"Audio cannot be attached to this model: {reason}.")
     if model.get_sinks():
@@ -122,14 +122,7 @@ def check_acoustic_model(model: ov.Model, settings: AudioSettings | None, n_cont
 
 
 def _samples(batch):
-    return new_input("samples", np.float32, ov.PartialShape([batch, -1]))
-
-
-def new_input(name: str, dtype, shape):
-    """A parameter under both forms of its name."""
-    parameter = opset.parameter(shape, dtype, name=name)
-    parameter.output(0).get_tensor().set_names(both_forms(name))
-    return parameter
+    return new_input(SAMPLES, np.float32, ov.PartialShape([batch, -1]))
 
 
 def _first_state(samples, state, values: np.ndarray | None, name: str):

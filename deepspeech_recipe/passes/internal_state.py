@@ -5,7 +5,7 @@ from __future__ import annotations
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.ir.initial_state import first_state, initial_states
 from deepspeech_recipe.ir.metadata import metadata_of, write_metadata
-from deepspeech_recipe.ir.names import STATE_PAIRS, both_forms, find
+from deepspeech_recipe.ir.names import STATE_PAIRS, find_input, find_output
 from deepspeech_recipe.ir.ov_api import i64, opset, ov, rebuild, sinks_of
 
 
@@ -20,7 +20,7 @@ def internal_state(model: ov.Model) -> ov.Model:
     """
     metadata = metadata_of(model)
     pairs, initial = metadata.get("states", STATE_PAIRS), initial_states(metadata)
-    if not any(find(model.inputs, both_forms(name)) for name in pairs):
+    if not any(find_input(model, name) for name in pairs):
         raise RecipeError(
             "Internal state was asked for, but no input of the IR is a state whose new value is an output. "
             "Convert it with external state"
@@ -28,8 +28,8 @@ def internal_state(model: ov.Model) -> ov.Model:
     model = model.clone()
     parameters, results, sinks = list(model.get_parameters()), list(model.get_results()), sinks_of(model)
     for input_name, output_name in pairs.items():
-        port = find(model.inputs, both_forms(input_name))
-        output = find(model.outputs, both_forms(output_name))
+        port = find_input(model, input_name)
+        output = find_output(model, output_name)
         if port is None or output is None:
             raise RecipeError(
                 f"The state '{input_name}' → '{output_name}' cannot become internal: the model has no "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.ir.names import both_forms, find
+from deepspeech_recipe.ir.names import LOGITS, RAW_LOGITS, both_forms, find_output
 from deepspeech_recipe.ir.ov_api import opset, ov, rebuild
 
 
@@ -16,16 +16,16 @@ def set_head(model: ov.Model, current: str, wanted: str) -> ov.Model:
     model = model.clone()
     if current == wanted:
         return model
-    output = find(model.outputs, both_forms("logits"))
+    output = find_output(model, LOGITS)
     if output is None:
         raise RecipeError("The model has no output 'logits' whose head could be changed.")
     source = output.get_node().input_value(0)
-    names = both_forms("logits")
+    names = both_forms(LOGITS)
     if wanted == "probabilities":
         new = opset.softmax(source, axis=-1).output(0)
     elif source.get_node().get_type_name() == "Softmax":
         new = source.get_node().input_value(0)
-        names |= both_forms("raw_logits")
+        names |= both_forms(RAW_LOGITS)
     else:
         raise RecipeError("The output 'logits' does not come from a Softmax, so raw scores cannot be taken from it.")
     source.get_tensor().set_names(source.get_names() - names)  # the framework's own names stay where they were

@@ -10,8 +10,9 @@ from __future__ import annotations
 import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.ir.names import both_forms, find
-from deepspeech_recipe.ir.ov_api import Parameter, i64, opset, ov, rebuild
+from deepspeech_recipe.ir import names
+from deepspeech_recipe.ir.names import WINDOWS, find_input
+from deepspeech_recipe.ir.ov_api import i64, new_input, opset, ov, rebuild
 from deepspeech_recipe.passes.lstm_loop import CELL, HIDDEN, LENGTHS, B, R, W, X, lstm_sequences, replace_outputs
 
 # On the gates of a step past the length: sigmoid(±LARGE) is 0 and 1, and FP16 weights can hold it.
@@ -29,17 +30,15 @@ def lengths_input(model: ov.Model) -> ov.Model:
     The two directions of v0.1 both stop there. Raises RecipeError if the model has such an input already, or no
     LSTMSequence.
     """
-    if find(model.inputs, both_forms("lengths")) is not None:
+    if find_input(model, names.LENGTHS) is not None:
         raise RecipeError("The model has an input 'lengths' already.")
     model = model.clone()
     lstms = lstm_sequences(model)
     backward = [node for node in lstms if node.get_attributes()["direction"] == "reverse"]
     if len(lstms) - len(backward) != 1 or len(backward) > 1:
         raise RecipeError(f"An input of lengths needs a model with one LSTMSequence, this one has {len(lstms)}.")
-    windows = find(model.inputs, both_forms("input_node"))
-    parameter = Parameter(ov.Type.i64, ov.PartialShape([windows.get_partial_shape()[0]]))
-    parameter.set_friendly_name("lengths")
-    parameter.output(0).get_tensor().set_names(both_forms("lengths"))
+    windows = find_input(model, WINDOWS)
+    parameter = new_input(names.LENGTHS, np.int64, ov.PartialShape([windows.get_partial_shape()[0]]))
     for lstm in lstms:
         stop_at_lengths(lstm, parameter.output(0))
     model = rebuild(model, parameters=[*model.get_parameters(), parameter])

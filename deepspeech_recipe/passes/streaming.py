@@ -10,13 +10,14 @@ import numpy as np
 
 from deepspeech_recipe.audio import framing, lowering
 from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.ir import names
 from deepspeech_recipe.ir.audio_settings import AudioSettings
 from deepspeech_recipe.ir.metadata import metadata_of, write_metadata
-from deepspeech_recipe.ir.names import STATE_PAIRS, both_forms, find
+from deepspeech_recipe.ir.names import find_input, find_output
 from deepspeech_recipe.ir.options import DYNAMIC
-from deepspeech_recipe.ir.ov_api import i64, opset, ov, rebuild
+from deepspeech_recipe.ir.ov_api import i64, new_input, opset, ov, rebuild
 from deepspeech_recipe.ir.ov_emitter import OpenVINOEmitter
-from deepspeech_recipe.passes.attach_audio import check_acoustic_model, new_input, replace_input
+from deepspeech_recipe.passes.attach_audio import check_acoustic_model, replace_input
 from deepspeech_recipe.passes.internal_state import fix_batch, internal_state
 from deepspeech_recipe.passes.lstm_loop import lstm_sequences
 from deepspeech_recipe.passes.sequence_lengths import stop_at_lengths
@@ -40,13 +41,13 @@ def streaming_model(model: ov.Model, settings: AudioSettings | None, n_context: 
     """
     settings = _checked_settings(model, settings, n_context)
     model = fix_batch(model, 1)
-    samples = new_input("samples", np.float32, ov.PartialShape([1, -1]))
-    end = new_input("end_of_stream", np.bool_, ov.PartialShape([]))
+    samples = new_input(names.SAMPLES, np.float32, ov.PartialShape([1, -1]))
+    end = new_input(names.END_OF_STREAM, np.bool_, ov.PartialShape([]))
     parameters = {parameter.get_friendly_name(): parameter for parameter in model.get_parameters()}
     windows, count, sinks = _windows(OpenVINOEmitter("audio", keep_fp32=True), samples, end, settings, n_context)
-    replace_input(find(model.inputs, both_forms("input_node")), windows, parameters)
+    replace_input(find_input(model, names.WINDOWS), windows, parameters)
     stop_at_lengths(lstm_sequences(model)[0], count)
-    logits = find(model.outputs, both_forms("logits")).get_names()
+    logits = find_output(model, names.LOGITS).get_names()
     results = [
         _first_rows(port, result, count) if port.get_names() == logits else result
         for port, result in zip(model.outputs, model.get_results(), strict=True)
@@ -145,9 +146,9 @@ def _first_rows(port, result, count):
 
 
 def _checked_settings(model: ov.Model, settings: AudioSettings | None, n_context: int) -> AudioSettings:
-    if find(model.inputs, both_forms("end_of_stream")) is not None:
+    if find_input(model, names.END_OF_STREAM) is not None:
         raise RecipeError("The model is a streaming model already.")
-    if find(model.inputs, both_forms("samples")) is not None:
+    if find_input(model, names.SAMPLES) is not None:
         raise RecipeError(
             f"{_WHAT} cannot be made of one with audio attached for whole utterances. "
             "Make it of the model without audio."
@@ -158,20 +159,17 @@ def _checked_settings(model: ov.Model, settings: AudioSettings | None, n_context
             "Make it of the model with external state."
         )
     settings = check_acoustic_model(model, settings, n_context)
-    if find(model.inputs, both_forms("lengths")) is not None:
+    if find_input(model, names.LENGTHS) is not None:
         raise RecipeError(f"{_WHAT} has one row, so an input 'lengths' has no use. Make it of the model without one.")
-    missing = [
-        name
-        for ports, names in ((model.inputs, STATE_PAIRS), (model.outputs, ["logits", *STATE_PAIRS.values()]))
-        for name in names
-        if find(ports, both_forms(name)) is None
-    ]
+    outputs = [names.LOGITS, *names.STATE_PAIRS.values()]
+    missing = [name for name in names.STATE_PAIRS if find_input(model, name) is None]
+    missing += [name for name in outputs if find_output(model, name) is None]
     if missing:
         raise RecipeError(
             f"{_WHAT} needs a state to carry from block to block, and this one lacks '{missing[0]}'. "
             "Convert a graph that has a state, with all its outputs."
         )
-    batch = find(model.inputs, both_forms("input_node")).get_partial_shape()[0]
+    batch = find_input(model, names.WINDOWS).get_partial_shape()[0]
     if not batch.compatible(ov.Dimension(1)):
         raise RecipeError(
             f"{_WHAT} takes one stream a request, this one has the batch {batch.get_length()}. Convert with batch 1; "

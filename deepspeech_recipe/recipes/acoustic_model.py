@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from deepspeech_recipe.graphdef.view import Tensor
-from deepspeech_recipe.ir.names import STATE_PAIRS
+from deepspeech_recipe.ir.names import LOGITS, STATE_PAIRS, WINDOWS
 from deepspeech_recipe.patterns.lstm import Lstm
 from deepspeech_recipe.patterns.state import State
 from deepspeech_recipe.recipes.audio import AudioPart
@@ -90,10 +90,10 @@ class AcousticModel:
     def inputs(self) -> dict[str, Tensor]:
         """The inputs of the IR contract and the graph's tensors they are."""
         kept = zip(self.states, (self.state_c, self.state_h))
-        return {"input_node": self.windows, **{name: state.source for name, state in kept}}
+        return {WINDOWS: self.windows, **{name: state.source for name, state in kept}}
 
     @property
     def outputs(self) -> dict[str, Tensor]:
         """The outputs of the IR contract and the graph's tensors they are."""
         kept = zip(self.states.values(), (self.state_c, self.state_h))
-        return {"logits": self.logits, **{name: state.new[0] for name, state in kept}}
+        return {LOGITS: self.logits, **{name: state.new[0] for name, state in kept}}

@@ -3,7 +3,7 @@
 import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.ir.names import both_forms, find
+from deepspeech_recipe.ir.names import SAMPLES, WINDOWS, find_input, find_output
 from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.verification.checks import largest
 from deepspeech_recipe.verification.original import Original
@@ -15,7 +15,7 @@ def compare_features(original: Original, reference, model, recordings: list[Reco
     """Windows of whole utterances, in units of the largest feature. model: the ov.Model of the features."""
     if original.audio is None:
         raise RecipeError(f"{original.source.path}: has no feature part, but the IR comes with a feature model.")
-    samples, windows = find(model.inputs, both_forms("samples")), find(model.outputs, both_forms("input_node"))
+    samples, windows = find_input(model, SAMPLES), find_output(model, WINDOWS)
     if samples is None or windows is None:
         raise RecipeError("The feature model has no input 'samples' or no output 'input_node'. Convert it again.")
     compiled = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})

@@ -4,7 +4,7 @@ import numpy as np
 
 from deepspeech_recipe.ir.initial_state import initial_states
 from deepspeech_recipe.ir.metadata import metadata_of
-from deepspeech_recipe.ir.names import SAMPLES, STATE_C, STATE_H, STATE_PAIRS, WINDOWS, both_forms, find
+from deepspeech_recipe.ir.names import SAMPLES, STATE_C, STATE_H, STATE_PAIRS, WINDOWS, both_forms, find_input
 from deepspeech_recipe.ir.ov_api import i64, new_input, opset, ov, rebuild
 
 _RECURRENCES = ("LSTMSequence", "TensorIterator", "Loop")
@@ -22,7 +22,7 @@ def expose_state(model, window_shape: tuple[int, int]):
     begin with zeros and is a loop: which of a loop's states is which is not told.
     """
     model = model.clone()
-    samples = find(model.inputs, both_forms(SAMPLES))
+    samples = find_input(model, SAMPLES)
     windows = next(filter(lambda port: _is_windows(port, window_shape), _ports(model)), None)
     recurrences = [node for node in model.get_ops() if node.get_type_name() in _RECURRENCES]
     if windows is None or len(recurrences) != 1 or model.get_sinks():
