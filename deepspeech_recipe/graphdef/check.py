@@ -6,22 +6,21 @@ a loop. The messages may be this project's or TensorFlow's own.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 from deepspeech_recipe import limits
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.graphdef.ops import OPS, Count
+from deepspeech_recipe.graphdef.check_functions import check_calls, check_signatures
+from deepspeech_recipe.graphdef.node import Function, Tensor, functions_of
+from deepspeech_recipe.graphdef.ops import OPS
 from deepspeech_recipe.graphdef.tensor import excess_bytes
-from deepspeech_recipe.graphdef.view import Function, Tensor, functions_of
 
-# Attribute that names a function → how many of the node's first inputs are not the function's.
-_CALLED = {"f": 0, "cond": 0, "body": 0, "then_branch": 1, "else_branch": 1}
 _BACK, _MERGES = ("NextIteration", "RefNextIteration"), ("Merge", "RefMerge")
 
 
 def check_graph(graph, path) -> None:
-    """Raises RecipeError, naming the file `path`, where a GraphDef's messages parsed but form no graph that could run.
-    Random bytes sometimes do that."""
+    """Raises RecipeError, naming the file `path`, if a GraphDef's messages do not form a graph that could run, as those
+    that were parsed from random bytes."""
     if not graph.node:
         raise RecipeError(f"{path}: holds no graph node; it is no frozen graph.")
     try:
@@ -40,11 +39,11 @@ def check_nodes(nodes: Iterable, functions: Mapping[str, Function] = {}) -> None
     if total > limits.allowed(limits.NODES):
         raise RecipeError(f"the graph has {total} nodes. {limits.remedy(total, limits.NODES)}.")
     excess = _Part(nodes).check()
-    _check_signatures(nodes, functions)
+    check_signatures(nodes, functions)
     for name, function in functions.items():
         try:
             excess += _Part(function.nodes, function).check()
-            _check_signatures(function.nodes, functions)
+            check_signatures(function.nodes, functions)
         except RecipeError as error:
             raise RecipeError(f"function '{name}': {error}") from None
     if excess > limits.allowed(limits.EXPANDED):
@@ -52,7 +51,7 @@ def check_nodes(nodes: Iterable, functions: Mapping[str, Function] = {}) -> None
             f"constants that are written as one repeated value take {excess} bytes. "
             f"{limits.remedy(excess, limits.EXPANDED)}."
         )
-    _check_calls(functions)
+    check_calls(functions)
 
 
 class _Part:
@@ -114,7 +113,7 @@ class _Part:
         node = self.nodes[name]
         if node.op in OPS:
             outputs = OPS[node.op].outputs
-            most = _most(node, outputs)
+            most = outputs.most_of(node)
             if self.function is not None and not outputs.attribute:
                 most = min(most, 1)  # each output has a name of its own there
             if port >= most:
@@ -164,54 +163,12 @@ def _check_operation(node, inputs: int) -> None:
                 f"node '{node.name}' ({node.op}) has an attribute '{name}' of another kind than {wanted}; "
                 "the file is damaged."
             )
-    least, most = _least(node, op.inputs), _most(node, op.inputs)
+    least, most = op.inputs.least_of(node), op.inputs.most_of(node)
     if not least <= inputs <= most:
         wanted = f"{least}" if least == most else f"at least {least}" if most > inputs else f"at most {most}"
         raise RecipeError(
             f"node '{node.name}' ({node.op}) has {inputs} inputs instead of {wanted}; the file is damaged."
         )
-
-
-def _check_signatures(nodes: Iterable, functions: Mapping[str, Function]) -> None:
-    """Functions take as many tensors as the nodes that call them give, and return as many as these have outputs."""
-    for node in nodes:
-        if node.op not in OPS:
-            continue
-        for name in _CALLED.keys() & node.attr.keys():
-            function = functions.get(node.attr[name].func.name)
-            if function is None:
-                continue
-            inputs = sum(not text.startswith("^") for text in node.input) - _CALLED[name]
-            outputs = 1 if name == "cond" else _said(node, OPS[node.op].outputs)
-            for what, given, has in (
-                ("inputs", inputs, len(function.arguments)),
-                ("results", outputs, len(function.results)),
-            ):
-                if given not in (None, has):
-                    raise RecipeError(
-                        f"node '{node.name}' ({node.op}) wants a function with {given} {what}, but "
-                        f"'{node.attr[name].func.name}' has {has}; the file is damaged."
-                    )
-
-
-def _said(node, count: Count) -> int | None:
-    """What the attribute says, None without one."""
-    if not count.attribute or count.attribute not in node.attr:
-        return None
-    value = node.attr[count.attribute]
-    if value.WhichOneof("value") == "list":
-        return len(value.list.type) + count.extra
-    return value.i + count.extra if value.WhichOneof("value") == "i" else None
-
-
-def _least(node, count: Count) -> int:
-    said = _said(node, count)
-    return count.least if said is None else max(count.least, said)
-
-
-def _most(node, count: Count) -> int:
-    said = _said(node, count)
-    return count.most if said is None else said
 
 
 def _excess(node) -> int:
@@ -222,32 +179,3 @@ def _excess(node) -> int:
         return excess_bytes(tensor)
     except RecipeError as error:
         raise RecipeError(f"node '{node.name}': {error}") from None
-
-
-def _check_calls(functions: Mapping[str, Function]) -> None:
-    """No function calls itself, and none calls others without end."""
-    depth: dict[str, int] = {}
-    for start in functions:
-        path = {start: _called(functions, start)}  # in order, the functions that are being looked at
-        while path:
-            name = next(reversed(path))
-            inner = next((each for each in path[name] if each not in depth), None)
-            if inner in path:
-                raise RecipeError(f"the function '{inner}' calls itself, which cannot be converted.")
-            if inner is not None:
-                path[inner] = _called(functions, inner)
-                continue
-            del path[name]
-            depth[name] = 1 + max((depth[each] for each in _called(functions, name)), default=0)
-            if depth[name] > limits.allowed(limits.CALLS_WITHIN_CALLS):
-                raise RecipeError(
-                    f"functions call functions {depth[name]} deep. "
-                    f"{limits.remedy(depth[name], limits.CALLS_WITHIN_CALLS)}."
-                )
-
-
-def _called(functions: Mapping[str, Function], name: str) -> Iterator[str]:
-    for node in functions[name].nodes:
-        for value in node.attr.values():
-            if value.WhichOneof("value") == "func" and value.func.name in functions:
-                yield value.func.name

@@ -10,13 +10,30 @@ from typing import NamedTuple
 
 
 class Count(NamedTuple):
-    """How many inputs or outputs: `least` to `most`, or, where `attribute` is named, `extra` more than it says (an
+    """How many inputs or outputs: `least` to `most`, or, if `attribute` is named, `extra` more than it says (an
     integer, or the length of a list of types)."""
 
     least: int
     most: int
     attribute: str = ""
     extra: int = 0
+
+    def said_by(self, node) -> int | None:
+        """What a NodeDef's attribute says, None without one."""
+        if not self.attribute or self.attribute not in node.attr:
+            return None
+        value = node.attr[self.attribute]
+        if value.WhichOneof("value") == "list":
+            return len(value.list.type) + self.extra
+        return value.i + self.extra if value.WhichOneof("value") == "i" else None
+
+    def least_of(self, node) -> int:
+        said = self.said_by(node)
+        return self.least if said is None else max(self.least, said)
+
+    def most_of(self, node) -> int:
+        said = self.said_by(node)
+        return self.most if said is None else said
 
 
 class Op(NamedTuple):

@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from deepspeech_recipe.errors import Refusal
+from deepspeech_recipe.graphdef.control_flow import ControlFlow
+from deepspeech_recipe.graphdef.node import Tensor
 from deepspeech_recipe.graphdef.proto import DATA_TYPES, GraphDef, NodeDef
 from deepspeech_recipe.graphdef.pure_ops import PURE_OPS, RANDOM_OPS
-from deepspeech_recipe.graphdef.view import Tensor
 
-# What places a node without inputs in a branch or a loop: nothing else tells TensorFlow where it belongs.
-_FLOW = frozenset({"Enter", "Exit", "LoopCond", "Merge", "NextIteration", "Switch"})
 # How a function is to be run: a session's configuration, the name of another executor.
 _HOW_TO_RUN = ("config", "config_proto", "executor_type")
 _ANEW = "Export the graph anew"
@@ -57,7 +56,7 @@ def check_pure(graph, fetches: Iterable[Tensor], feeds: Iterable[Tensor] = ()) -
 def _pure_nodes(graph, fetches, feeds, functions: _Functions, *, random: bool) -> Iterator:
     nodes = {node.name: node for node in graph.node}
     fed = {tensor.node: _placeholder(nodes[tensor.node], tensor) for tensor in feeds}
-    flow = _Flow(nodes, fed)
+    flow = ControlFlow(nodes, fed)
     kept: set[str] = set()
     stack = [tensor.node for tensor in fetches]
     while stack:
@@ -171,44 +170,6 @@ def _copy(node, functions: _Functions, control: Iterable[str] = (), *, random: b
                 functions.need(called.name, node.name)
     copy.DiscardUnknownFields()
     return copy
-
-
-class _Flow:
-    """Where nodes without inputs belong in TensorFlow 1's branches and loops."""
-
-    def __init__(self, nodes: Mapping, fed: Iterable[str]):
-        self._nodes, self._fed = nodes, set(fed)
-
-    def place(self, name: str) -> list[str]:
-        """The control inputs that a node without other inputs keeps: those that lead from Switch, Enter or the like,
-        by copies and NoOps alone."""
-        node = self._nodes[name]
-        if any(not each.startswith("^") for each in node.input):
-            return []
-        found, seen = [], set()
-        stack = [each[1:] for each in reversed(node.input)]
-        while stack:
-            name = stack.pop()
-            if name in seen or name not in self._nodes or name in self._fed:
-                continue
-            seen.add(name)
-            if self._nodes[name].op == "NoOp":
-                stack += [each[1:] for each in self._nodes[name].input if each.startswith("^")]
-            elif self._is_flow(name):
-                found.append(name)
-        return found
-
-    def _is_flow(self, name: str) -> bool:
-        seen = set()
-        while name in self._nodes and name not in seen and name not in self._fed:
-            seen.add(name)
-            node = self._nodes[name]
-            if node.op in _FLOW:
-                return True
-            if node.op != "Identity" or not node.input:
-                return False
-            name = Tensor.parse(node.input[0].lstrip("^")).node
-        return False
 
 
 class _Functions:

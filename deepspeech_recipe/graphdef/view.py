@@ -1,20 +1,22 @@
-"""A read-only view of a TensorFlow graph: what the recogniser asks of a graph, and nothing else.
+"""A read-only view of a TensorFlow graph: who reads what, what is constant, what is state.
 
-It is built from NodeDefs, this project's or TensorFlow's own (Model Optimizer keeps them in `node.pb`):
-both have the same fields.
+Patterns and recipes ask nothing else of a graph.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 
 from deepspeech_recipe.errors import NoMatch
-from deepspeech_recipe.graphdef.tensor import MOST_AXES, is_number, shape_of, to_numpy
+from deepspeech_recipe.graphdef.edges import Edges
+from deepspeech_recipe.graphdef.node import Function, Node, Tensor, functions_of
+from deepspeech_recipe.graphdef.tensor import MOST_AXES
+
+__all__ = ["ASSIGN_OPS", "UPDATE_OPS", "VARIABLE_OPS", "Function", "GraphView", "Node", "Tensor", "functions_of"]
 
 VARIABLE_OPS = ("VariableV2", "Variable", "VarHandleOp")
 ASSIGN_OPS = ("Assign", "AssignVariableOp")
@@ -26,107 +28,12 @@ UPDATE_OPS = (
 _RESTORE_OPS = frozenset({"Restore", "RestoreV2", "RestoreSlice"})
 
 
-class Tensor(NamedTuple):
-    """Output `port` of the node `node`."""
-
-    node: str
-    port: int = 0
-
-    def __str__(self) -> str:
-        return f"{self.node}:{self.port}"
-
-    @classmethod
-    def parse(cls, text: str) -> Tensor:
-        """'a' and 'a:0' are the first output of a."""
-        node, colon, port = text.rpartition(":")
-        # str.isdigit alone takes what int does not.
-        is_port = colon and port.isascii() and port.isdigit() and len(port) < 10
-        return cls(node, int(port)) if is_port else cls(text)
-
-
-class Function(NamedTuple):
-    """A function of a graph's library: names of its arguments, references of what it returns, its NodeDefs."""
-
-    arguments: tuple[str, ...]
-    results: tuple[str, ...]
-    nodes: tuple
-
-
-def functions_of(library) -> dict[str, Function]:
-    """The functions of a FunctionDefLibrary by name."""
-    return {
-        function.signature.name: Function(
-            tuple(arg.name for arg in function.signature.input_arg),
-            tuple(function.ret[arg.name] for arg in function.signature.output_arg),
-            tuple(function.node_def),
-        )
-        for function in library.function
-    }
-
-
-class Node:
-    """One node: `name`, `op`, `inputs` (tensors, control inputs left out), `control_inputs` (names)."""
-
-    def __init__(self, pb):
-        self._pb = pb
-        self.name: str = pb.name
-        self.op: str = pb.op
-        self.inputs = tuple(Tensor.parse(i) for i in pb.input if not i.startswith("^"))
-        self.control_inputs = tuple(i[1:] for i in pb.input if i.startswith("^"))
-
-    def placed(self, name: str, inputs: Iterable[Tensor]) -> Node:
-        """The node under another name and with other inputs. It shares the attributes: constants may be large."""
-        copy = object.__new__(Node)
-        copy._pb, copy.name, copy.op, copy.inputs, copy.control_inputs = self._pb, name, self.op, tuple(inputs), ()
-        return copy
-
-    def __repr__(self) -> str:
-        return f"{self.op} '{self.name}'"
-
-    @property
-    def attributes(self) -> dict:
-        """Every attribute of a plain kind, by name."""
-        return {name: self.attribute(name) for name in self._pb.attr}
-
-    def attribute(self, name: str, default=None):
-        """The attribute as bytes, int, float, bool, DataType number, shape tuple, array or list; else default."""
-        if name not in self._pb.attr:
-            return default
-        value = self._pb.attr[name]
-        kind = value.WhichOneof("value")
-        if kind == "shape":
-            return shape_of(value.shape)
-        if kind == "tensor":
-            return to_numpy(value.tensor)
-        if kind == "list":
-            return [item for field in ("s", "i", "f", "b", "type") for item in getattr(value.list, field)]
-        return default if kind is None else getattr(value, kind)
-
-    def constant_shape(self) -> tuple[int, ...] | None:
-        """Of a Const that holds numbers: their shape."""
-        tensor = self._pb.attr["value"].tensor
-        return shape_of(tensor.tensor_shape) if is_number(tensor.dtype) else None
-
-    def function(self, name: str) -> str:
-        """The name of the function that the attribute refers to; '' without one."""
-        return self._pb.attr[name].func.name if name in self._pb.attr else ""
-
-
-def _nowhere(node: Node) -> None:
-    """No further than transparent ops lead."""
-
-
-class GraphView:
+class GraphView(Edges):
     """The nodes of a graph by name, their consumers, their constant values, and which of them are variables.
 
     functions: those of the graph's library by name; they are no part of the graph itself.
     values: what is known of variables from elsewhere, a checkpoint for one, by name.
     """
-
-    # Ops that pass their first input on unchanged; ReadVariableOp: the value of a variable.
-    TRANSPARENT = frozenset(
-        {"Identity", "StopGradient", "PreventGradient", "Snapshot", "CheckNumerics", "ReadVariableOp"}
-    )
 
     def __init__(
         self,
@@ -134,68 +41,14 @@ class GraphView:
         functions: Mapping[str, Function] | None = None,
         values: Mapping[str, np.ndarray] | None = None,
     ):
-        self.nodes: Mapping[str, Node] = {pb.name: Node(pb) for pb in nodes}
+        super().__init__(nodes)
         self.functions = functions or {}
         self._values = values or {}
-        self._ends: dict[Callable, dict[Tensor, Tensor]] = {}
 
     @classmethod
     def of(cls, graph) -> GraphView:
         """The view of a GraphDef and its library."""
         return cls(graph.node, functions_of(graph.library))
-
-    def of_op(self, *ops: str) -> list[Node]:
-        """The nodes of these operations, in the graph's order."""
-        return [node for node in self.nodes.values() if node.op in ops]
-
-    @cached_property
-    def _consumers(self) -> dict[Tensor, list[Node]]:
-        consumers: dict[Tensor, list[Node]] = {}
-        for node in self.nodes.values():
-            for tensor in dict.fromkeys(node.inputs):
-                consumers.setdefault(tensor, []).append(node)
-        return consumers
-
-    def consumers(self, tensor: Tensor) -> list[Node]:
-        """The nodes that read the tensor, each once."""
-        return self._consumers.get(tensor, [])
-
-    def producer(self, tensor: Tensor) -> Node | None:
-        """The node whose output the tensor is."""
-        return self.nodes.get(tensor.node)
-
-    def is_read(self, node: Node) -> bool:
-        """Whether any node reads an output of this one."""
-        return bool(self._consumers_by_node.get(node.name))
-
-    def source(self, tensor: Tensor) -> Tensor:
-        """Where the values come from: the tensor behind all transparent ops."""
-        return self.follow(tensor, _nowhere)
-
-    def follow(self, tensor: Tensor, step: Callable[[Node], Tensor | None]) -> Tensor:
-        """The tensor behind all transparent ops and those that `step` leads through: of a node, the input behind it, or
-        None.
-
-        Ends are remembered for each `step`, so that many ways through one long chain take no longer than the chain.
-        """
-        ends = self._ends.setdefault(step, {})
-        way: dict[Tensor, None] = {}
-        while tensor not in ends and tensor not in way:
-            way[tensor] = None
-            node = self.producer(tensor)
-            if node is None:
-                break
-            further = node.inputs[0] if node.op in self.TRANSPARENT else step(node)
-            if further is None:
-                break
-            tensor = further
-        end = ends.get(tensor, tensor)
-        ends.update(dict.fromkeys(way, end))
-        return end
-
-    def source_node(self, tensor: Tensor) -> Node | None:
-        """The node behind all transparent operations, whose output the values are."""
-        return self.producer(self.source(tensor))
 
     def described(self, tensor: Tensor) -> str:
         """What the tensor comes from, for messages: 'a MatMul', or 'nothing' if the graph does not have it."""
@@ -308,54 +161,3 @@ class GraphView:
         shape = self.constant_shape(tensor)
         value = self.value(tensor) if shape is not None and len(shape) < 2 and math.prod(shape) <= MOST_AXES else None
         return value.reshape(-1).tolist() if value is not None and value.dtype.kind in "iu" else None
-
-    def aliases(self, tensor: Tensor) -> list[Tensor]:
-        """The tensor and all that transparent ops make of it, nearest first."""
-        pending, found = [tensor], {tensor: None}
-        for alias in pending:
-            copies = (Tensor(node.name) for node in self.consumers(alias) if node.op in self.TRANSPARENT)
-            new = [copy for copy in copies if copy not in found]
-            found.update(dict.fromkeys(new))
-            pending += new
-        return pending
-
-    def readers(self, tensor: Tensor) -> list[tuple[Node, Tensor]]:
-        """The nodes that use the tensor's values, behind transparent ops too, each with what it reads."""
-        return [
-            (node, alias)
-            for alias in self.aliases(tensor)
-            for node in self.consumers(alias)
-            if node.op not in self.TRANSPARENT
-        ]
-
-    def ancestors(self, tensor: Tensor) -> Iterator[Node]:
-        """The nodes the tensor is computed from, nearest first, each once."""
-        yield from self._walk([tensor.node], lambda node: (t.node for t in node.inputs))
-
-    def descendants(self, tensor: Tensor) -> Iterator[Node]:
-        """The nodes computed from the tensor, nearest first, each once."""
-        start = [node.name for node in self.consumers(tensor)]
-        yield from self._walk(start, lambda node: (n.name for n in self.following(node)))
-
-    def following(self, node: Node) -> list[Node]:
-        """The nodes that read any output of this one."""
-        return self._consumers_by_node.get(node.name, [])
-
-    @cached_property
-    def _consumers_by_node(self) -> dict[str, list[Node]]:
-        by_node: dict[str, list[Node]] = {}
-        for tensor, nodes in self._consumers.items():
-            by_node.setdefault(tensor.node, []).extend(nodes)
-        return by_node
-
-    def _walk(self, queue: list[str], following) -> Iterator[Node]:
-        seen = set(queue)
-        for name in queue:
-            node = self.nodes.get(name)
-            if node is None:
-                continue
-            yield node
-            for follower in following(node):
-                if follower not in seen:
-                    seen.add(follower)
-                    queue.append(follower)

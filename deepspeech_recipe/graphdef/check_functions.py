@@ -1,0 +1,64 @@
+"""What the functions of a graph must be: called with what they take, and not without end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from deepspeech_recipe import limits
+from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.graphdef.node import Function
+from deepspeech_recipe.graphdef.ops import OPS
+
+# Attribute that names a function → how many of the node's first inputs are not the function's.
+_CALLED = {"f": 0, "cond": 0, "body": 0, "then_branch": 1, "else_branch": 1}
+
+
+def check_signatures(nodes: Iterable, functions: Mapping[str, Function]) -> None:
+    """Functions take as many tensors as the nodes that call them give, and return as many as these have outputs."""
+    for node in nodes:
+        if node.op not in OPS:
+            continue
+        for name in _CALLED.keys() & node.attr.keys():
+            function = functions.get(node.attr[name].func.name)
+            if function is None:
+                continue
+            inputs = sum(not text.startswith("^") for text in node.input) - _CALLED[name]
+            outputs = 1 if name == "cond" else OPS[node.op].outputs.said_by(node)
+            for what, given, has in (
+                ("inputs", inputs, len(function.arguments)),
+                ("results", outputs, len(function.results)),
+            ):
+                if given not in (None, has):
+                    raise RecipeError(
+                        f"node '{node.name}' ({node.op}) wants a function with {given} {what}, but "
+                        f"'{node.attr[name].func.name}' has {has}; the file is damaged."
+                    )
+
+
+def check_calls(functions: Mapping[str, Function]) -> None:
+    """No function calls itself, and none calls others without end."""
+    depth: dict[str, int] = {}
+    for start in functions:
+        path = {start: _called(functions, start)}  # in order, the functions that are being looked at
+        while path:
+            name = next(reversed(path))
+            inner = next((each for each in path[name] if each not in depth), None)
+            if inner in path:
+                raise RecipeError(f"the function '{inner}' calls itself, which cannot be converted.")
+            if inner is not None:
+                path[inner] = _called(functions, inner)
+                continue
+            del path[name]
+            depth[name] = 1 + max((depth[each] for each in _called(functions, name)), default=0)
+            if depth[name] > limits.allowed(limits.CALLS_WITHIN_CALLS):
+                raise RecipeError(
+                    f"functions call functions {depth[name]} deep. "
+                    f"{limits.remedy(depth[name], limits.CALLS_WITHIN_CALLS)}."
+                )
+
+
+def _called(functions: Mapping[str, Function], name: str) -> Iterator[str]:
+    for node in functions[name].nodes:
+        for value in node.attr.values():
+            if value.WhichOneof("value") == "func" and value.func.name in functions:
+                yield value.func.name
