@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.errors import Refusal
 
 # The packages that put their files into the one folder `tensorflow`.
 _TENSORFLOW = (
@@ -30,7 +30,7 @@ _TELLING = re.compile(
 _ABSENT = "is not installed"
 
 
-class NoTensorFlow(RecipeError):
+class NoTensorFlow(Refusal):
     """TensorFlow is needed, and is not installed or does not work."""
 
 
@@ -78,8 +78,9 @@ class TensorFlow:
         return f"pip install --force-reinstall {self.name}=={self.version}" if alone else self.remedy
 
     def __str__(self) -> str:
-        packages = listed(self.packages)
-        return f"{self.version or 'of an unknown version'}{f', of the package {packages[0]}' if packages else ''}"
+        """'2.17.1 (package tensorflow-cpu)'"""
+        name = next(iter(self.packages), "")
+        return (self.version or "of an unknown version") + (f" (package {name})" if name else "")
 
 
 def listed(packages: dict[str, str]) -> list[str]:

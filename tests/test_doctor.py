@@ -13,7 +13,7 @@ from deepspeech_recipe import doctor as health_of
 from deepspeech_recipe.cli import main
 from deepspeech_recipe.converters import mo
 from deepspeech_recipe.converters.extensions import extensions
-from deepspeech_recipe.installation import OPTIONAL, TensorFlow
+from deepspeech_recipe.installation import OPTIONAL, NoTensorFlow, TensorFlow
 from deepspeech_recipe.self_test import devices, model_optimizer, packages
 from deepspeech_recipe.self_test import run as module
 from deepspeech_recipe.self_test.finding import Finding
@@ -87,10 +87,10 @@ def test_every_optional_package_is_listed_with_what_it_is_for(monkeypatch):
 @pytest.mark.parametrize(
     ("found", "line"),
     [
-        (TensorFlow("2.17.1", {"tensorflow": "2.17.1"}), "✓ tensorflow: 2.17.1, of the package tensorflow 2.17.1"),
+        (TensorFlow("2.17.1", {"tensorflow": "2.17.1"}), "✓ tensorflow: 2.17.1 (package tensorflow)"),
         (
             TensorFlow("2.17.1", {"tensorflow-cpu": "2.17.1", "tensorflow": "2.20.0"}, for_mo=True),
-            "✓ tensorflow: 2.17.1, of the package tensorflow-cpu 2.17.1; tensorflow 2.20.0 would lie in the same "
+            "✓ tensorflow: 2.17.1 (package tensorflow-cpu); tensorflow 2.20.0 would lie in the same "
             "folder, and uninstalling either breaks the other. pip uninstall -y tensorflow tensorflow-cpu, then pip "
             "install 'tensorflow-cpu<2.18'",
         ),
@@ -102,7 +102,18 @@ def test_every_optional_package_is_listed_with_what_it_is_for(monkeypatch):
 )
 def test_tensorflow_by_what_lies_in_its_folder(monkeypatch, found, line):
     monkeypatch.setattr(packages, "tensorflow", lambda: found)
+    monkeypatch.setattr(packages, "load_tensorflow", lambda: found.version)
     assert line in [finding.line() for finding in packages.findings()]
+
+
+def test_tensorflow_that_cannot_be_loaded_is_a_problem(monkeypatch):
+    def fail():
+        raise NoTensorFlow("TensorFlow 2.15.1 (package x) cannot be loaded (numpy)", remedy="What may help: pip")
+
+    monkeypatch.setattr(packages, "tensorflow", lambda: TensorFlow("2.15.1", {"x": "2.15.1"}))
+    monkeypatch.setattr(packages, "load_tensorflow", fail)
+    lines = [finding.line() for finding in packages.findings()]
+    assert "✗ tensorflow: 2.15.1 (package x) cannot be loaded (numpy). What may help: pip" in lines
 
 
 def _mo_findings(directory="."):

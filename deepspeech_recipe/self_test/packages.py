@@ -4,8 +4,18 @@ import sys
 from collections.abc import Iterator
 
 from deepspeech_recipe import __version__
-from deepspeech_recipe.installation import DEVELOPMENT, OPTIONAL, Optional, TensorFlow, listed, tensorflow, version_of
+from deepspeech_recipe.installation import (
+    DEVELOPMENT,
+    OPTIONAL,
+    NoTensorFlow,
+    Optional,
+    TensorFlow,
+    listed,
+    tensorflow,
+    version_of,
+)
 from deepspeech_recipe.self_test.finding import Finding
+from deepspeech_recipe.verification.tensorflow_session import load_tensorflow
 
 _NEEDED = ("openvino", "numpy", "protobuf")
 
@@ -48,8 +58,12 @@ def _tensorflow(found: TensorFlow, each: Optional) -> Finding:
         return Finding("tensorflow", "absent", f"not installed; {each.what_for}")
     if not found.usable:
         return Finding("tensorflow", "problem", found.problem.removeprefix("is "), found.remedy)
+    try:
+        load_tensorflow()
+    except NoTensorFlow as error:
+        return Finding("tensorflow", "problem", error.reason.removeprefix("TensorFlow "), error.remedy)
     if len(found.packages) > 1:
-        first, *others = listed(found.packages)
+        _, *others = listed(found.packages)
         shared = f"{' and '.join(others)} would lie in the same folder, and uninstalling either breaks the other"
-        return Finding("tensorflow", "ok", f"{found.version}, of the package {first}; {shared}", found.remedy)
+        return Finding("tensorflow", "ok", f"{found}; {shared}", found.remedy)
     return Finding("tensorflow", "ok", str(found))

@@ -42,7 +42,11 @@ class TensorFlowGraph:
     def __init__(self, graph, fetches: Iterable[Tensor], feeds: Iterable[Tensor], path):
         with error_context(path):
             pure = pure_graph(graph, fetches, feeds)
-        self._path, self._process = path, _Process.running(path)
+        self._path = path
+        try:
+            self._process = _Process.running()
+        except NoTensorFlow as error:
+            raise NoTensorFlow(f"{path}: its graph cannot be run: {error.reason}", remedy=error.remedy) from None
         with _telling(path):
             self._name = self._process.load(pure.SerializeToString())
         self.version = self._process.version
@@ -54,6 +58,11 @@ class TensorFlowGraph:
             return self._process.run(self._name, fetches, feeds)
 
 
+def load_tensorflow() -> str:
+    """The version of TensorFlow that a process has really loaded. Raises NoTensorFlow."""
+    return _Process.running().version
+
+
 class _Process:
     """The process, and the folder through which graphs and arrays go."""
 
@@ -61,22 +70,19 @@ class _Process:
     _lock = threading.RLock()
 
     @classmethod
-    def running(cls, path) -> "_Process":
-        """The one there is, or a new one in the place of one that ended."""
+    def running(cls) -> "_Process":
+        """The one there is, or a new one in the place of one that ended. Raises NoTensorFlow."""
         installed = tensorflow()
         if not installed.usable:
-            raise NoTensorFlow(
-                f"{path}: the original runs in TensorFlow, which {installed.problem}. "
-                f"To install it: {installed.remedy}."
-            )
+            raise NoTensorFlow(f"TensorFlow {installed.problem}", remedy=f"To install it: {installed.remedy}")
         with cls._lock:
             if cls._one is None or cls._one._worker.died:
                 try:
                     cls._one = cls()
                 except Failed as failure:
                     raise NoTensorFlow(
-                        f"{path}: the original runs in TensorFlow, and {installed} cannot be loaded ({failure}). "
-                        f"What may help: {installed.again}."
+                        f"TensorFlow {installed} cannot be loaded ({failure})",
+                        remedy=f"What may help: {installed.again}",
                     ) from None
             return cls._one
 
