@@ -267,7 +267,7 @@ def refusals(tmp_path, scorer):
         "damaged or cut off: its words": ("cut head", english),
         "its words cannot be read": ("circle", english),
         "is empty": ("empty", english),
-        "is no scorer: the words behind the language model are missing": ("text", english),
+        "is not a scorer: the words behind the language model are missing": ("text", english),
         "No such file": ("missing", english),
         "is decoded greedily, without a scorer": ("utf8", [bytes([value]) for value in range(1, 256)]),
         "needs an alphabet with a space": ("utf8", [b"a", b"b"]),

@@ -115,7 +115,7 @@ def test_every_option_of_the_contract(fork, recipe, tmp_path, options):
 def test_verify_and_diagnose_need_the_recipe_for_names_of_its_own(fork, recipe, ir, capsys):
     report = verify(fork, ir, recipe=recipe, reference="numpy")
     assert report.passed, report.as_dict()
-    with pytest.raises(RecipeError, match="is no DeepSpeech model: three dense"):
+    with pytest.raises(RecipeError, match="is not a DeepSpeech model: three dense"):
         verify(fork, ir, reference="numpy")
     assert diagnose(fork, ir, recipe=recipe).first is None
     assert main(["diagnose", str(fork), str(ir), "--recipe", str(recipe)]) == 0

@@ -260,7 +260,7 @@ def test_samples_as_int16_or_float():
         ("Sample 0 is -inf", np.float32([-np.inf])),
         ("type int32", np.zeros(5, np.int32)),
         ("type <U1", ["a"]),
-        ("no array of numbers", [[1.0], [1.0, 2.0]]),
+        ("not an array of numbers", [[1.0], [1.0, 2.0]]),
     ],
 )
 def test_bad_samples(reason, samples):

@@ -55,7 +55,7 @@ def test_nothing(samples):
         (np.zeros((1, 3), np.int16), r"shape \[1, 3\]"),
         (0.5, r"shape \[\], one channel \[N\] is needed: an array"),
         (None, r"shape \[\]"),
-        ([[1.0], [1.0, 2.0]], "no array of numbers"),
+        ([[1.0], [1.0, 2.0]], "not an array of numbers"),
         (b"\0\1", r"are bytes: for 16-bit PCM, give numpy.frombuffer\(samples, numpy.int16\)"),
         (bytearray(2), "are bytes"),
     ],

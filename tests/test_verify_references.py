@@ -121,7 +121,7 @@ def test_an_attribute_that_was_stripped_has_tensorflows_default(name, forget_bia
 
 
 def test_unknown_references_are_refused():
-    with pytest.raises(RecipeError, match="'torch' is no reference; there are auto, tensorflow, openvino, numpy"):
+    with pytest.raises(RecipeError, match="'torch' is not a reference; there are auto, tensorflow, openvino, numpy"):
         make_reference(original_of("v0.9"), "torch")
 
 

@@ -18,7 +18,7 @@ def is_acoustic(metadata: dict) -> bool:
 
 
 def alphabet_json(labels) -> dict:
-    """Labels as text, or in base64 where they are no text by themselves."""
+    """Labels as text, or in base64 if they are not text by themselves."""
     texts = label_texts(labels)
     if texts is None:
         return {"encoding": "base64", "labels": [base64.b64encode(label).decode() for label in labels]}

@@ -42,6 +42,7 @@ class IR:
         self.outputs = tuple(name for name in outputs if name not in self.states.values())
         self._tensors = {name: port.get_any_name() for name, port in outputs.items()}
         self._fed: dict[str, tuple] = {}
+        self._shapes = {name: [*map(size_of, self._inputs[name].get_partial_shape())] for name in self.states}
         self._initial = initial_states(self.metadata)
 
     def input(self, name: str):
@@ -55,10 +56,9 @@ class IR:
     def first_states(self, rows: int | None = None) -> dict[str, np.ndarray]:
         """What the external states hold before the first call, by the names of the inputs: zeros, unless the metadata
         say something else. rows: the batch, for states that leave it open (1 by default)."""
-        shapes = {name: self.input(name).get_partial_shape() for name in self.states}
         return {
-            name: first_state(self._initial.get(name), [size_of(each) or rows or 1 for each in shape], name)
-            for name, shape in shapes.items()
+            name: first_state(self._initial.get(name), [size or rows or 1 for size in shape], name)
+            for name, shape in self._shapes.items()
         }
 
     def feeds(self, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -95,6 +95,8 @@ class IR:
                     f"{self.name}: the state '{before}' → '{after}' is not both an input and an output. "
                     "Convert the model again."
                 )
+            if self.input(before).get_partial_shape().rank.is_dynamic:
+                raise RecipeError(f"{self.name}: the state '{before}' has any number of dimensions.")
         return dict(pairs)
 
     def _name_of(self, port) -> str:

@@ -37,7 +37,7 @@ class Load:
 
 
 def load(recognizer: Recognizer, samples, streams: int, *, pace: float | None = 1.0) -> Load:
-    """Lets so many streams hear the same samples `[N]`, each in its own thread, in blocks of a chunk (16 frames).
+    """Lets that many streams hear the same samples `[N]`, each in its own thread, in blocks of a chunk (16 frames).
 
     pace: how many times faster than real time a stream's blocks come, the first ones of all streams spread over one
     block; None: as fast as they are taken. Works with and without `max_batch`.

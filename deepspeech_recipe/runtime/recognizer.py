@@ -29,7 +29,7 @@ from deepspeech_recipe.runtime.recordings.samples import as_samples
 from deepspeech_recipe.runtime.result import Result, Texts
 from deepspeech_recipe.runtime.stream import Stream
 
-# As DeepSpeech's exported graphs: the weights are read once for so many frames.
+# As DeepSpeech's exported graphs: the weights are read once for that many frames.
 CHUNK_FRAMES = 16
 
 

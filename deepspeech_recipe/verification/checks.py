@@ -15,7 +15,7 @@ _AVERAGE = "the mean over all windows of each one's largest"
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """What both returned for one recording. chunks: sizes; valid `[N, B]`: the windows that count."""
+    """What both models returned for one recording. chunks: sizes; valid `[N, B]`: the windows that count."""
 
     name: str
     chunks: Sequence[int]
@@ -30,7 +30,7 @@ class Comparison:
 
 
 def largest(found: np.ndarray, expected: np.ndarray, axes=None) -> np.ndarray:
-    """The largest absolute difference along axes; infinite where either is no number."""
+    """The largest absolute difference along axes; infinite if either is not a number."""
     with np.errstate(invalid="ignore"):  # infinity − infinity
         return np.nan_to_num(np.abs(found - expected), nan=np.inf, posinf=np.inf).max(axes)
 
@@ -77,7 +77,7 @@ def _probabilities(comparisons, prefix: int, limit: float) -> Check:
 
 
 def _state(comparisons, part: str, what: str, prefix: int, limit: float) -> Check:
-    """In units of the largest state value, where that is above 1."""
+    """In units of the largest state value, if that is above 1."""
     pairs = [(getattr(each.found, part)[:prefix], getattr(each.expected, part)[:prefix]) for each in comparisons]
     scale = max(1.0, *(float(np.abs(expected).max()) for _, expected in pairs))
     worst = max(float(largest(found, expected)) for found, expected in pairs) / scale
@@ -87,7 +87,7 @@ def _state(comparisons, part: str, what: str, prefix: int, limit: float) -> Chec
 
 
 def _undecided(probabilities: np.ndarray, margin: float) -> np.ndarray:
-    """Where the two best classes are so close that an allowed difference may exchange them."""
+    """Whether the two best classes are so close that an allowed difference may exchange them."""
     best = np.partition(probabilities, -2, axis=-1)
     return best[..., -1] - best[..., -2] <= margin
 
@@ -133,7 +133,7 @@ def _rows(each: Comparison, row: int):
 
 
 def text_of(probabilities: np.ndarray, labels) -> str:
-    """Greedy text; the numbers of the classes where there is no alphabet."""
+    """Greedy text; the numbers of the classes if there is no alphabet."""
     if labels is not None and len(labels) + 1 == probabilities.shape[-1]:
         return greedy_text(probabilities, labels)
     numbers = [f"{number} ".encode() for number in range(probabilities.shape[-1] - 1)]

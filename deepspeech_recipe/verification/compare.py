@@ -1,4 +1,4 @@
-"""Lets both models hear the same, in the form the IR takes."""
+"""Runs both models over the same audio, in the form that the IR takes."""
 
 import numpy as np
 
@@ -27,7 +27,7 @@ def recordings_for(original: Original, ir: Converted, audio) -> list[Recording]:
 
     A graph without state begins every call anew: of utterances that the IR takes whole, one call's part is taken.
 
-    Raises RecipeError where files are given for such a graph.
+    Raises RecipeError if files are given for such a graph.
     """
     if original.audio is None:
         if audio:
@@ -110,7 +110,7 @@ def _from_samples(original: Original, reference, ir: Converted, recording: Recor
 
 
 class FrameCount(Exception):
-    """The IR returned another number of windows than an utterance has."""
+    """The IR returned a wrong number of windows than an utterance has."""
 
     def __init__(self, name: str, found: int, expected: int):
         super().__init__(f"{name}: the IR returns {found} windows, the original {expected}")

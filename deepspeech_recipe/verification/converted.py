@@ -16,7 +16,7 @@ from deepspeech_recipe.verification.weights import weights_format
 
 
 class Converted(AcousticIR):
-    """An IR and its compiled form."""
+    """The IR under test."""
 
     def __init__(self, ir, device: str = "CPU"):
         super().__init__(ir, "the model")
@@ -25,7 +25,7 @@ class Converted(AcousticIR):
         self._compiled: StatefulModel | None = None
 
     def check_against(self, original: Original) -> None:
-        """Raises RecipeError where the two cannot be the same model."""
+        """Raises RecipeError if the two cannot be the same model."""
         pairs = [("classes", self.classes, _classes(original))]
         if self.input_kind == "windows":
             if len(self.shape) == 3:
@@ -69,7 +69,7 @@ class Converted(AcousticIR):
     def feature_model(self):
         """The separate feature model that lies beside the IR, or None.
 
-        Raises RecipeError where the metadata speaks of one and there is none.
+        Raises RecipeError if the metadata speaks of one and there is none.
         """
         if self.path is None:
             return None

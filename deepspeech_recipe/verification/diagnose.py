@@ -19,7 +19,7 @@ from deepspeech_recipe.verification.stateful_trace import compare_tensors, weigh
 from deepspeech_recipe.verification.trace import TracedIR, rows_of, trace_original
 from deepspeech_recipe.verification.weights import FEATURE_LIMIT
 
-# In units of the largest value of the stage, where that is above 1.
+# In units of the largest value of the stage, if that is above 1.
 LIMITS = {"fp32": 5e-5, "fp16": 1e-2, "int8": 0.3}
 _RANDOM_WINDOWS = 100
 

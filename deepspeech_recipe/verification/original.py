@@ -1,6 +1,6 @@
 """The original model: where its inputs and outputs are, told by the names that DeepSpeech's exporters gave them.
 
-The recogniser, which the converters rely on, is asked only where a graph has other names.
+The recogniser, which the converters rely on, is asked only if a graph has other names.
 """
 
 import os
@@ -30,7 +30,7 @@ def producer(view: GraphView, tensor: Tensor | None) -> Node:
 class Original:
     """A graph as its file has it, and its tensors' roles.
 
-    windows `[B, T, window, n_input]`; batch, steps: its sizes there, None where open. lengths: input `[B]` or None.
+    windows `[B, T, window, n_input]`; batch, steps: its sizes there, None if open. lengths: input `[B]` or None.
     logits `[T, B, classes]`: probabilities or raw scores, as `head` says.
     state_c, state_h `[B, H]`: placeholders, or variables that the graph itself updates (`keeps_state`; frozen ones
     too), or None; new_c, new_h: the values after the last step. first_c, first_h: what variables are given when an
@@ -91,7 +91,7 @@ class Original:
 
     @property
     def state_rows(self) -> int:
-        """The batch of the state; 1 where it is open."""
+        """The batch of the state; 1 if it is open."""
         return self._state_shape[0] if self._state_shape[0] > 0 else 1
 
     @property
@@ -133,9 +133,9 @@ class Original:
 
 @last_net("the graph")
 def find_original(source: LoadedModel, recipe: str | os.PathLike | None = None) -> Original:
-    """Reads a source's graph. recipe: a Python file to ask first where its names are others than upstream's.
+    """Reads a source's graph. recipe: a Python file to ask first if its names are not upstream's.
 
-    Raises RecipeError where it is no acoustic model."""
+    Raises RecipeError if it is not an acoustic model."""
     view = GraphView.of(source.graph)
     roles = _by_name(view) or _by_recogniser(view, source, recipe)
     windows = producer(view, roles["windows"])
@@ -151,7 +151,7 @@ def find_original(source: LoadedModel, recipe: str | os.PathLike | None = None) 
 
 
 def _by_name(view: GraphView) -> dict | None:
-    """The roles by upstream's names, or None where one is missing."""
+    """The roles by upstream's names, or None if one is missing."""
     if not _is_placeholder(view, "input_node", 4) or "logits" not in view.nodes:
         return None
     roles = {
@@ -180,7 +180,7 @@ def _by_name(view: GraphView) -> dict | None:
 def _by_recogniser(view: GraphView, source: LoadedModel, recipe) -> dict:
     recognition = recognise(view, [] if recipe is None else [load(recipe)])
     if recognition.acoustic is None:
-        raise RecipeError(f"{source.path}: is no DeepSpeech model: {recognition.why_not}.")
+        raise RecipeError(f"{source.path}: is not a DeepSpeech model: {recognition.why_not}.")
     model = recognition.acoustic
     states = {"c": model.state_c, "h": model.state_h}
     kept = {part: state for part, state in states.items() if state.kind != "constant"}

@@ -13,7 +13,7 @@ _SMALLEST_ERROR = 1e-9  # a logarithmic axis has no zero
 
 
 def plotter():
-    """A function (comparisons, limit, path) that writes a PNG. Raises RecipeError where matplotlib is missing."""
+    """A function (comparisons, limit, path) that writes a PNG. Raises RecipeError if matplotlib is missing."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure

@@ -1,4 +1,4 @@
-"""What verify lets both models hear: recordings, a made-up signal where there are none, and windows of features."""
+"""What both models are given: recordings, a made-up signal if there are none, and windows of features."""
 
 import functools
 import math
@@ -24,7 +24,7 @@ class Recording:
 def read_recording(path, sample_rate: int) -> Recording:
     """A sound file at the model's sample rate, mixed to mono. PCM WAV needs no further package.
 
-    Raises RecipeError where it cannot be read or has another sample rate.
+    Raises RecipeError if it cannot be read or has another sample rate.
     """
     path = Path(path)
     with open_audio(path) as audio:
@@ -74,7 +74,7 @@ def flushed(samples: np.ndarray, window: int, stride: int) -> np.ndarray:
 
 
 def frame_count(samples: int, window: int, stride: int) -> int:
-    """Frames, and so windows, of an utterance of so many samples."""
+    """Frames, and so windows, of an utterance of that many samples."""
     return max(0, (samples - window) // stride + 1) + 1
 
 

@@ -31,7 +31,7 @@ def make_reference(original: Original, which: str = "auto", *, lengths: bool = F
     graphs that it can read (v0.6 on, but for BlockLSTMV2); else numpy. lengths: whether unequal lengths will be
     asked for. Raises RecipeError for one that is not to be had."""
     if which not in REFERENCES:
-        raise RecipeError(f"'{which}' is no reference; there are {', '.join(REFERENCES)}.")
+        raise RecipeError(f"'{which}' is not a reference; there are {', '.join(REFERENCES)}.")
     if which == "auto":
         with suppress(NoTensorFlow):
             return TensorFlow(original)

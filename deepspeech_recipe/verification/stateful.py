@@ -20,7 +20,7 @@ from deepspeech_recipe.verification.tensorflow_session import TensorFlowGraph
 from deepspeech_recipe.verification.weights import weights_format
 
 CALLS = 4
-# Of the largest value, where that is above 1; of what layers make of FP16 weights.
+# Of the largest value, if that is above 1; of what layers make of FP16 weights.
 _LIMITS = {"fp32": 1e-5, "fp16": 2e-2}
 
 
@@ -35,7 +35,7 @@ class Carried:
 
 
 def other_recipe(ir) -> bool:
-    """Whether an IR (a path or an ov.Model) says that it is no acoustic model's."""
+    """Whether an IR (a path or an ov.Model) says that it is not an acoustic model's."""
     model = ir if isinstance(ir, ov.Model) else read_ir(ir)
     with error_context("the model" if isinstance(ir, ov.Model) else ir):
         return model.has_rt_info(PATH) and not is_acoustic(read_metadata(model))
@@ -44,7 +44,7 @@ def other_recipe(ir) -> bool:
 def verify_carried(source: LoadedModel, ir, *, device: str = "CPU") -> Report:
     """Compares such an IR with its original in TensorFlow: the same random inputs in several chained calls, twice.
 
-    Raises RecipeError where TensorFlow is not installed, or the IR was made of another graph.
+    Raises RecipeError if TensorFlow is not installed, or the IR was made of another graph.
     """
     model = ir if isinstance(ir, ov.Model) else read_ir(ir)
     converted = StatefulModel(model, device=device)

@@ -25,7 +25,7 @@ def compare_tensors(
 ) -> Iterator[tuple[int, dict[str, tuple[np.ndarray, np.ndarray]]]]:
     """Yields (call, tensor's name → (original, IR)) from the first call on, tensors in order, the new states last.
 
-    Raises RecipeError where TensorFlow is not installed, or the IR was made of another graph.
+    Raises RecipeError if TensorFlow is not installed, or the IR was made of another graph.
     """
     model = (ir if isinstance(ir, ov.Model) else read_ir(ir)).clone()
     names = _add_outputs(model, GraphView.of(source.graph))

@@ -35,7 +35,7 @@ _START_SECONDS = 300
 class TensorFlowGraph:
     """Computes `fetches` from `feeds`. Nothing else of the graph is run, nor given to TensorFlow (`pure_graph`).
 
-    version: TensorFlow's. path: the model to name in errors. Raises Refusal where a fetched tensor needs an operation
+    version: TensorFlow's. path: the model to name in errors. Raises Refusal if a fetched tensor needs an operation
     that is not known to be pure, NoTensorFlow without TensorFlow, RecipeError if it cannot read the graph.
     """
 
@@ -53,7 +53,7 @@ class TensorFlowGraph:
         weakref.finalize(self, self._process.drop, self._name)
 
     def run(self, fetches: Iterable[Tensor], feeds: Mapping[Tensor, np.ndarray]) -> list[np.ndarray]:
-        """The tensors' values. Raises RecipeError where TensorFlow cannot compute them within its limits."""
+        """The tensors' values. Raises RecipeError if TensorFlow cannot compute them within its limits."""
         with _telling(self._path):
             return self._process.run(self._name, fetches, feeds)
 

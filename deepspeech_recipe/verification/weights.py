@@ -14,7 +14,7 @@ class Limits:
     """Largest differences allowed.
 
     probabilities: of any window; average: the mean over windows of each one's largest; states: in units of the
-    largest state value where that is above 1; margin: where the original's two best classes are no further apart,
+    largest state value if that is above 1; margin: if the original's two best classes are no further apart,
     either may come out.
     """
 

@@ -26,14 +26,14 @@ class BatchQueue:
         self._queue.pop(row, None)
 
     def put(self, row: Hashable, windows: int, since: float) -> None:
-        """The row, which has joined, has so many windows for a call; one that waits already keeps its place."""
+        """The row, which has joined, has that many windows for a call; one that waits already keeps its place."""
         self._queue.setdefault(row, (windows, since))
 
     def waiting(self, row: Hashable) -> bool:
         return row in self._queue
 
     def wait(self, now: float) -> float | None:
-        """Seconds until a call should begin: 0 where it is due, None where nobody waits."""
+        """Seconds until a call should begin: 0 if it is due, None if nobody waits."""
         if not self._queue:
             return None
         windows, since = next(iter(self._queue.values()))

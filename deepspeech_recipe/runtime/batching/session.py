@@ -18,7 +18,7 @@ AHEAD = 512
 
 
 class BatchedSession(Session):
-    """As a WindowSession, but the worker runs the network: `feed` does not wait for it, unless it is far behind."""
+    """An utterance whose calls of the network are shared: `feed` does not wait for them, unless they are far behind."""
 
     def __init__(self, batcher: Batcher, mfccs: MfccFrames, size: int, n_context: int, n_features: int):
         """size: windows of a call."""
@@ -31,7 +31,7 @@ class BatchedSession(Session):
             self._drop()
         self._source.reset()
         self._row = Row(self._size, Windows(*self._sizes))
-        # Frees the place in the batch, also where the stream is forgotten in the middle.
+        # Frees the place in the batch, also if the stream is forgotten in the middle.
         drop = weakref.finalize(self, self._batcher.drop, self._row)
         drop.atexit = False
         self._drop = drop
@@ -60,7 +60,7 @@ class BatchedSession(Session):
         return max(0, self._sent - self._sizes[0])
 
     def _found(self, least: int) -> Iterator[np.ndarray]:
-        """What there is; waits until it is so many windows in all."""
+        """What there is; waits until it is that many windows in all."""
         while self._error is None:
             try:
                 part = self._row.found.get(block=self._received < least)

@@ -18,7 +18,7 @@ _MOST_SAMPLES = 2**22
 
 
 def rows_at_once(ir: AcousticIR) -> int:
-    """How many rows a call may have."""
+    """How many utterances one call may take."""
     if ir.input_kind == "utterance" and not ir.lengths:
         return 1
     return ir.batch or _MOST_ROWS
@@ -42,7 +42,7 @@ def through_samples(
 
 
 def through_windows(recognizer, ir: AcousticIR, utterances: Sequence[np.ndarray], rows: int) -> Iterator:
-    """The same for an IR that takes windows, in chunks.
+    """Runs several utterances, in chunks, through an IR that takes windows; yields what `through_samples` yields.
 
     The LSTM runs forward, so what pads a short row changes nothing before.
     """

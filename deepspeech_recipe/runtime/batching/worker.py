@@ -14,7 +14,9 @@ from deepspeech_recipe.runtime.inference.windows import Windows
 
 
 class Row:
-    """One utterance. Its stream sends MFCC frames to the worker, and finds probabilities, or an exception, in `found`.
+    """A row of the batch: one utterance.
+
+    Its stream sends MFCC frames to the worker, and finds probabilities, or an exception, in `found`.
 
     size: windows of a call. Until the utterance ends, what is sent completes whole calls.
     """
@@ -28,7 +30,7 @@ class Row:
 
 
 class Worker:
-    """What the thread does; all of it happens in one thread, but for `inbox.put`.
+    """Runs the network for all rows, in one thread. Others only call `inbox.put`.
 
     inbox: (row, MFCC frames, whether they were the last ones), (row, None, True) of a stream that is given up, or None
     to stop. A SimpleQueue may be written to from everywhere, from destructors too.
@@ -75,7 +77,7 @@ class Worker:
             self._again(row)
 
     def _again(self, row: Row) -> None:
-        """Lets the row wait for its next call, or go where there is none."""
+        """Lets the row wait for its next call, or go if there is none."""
         if row.windows.count:
             self._queue.put(row, row.size, row.since)
         elif row.ended:
@@ -103,13 +105,13 @@ class Worker:
                 self._queue.leave(rows[0])
                 rows[0].found.put(error)
                 return
-            # What is wrong with one stream is no other's business.
+            # What is wrong with one stream is not the others' business.
             for row in rows:
                 self._run([row])
 
 
 class Batcher:
-    """A worker in its own thread, which ends with the last one who holds this object, or with the program."""
+    """Starts a Worker in a thread, which ends when nobody holds this object any more, or with the program."""
 
     def __init__(self, network: StatefulCall, queue: BatchQueue):
         worker = Worker(network, queue)

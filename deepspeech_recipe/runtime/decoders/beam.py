@@ -66,7 +66,7 @@ class BeamUtterance:
         return max(self._search.get_all_final_hypothesis(), key=lambda result: result.score)
 
     def _end_word(self) -> None:
-        """One frame more that ends the last word, at no cost; what is no whole word becomes the last choice."""
+        """One frame more that ends the last word, at no cost; what is not a whole word becomes the last choice."""
         if self._space is not None:
             end = np.full((1, self._classes), _IMPOSSIBLE, np.float32)
             end[0, self._space] = 0
@@ -80,7 +80,7 @@ class BeamUtterance:
         self._within = self._within[gone:].copy()
 
     def _settle_all(self) -> None:
-        """For a long silence, where there is no word to settle up to: the language model begins anew inside it."""
+        """For a long silence, if there is no word to settle up to: the language model begins anew inside it."""
         self._end_word()
         frames = self._frames(self._best().tokens)
         cut = self._pause([label for label, _ in frames])
@@ -92,7 +92,7 @@ class BeamUtterance:
         self._step(np.log(self._within))
 
     def _pause(self, classes: Sequence[int]) -> int:
-        """The middle of the longest pause in the later half, so that no word is cut; the end where there is none."""
+        """The middle of the longest pause in the later half, so that no word is cut; the end if there is none."""
         longest, cut, at = 0, len(classes), 0
         for silent, run in itertools.groupby(classes, lambda label: label in (self._classes - 1, self._space)):
             length = len(list(run))

@@ -77,7 +77,7 @@ class GreedyUtterance:
 
 def greedy_text(scores, labels: Sequence[bytes]) -> str:
     """Of a whole utterance. scores: `[T, classes]`, probabilities or raw scores, the blank being the last class;
-    labels: the text of the other classes, as UTF-8 or as pieces of it. Raises RecipeError where the two do not fit.
+    labels: the text of the other classes, as UTF-8 or as pieces of it. Raises RecipeError if the two do not fit.
     """
     scores = np.asarray(scores)
     if scores.ndim != 2 or scores.shape[1] != len(labels) + 1:

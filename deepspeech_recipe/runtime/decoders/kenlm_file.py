@@ -215,6 +215,6 @@ def _bits(packed: np.ndarray, places: np.ndarray, width: int) -> np.ndarray:
 
 
 def _finite(*values: np.ndarray) -> None:
-    """Decimal logarithms: beyond a million they are no language's, and sums of them no numbers."""
+    """Decimal logarithms: beyond a million they are not a language's, and sums of them are not numbers."""
     for each in values:
         _expect((np.abs(each) < 1e6).all(), "a weight is not a finite number, or much too large")

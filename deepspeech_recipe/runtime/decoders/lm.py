@@ -233,7 +233,7 @@ def _word_list(words) -> list[str]:
         try:
             return Path(words).read_text(encoding="utf-8-sig").split()
         except UnicodeDecodeError:
-            raise RecipeError(f"{words}: is no text in UTF-8.") from None
+            raise RecipeError(f"{words}: is not text in UTF-8.") from None
 
 
 def _check_width(beam_width: int | None) -> None:

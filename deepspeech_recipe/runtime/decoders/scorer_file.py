@@ -41,7 +41,7 @@ class ScorerFile:
 def read_scorer(path: str | os.PathLike, space: int | None) -> ScorerFile:
     """space: the class of the space, which words must end with.
 
-    Raises RecipeError where the file is no scorer, damaged, or of another alphabet.
+    Raises RecipeError if the file is not a scorer, damaged, or of another alphabet.
     """
     path = Path(path)
     with error_context(path), reading(path), path.open("rb") as file:
@@ -61,7 +61,7 @@ def _read(path: Path, data, space: int | None) -> ScorerFile:
         version = struct.unpack_from("<i", data, old + 4)[0] if 0 <= old <= len(data) - 8 else None
         if version is not None and 0 < version < 100:
             raise RecipeError(f"{path}: is a scorer of version {version}, {_VERSION} is needed (DeepSpeech v0.7 on).")
-        raise RecipeError(f"{path}: is no scorer: the words behind the language model are missing.")
+        raise RecipeError(f"{path}: is not a scorer: the words behind the language model are missing.")
     utf8, alpha, beta = struct.unpack_from("<?dd", data, at + 8)
     for name, value in (("alpha", alpha), ("beta", beta)):
         if not abs(value) <= LARGEST_WEIGHT:  # not a number is not less than any

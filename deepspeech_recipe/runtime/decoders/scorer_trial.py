@@ -55,7 +55,7 @@ def _is_file(mark: Path) -> bool:
 
 
 def _remember(mark: Path) -> None:
-    """A cache that cannot be written is no reason to stop: the next process tries again."""
+    """A cache that cannot be written is not a reason to stop: the next process tries again."""
     try:
         mark.parent.mkdir(parents=True, exist_ok=True)
         mark.touch()

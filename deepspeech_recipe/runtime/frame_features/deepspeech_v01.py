@@ -22,13 +22,13 @@ _FRAME_STEP = 2 * STEP
 class DeepSpeechV01:
     """An IR of v0.1. Both directions of its LSTM read the whole recording, so there are no streams.
 
-    ir: path of an .xml, or an ov.Model, with open time steps. Raises RecipeError where it is another one.
+    ir: path of an .xml, or an ov.Model, with open time steps. Raises RecipeError if it is another one.
     """
 
     def __init__(self, ir, device: str = "CPU", *, config: dict | None = None):
         form = ir if isinstance(ir, AcousticIR) else AcousticIR(ir)
         if form.metadata.get("generation") != GENERATION:
-            raise RecipeError(f"{form.name}: is no IR of DeepSpeech {GENERATION}.")
+            raise RecipeError(f"{form.name}: is not an IR of DeepSpeech {GENERATION}.")
         if form.steps is not None or form.batch not in (None, 1):
             raise RecipeError(
                 f"{form.name}: takes {form.batch or 'any number of'} recordings of {form.steps or 'any number of'} "

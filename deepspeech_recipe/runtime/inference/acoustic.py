@@ -12,7 +12,7 @@ _ALL = 2**30
 
 
 class StatefulCall:
-    """Calls of an acoustic model. The caller keeps the external state; with an internal one it is for one utterance."""
+    """Calls an acoustic model. The caller keeps an external state; an internal one is that of one utterance."""
 
     def __init__(self, ir: AcousticIR, requests: Requests, extra: bool = False):
         """extra: give the model's last output instead of `logits`."""
@@ -51,7 +51,7 @@ class StatefulCall:
 
 
 class ChunkedModel:
-    """One utterance, or a batch of them, with its own state."""
+    """Runs an utterance, or a batch of them, through an acoustic model in chunks, and carries its state."""
 
     def __init__(self, ir: AcousticIR, requests: Requests, rows: int = 1, extra: bool = False):
         """extra: give the model's last output instead of `logits`."""
@@ -84,7 +84,7 @@ def whole_calls(ir: AcousticIR, windows: int) -> int:
 
 
 def scores(logits: np.ndarray, ir: AcousticIR) -> np.ndarray:
-    """A copy as probabilities, whatever the head."""
+    """Probabilities of what `logits` holds, whatever the head; always a copy."""
     if not ir.raw:
         return logits.copy()
     powers = np.exp(logits - logits.max(-1, keepdims=True))

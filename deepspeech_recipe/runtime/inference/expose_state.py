@@ -13,13 +13,13 @@ _STATES = (STATE_H, STATE_C)
 
 
 def expose_state(model, window_shape: tuple[int, int]):
-    """A model without state tensors ⇒ `input_node`, states → `logits`, new states. Returns a new model.
+    """Makes the state inside a model inputs and outputs, and `input_node` an input. Returns a new model, or None.
 
     model: its recurrence begins with the same state in every call, zeros or what its metadata say. An audio part is
     taken off; an input `sample_lengths` stays: a large number makes every frame count. window_shape: frames and
     features of a window.
-    None where there is not one recurrence, forward and with two states, behind windows of that shape, or it does not
-    begin with zeros and is a loop: which of a loop's states is which is not told.
+    None unless the model has one recurrence, forward and with two states, behind windows of that shape. A loop must
+    begin with zeros too: which of its states is which cannot be told.
     """
     model = model.clone()
     samples = find_input(model, SAMPLES)
@@ -50,7 +50,7 @@ def expose_state(model, window_shape: tuple[int, int]):
 
 
 def _carried(node) -> list[tuple]:
-    """(input that a state begins with, output that it ends with) of each state; none where it runs backwards."""
+    """(input that a state begins with, output that it ends with) of each state; none if it runs backwards."""
     if node.get_type_name() == "LSTMSequence":
         forward = str(node.get_attributes()["direction"]).lower() == "forward"
         return [(node.input(port), node.output(port)) for port in (1, 2)] if forward else []

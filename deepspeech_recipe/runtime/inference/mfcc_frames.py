@@ -13,7 +13,7 @@ LARGEST_CALL = 64
 
 
 class MfccFrames:
-    """Frames come in portions that complete `wait` context windows, or a multiple of that."""
+    """Turns samples into MFCC frames, in portions that complete `wait` context windows or a multiple of that."""
 
     def __init__(self, requests: Requests, settings: AudioSettings, n_context: int, wait: int):
         """requests: of a model `samples` → windows with n_context frames on each side."""

@@ -12,7 +12,8 @@ Found = TypeVar("Found")
 
 
 class Requests:
-    """As many requests as the device computes at once, each run by a thread that does nothing else.
+    """Shares a compiled model between threads: as many requests as the device computes at once, each run by a
+    thread that does nothing else.
 
     A request for each stream would be of no use, and was harmful. Measured with 64 threads, OpenVINO 2026.4.1, CPU: a
     thread that calls `infer` becomes one of TBB's, and memory grew from 160 to 390 MB in two minutes without an end;

@@ -6,7 +6,7 @@ from deepspeech_recipe.ir.audio_settings import SpectrogramSettings
 
 
 class SampleBuffer:
-    """What has come and belongs to a window that is not complete yet."""
+    """Keeps the samples that belong to windows which are not complete yet."""
 
     def __init__(self, settings: SpectrogramSettings):
         self._settings = settings

@@ -18,7 +18,7 @@ from deepspeech_recipe.runtime.inference.windows import Windows
 
 
 class Session:
-    """What all sessions do. `reset` begins an utterance."""
+    """One utterance from samples to probabilities. `reset` begins the next one."""
 
     def reset(self) -> None:
         raise NotImplementedError
@@ -41,7 +41,7 @@ class Session:
 
 
 class WindowSession(Session):
-    """MFCC frames, context windows, and an acoustic model that takes windows."""
+    """An utterance through a feature model and an acoustic model that takes windows."""
 
     def __init__(self, chain: ChunkedModel, mfccs: MfccFrames, n_context: int, n_features: int):
         self._chain, self._source, self._sizes = chain, mfccs, (n_context, n_features)
@@ -67,7 +67,7 @@ class WindowSession(Session):
 
 
 class StreamSession(Session):
-    """An IR that takes samples in blocks and keeps all state inside."""
+    """An utterance through an IR that takes samples in blocks and keeps all state inside."""
 
     def __init__(self, ir: AcousticIR, audio: AudioSettings, requests: Requests, wait: int, extra: bool = False):
         """wait: frames to collect before a call."""
@@ -117,7 +117,7 @@ class StreamSession(Session):
 
 
 class UtteranceSession(Session):
-    """An IR that takes whole utterances only: the audio is kept until the end."""
+    """An utterance through an IR that takes whole ones only: the audio is kept until the end."""
 
     def __init__(self, ir: AcousticIR, requests: Requests, extra: bool = False):
         self._ir, self._extra = ir, extra

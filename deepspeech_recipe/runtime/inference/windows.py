@@ -4,7 +4,10 @@ import numpy as np
 
 
 class Windows:
-    """The MFCC frames that windows still need. Zeros lie before the utterance and behind its end."""
+    """Makes context windows of MFCC frames that come piece by piece.
+
+    Zeros lie before the utterance and behind its end.
+    """
 
     def __init__(self, n_context: int, n_features: int):
         self._context = n_context
@@ -30,7 +33,7 @@ class Windows:
 
 
 def context_windows(mfccs: np.ndarray, n_context: int) -> np.ndarray:
-    """`[n + 2·n_context, features]` → a view `[n, 2·n_context + 1, features]`."""
+    """All context windows of frames: `[n + 2·n_context, features]` → a view `[n, 2·n_context + 1, features]`."""
     size = 2 * n_context + 1
     if len(mfccs) < size:
         return np.zeros((0, size, mfccs.shape[1]), np.float32)

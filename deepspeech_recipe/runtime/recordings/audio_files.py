@@ -60,8 +60,11 @@ def audio_blocks(
 
 @dataclass(frozen=True)
 class Audio:
-    """blocks: float32 `[n]`, mixed to mono, at `rate` (Hz); channels: what they were mixed of; frames: how many samples
-    there are by the header, 0 where it does not say."""
+    """An open audio file.
+
+    blocks: float32 `[n]`, mixed to mono, at `rate` (Hz); channels: what they were mixed of; frames: how many samples
+    there are by the header, 0 if it does not say.
+    """
 
     blocks: Iterator[np.ndarray]
     rate: int
@@ -71,8 +74,11 @@ class Audio:
 
 @contextmanager
 def open_audio(path: str | os.PathLike) -> Iterator[Audio]:
-    """An audio file as it is. Raises RecipeError, also while its blocks are read, where the file is missing, cut off,
-    damaged or not audio, or holds NaN or infinity, or far more audio than its size explains."""
+    """Opens an audio file, at its own rate.
+
+    Raises RecipeError, also while its blocks are read, if the file is missing, cut off, damaged or not audio, or holds
+    NaN or infinity, or far more audio than its size explains.
+    """
     path = Path(path)
     with error_context(path), reading(path):
         if path.is_dir():
@@ -94,7 +100,7 @@ def _mono(path: Path, audio: Audio) -> Iterator[np.ndarray]:
 
 
 def _check_length(path: Path, seconds: float) -> None:
-    """Raises RecipeError where so much audio is not in a file of its size: some bytes of silence are hours."""
+    """Raises RecipeError if a file of its size cannot hold that much audio: some bytes of silence are hours."""
     beyond = seconds * _SPEECH_RATE * _SAMPLE_BYTES - _MOST_FOR_A_BYTE * path.stat().st_size
     if beyond > limits.allowed(limits.AUDIO):
         raise RecipeError(
@@ -104,7 +110,7 @@ def _check_length(path: Path, seconds: float) -> None:
 
 
 def seconds_of(path: str | os.PathLike) -> float:
-    """How long a file is by its header; 0 where that cannot be read, for `audio_blocks` says why."""
+    """How long a file is by its header, in seconds; 0 if it cannot be read: `audio_blocks` says why."""
     try:
         with open_audio(path) as audio:
             return audio.frames / audio.rate
@@ -157,7 +163,7 @@ def _sound_blocks(path: Path, file) -> Iterator[np.ndarray]:
 
 
 def _opened_alone(path: Path, stream) -> Audio:
-    """Without soundfile."""
+    """A 16-bit WAV file, read without soundfile."""
     if not is_wav(stream.read(12)):
         raise RecipeError(f"{path}: is not a WAV file; other kinds need soundfile: {_INSTALL}.")
     wav = read_header(path, stream)

@@ -18,7 +18,10 @@ _LIBRISPEECH_GROUPS = ("speaker", "chapter")
 
 @dataclass(frozen=True)
 class Clip:
-    """transcript: with single spaces between words. group: '' where clips are not counted apart."""
+    """A recording and what is said in it.
+
+    transcript: with single spaces between words. group: '' if clips are not counted apart.
+    """
 
     path: Path
     transcript: str
@@ -28,9 +31,9 @@ class Clip:
 def read_clips(path: str | os.PathLike, group: str | None = None) -> list[Clip]:
     """Clips of a CSV file, or of a folder in which LibriSpeech's `*.trans.txt` lie beside their recordings.
 
-    group: a column of the CSV, by default `group` where there is one; 'speaker' or 'chapter' of LibriSpeech.
+    group: a column of the CSV, by default `group` if there is one; 'speaker' or 'chapter' of LibriSpeech.
     LibriSpeech's capitals become the small letters of DeepSpeech's alphabet, as its importer made them.
-    Raises RecipeError where it is neither, a recording is missing, or not one word is in it.
+    Raises RecipeError if it is neither, a recording is missing, or not one word is in it.
     """
     path = Path(path)
     clips = list(_of_librispeech(path, group)) if os.path.isdir(path) else _of_csv(path, group)
@@ -107,7 +110,7 @@ def _clip_of_line(transcripts: Path, number: int, line: str, group: str | None) 
 
 
 def _existing(manifest: Path, line: int, name: str) -> Path:
-    """The recording. Where a manifest says so, it lies outside of the manifest's folder: mostly they are absolute."""
+    """The path of a recording. A manifest may name one outside of its folder: most paths are absolute."""
     path = manifest.parent / name
     try:
         with reading(path):

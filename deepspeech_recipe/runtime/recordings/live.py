@@ -24,7 +24,7 @@ def at_real_time(blocks: Iterable[np.ndarray], sample_rate: int, pace: float = 1
 
 
 def microphone(sample_rate: int) -> Iterator[np.ndarray]:
-    """Blocks of the default input device, int16, without end. Raises RecipeError where there is none."""
+    """Blocks of the default input device, int16, without end. Raises RecipeError if there is none."""
     try:
         import sounddevice
     except ImportError:

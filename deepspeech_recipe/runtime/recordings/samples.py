@@ -4,13 +4,13 @@ import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
 
-LOUDEST = 10.0  # 20 dB beyond full scale: recordings in floats exceed 1, but not by so much
+LOUDEST = 10.0  # 20 dB beyond full scale: recordings in floats exceed 1, but not by that much
 
 
 def as_samples(samples, first: int = 0) -> np.ndarray:
-    """samples `[N]`: float from −1 to 1, or int16 as DeepSpeech's client takes them → float32 `[N]`.
+    """Checks samples `[N]`: float from −1 to 1, or int16 as DeepSpeech's client takes them → float32 `[N]`.
 
-    first: the number of the first of them, where they are a part of something.
+    first: the number of the first of them, if they are a part of something.
     Raises RecipeError for another rank or type, for NaN and infinity, and for what is far outside of −1…1.
     """
     if isinstance(samples, bytes | bytearray | memoryview):
@@ -18,7 +18,7 @@ def as_samples(samples, first: int = 0) -> np.ndarray:
     try:
         array = np.asarray(samples)
     except (ValueError, TypeError):
-        raise RecipeError("The samples are no array of numbers: one channel, [N], is needed.") from None
+        raise RecipeError("The samples are not an array of numbers: one channel, [N], is needed.") from None
     if array.ndim != 1:
         remedy = "mix the channels first, samples.mean(axis=1) for one" if array.ndim else "an array is needed"
         raise RecipeError(f"The samples have the shape {list(array.shape)}, one channel [N] is needed: {remedy}.")

@@ -14,7 +14,7 @@ import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
 
-# What programs write as a size when they do not know it (into a pipe, for one), and RF64 where its ds64 chunk has it.
+# What programs write as a size when they do not know it (into a pipe, for one), and RF64 if its ds64 chunk has it.
 _UNKNOWN_SIZE, _SIZE_ELSEWHERE = 0x7FFF0000, 2**32 - 1
 _PCM, _EXTENSIBLE = 1, 0xFFFE
 _FORMATS = {1: "PCM", 2: "ADPCM", 3: "float", 6: "A-law", 7: "µ-law", 17: "ADPCM", 49: "GSM", 85: "MP3"}
@@ -24,7 +24,10 @@ LOWEST_RATE, HIGHEST_RATE = 1000, 768_000
 
 @dataclass(frozen=True)
 class WavFile:
-    """format: 1 for PCM; rate: Hz; bits: of a sample; at, size: bytes of the audio data, as far as they are there."""
+    """What a WAV file's header says.
+
+    format: 1 for PCM; rate: Hz; bits: of a sample; at, size: bytes of the audio data, as far as they are there.
+    """
 
     format: int
     channels: int
@@ -47,12 +50,12 @@ class WavFile:
 
 
 def is_wav(start: bytes) -> bool:
-    """By the first 12 bytes of a file."""
+    """Whether a file is a WAV, by its first 12 bytes."""
     return start[:4] in (b"RIFF", b"RF64") and start[8:12] == b"WAVE"
 
 
 def read_header(path: Path, file: BinaryIO) -> WavFile:
-    """file: one that `is_wav`. Raises RecipeError where it is cut off or damaged."""
+    """Reads the header of a WAV file. Raises RecipeError if it is cut off or damaged."""
     file.seek(0)
     is_rf64 = file.read(12)[:4] == b"RF64"
     end = file.seek(0, 2)
