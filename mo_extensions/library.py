@@ -7,6 +7,7 @@ first of all in the module that MO imports first, and runs on every Python and r
 import importlib.util
 import os
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -33,6 +34,17 @@ def asked_for(graph) -> bool:
     # MO looks into the current directory by itself. Any copy will do: of two with one name it imports the first only.
     directories = (*(graph.graph["cmd_params"].extensions or ()), os.getcwd())
     return any(Path(directory, "front", "tf", "recipe_recognition.py").is_file() for directory in directories)
+
+
+@contextmanager
+def refusals_as_errors():
+    """What the package refuses becomes MO's Error, which it prints as one line; anything else is a "bug report"."""
+    from deepspeech_recipe.errors import RecipeError
+
+    try:
+        yield
+    except RecipeError as refusal:
+        raise Error(str(refusal)) from None
 
 
 def check_release(options: dict) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 from deepspeech_recipe import __version__
 from deepspeech_recipe.graphdef.view import GraphView
@@ -18,28 +18,19 @@ from deepspeech_recipe.ir.names import (
     in_order,
     name_tensors,
 )
-from deepspeech_recipe.ir.options import DYNAMIC, Head, Options, State
+from deepspeech_recipe.ir.options import DYNAMIC
 from deepspeech_recipe.ir.ov_api import ov, rebuild
-from deepspeech_recipe.passes.internal_state import internal_state
 from deepspeech_recipe.passes.outputs import set_head
 from deepspeech_recipe.recipes.acoustic_model import AcousticModel
 
 
-@dataclass(frozen=True)
-class Conversion:
-    """How a model was converted. head None: as in the graph."""
-
-    converter: str
-    state: State = Options.state
-    head: Head | None = Options.head
-
-
 def apply_contract(
-    ov_model: ov.Model, view: GraphView, model: AcousticModel, conversion: Conversion, *, ordered: bool = True
+    ov_model: ov.Model, view: GraphView, model: AcousticModel, converter: str, head: str | None, *, ordered: bool = True
 ) -> ov.Model:
-    """Names and orders the tensors of an acoustic model, sets its head and state, writes its metadata.
+    """Names and orders the tensors of an acoustic model, sets its head, writes its metadata.
 
-    ordered: False keeps the order of outputs as it is, for outputs the user chose.
+    converter: its name and version. head: None for the graph's. ordered: False keeps the order of outputs as it is,
+    for outputs that the user chose.
     """
     known_inputs = {role: names_of(view, tensor) for role, tensor in model.inputs.items()}
     known_outputs = {role: names_of(view, tensor) for role, tensor in model.outputs.items()}
@@ -54,12 +45,12 @@ def apply_contract(
         parameters=in_order(ov_model.inputs, ov_model.get_parameters(), list(known_inputs)),
         results=in_order(ov_model.outputs, ov_model.get_results(), list(known_outputs)) if ordered else None,
     )
-    head = conversion.head or model.head
+    head = head or model.head
     if has_logits:
         ov_model = set_head(ov_model, model.head, head)
     metadata = {
         **model_metadata(model),
-        "converter": conversion.converter,
+        "converter": converter,
         "head": head,
         "state": "external",
         "time_steps": _dimension(ov_model, 1),
@@ -68,7 +59,7 @@ def apply_contract(
         "audio": "none",
     }
     write_metadata(ov_model, metadata)
-    return internal_state(ov_model) if conversion.state == "internal" else ov_model
+    return ov_model
 
 
 def model_metadata(model: AcousticModel) -> dict:

@@ -24,7 +24,7 @@ def lstm(emit, x, hidden, cell, lengths, weights, *, hidden_size: int, direction
     """RecipeLSTM: (the outputs of an LSTMSequence, the three outputs of RecipeLSTM).
 
     Without lengths (None) every row runs for T steps, T being read from the input's shape: T and B stay free. Where
-    rows stop earlier, or the cell is not a plain one, `finishing_passes` makes it exact.
+    rows stop earlier, or the cell is not a plain one, `exact_lstms` makes it exact.
     """
     one = i64(1)
     sequence = swap_time_batch(emit, x)
@@ -67,7 +67,7 @@ def _sizes(emit, values, *axes: int):
     return emit("gather", emit("shape_of", values), i64(*axes), np.int64(0))
 
 
-def finishing_passes(edits: Edits) -> Iterator[tuple[str, Callable]]:
+def exact_lstms(edits: Edits) -> Iterator[tuple[str, Callable]]:
     """(what it does, ov.Model → ov.Model) of all that makes the edits' LSTMs exact once they are LSTMSequences."""
     for node in edits.add:
         if node.op != RECIPE_LSTM:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from deepspeech_recipe import __version__
 from deepspeech_recipe.converters import mo_checks, mo_graph, mo_request
-from deepspeech_recipe.converters.contract import Conversion, apply_contract, names_of
-from deepspeech_recipe.converters.lowering import finishing_passes
+from deepspeech_recipe.converters.contract import apply_contract, names_of
+from deepspeech_recipe.converters.lowering import exact_lstms
 from deepspeech_recipe.converters.mo_arguments import Arguments
 from deepspeech_recipe.converters.mo_checks import StateNames
 from deepspeech_recipe.converters.mo_hook import on_finished
@@ -16,6 +18,7 @@ from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import last_net
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
 from deepspeech_recipe.ir.options import DYNAMIC, Options
+from deepspeech_recipe.passes.internal_state import internal_state
 from deepspeech_recipe.passes.outputs import drop_unused_outputs
 from deepspeech_recipe.patterns.state_links import projected
 from deepspeech_recipe.recipes.acoustic_model import AcousticModel
@@ -26,6 +29,8 @@ from deepspeech_recipe.rewrite.acoustic_model import rewrite_acoustic
 from deepspeech_recipe.rewrite.edits import RECIPE_LSTM, Edits
 from deepspeech_recipe.rewrite.general import describe, rewrite_general
 from deepspeech_recipe.rewrite.reachability import ends
+
+_CONVERTER = f"mo, plugin {__version__}"
 
 
 @last_net("the graph")
@@ -57,7 +62,6 @@ def _prepare_acoustic(graph, arguments: Arguments, view: GraphView, model: Acous
     ]
     if mo_checks.asks_for_internal_state(arguments, states):
         options["state"] = "internal"
-    internal = options.get("state") == "internal"
     mo_checks.check_not_frozen(arguments, states)
     edits = rewrite_acoustic(view, model)
     audio = mo_request.complete_audio(arguments, view, model)
@@ -67,6 +71,7 @@ def _prepare_acoustic(graph, arguments: Arguments, view: GraphView, model: Acous
         return f"DeepSpeech {model.generation}: only its feature part, {audio.samples} → {audio.mfccs}"
     ordered = arguments.outputs is None
     steps, batch = mo_request.complete_acoustic(arguments, view, model)
+    internal = options.get("state") == "internal"
     if internal:
         mo_request.add_new_states(arguments, states)
     mo_checks.check_names(arguments, view, edits, model.outputs)
@@ -74,8 +79,11 @@ def _prepare_acoustic(graph, arguments: Arguments, view: GraphView, model: Acous
     check_request(Options(**options, time_steps=steps or DYNAMIC, batch=batch or DYNAMIC), model)
     if not internal:
         mo_checks.check_untouched(arguments, view, edits, states)
-    conversion = Conversion(converter=f"mo, plugin {__version__}", **options)
-    on_finished(graph, "contract", lambda ov_model: apply_contract(ov_model, view, model, conversion, ordered=ordered))
+
+    def contract(ov_model):
+        return apply_contract(ov_model, view, model, _CONVERTER, options.get("head"), ordered=ordered)
+
+    _at_end(graph, contract, internal)
     return one_line(model, steps=steps, batch=batch)
 
 
@@ -95,17 +103,19 @@ def _prepare_general(
     last = [name for name in ends(view, general.edits) if name not in view.nodes or view.nodes[name].op != "NoOp"]
     mo_checks.check_names(arguments, view, general.edits, general.ends or last)
     mo_checks.check_sizes(arguments.named_shapes, _state_sizes(recognition))
-    if options.get("state") != "internal":
+    internal = options.get("state") == "internal"
+    if not internal:
         mo_checks.check_untouched(arguments, view, general.edits, states)
     _apply(graph, general.edits, operations)
     # MO's BasicLSTMCell takes a cell with a projection for one without, and fails.
     for name in projected(view, recognition.links, recognition.states):
         mo_graph.exchange_terms(graph, name)
-    conversion = Conversion(converter=f"mo, plugin {__version__}", **options)
     named = [Tensor.parse(name).node for name in arguments.outputs or ends(view, general.edits)]
-    on_finished(
-        graph, "states", lambda ov_model: apply_general_contract(ov_model, recognition, general, conversion, named)
-    )
+
+    def contract(ov_model):
+        return apply_general_contract(ov_model, recognition, general, _CONVERTER, named)
+
+    _at_end(graph, contract, internal)
     return describe(recognition, general)
 
 
@@ -123,8 +133,14 @@ def _apply(graph, edits: Edits, operations) -> None:
     if any(node.op == RECIPE_LSTM for node in edits.add):
         # Before any other pass: they read the LSTM until it is exchanged for another.
         on_finished(graph, "unused outputs", drop_unused_outputs)
-    for name, action in finishing_passes(edits):
-        on_finished(graph, name, action)
+    for name, apply in exact_lstms(edits):
+        on_finished(graph, name, apply)
+
+
+def _at_end(graph, contract: Callable, internal: bool) -> None:
+    on_finished(graph, "contract", contract)
+    if internal:
+        on_finished(graph, "internal state", internal_state)
 
 
 def _refuse_options(recognition: Recognition, options: dict) -> None:

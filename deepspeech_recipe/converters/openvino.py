@@ -15,9 +15,9 @@ from openvino._offline_transformations import (
 )
 from openvino.frontend import FrontEndManager
 
-from deepspeech_recipe.converters.contract import Conversion, apply_contract
+from deepspeech_recipe.converters.contract import apply_contract
 from deepspeech_recipe.converters.graphdef_edits import EditedGraph, apply_edits, names_only
-from deepspeech_recipe.converters.lowering import finishing_passes
+from deepspeech_recipe.converters.lowering import exact_lstms
 from deepspeech_recipe.converters.openvino_translators import Translators
 from deepspeech_recipe.converters.openvino_trial import is_at_risk, try_conversion
 from deepspeech_recipe.converters.request import check_request, size_of
@@ -29,6 +29,7 @@ from deepspeech_recipe.graphdef.view import GraphView
 from deepspeech_recipe.ir.names import LOGITS, find_input
 from deepspeech_recipe.ir.options import Options
 from deepspeech_recipe.ir.ov_api import ov
+from deepspeech_recipe.passes.internal_state import internal_state
 from deepspeech_recipe.recipes.acoustic_model import AcousticModel
 from deepspeech_recipe.recipes.recognition import Recognition
 from deepspeech_recipe.rewrite.acoustic_model import rewrite_acoustic
@@ -48,19 +49,18 @@ def version() -> str:
 class Prepared:
     """A graph ready for the frontend: the original GraphDef is no longer needed.
 
-    finish: functions from ov.Model to ov.Model, one after the other from the frontend's to the IR. notes: lines on what
-    was done to a general graph, for a person."""
+    passes: from the frontend's ov.Model to the IR. notes: lines on what was done to a general graph, for a person."""
 
     edited: EditedGraph
-    finish: Sequence[Callable]
+    passes: list[Callable]
     notes: tuple[str, ...] = ()
 
-    def convert(self):
+    def convert(self) -> ov.Model:
         """Returns the ov.Model. Raises RecipeError."""
         ov_model = _translate(self.edited)
         try:
-            for action in self.finish:
-                ov_model = action(ov_model)
+            for apply in self.passes:
+                ov_model = apply(ov_model)
             return ov_model
         except RuntimeError as error:
             if type(error) is not RuntimeError:  # OpenVINO's checks of sizes have no type of their own
@@ -72,13 +72,16 @@ class Prepared:
 def prepare(graph, view: GraphView, recognition: Recognition, options: Options) -> Prepared:
     """Edits `graph`, a GraphDef, as what was recognised in it wants. Raises RecipeError."""
     options.check()
-    conversion = Conversion(converter=f"{NAME} {version()}", state=options.state, head=options.head)
     if recognition.acoustic is not None:
-        return _prepare_acoustic(graph, view, recognition.acoustic, options, conversion)
-    return _prepare_general(graph, view, recognition, conversion)
+        prepared = _prepare_acoustic(graph, view, recognition.acoustic, options)
+    else:
+        prepared = _prepare_general(graph, view, recognition)
+    if options.state == "internal":
+        prepared.passes.append(internal_state)
+    return prepared
 
 
-def _prepare_acoustic(graph, view: GraphView, model: AcousticModel, options: Options, conversion) -> Prepared:
+def _prepare_acoustic(graph, view: GraphView, model: AcousticModel, options: Options) -> Prepared:
     """The acoustic model alone becomes an IR of the contract; the rest of the graph is left out."""
     check_request(options, model)
     edits = rewrite_acoustic(view, model)
@@ -95,22 +98,22 @@ def _prepare_acoustic(graph, view: GraphView, model: AcousticModel, options: Opt
     def contract(ov_model):
         sizes = shapes(batch, steps)
         ov_model.reshape({find_input(ov_model, name): list(shape) for name, shape in sizes.items()})
-        return optimise(apply_contract(ov_model, names, model, conversion))
+        return apply_contract(ov_model, names, model, f"{NAME} {version()}", options.head)
 
-    return Prepared(edited, (contract,))
+    return Prepared(edited, [contract, optimise])
 
 
-def _prepare_general(graph, view: GraphView, recognition: Recognition, conversion) -> Prepared:
+def _prepare_general(graph, view: GraphView, recognition: Recognition) -> Prepared:
     """LSTMs become LSTMSequences, state variables inputs and outputs; tensors are called what a recipe calls them."""
     general = rewrite_general(view, recognition, {}, freeze="mo's --freeze_placeholder_with_value")
     outputs = general.ends or _outputs(view, general)
 
-    def states(ov_model):
-        return apply_general_contract(optimise(ov_model), recognition, general, conversion, outputs)
+    def contract(ov_model):
+        return apply_general_contract(ov_model, recognition, general, f"{NAME} {version()}", outputs)
 
-    exact = [action for _, action in finishing_passes(general.edits)]
+    exact = [apply for _, apply in exact_lstms(general.edits)]
     edited = apply_edits(graph, view, general.edits, outputs)
-    return Prepared(edited, (*exact, states), (describe(recognition, general),))
+    return Prepared(edited, [*exact, optimise, contract], (describe(recognition, general),))
 
 
 def _new_states(view: GraphView, model: AcousticModel, edits) -> list[str]:

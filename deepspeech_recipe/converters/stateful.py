@@ -1,30 +1,27 @@
-"""The IR of a model that is not an acoustic one: which input is fed which output, written into it, or made internal."""
+"""The IR of a model that is not an acoustic one: which input is fed which output, and what else is known of it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
 from deepspeech_recipe import __version__
-from deepspeech_recipe.converters.contract import Conversion
 from deepspeech_recipe.ir.initial_state import initial_state_json
 from deepspeech_recipe.ir.metadata import write_metadata
 from deepspeech_recipe.ir.names import find_input, find_output, in_order, name_tensors, stem
 from deepspeech_recipe.ir.ov_api import ov, rebuild
-from deepspeech_recipe.passes.internal_state import internal_state
 from deepspeech_recipe.recipes import Model
 from deepspeech_recipe.recipes.recognition import Recognition
 from deepspeech_recipe.rewrite.general import General
 
 
 def apply_general_contract(
-    ov_model: ov.Model, recognition: Recognition, general: General, conversion: Conversion, ends: Iterable[str] = ()
+    ov_model: ov.Model, recognition: Recognition, general: General, converter: str, ends: Iterable[str] = ()
 ) -> ov.Model:
-    """Names tensors, writes the metadata, makes states internal if asked.
+    """Names the tensors of a model that is not an acoustic one, and writes its metadata, if it has states or a recipe.
 
-    A state's input or output that the user cut off is passed over. ends: the graph's output nodes, whose names go
-    before other names of outputs. The IR's metadata has in `states` the pairs, input → output, in `inputs` and
-    `outputs` the names of the other tensors, in `graph` the framework's names of the states.
-    Raises RecipeError if no state is left that could become internal.
+    converter: its name and version. A state's input or output that the user cut off is passed over. ends: the graph's
+    output nodes, whose names go before other names of outputs. The IR's metadata has in `states` the pairs, input →
+    output, in `inputs` and `outputs` the names of the other tensors, in `graph` the framework's names of the states.
     """
     model = recognition.model if isinstance(recognition.model, Model) else None
     inputs, outputs = general.roles.inputs, general.roles.outputs
@@ -47,7 +44,7 @@ def apply_general_contract(
             "recipe": "general",
             **known,
             "recipe_version": __version__,
-            "converter": conversion.converter,
+            "converter": converter,
             "state": "external",
             "states": pairs,
             "inputs": [name for name in named[0] if name not in pairs],
@@ -56,7 +53,7 @@ def apply_general_contract(
             **initial_state_json({name: general.initial.get(name) for name in pairs}),
         }
         write_metadata(ov_model, metadata)
-    return internal_state(ov_model) if conversion.state == "internal" else ov_model
+    return ov_model
 
 
 def _names(ports, preferred: set[str]) -> dict[str, set[str]]:

@@ -68,14 +68,14 @@ def _windows(emit, samples, end, settings: AudioSettings, n_context: int):
     ended = _read(ENDED, np.zeros(1, np.float32), [1])
     running = emit("less", ended, np.full(1, 0.5, np.float32))
     ending = _number(emit, emit("logical_and", running, end.output(0)))
-    block = _before(emit, samples.output(0), _times(emit, _number(emit, running), lowering.length(emit, samples)))
+    block = _before(emit, samples.output(0), emit("multiply", _number(emit, running), lowering.length(emit, samples)))
     mfccs, keep_audio = _new_frames(emit, block, ending, settings)
 
     begin = np.zeros((1, n_context, settings.dct_coefficient_count), np.float32)
     frames = emit("concat", _read(FRAMES, begin, [1, -1, begin.shape[2]]), mfccs, axis=1)
     # In the padding are the zero frames that follow the end, and what the one window of a T of 0 may lack.
     padded = emit("pad", frames, i64(0, 0, 0), i64(0, n_context + 1, 0), pad_mode="constant")
-    end_of_frames = emit("add", lowering.length(emit, frames), _times(emit, ending, np.int64(n_context)))
+    end_of_frames = emit("add", lowering.length(emit, frames), emit("multiply", ending, np.int64(n_context)))
     count = emit("maximum", emit("subtract", end_of_frames, np.int64(2 * n_context)), np.int64(0))
     windows = framing.windows_before(emit, padded, emit("maximum", count, np.int64(1)), n_context)
     keep_frames = _assign(FRAMES, _from(emit, _before(emit, padded, end_of_frames), count))
@@ -91,7 +91,7 @@ def _new_frames(emit, block, ending, settings: AudioSettings):
     audio = emit("concat", _read(AUDIO, np.zeros((1, gap), np.float32), [1, -1]), block, axis=1)
     count = emit("subtract", lowering.length(emit, audio), np.int64(gap))
     frames = emit("add", framing.whole_frame_counts(emit, count, settings), ending)
-    used = _times(emit, frames, np.int64(settings.stride))
+    used = emit("multiply", frames, np.int64(settings.stride))
     padding = i64(0, gap + settings.window_size)
     padded = emit("pad", audio, i64(0, 0), padding, pad_mode="constant")
     if gap:
@@ -128,10 +128,6 @@ def _vector(emit, scalar):
 def _number(emit, truth):
     """boolean [1] → i64 scalar, 0 or 1."""
     return emit("convert", emit("squeeze", truth, i64(0)), destination_type="i64")
-
-
-def _times(emit, one, other):
-    return emit("multiply", one, other)
 
 
 def _first_rows(port, result, count):

@@ -1,11 +1,9 @@
 from openvino.tools.mo.graph.graph import Graph
 from openvino.tools.mo.middle.replacement import MiddleReplacementPattern
-from openvino.tools.mo.utils.error import Error
 
-from ..library import asked_for
+from ..library import asked_for, refusals_as_errors
 
 from deepspeech_recipe.converters import mo_safety
-from deepspeech_recipe.errors import RecipeError
 
 
 class RecipeInferenceCheck(MiddleReplacementPattern):
@@ -33,7 +31,5 @@ class RecipeInferenceCheck(MiddleReplacementPattern):
         from openvino.tools.mo.front.tf.partial_infer.tf import tf_native_tf_node_infer
 
         run_by_tensorflow = graph.get_op_nodes(infer=tf_native_tf_node_infer)
-        try:
+        with refusals_as_errors():
             mo_safety.check_inferred(node.pb for node in run_by_tensorflow)
-        except RecipeError as refusal:
-            raise Error(str(refusal)) from None

@@ -4,9 +4,8 @@ import numpy as np
 from openvino.tools.mo.front.common.partial_infer.utils import is_fully_defined
 from openvino.tools.mo.front.common.replacement import FrontReplacementPattern
 from openvino.tools.mo.graph.graph import Graph, Node
-from openvino.tools.mo.utils.error import Error
 
-from ...library import asked_for
+from ...library import asked_for, refusals_as_errors
 
 from deepspeech_recipe.audio import lowering
 from deepspeech_recipe.converters.mo_emitter import MOEmitter, replace_node
@@ -42,13 +41,11 @@ class AudioFeatures(FrontReplacementPattern):
     graph_condition = (asked_for,)
 
     def find_and_replace_pattern(self, graph: Graph):
-        try:
+        with refusals_as_errors():
             for mfcc in graph.get_op_nodes(op="Mfcc"):
                 _replace_mfcc(graph, mfcc)
             for spectrogram in graph.get_op_nodes(op="AudioSpectrogram"):
                 _replace_spectrogram(graph, spectrogram)
-        except Refusal as refusal:
-            raise Error(str(refusal)) from refusal
 
 
 def _replace_mfcc(graph: Graph, mfcc: Node):

@@ -1,14 +1,12 @@
 from openvino.tools.mo.front.common.custom_replacement_registry import CustomReplacementRegistry
 from openvino.tools.mo.front.common.replacement import FrontReplacementPattern
 from openvino.tools.mo.graph.graph import Graph
-from openvino.tools.mo.utils.error import Error
 
-from ...library import asked_for, check_release
+from ...library import asked_for, check_release, refusals_as_errors
 from ...ops.recipe_lstm import RecipeLSTM, RecipeSwapTimeBatch, RecipeTimeStep, RecipeUnflattenTime
 
 from deepspeech_recipe.converters import mo_plugin
 from deepspeech_recipe.converters.mo_options import ID
-from deepspeech_recipe.errors import RecipeError
 
 
 class RecipeRecognition(FrontReplacementPattern):
@@ -45,7 +43,5 @@ class RecipeRecognition(FrontReplacementPattern):
                 options.update(description.custom_attributes)
         check_release(options)
         operations = {op.op: op for op in (RecipeLSTM, RecipeSwapTimeBatch, RecipeTimeStep, RecipeUnflattenTime)}
-        try:
+        with refusals_as_errors():
             mo_plugin.prepare(graph, operations, options)
-        except RecipeError as refusal:
-            raise Error(str(refusal)) from None

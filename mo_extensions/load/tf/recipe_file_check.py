@@ -1,23 +1,19 @@
 from openvino.tools.mo.graph.graph import Graph
 from openvino.tools.mo.load.loader import Loader
 from openvino.tools.mo.load.tf import loader
-from openvino.tools.mo.utils.error import Error
 
-from ...library import asked_for
+from ...library import asked_for, refusals_as_errors
 
 from deepspeech_recipe.converters import mo_loading
 from deepspeech_recipe.converters.mo_arguments import Arguments
-from deepspeech_recipe.errors import RecipeError
 
 
 def refuse_what_would_run(graph: Graph) -> bool:
     if asked_for(graph):
         arguments = Arguments.of(graph)
         arguments.unwrap_model()
-        try:
+        with refusals_as_errors():
             mo_loading.check_before_loading(arguments)
-        except RecipeError as refusal:
-            raise Error(str(refusal)) from None
         mo_loading.prepare_loading(loader, saved_model=bool(arguments.saved_model))
     return False
 
