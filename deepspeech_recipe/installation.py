@@ -9,7 +9,6 @@ import importlib.metadata
 import os
 import re
 import sys
-import sysconfig
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,12 +110,13 @@ def tensorflow(path: Sequence[str] | None = None) -> TensorFlow:
             "after the uninstallation of another TensorFlow package from that folder"
         )
         return TensorFlow("", packages, problem, for_mo)
-    spec = importlib.machinery.PathFinder.find_spec("tensorflow", path or [each for each in sys.path if each])
+    directories = [each for each in sys.path if each] if path is None else list(path)
+    spec = importlib.machinery.PathFinder.find_spec("tensorflow", directories)
     if spec is not None and spec.origin is not None:
         return TensorFlow("", {}, "", for_mo)  # built from source, for one
-    for folder in path or sorted({sysconfig.get_path(name) for name in ("purelib", "platlib")}):
-        left = Path(folder, "tensorflow")
-        if left.is_dir():
+    for left in (Path(folder, "tensorflow") for folder in directories):
+        # Elsewhere a folder of that name is somebody's own.
+        if left.parent.name in ("site-packages", "dist-packages") and left.is_dir():
             return TensorFlow("", {}, f"{_ABSENT}, and what uninstalled ones have left in {left} looks like it", for_mo)
     return TensorFlow("", {}, _ABSENT, for_mo)
 
@@ -151,7 +151,7 @@ def version_of(package: str, path: Sequence[str] | None = None) -> str | None:
 
 
 @dataclass(frozen=True)
-class Optional:
+class OptionalPackage:
     """A package that an extra installs. newest: the last Python that it can be installed on, if there is one."""
 
     package: str
@@ -169,17 +169,17 @@ class Optional:
 
 
 OPTIONAL = (
-    Optional("openvino-dev", "mo", "Model Optimizer is in it, which the converter mo needs", (3, 12)),
-    Optional("tensorflow-cpu", "mo", "mo needs it, and it is verify's first choice of a reference"),
-    Optional("fastjsonschema", "mo", "mo checks --transformations_config with it"),
-    Optional("tflite", "tflite", ".tflite files need it"),
-    Optional("soundfile", "audio", "recordings other than 16-bit WAV files need it"),
-    Optional("soxr", "audio", "recordings of another sample rate than the model's need it"),
-    Optional("flashlight-text", "lm", "beam search and language models need it", (3, 12)),
-    Optional("jiwer", "eval", "evaluate needs it"),
-    Optional("sounddevice", "mic", "transcribe --mic needs it"),
-    Optional("matplotlib", "plot", "verify --plot and benchmark -o need it"),
-    Optional("tqdm", "progress", "the bar of long work on a terminal needs it"),
+    OptionalPackage("openvino-dev", "mo", "Model Optimizer is in it, which the converter mo needs", (3, 12)),
+    OptionalPackage("tensorflow-cpu", "mo", "mo needs it, and it is verify's first choice of a reference"),
+    OptionalPackage("fastjsonschema", "mo", "mo checks --transformations_config with it"),
+    OptionalPackage("tflite", "tflite", ".tflite files need it"),
+    OptionalPackage("soundfile", "audio", "recordings other than 16-bit WAV files need it"),
+    OptionalPackage("soxr", "audio", "recordings of another sample rate than the model's need it"),
+    OptionalPackage("flashlight-text", "lm", "beam search and language models need it", (3, 12)),
+    OptionalPackage("jiwer", "eval", "evaluate needs it"),
+    OptionalPackage("sounddevice", "mic", "transcribe --mic needs it"),
+    OptionalPackage("matplotlib", "plot", "verify --plot and benchmark -o need it"),
+    OptionalPackage("tqdm", "progress", "the bar of long work on a terminal needs it"),
 )
 # Of the extra `dev`, besides some of those.
 DEVELOPMENT = ("hypothesis", "mypy", "pdoc", "pytest", "pytest-xdist", "ruff", "setuptools")

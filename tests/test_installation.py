@@ -162,6 +162,11 @@ def test_a_folder_that_is_left_over(site):
     assert found.remedy == "pip install tensorflow-cpu"
 
 
+def test_a_folder_of_that_name_elsewhere_is_somebodys_own(tmp_path):
+    (tmp_path / "tensorflow" / "my-models").mkdir(parents=True)
+    assert tensorflow([str(tmp_path)]).absent
+
+
 @pytest.mark.parametrize("name", ["tensorflow", "tensorflow-cpu"])
 def test_beside_model_optimizer_a_remedy_suits_it(site, name):
     site.describe("openvino-dev", "2024.6.0")

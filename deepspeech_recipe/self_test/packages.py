@@ -8,7 +8,7 @@ from deepspeech_recipe.installation import (
     DEVELOPMENT,
     OPTIONAL,
     NoTensorFlow,
-    Optional,
+    OptionalPackage,
     TensorFlow,
     listed,
     tensorflow,
@@ -37,7 +37,7 @@ def findings() -> Iterator[Finding]:
     yield _development()
 
 
-def _optional(each: Optional) -> Finding:
+def _optional(each: OptionalPackage) -> Finding:
     version = version_of(each.package)
     if version is not None:
         return Finding(each.package, "ok", version)
@@ -53,7 +53,7 @@ def _development() -> Finding:
     return Finding("development", "absent" if missing else "ok", "; ".join(filter(None, [", ".join(there), absent])))
 
 
-def _tensorflow(found: TensorFlow, each: Optional) -> Finding:
+def _tensorflow(found: TensorFlow, each: OptionalPackage) -> Finding:
     if found.absent:
         return Finding("tensorflow", "absent", f"not installed; {each.what_for}")
     if not found.usable:
