@@ -82,7 +82,7 @@ def _structure(ir: Path, log: Callable[[str], None]) -> bool:
 
 
 def _transcribe(ir: Path, clips: list[Clip], log: Callable[[str], None]) -> list[bool]:
-    """Whether each text was recognised."""
+    """Transcribes the recordings, and returns for each whether its text was recognised."""
     checks = []
     results = transcribed(Recognizer(ir), [clip.path for clip in clips])
     for clip in clips:

@@ -136,11 +136,11 @@ def _is_fit(error: RecipeError, path: str | os.PathLike) -> bool:
 
 
 def one_line(text: str) -> str:
-    """What a file says, or is called, for the user's terminal: printable, and without the middle where it is long."""
+    """Prepares what a file says, or is called, for a terminal: printable, and without the middle if it is long."""
     text, half = printable(text), _LONGEST_MESSAGE // 2
     return text if len(text) <= _LONGEST_MESSAGE else f"{text[:half]} … {text[-half:]}"
 
 
 def printable(text: str) -> str:
-    """With a mark for each letter that a terminal would follow."""
+    """Puts a mark in the place of each letter that a terminal would follow."""
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)

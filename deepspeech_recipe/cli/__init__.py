@@ -37,11 +37,11 @@ _INTERRUPTED, _BROKEN_PIPE = 130, 141
 
 
 class UsageError(RecipeError):
-    """What argparse does not accept."""
+    """A command line that argparse does not accept."""
 
 
 class _Parser(argparse.ArgumentParser):
-    """Errors become one line, as all others are."""
+    """Reports usage errors in one line, as all others are."""
 
     def error(self, message: str):
         command = self.prog.removeprefix(PROGRAM).strip()
@@ -49,7 +49,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):
-    """Descriptions as they are written, and room for a command's name before its help: argparse forgets its indent."""
+    """Keeps descriptions as written, and room for a command's name before its help: argparse forgets its indent."""
 
     def __init__(self, prog: str):
         super().__init__(prog, max_help_position=32)
@@ -97,7 +97,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 class _Interrupts:
-    """Ctrl-C stays Ctrl-C: a library in the middle of its import turns KeyboardInterrupt into an error of its own."""
+    """Keeps Ctrl-C what it is: a library in the middle of its import makes KeyboardInterrupt an error of its own."""
 
     def __enter__(self) -> None:
         self._seen, self._before = False, None
@@ -126,7 +126,7 @@ def _fail(message: str) -> int:
 
 
 def _open_streams() -> None:
-    """Closed ones lead to nowhere: else the next file would take their number, and get what libraries print."""
+    """Opens closed standard streams, onto nowhere: else the next file would get their number and libraries' output."""
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         try:
             os.fstat(number)
@@ -140,7 +140,7 @@ def _open_streams() -> None:
 
 
 def _drop(stream) -> None:
-    """What is still buffered cannot be written; Python would say so again at its end."""
+    """Forgets what a stream has buffered and cannot write: Python would say so again at its end."""
     try:
         descriptor = os.open(os.devnull, os.O_WRONLY)
         os.dup2(descriptor, stream.fileno())

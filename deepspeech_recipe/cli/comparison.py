@@ -16,6 +16,6 @@ def add_arguments(parser) -> None:
 
 
 def print_report(report, as_json: bool) -> int:
-    """Of verify or diagnose → the exit code."""
+    """Prints what verify or diagnose found, and returns the exit code."""
     print(json.dumps(report.as_dict(), indent=2, ensure_ascii=False) if as_json else "\n".join(report.lines()))
     return report.exit_code

@@ -1,4 +1,4 @@
-"""How far long work is, on a terminal: a bar by tqdm, or a line now and then without it. Elsewhere nothing."""
+"""Shows on a terminal how far long work is: a bar by tqdm, or a line now and then without it. Elsewhere nothing."""
 
 import sys
 import time
@@ -9,7 +9,7 @@ _BETWEEN_LINES = 10.0
 
 
 class Progress:
-    """Call it with how much is done, and of how much; print lines by `log` while it is shown."""
+    """The bar: call it with how much is done, and of how much; print lines by `log` while it is shown."""
 
     def __init__(self, unit: str):
         self._unit = unit
@@ -41,7 +41,7 @@ class Progress:
         self._bar.update(done - self._bar.n)
 
     def log(self, text: str, file=None) -> None:
-        """A line on stderr, or on another file, not across the bar."""
+        """Prints a line on stderr, or on another file, not across the bar."""
         file = file or sys.stderr
         if self._bar is None:
             print(text, file=file, flush=True)

@@ -7,7 +7,7 @@ from deepspeech_recipe.errors import RecipeError
 
 
 def add_arguments(parser, *, search: bool = True) -> None:
-    """search: options of decoders too."""
+    """Adds the options that say what recognises. search: those of beam search too."""
     parser.add_argument("--model", metavar="IR.xml", required=True, help="an IR of `deepspeech-recipe convert`")
     parser.add_argument("--alphabet", metavar="FILE", help="an alphabet.txt, for an IR without one")
     parser.add_argument("--device", default="CPU", help="OpenVINO device (default: CPU)")
@@ -67,5 +67,5 @@ def _boosts(text: str) -> dict[str, float]:
 
 
 def log(line: str) -> None:
-    """For what the user should know about the work."""
+    """Prints what the user should know about the work."""
     print(line, file=sys.stderr, flush=True)

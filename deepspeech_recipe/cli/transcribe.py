@@ -68,7 +68,7 @@ def _text(result, arguments, name: str | None) -> str:
 
 
 def _live(recognizer, arguments) -> Iterator:
-    """Results, with partial texts on stderr while the audio comes."""
+    """Yields results, and prints partial texts on stderr while the audio comes."""
     from deepspeech_recipe.runtime.recordings.audio_files import audio_blocks
     from deepspeech_recipe.runtime.recordings.live import at_real_time, microphone
 
@@ -81,7 +81,7 @@ def _live(recognizer, arguments) -> Iterator:
 
 
 def _heard(stream, blocks, stop: type[BaseException] | tuple[()] = ()):
-    """stop: the exception that ends the audio."""
+    """Feeds a stream and shows its partial texts. stop: the exception that ends the audio."""
     line = _Line()
     try:
         for block in blocks:

@@ -162,7 +162,7 @@ def convert(
 
 
 def _write(job: pipeline.Job, output: Path, name: str, *, keep_graph: bool) -> ConvertResult:
-    """The job's models as files; nothing of them stays in memory."""
+    """Converts, and writes the models to files; nothing of them stays in memory."""
     model, converter = pipeline.convert(job, keep_graph=keep_graph)
     models = {name: model}
     if (features := pipeline.audio_part(job, model)) is not None:
@@ -184,7 +184,7 @@ def _verify(job: pipeline.Job, result: ConvertResult) -> Report:
 
 
 def _absolute(recipe: str | os.PathLike | None) -> str | None:
-    """mo runs in a directory of its own."""
+    """The path that mo finds too, in a directory of its own."""
     return None if recipe is None else str(Path(recipe).resolve())
 
 
@@ -197,7 +197,7 @@ def _name(model: str | os.PathLike) -> str:
 
 
 def _can_compare(job: pipeline.Job) -> bool:
-    """By default, in TensorFlow only; one that is there and cannot be used is worth a note."""
+    """Whether to compare if nothing was said: if TensorFlow is usable. One that is there and is not is worth a note."""
     found = tensorflow()
     if not found.usable and not found.absent:
         job.notes.append(f"not compared with the original: TensorFlow {found.problem}. {found.remedy}")

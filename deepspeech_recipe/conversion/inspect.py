@@ -134,7 +134,7 @@ def _deepspeech(view, model, source) -> dict:
 
 
 def _tensors(view, model) -> dict:
-    """Contract name → direction, tensor in the graph, other names of it, shape; then what the contract drops."""
+    """Contract name → direction, tensor in the graph, its other names, shape; then what the contract drops."""
     state = [model.batch or -1, model.lstm.hidden_size]
     shapes = {
         "input_node": list(model.windows_shape(model.batch or -1, model.time_steps or -1)),
@@ -183,7 +183,7 @@ def _rnn(lstm) -> dict:
 
 
 def _size(path: Path) -> int | None:
-    """Bytes; None for a checkpoint's prefix, which is not a file of its own."""
+    """The size in bytes; None for a checkpoint's prefix, which is not a file of its own."""
     if path.is_dir():
         return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
     return path.stat().st_size if path.exists() else None

@@ -1,4 +1,4 @@
-"""What of the options of a conversion this model, or a graph that is not a DeepSpeech model, does not allow."""
+"""Options that a model does not allow, or a graph that is not a DeepSpeech model."""
 
 from deepspeech_recipe.conversion.settings import check_settings
 from deepspeech_recipe.converters.request import check_request, size_of
@@ -30,7 +30,7 @@ def check_model(options: Options, source: LoadedModel, recognition: Recognition)
 
 
 def _check_general(options: Options, recognition: Recognition) -> None:
-    """A graph without a DeepSpeech model gets the general passes, and none of the contract's options."""
+    """Raises RecipeError for options of the IR contract: a graph without a DeepSpeech model gets the general passes."""
     if not recognition.lstms and not recognition.states and not recognition.model:
         refused = "".join(f" {refusal}" for refusal in recognition.refused)
         raise RecipeError(

@@ -1,4 +1,4 @@
-"""The way of a model: read, recognised, checked, converted, and taken through the passes, in their order."""
+"""Takes a model the whole way: read, recognised, checked, converted, and through the passes in their order."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -75,7 +75,7 @@ def start(options: Options, read: Callable[[], LoadedModel], log: Callable[[str]
 
 
 def _usable_converter(asked: str) -> tuple[str, list[str]]:
-    """The converter, and a note if it is not the first choice."""
+    """Chooses the converter; gives a note if it is not the first choice."""
     if asked == "mo":
         mo.require()
     if asked == "auto":
@@ -85,7 +85,7 @@ def _usable_converter(asked: str) -> tuple[str, list[str]]:
 
 
 def _loop_left(view: GraphView, recognition: Recognition) -> str:
-    """A loop of TensorFlow 2 that stays one: Model Optimizer knows few of them."""
+    """The name of a TensorFlow 2 loop that stays one, or '': Model Optimizer knows few of them."""
     replaced = {lstm.node for lstm in recognition.lstms}
     loops = view.of_op(*LOOPS) if recognition.acoustic is None else []
     return next((loop.name for loop in loops if loop.name not in replaced), "")
@@ -102,7 +102,7 @@ def _summary(job: Job) -> str:
 
 
 def convert(job: Job, *, keep_graph: bool) -> tuple[ov.Model, str]:
-    """(the model after the converter and all passes, the converter and its version). Raises RecipeError.
+    """Runs the converter and all passes; returns the model, and the converter with its version. Raises RecipeError.
 
     keep_graph: the job's graph is needed afterwards, for a comparison in TensorFlow.
     """
@@ -117,7 +117,7 @@ def convert(job: Job, *, keep_graph: bool) -> tuple[ov.Model, str]:
 
 
 def _for_converter(job: Job) -> Options:
-    """What the converter is asked for: the passes do the rest."""
+    """The options of which the converter takes care: the passes do the rest."""
     options = job.options
     if options.audio == "attached":
         return replace(options, time_steps=DYNAMIC, state="external")
@@ -151,7 +151,7 @@ def _by_mo(job: Job, keep_graph: bool) -> tuple[ov.Model, str]:
 
 
 def passes(job: Job) -> Iterator[tuple[str, Pass]]:
-    """(what a person is told, the pass) for all that follows the converter, in order."""
+    """Yields what follows the converter, in order: (a line for a person, the pass)."""
     options, model = job.options, job.recognition.acoustic
     if model is None:
         # The batch goes before the state: OpenVINO keeps variables of one shape between calls.
@@ -191,7 +191,7 @@ def _describe(model: ov.Model, options: Options, source: LoadedModel) -> ov.Mode
 
 
 def audio_part(job: Job, model: ov.Model) -> ov.Model | None:
-    """The second model of `audio="separate"`, samples → windows, with the metadata of the first; else None."""
+    """Makes the second model of `audio="separate"`, samples → windows, with the metadata of the first; else None."""
     acoustic = job.recognition.acoustic
     if job.options.audio != "separate" or acoustic is None or acoustic.audio is None:
         return None

@@ -50,7 +50,7 @@ class ConvertResult:
 
 
 def tensors(model: ov.Model, ports: Iterable) -> tuple[TensorInfo, ...]:
-    """Inputs or outputs of a model. The contract's name, or the recipe's, goes before the framework's."""
+    """Describes inputs or outputs of a model. The contract's name, or the recipe's, goes before the framework's."""
     metadata = metadata_of(model)
     states = metadata.get("states", {})
     known = {*TENSORS, *metadata.get("inputs", ()), *metadata.get("outputs", ()), *states, *states.values()}

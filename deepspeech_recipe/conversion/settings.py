@@ -45,8 +45,8 @@ def _check_alphabet(source: LoadedModel, model: AcousticModel) -> None:
 
 
 def complete_metadata(metadata: dict, source: LoadedModel) -> dict:
-    """The metadata of an IR with what was typed in the place of what the graph says, and that in the place of what
-    lay beside it."""
+    """Completes an IR's metadata: what was typed goes before what the graph says, and that before what lay beside
+    it."""
     completed = dict(metadata)
     for key in METADATA:
         if key in source.overrides:
