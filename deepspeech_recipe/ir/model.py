@@ -40,7 +40,8 @@ class IR:
         )
         self.inputs = tuple(name for name in self._inputs if name not in self.states)
         self.outputs = tuple(name for name in outputs if name not in self.states.values())
-        self._tensors = {name: port.get_any_name() for name, port in outputs.items()}
+        # Under every name: a state's new value may be another output as well.
+        self._tensors = {stem(name): port.get_any_name() for port in self.model.outputs for name in port.get_names()}
         self._fed: dict[str, tuple] = {}
         self._shapes = {name: [*map(size_of, self._inputs[name].get_partial_shape())] for name in self.states}
         self._initial = initial_states(self.metadata)
