@@ -22,7 +22,7 @@ NEWEST, HUGE_PAGES = f", {WITH_NEWEST}", f", {WITH_HUGE_PAGES}"
 
 @dataclass(frozen=True)
 class Pythons:
-    """Interpreters of the environments; None where there is none. main: has this project's needs."""
+    """Interpreters of the environments; None if there is none. main: has this project's needs."""
 
     main: Path
     mo: Path | None = None
@@ -131,7 +131,7 @@ ALL += [
 ]
 ALL += [_newest(recipe) for recipe in ALL if recipe.name in (DOCUMENTED, FP32, INT8)]
 
-# Who takes part where. The slowest are left out where a minute of audio takes half a minute of each round.
+# Who takes part where. The slowest are left out if a minute of audio takes half a minute of each round.
 UTTERANCE = (DOCUMENTED, FP32, FP32 + HUGE_PAGES, INT8, INT8_OPEN, DEEPSPEECH, STT, INT8 + NEWEST)
 STREAMS = (DOCUMENTED, FP32, INT8, INT8_EXACT, INT8 + NEWEST)
 LIVE = (INT8, INT8_GATHERED)

@@ -45,7 +45,7 @@ class PageReport(Report):
 
 
 def goals(report: Report) -> list[Goal]:
-    """One row each; 'not measured' where a contender is missing."""
+    """One row each; 'not measured' if a contender is missing."""
     return [*_chunks(report), _streams(report), *_utterances(report), *_start(report)]
 
 
@@ -112,7 +112,7 @@ def _ratio(report: Report, scenario: str, ours: str, theirs: str, point=None) ->
 
 
 def _best(what: str, found: dict, goal: float, stretch: float | None, *, larger: bool, unit: str) -> Goal:
-    """The best of several ways to the same end, named where there were several."""
+    """The best of several ways to the same end, named if there were several."""
     sign = "≥" if larger else "≤"
     texts = [f"{sign} {goal:g}{unit}", "" if stretch is None else f"{sign} {stretch:g}{unit}"]
     found = {name: value for name, value in found.items() if value is not None}

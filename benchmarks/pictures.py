@@ -48,7 +48,7 @@ def _draw_lines(axis, report: Report, growth: tuple) -> None:
 
 
 def _name_lines(axis, report: Report, ends: dict[str, tuple[float, float]]) -> None:
-    """Each line's name beside its end, moved up where it would lie on another's."""
+    """Each line's name beside its end, moved up if it would lie on another's."""
     top, height = axis.get_ylim()[1], -1.0
     for name, end in sorted(ends.items(), key=lambda item: item[1][1]):
         height = max(end[1] / top, height + LABEL_GAP)

@@ -63,7 +63,7 @@ _KEPT: list[np.ndarray] = []
 
 
 def four_bits(matrix):
-    """Two values a byte, a scale for 128 of them; 8 bits where rows are no multiple of that."""
+    """Two values a byte, a scale for 128 of them; 8 bits where rows are not a multiple of that."""
     if matrix.shape[1] % 128:
         return weight_matrix(matrix, "int8")
     groups = np.ascontiguousarray(matrix).reshape(len(matrix), -1, 128)

@@ -179,7 +179,7 @@ def test_refuses_half_a_normalisation():
 
 
 def test_refuses_another_context():
-    with pytest.raises(RecipeError, match="20 inputs, which is no multiple of the 7 frames"):
+    with pytest.raises(RecipeError, match="20 inputs, which is not a multiple of the 7 frames"):
         canonical_graph(random_weights(), n_context=3)
 
 

@@ -93,7 +93,7 @@ BAD_FILES = {
     "text": (b"hello\nworld\n", "is a text file"),
     "random": (bytes(range(7, 255)) * 20, "cut off, damaged, or of another kind"),
     "truncated": (graph_bytes()[:3000], "cut off, damaged, or of another kind"),
-    "protobuf": (b"\x0a\x05hello\x12\x03abc", "is no frozen graph"),
+    "protobuf": (b"\x0a\x05hello\x12\x03abc", "is not a frozen graph"),
 }
 
 

@@ -206,7 +206,7 @@ def test_a_damaged_table_is_one_line(tmp_path, size):
         archive.extractall(tmp_path)
     index = tmp_path / "variables" / "variables.index"
     index.write_bytes(index.read_bytes()[:size])
-    with pytest.raises(RecipeError, match="is no table of a checkpoint, or damaged"):
+    with pytest.raises(RecipeError, match="is not a table of a checkpoint, or damaged"):
         open_model(tmp_path)
 
 

@@ -224,7 +224,7 @@ def test_nothing_inside(tmp_path, members, inside):
 
 def test_a_damaged_model_inside_names_the_member(tmp_path):
     path = write_tar(tmp_path / "a.tar.gz", {"x/m.pb": graph_bytes()[:-50]})
-    assert "a.tar.gz: x/m.pb: is no frozen graph" in refused(path)
+    assert "a.tar.gz: x/m.pb: is not a frozen graph" in refused(path)
     path = write_tar(tmp_path / "a.tar.gz", {"x/m.pb": graph_bytes(), "x/alphabet.txt": b"\0"})
     assert "a.tar.gz: x/alphabet.txt: is not an alphabet file" in refused(path)
 

@@ -285,7 +285,7 @@ def test_layer_normalisation_is_seen(save):
             lambda v: (v.pop(f"{CELL}/kernel"), v.pop(f"{CELL}/bias")),
             r"missing \(cudnn_lstm/.*/kernel, cudnn_lstm/.*/bias\)",
         ),
-        (lambda v: (v.clear(), v.update(other=np.float32(1))), "is no checkpoint of DeepSpeech: 12 of 12 variables"),
+        (lambda v: (v.clear(), v.update(other=np.float32(1))), "is not a checkpoint of DeepSpeech: 12 of 12 variables"),
         (
             lambda v: (
                 v.pop(f"{CELL}/kernel"),
@@ -301,7 +301,7 @@ def test_layer_normalisation_is_seen(save):
         (lambda v: v.update({"layer_2/bias": np.zeros(3, np.float32)}), "do not fit together"),
         (
             lambda v: v.update({"layer_1/weights": np.zeros((21, 11), np.float32)}),
-            "layer 1 has 21 inputs, no multiple of the 5",
+            "layer 1 has 21 inputs, which is not a multiple of the 5",
         ),
     ],
 )

@@ -153,7 +153,7 @@ def test_a_constant_that_is_no_fixed_array_of_numbers(package, size, dtype):
         immutable(graph).attr["dtype"].type = dtype
 
     rewrite_graph(package, change)
-    assert "has no fixed shape or is no number" in refused(package)
+    assert "has no fixed shape or is not a number" in refused(package)
 
 
 def test_a_constant_of_an_unknown_type(package):

@@ -149,7 +149,7 @@ def _is_ir(path) -> bool:
 
 
 def _name(path, others: list[Contender]) -> str:
-    """The file's, with its directory where another one has the same."""
+    """The file's, with its directory if another one has the same."""
     name = Path(path).stem
     return str(path) if any(each.name == name for each in others) else name
 

@@ -14,7 +14,7 @@ _NAMES = ("benchmark.json", "benchmark.md", "benchmark.png")
 
 
 def check_output(directory: str | os.PathLike) -> None:
-    """Makes the directory. Raises RecipeError, before anything is measured, where files cannot be written."""
+    """Makes the directory. Raises RecipeError, before anything is measured, if files cannot be written."""
     directory = Path(directory)
     if directory.exists() and not directory.is_dir():
         raise RecipeError(f"{directory}: is a file; give a directory for the results.")
@@ -24,7 +24,7 @@ def check_output(directory: str | os.PathLike) -> None:
 
 
 def write(report: Report, directory: str | os.PathLike) -> None:
-    """benchmark.json with all samples, benchmark.md, and benchmark.png where matplotlib is installed."""
+    """benchmark.json with all samples, benchmark.md, and benchmark.png if matplotlib is installed."""
     directory = Path(directory)
     title = "# Benchmark\n\n"
     for name, text in zip(_NAMES, (json_text(report), title + markdown(report)), strict=False):

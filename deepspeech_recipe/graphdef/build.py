@@ -18,7 +18,7 @@ class DType(int):
 
 def set_attr(node, name: str, value) -> None:
     """Sets an attribute by the kind of the value: DType, bool, int, float, bytes/str, ndarray (tensor),
-    tuple (shape, -1 where unknown, None for an unknown rank) or a list of ints."""
+    tuple (shape, -1 if unknown, None for an unknown rank) or a list of ints."""
     attr = node.attr[name]
     if isinstance(value, DType):
         attr.type = int(value)

@@ -22,7 +22,7 @@ def check_graph(graph, path) -> None:
     """Raises RecipeError, naming the file `path`, if a GraphDef's messages do not form a graph that could run, as those
     that were parsed from random bytes."""
     if not graph.node:
-        raise RecipeError(f"{path}: holds no graph node; it is no frozen graph.")
+        raise RecipeError(f"{path}: holds no graph node; it is not a frozen graph.")
     try:
         functions = functions_of(graph.library)
         if len(functions) < len(graph.library.function):
@@ -62,7 +62,7 @@ class _Part:
         self.nodes: dict = {}
         for node in nodes:
             if not node.name or not node.op:
-                raise RecipeError("holds a node without a name or an operation; it is no frozen graph.")
+                raise RecipeError("holds a node without a name or an operation; it is not a frozen graph.")
             if ":" in node.name or node.name.startswith("^"):
                 raise RecipeError(f"node '{node.name}' has a name that no other node could read; the file is damaged.")
             if node.name in self.nodes:

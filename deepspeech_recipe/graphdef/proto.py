@@ -178,7 +178,7 @@ _STRING = re.compile(r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"')
 def parse(message_type, data, *, what: str):
     """Parses the binary protobuf `data` (bytes-like) as `message_type`.
 
-    Raises RecipeError naming `what` (the file, and what it was taken for) if the bytes are no such message.
+    Raises RecipeError naming `what` (the file, and what it was taken for) if the bytes are not such a message.
     """
     parsed = message_type()
     try:
@@ -192,7 +192,7 @@ def parse_text(message_type, text: str, *, what: str):
     """Parses protobuf text format, with the errors of `parse`."""
     fields = sum(map(text.count, _MARKS))
     if fields > limits.allowed(limits.TEXT_FIELDS):
-        # Only then, for it takes a while: what stands in strings is no field.
+        # Only then, for it takes a while: what stands in strings is not a field.
         fields = sum(map(_STRING.sub("", text).count, _MARKS))
     if fields > limits.allowed(limits.TEXT_FIELDS):
         raise RecipeError(

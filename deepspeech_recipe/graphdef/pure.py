@@ -35,7 +35,7 @@ def pure_graph(graph, fetches: Iterable[Tensor], feeds: Iterable[Tensor] = ()):
 
     feeds: tensors that are given; what makes them is replaced by a Placeholder. Variables may be among them: those
     that read one then read what is fed. Branches, loops and functions are followed.
-    Raises NotPure where a fetched tensor needs an operation that is not known to be pure.
+    Raises NotPure if a fetched tensor needs an operation that is not known to be pure.
     """
     result = GraphDef(version=graph.version)
     result.versions.CopyFrom(graph.versions)
@@ -46,7 +46,7 @@ def pure_graph(graph, fetches: Iterable[Tensor], feeds: Iterable[Tensor] = ()):
 
 
 def check_pure(graph, fetches: Iterable[Tensor], feeds: Iterable[Tensor] = ()) -> None:
-    """Raises NotPure where `pure_graph` would, but for random numbers, and without a copy of the weights."""
+    """Raises NotPure if `pure_graph` would, but for random numbers, and without a copy of the weights."""
     functions = _Functions(graph.library, random=True)
     for _ in _pure_nodes(graph, fetches, feeds, functions, random=True):
         pass
@@ -76,7 +76,7 @@ def _pure_nodes(graph, fetches, feeds, functions: _Functions, *, random: bool) -
 
 
 def check_operation(node, functions: Collection[str] = (), *, random: bool = False, where: str = "") -> None:
-    """Raises NotPure where a NodeDef's operation is not on the list.
+    """Raises NotPure if a NodeDef's operation is not on the list.
 
     functions: names that are not an operation's; random: random numbers are allowed; where: the function that the node
     stands in."""

@@ -60,7 +60,7 @@ def numpy_dtype(number: int) -> np.dtype:
 
 
 def shape_of(shape) -> tuple[int, ...] | None:
-    """TensorShapeProto → sizes (-1 where unknown), or None where the rank itself is unknown."""
+    """TensorShapeProto → sizes (-1 if unknown), or None if the rank itself is unknown."""
     return None if shape.unknown_rank else tuple(dim.size for dim in shape.dim)
 
 
@@ -68,7 +68,7 @@ def to_numpy(tensor) -> np.ndarray:
     """The value of a TensorProto; strings as an object array of bytes.
 
     As in TensorFlow, a short value list is filled up with its last value.
-    Raises RecipeError where the declared shape and the stored bytes disagree.
+    Raises RecipeError if the declared shape and the stored bytes disagree.
     """
     shape, dtype = _fixed_shape(tensor), numpy_dtype(tensor.dtype)
     count = math.prod(shape)
@@ -92,7 +92,7 @@ def excess_bytes(tensor) -> int:
     """How many bytes more a TensorProto's value takes in memory than it has values stored for: a constant may be
     written as its last value alone.
 
-    Raises RecipeError where the declared shape and what is stored disagree; types that are not read here are not
+    Raises RecipeError if the declared shape and what is stored disagree; types that are not read here are not
     looked at.
     """
     shape = _fixed_shape(tensor)

@@ -31,7 +31,7 @@ _RESTORE_OPS = frozenset({"Restore", "RestoreV2", "RestoreSlice"})
 class GraphView(Edges):
     """The nodes of a graph by name, their consumers, their constant values, and which of them are variables.
 
-    functions: those of the graph's library by name; they are no part of the graph itself.
+    functions: those of the graph's library by name; they are not part of the graph itself.
     values: what is known of variables from elsewhere, a checkpoint for one, by name.
     """
 
@@ -67,7 +67,7 @@ class GraphView(Edges):
         return node
 
     def value(self, tensor: Tensor) -> np.ndarray | None:
-        """The numbers of the constant behind the tensor, or None where it is none, or text."""
+        """The numbers of the constant behind the tensor, or None if it is not a constant, or text."""
         node = self.source_node(tensor)
         return None if node is None or self.constant_shape(tensor) is None else self.initial_value(node)
 
@@ -152,7 +152,7 @@ class GraphView(Edges):
         return self.constant(tensor).item() if shape is not None and math.prod(shape) == 1 else None
 
     def integer(self, tensor: Tensor) -> int | None:
-        """The same, where it is a whole number by its type."""
+        """The same, if it is a whole number by its type."""
         number = self.scalar(tensor)
         return number if isinstance(number, int) else None
 

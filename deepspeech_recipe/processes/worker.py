@@ -40,7 +40,7 @@ class Worker:
         self._answers: queue.SimpleQueue = queue.SimpleQueue()
         variables = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME")}
         variables |= environment or {}
-        # What programs share is no package: they run where this project is not installed.
+        # What programs share is not a package: they run if this project is not installed.
         variables["PYTHONPATH"] = os.pathsep.join(filter(None, [str(_PROGRAMS), variables.get("PYTHONPATH")]))
         try:
             self._process = subprocess.Popen(

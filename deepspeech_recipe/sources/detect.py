@@ -45,7 +45,7 @@ _OTHERS = (
 def detect(path: Path) -> Kind:
     """The kind of model at `path` (for a checkpoint also a prefix).
 
-    Raises RecipeError where there is nothing, or what is there is no model.
+    Raises RecipeError if there is nothing, or what is there is not a model.
     """
     if checkpoint_prefix_exists(path):
         return Kind.CHECKPOINT
@@ -63,7 +63,7 @@ def detect(path: Path) -> Kind:
 
 
 def checkpoint_prefix_exists(path: Path) -> bool:
-    """True for `DIR/best_dev-1234` where `DIR/best_dev-1234.index` or a data file of it exists."""
+    """True for `DIR/best_dev-1234` if `DIR/best_dev-1234.index` or a data file of it exists."""
     parent = path.parent
     if path.exists() or not parent.is_dir() or not path.name:
         return False
@@ -123,7 +123,7 @@ def _detect_text(path: Path, start: bytes) -> Kind:
     if text.startswith(b"model_checkpoint_path"):
         return Kind.CHECKPOINT
     if b"{" not in text or b":" not in text:
-        raise RecipeError(f"{path}: is a text file, but no text graph; give the model file.")
+        raise RecipeError(f"{path}: is a text file, but not a text graph; give the model file.")
     return Kind.PB_TEXT
 
 

@@ -23,7 +23,7 @@ def read_pb_text(path: Path, given: Given) -> LoadedModel:
 def read_binary(path: Path):
     """Reads a binary GraphDef.
 
-    Raises RecipeError where the file is too large for one, cut off, another kind of file, or no sensible graph.
+    Raises RecipeError if the file is too large for one, cut off, another kind of file, or no sensible graph.
     """
     with reading(path):
         if path.stat().st_size > _LARGEST:
@@ -39,7 +39,7 @@ def read_binary(path: Path):
                 f"damaged. Copy it again."
             ) from None
         raise RecipeError(
-            f"{path}: is no frozen graph that can be read: the file is cut off, damaged, or of another kind. "
+            f"{path}: is not a frozen graph that can be read: the file is cut off, damaged, or of another kind. "
             f"Compare its size ({len(data)} bytes) with the original's and copy it again."
         ) from None
     if not graph.node or any(not node.op for node in graph.node):
@@ -55,8 +55,8 @@ def read_text(path: Path):
     try:
         text = data.decode()
     except UnicodeDecodeError:
-        raise RecipeError(f"{path}: begins like a text graph, but is no UTF-8 text; it is damaged.") from None
-    graph = parse_text(GraphDef, text, what=f"{path}: is a text file, but no text graph")
+        raise RecipeError(f"{path}: begins like a text graph, but is not UTF-8 text; it is damaged.") from None
+    graph = parse_text(GraphDef, text, what=f"{path}: is a text file, but not a text graph")
     check_graph(graph, path)
     return graph
 

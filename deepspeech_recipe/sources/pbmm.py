@@ -23,7 +23,7 @@ from deepspeech_recipe.sources.stream import write_graph
 
 PREFIX = "memmapped_package://"
 GRAPH_REGION = PREFIX + "."
-# A directory has one short entry a tensor; one this large is none.
+# A directory has one short entry a tensor; one this large is not a directory.
 _LARGEST_DIRECTORY = 2**24
 _PIECE = 2**22
 
@@ -57,7 +57,7 @@ class Package:
         shape = shape_of(node.attr["shape"].shape)
         dtype = numpy_dtype(node.attr["dtype"].type)
         if shape is None or any(size < 0 for size in shape) or dtype.kind == "O":
-            raise RecipeError(f"{self.path}: constant '{node.name}' has no fixed shape or is no number.")
+            raise RecipeError(f"{self.path}: constant '{node.name}' has no fixed shape or is not a number.")
         size = dtype.itemsize
         for dimension in shape:
             size *= dimension
@@ -115,7 +115,7 @@ class _Region:
 
 @contextmanager
 def open_package(path: str | os.PathLike) -> Iterator[Package]:
-    """Maps a .pbmm file. Raises RecipeError where it is cut off or damaged, or cannot be read."""
+    """Maps a .pbmm file. Raises RecipeError if it is cut off or damaged, or cannot be read."""
     path = Path(path)
     with reading(path), path.open("rb") as file:
         if path.stat().st_size <= 8:
@@ -147,7 +147,7 @@ def unpack(source: str | os.PathLike, destination: str | os.PathLike) -> None:
 
 
 def has_directory(path: Path) -> bool:
-    """True where the file ends in a package's directory, however damaged the rest may be."""
+    """True if the file ends in a package's directory, however damaged the rest may be."""
     with reading(path), path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - 8))

@@ -47,7 +47,7 @@ class Worker(Commands):
         return {"ms": timed(call, repeat)}
 
     def probabilities(self, frames: int, chunks: int) -> list:
-        """Of chained chunks from zero state, row after row; of one call with all frames where there are no chunks."""
+        """Of chained chunks from zero state, row after row; of one call with all frames if there are no chunks."""
         call = self._call(1)
         if call.whole:
             return [softmax(call.utterance(frames * chunks)).tolist()]
@@ -56,7 +56,7 @@ class Worker(Commands):
         return [call().tolist() for _ in range(chunks)]
 
     def utterance(self, audio: str) -> dict:
-        """Audio to text by this project's runtime, greedy; to scores where the network gives no text."""
+        """Audio to text by this project's runtime, greedy; to scores if the network gives no text."""
         network, samples = self._network(), int16_samples(audio)
         start = time.perf_counter()
         if hasattr(network, "transcribe"):
@@ -118,7 +118,7 @@ class Worker(Commands):
         return core.compile_model(model, self.device, config)
 
     def _batched(self):
-        """The model for any number of rows; raises where it does not let itself be reshaped."""
+        """The model for any number of rows; raises if it does not let itself be reshaped."""
         model = ov.Core().read_model(self.model)
         shapes = {}
         for port in model.inputs:
@@ -201,7 +201,7 @@ class Call:
             self.feeds.append([(self.inputs["input_node"], ov.Tensor(part, shared_memory=True)) for part in parts])
 
     def utterance(self, frames: int) -> np.ndarray:
-        """Scores of one call with so many windows."""
+        """Scores of one call with that many windows."""
         feeds = {"input_node": flat_windows(frames, self.inputs["input_node"].get_partial_shape()[2].get_length())}
         if "lengths" in self.inputs:
             feeds["lengths"] = np.full(1, frames, np.int64)

@@ -74,7 +74,7 @@ class Commands:
         return {"ms": [sum(each["ms"][0] for each in found)], "texts": [each.get("text") for each in found]}
 
     def memory(self) -> dict:
-        """Bytes of resident memory, at the most so far and now; empty where the system does not tell."""
+        """Bytes of resident memory, at the most so far and now; empty if the system does not tell."""
         found: dict = {}
         try:
             with open("/proc/self/status") as file:

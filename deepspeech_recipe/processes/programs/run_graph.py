@@ -59,7 +59,7 @@ def _one_line(call):
 
 
 def _data_size() -> int:
-    """Bytes of memory that the process may write to; 0 where the system does not tell."""
+    """Bytes of memory that the process may write to; 0 if the system does not tell."""
     try:
         with open("/proc/self/status") as file:
             return next(1024 * int(line.split()[1]) for line in file if line.startswith("VmData"))

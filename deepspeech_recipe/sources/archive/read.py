@@ -1,6 +1,6 @@
 """Archives as they are downloaded: .tar, .tar.gz, .tar.bz2, .tar.xz, .zip, or one compressed file.
 
-The model inside is taken out into a temporary directory, read, and the directory removed. Where several models
+The model inside is taken out into a temporary directory, read, and the directory removed. If several models
 are inside, full precision goes before quantised, and a file that knows its alphabet before one that does not:
 pbmm, pb, pb text, SavedModel, tflite, checkpoint; then the shortest path, then the alphabet.
 """

@@ -97,7 +97,7 @@ def _check_room(path: Path, written: int, room: float) -> None:
 
 
 def _inside(path: Path, name: str) -> str:
-    """A member's name as a relative path; refused where it leads outside, or into very many folders."""
+    """A member's name as a relative path; refused if it leads outside, or into very many folders."""
     parts = PurePosixPath(name.replace("\\", "/")).parts
     if not parts or name.startswith(("/", "\\")) or ".." in parts or ":" in parts[0] or "\0" in name:
         raise RecipeError(f"{path}: member {name!r} would be written outside; the archive is not safe.")

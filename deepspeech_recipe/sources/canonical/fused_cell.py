@@ -15,7 +15,7 @@ def fused_cell(graph: GraphBuilder, x: str, kernel, bias, forget_bias: float, *,
     """Writes the cell over `x` `[T, B, inputs]` and returns the masked hidden states `[T, B, H]`.
 
     Reads `input_lengths`, `previous_state_c`, `previous_state_h`; `{CELL}/GatherNd` and `{CELL}/GatherNd_1`
-    are the cell and hidden state at each row's length. steps: T, or -1 where it is open.
+    are the cell and hidden state at each row's length. steps: T, or -1 if it is open.
     """
     hidden = len(bias) // 4
     kernel = variable(graph, f"{CELL}/kernel", kernel)
@@ -59,7 +59,7 @@ def fused_cell(graph: GraphBuilder, x: str, kernel, bias, forget_bias: float, *,
 
 
 def _time_len(graph: GraphBuilder, x: str) -> str:
-    """The number of windows, read from the cell's input, where the graph leaves it open."""
+    """The number of windows, read from the cell's input, if the graph leaves it open."""
     shape = graph.node(f"{CELL}/Shape", "Shape", [x], **F32, out_type=DType(INT32))
     slices = [("stack", 0), ("stack_1", 1), ("stack_2", 1)]
     edges = [graph.const(f"{CELL}/strided_slice/{name}", [at], np.int32) for name, at in slices]

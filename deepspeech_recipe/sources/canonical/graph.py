@@ -24,7 +24,7 @@ GRAPH_VERSION = 6  # what v0.7 to v0.9 write into `metadata_version`
 @dataclass(frozen=True, eq=False)
 class Dense:
     """One dense layer: kernel `[inputs, outputs]`, bias `[outputs]`, and the gamma and beta `[outputs]` of
-    the layer normalisation behind its ReLU, where the model was trained with `--layer_norm`."""
+    the layer normalisation behind its ReLU, if the model was trained with `--layer_norm`."""
 
     kernel: np.ndarray
     bias: np.ndarray
@@ -74,7 +74,7 @@ def canonical_graph(
     v0.2 to v0.5 (`GraphView.is_variable`).
     audio: None leaves out the feature part and its metadata.
     alphabet: the serialized form (`deepspeech_recipe.alphabet`). Metadata that is None is not written.
-    Raises RecipeError where the sizes of the weights do not fit together.
+    Raises RecipeError if the sizes of the weights do not fit together.
     """
     n_input = _check(weights, n_context)
     if audio and audio.dct_coefficient_count != n_input:
@@ -117,7 +117,7 @@ def _check(weights: Weights, n_context: int) -> int:
     n_input, rest = divmod(inputs, 2 * n_context + 1)
     if rest:
         raise RecipeError(
-            f"Layer 1 has {inputs} inputs, which is no multiple of the {2 * n_context + 1} frames that a "
+            f"Layer 1 has {inputs} inputs, which is not a multiple of the {2 * n_context + 1} frames that a "
             f"context of {n_context} frames each side makes. Name the context the model was trained with."
         )
     size = inputs

@@ -42,7 +42,9 @@ class Bundle:
         try:
             entries = dict(_table(data))
         except (IndexError, ValueError) as error:
-            raise RecipeError(f"{index}: is no table of a checkpoint, or damaged ({error}). Copy it again.") from None
+            raise RecipeError(
+                f"{index}: is not a table of a checkpoint, or damaged ({error}). Copy it again."
+            ) from None
         header = parse(BundleHeaderProto, entries.pop("", b""), what=f"{index}: its first entry")
         if header.endianness:
             raise RecipeError(f"{index}: was written by a big-endian machine. Save the checkpoint again on another.")

@@ -106,7 +106,7 @@ def read_text(path: Path) -> str:
     with reading(path), path.open("rb") as file:
         data = file.read(_LARGEST_TEXT + 1)
     if len(data) > _LARGEST_TEXT or b"\0" in data:
-        raise RecipeError(f"{path}: is no text file.")
+        raise RecipeError(f"{path}: is not a text file.")
     return data.decode(errors="replace")
 
 

@@ -55,7 +55,7 @@ def rebuild(kind: str, variables: Bundle, naming: Naming, beside: Surroundings, 
     n_input, rest = divmod(inputs, 2 * n_context + 1)
     if rest:
         raise Refusal(
-            f"{beside.path}: layer 1 has {inputs} inputs, no multiple of the {2 * n_context + 1} frames "
+            f"{beside.path}: layer 1 has {inputs} inputs, which is not a multiple of the {2 * n_context + 1} frames "
             f"that a context of {n_context} frames each side makes",
             remedy="Give the context (n_context) the model was trained with",
         )
@@ -138,7 +138,9 @@ def _audio(
 def _samples(rate: int, milliseconds: int, name: str) -> int:
     samples, rest = divmod(rate * milliseconds, 1000)
     if rest:
-        raise Refusal(f"{name} {milliseconds} is {samples + rest / 1000:g} samples at {rate} Hz, no whole number")
+        raise Refusal(
+            f"{name} {milliseconds} is {samples + rest / 1000:g} samples at {rate} Hz, which is not a whole number"
+        )
     return samples
 
 

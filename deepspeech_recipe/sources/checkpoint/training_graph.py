@@ -22,7 +22,7 @@ class TrainingFeatures:
 def read_training_features(prefix: Path) -> TrainingFeatures | None:
     """The settings of the AudioSpectrogram and Mfcc nodes in `<prefix>.meta`, its functions included.
 
-    None where there is no .meta file, or it computes no features (v0.4 and older).
+    None if there is no .meta file, or it computes no features (v0.4 and older).
     """
     path = prefix.with_name(f"{prefix.name}.meta")
     if not path.is_file():

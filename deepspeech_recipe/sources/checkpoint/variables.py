@@ -56,13 +56,13 @@ def find_naming(variables: Bundle, path: Path) -> Naming:
         )
     shown = ", ".join(missing[naming][:6]) + (", …" if len(missing[naming]) > 6 else "")
     raise Refusal(
-        f"{path}: is no checkpoint of DeepSpeech: {len(missing[naming])} of {len(naming.required())} variables of "
+        f"{path}: is not a checkpoint of DeepSpeech: {len(missing[naming])} of {len(naming.required())} variables of "
         f"{naming.releases} are missing ({shown})"
     )
 
 
 def make_weights(variables: Bundle, naming: Naming, relu_clip: float) -> Weights:
-    """The network's weights; layer normalisation where its variables are there."""
+    """The network's weights; layer normalisation if its variables are there."""
 
     def dense(layer: str) -> Dense:
         gains = [f"layer_{layer}/LayerNorm/{name}" for name in ("gamma", "beta")]

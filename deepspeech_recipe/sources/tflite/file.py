@@ -44,7 +44,7 @@ class Operation:
     table: Any
 
     def option(self, options: type, name: str, default: int = 0):
-        """One field of the builtin options, which the file leaves out where all are defaults."""
+        """One field of the builtin options, which the file leaves out if all are defaults."""
         table = self.table.BuiltinOptions()
         if table is None:
             return default
@@ -116,7 +116,7 @@ class FlatModel:
         return self._type_names[self._tensor(number).Type()] in ("INT8", "UINT8")
 
     def constant(self, number: int) -> np.ndarray | None:
-        """A constant's value, dequantised to float32 where it is stored in 8 or 16 bits; None if computed."""
+        """A constant's value, dequantised to float32 if it is stored in 8 or 16 bits; None if computed."""
         producer = self.producer.get(number)
         if producer and producer.kind == "DEQUANTIZE":
             number = producer.inputs[0]
@@ -145,7 +145,7 @@ class FlatModel:
             shape = [1] * values.ndim
             shape[quantization.QuantizedDimension()] = -1
             scale, zero = scale.reshape(shape), zero.reshape(shape)
-        with np.errstate(over="ignore", invalid="ignore"):  # a damaged scale is no reason to print
+        with np.errstate(over="ignore", invalid="ignore"):  # a damaged scale is not a reason to print
             return values * scale if not zero.any() else (values - zero).astype(np.float32) * scale
 
     def strings(self, number: int) -> list[bytes]:
@@ -162,7 +162,7 @@ class FlatModel:
 
 
 def _numbers(vector) -> tuple[int, ...]:
-    """What flatbuffers gives for a vector of numbers, which is 0 where the file has none."""
+    """What flatbuffers gives for a vector of numbers, which is 0 if the file has none."""
     if not isinstance(vector, np.ndarray):
         return ()
     _range(len(vector))
@@ -179,7 +179,7 @@ def _range(count: int) -> range:
 def open_flat(path: Path) -> Iterator[FlatModel]:
     """Reads a .tflite file; the block may read on in it.
 
-    Raises RecipeError naming `path` where the file is damaged, also when that shows only inside the block.
+    Raises RecipeError naming `path` if the file is damaged, also when that shows only inside the block.
     """
     try:
         import tflite

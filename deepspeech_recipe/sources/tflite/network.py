@@ -31,7 +31,7 @@ class Network:
 
 
 def read_network(model: FlatModel) -> Network:
-    """The weights, dequantised, independent of the file. Raises Refusal where the file holds another model."""
+    """The weights, dequantised, independent of the file. Raises Refusal if the file holds another model."""
     for kind, group, names in (("input", model.inputs, _INPUTS), ("output", model.outputs, _OUTPUTS)):
         for name in names:
             if name not in group:
@@ -84,7 +84,7 @@ class _NetworkMatcher(LSTMMatcher):
         return Network(weights, lstm.steps, shape[2] // 2, quantized)
 
     def dense(self, tensor: int) -> tuple[Dense, int]:
-        """A hidden layer: FULLY_CONNECTED, RELU, MINIMUM, and layer normalisation where it was trained so."""
+        """A hidden layer: FULLY_CONNECTED, RELU, MINIMUM, and layer normalisation if it was trained so."""
         tensor = self.through(tensor)
         gamma = beta = None
         if (operation := self.model.producer.get(tensor)) and operation.kind == "ADD":
@@ -103,7 +103,7 @@ class _NetworkMatcher(LSTMMatcher):
         operands = self.expect(tensor, "ADD").inputs
         subs = [t for t in operands if self.model.producer.get(t) and self.model.producer[t].kind == "SUB"]
         if len(subs) != 1:
-            raise Mismatch("An ADD that is no layer normalisation", tensor)
+            raise Mismatch("An ADD that is not a layer normalisation", tensor)
         beta, shift = self.expect(subs[0], "SUB").inputs
         (scaled,) = (t for t in operands if t != subs[0])
         mean_inputs, x_inputs = self.expect(shift, "MUL").inputs, self.expect(scaled, "MUL").inputs
