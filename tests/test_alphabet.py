@@ -63,7 +63,7 @@ def test_any_bytes_parse_or_are_refused(data):
 @pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("start", ["", "\ufeff"])
 @pytest.mark.parametrize("end", ["", "\n"])
-def test_alphabet_files(tmp_path, newline, start, end):
+def test_alphabet_txt_is_read_as_training_reads_it(tmp_path, newline, start, end):
     lines = ["# a comment", " ", "a", "", "é", "\\#", "#b", "\\##", "'"]
     path = tmp_path / "alphabet.txt"
     path.write_bytes((start + newline.join(lines) + end.replace("\n", newline)).encode())
@@ -74,7 +74,7 @@ def test_alphabet_files(tmp_path, newline, start, end):
     ("content", "reason"),
     [(b"# only\n\n", "holds no label"), (b"", "holds no label"), (b"a\n\0\n", "is not an alphabet file")],
 )
-def test_other_files_are_refused(tmp_path, content, reason):
+def test_what_is_not_an_alphabet_txt_is_refused(tmp_path, content, reason):
     path = tmp_path / "alphabet.txt"
     path.write_bytes(content)
     with pytest.raises(RecipeError, match=rf"alphabet\.txt: {reason}"):
@@ -97,7 +97,7 @@ def test_what_no_model_can_carry_is_refused():
         serialize_alphabet([b"a" * 65536])
 
 
-def test_bytes_mode():
+def test_labels_of_bytes_have_no_texts():
     assert label_texts([b" ", "é".encode()]) == [" ", "é"]
     assert label_texts([b" ", b"\xc3"]) is None
     assert is_bytes_alphabet(BYTES_ALPHABET)

@@ -50,7 +50,7 @@ def expected_logits(acoustic, samples, audio):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_all_signals(name):
+def test_attached_audio_gives_the_probabilities_of_separate_features(name):
     audio = SETTINGS[name]
     acoustic, whole = pair(name)
     for signal, samples in signals(audio.sample_rate).items():
@@ -85,7 +85,7 @@ def test_any_number_of_samples(name, count, rows):
 
 
 @pytest.mark.parametrize("batch", [1, 2])
-def test_fixed_batch_and_length(batch):
+def test_batch_and_length_can_be_fixed(batch):
     model = attached(BASE, batch=batch)
     assert str(model.input("samples").get_partial_shape()) == str(ov.PartialShape([batch, -1]))
     samples = np.stack([signals(16000)["speech"][:5000]] * batch)
@@ -112,7 +112,7 @@ def test_rows_of_unequal_lengths():
         assert not found[frames:, row].any()
 
 
-def test_interface_and_metadata():
+def test_inputs_outputs_and_metadata_say_what_was_attached():
     before = acoustic_model(26, CONTEXT)
     model = attach_audio(before, BASE, CONTEXT)
     assert [port.get_names() for port in model.inputs] == [{"samples", "samples:0"}]
@@ -125,7 +125,7 @@ def test_interface_and_metadata():
     np.testing.assert_array_equal(expected_logits(compiled(before), samples, BASE), expected)
 
 
-def test_saved_compressed_and_read_back(tmp_path):
+def test_compression_leaves_the_audio_part_in_full_precision(tmp_path):
     ov.save_model(attached(BASE), tmp_path / "m.xml", compress_to_fp16=True)
     model = ov.Core().read_model(tmp_path / "m.xml")
     types = {
@@ -168,7 +168,7 @@ def test_feature_model_of_a_fixed_batch():
     ],
     ids=["v0.4", "fixed T", "n_input", "n_context", "twice", "another model"],
 )
-def test_refusals(reason, model, audio):
+def test_models_and_settings_that_do_not_fit_are_refused(reason, model, audio):
     with pytest.raises(RecipeError, match=reason):
         attach_audio(model(), audio, CONTEXT)
 

@@ -31,7 +31,7 @@ def mfcc_model(settings, shape=(-1, -1)):
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_mfccs_of_all_signals(name):
+def test_mfccs_are_those_of_the_reference(name):
     settings = SETTINGS[name]
     compiled = ov.Core().compile_model(mfcc_model(settings), "CPU", PRECISE)
     for signal, samples in signals(settings.sample_rate).items():
@@ -52,7 +52,7 @@ def test_constant_offsets(name):
 
 @pytest.mark.parametrize("name", ["16 kHz", "window 400", "gaps between windows"])
 @pytest.mark.parametrize("static", [False, True])
-def test_frame_count(name, static):
+def test_as_many_frames_as_fit_into_the_samples(name, static):
     settings = SETTINGS[name]
     window, stride = settings.window_size, settings.stride
     samples = signals(16000)["speech"]
@@ -67,7 +67,7 @@ def test_frame_count(name, static):
 
 
 @pytest.mark.parametrize("name", ["16 kHz", "window 400, magnitude, from 0 Hz"])
-def test_each_operation_alone(name):
+def test_spectrogram_and_mfcc_can_be_lowered_alone(name):
     settings = SETTINGS[name]
     samples = signals(settings.sample_rate)["speech"][None]
     expected = reference.spectrogram(samples, settings)

@@ -142,7 +142,7 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("reason", REFUSALS)
-def test_refusals(written, reason):
+def test_settings_that_no_audio_has_stop_mo(written, reason):
     from openvino.tools.mo.utils.error import Error
 
     with pytest.raises(Error, match=reason):

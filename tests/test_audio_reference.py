@@ -34,7 +34,7 @@ def test_reference_equals_tensorflow(tf, name):
 
 
 @pytest.mark.parametrize(("window", "stride"), [(512, 320), (400, 160), (64, 100)])
-def test_frame_count(tf, window, stride):
+def test_as_many_frames_as_tensorflow_makes(tf, window, stride):
     settings = dataclasses.replace(BASE, window_size=window, stride=stride)
     for count in (0, 1, window - 1, window, window + stride - 1, window + stride, 5 * stride + window):
         shape = tensorflow_features(tf, np.zeros(count), settings)[1].shape
@@ -67,7 +67,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("reason", REFUSED)
-def test_refusals(reason):
+def test_settings_that_no_audio_has_are_refused_with_the_node(reason):
     settings = dataclasses.replace(BASE, **REFUSED[reason])
     with pytest.raises(Refusal, match=f"{reason}.*Node at fault: 'the node'"):
         settings.check("the node")
@@ -81,7 +81,7 @@ def test_tensorflow_refuses_the_same(tf, reason):
         tensorflow_features(tf, np.zeros(1000), dataclasses.replace(BASE, **REFUSED[reason]))
 
 
-def test_attributes_of_a_node():
+def test_attributes_that_a_node_lacks_have_tensorflows_defaults():
     builder = GraphBuilder()
     builder.node("s", "AudioSpectrogram", ["x"], window_size=400, stride=160, magnitude_squared=True)
     builder.node("m", "Mfcc", ["s", "rate"], upper_frequency_limit=7000.0)

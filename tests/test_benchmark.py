@@ -79,7 +79,7 @@ def test_numbers_have_three_digits(value, text):
     assert number(value) == text
 
 
-def test_empty_cells():
+def test_an_empty_cell_is_one_blank():
     assert table(("a", ""), [("", "b")]) == ["| a | |", "| --- | --- |", "| | b |"]
 
 
@@ -157,7 +157,7 @@ def test_one_that_never_answers_is_stopped(stub):
                 worker.ask("chunk", wait=0.1, frames=1, rows=1, repeat=1)
 
 
-def test_a_python_that_is_none_is_a_line(stub, tmp_path):
+def test_a_python_that_cannot_run_is_a_line(stub, tmp_path):
     (tmp_path / "false").write_text("#!/bin/sh\nexit 1\n")
     (tmp_path / "false").chmod(0o755)
     strange = [Contender(name, tmp_path, str(STUB), tmp_path / name) for name in ("false", "absent")]
@@ -186,7 +186,7 @@ def test_start_takes_fresh_processes_each_time(stub):
     assert lines(stub).count("begin a compile") == 2 * (1 + 1 + 1) + 1
 
 
-def test_a_cache_that_there_is_not_costs_one_row_only(stub):
+def test_a_missing_model_cache_costs_one_row_only(stub):
     with make.Team([stub("a", refuses="compile")], 1) as team:
         (entry,) = make.start(team, Path("x.wav"), Path("y.wav"))
         take_turns([entry], 2)
@@ -239,7 +239,7 @@ def report() -> PageReport:
     return found
 
 
-def test_the_json_document(report):
+def test_the_json_document_holds_every_sample_summary_and_ratio(report):
     text = json_text(report)
     found = json.loads(text)
     assert set(found) == {
@@ -262,7 +262,7 @@ def test_the_json_document(report):
     assert sum(line.startswith("  {") for line in text.splitlines()) >= len(found["measurements"])
 
 
-def test_the_tables(report):
+def test_tables_show_what_was_measured_and_what_failed(report):
     found = tables(report)
     usual = markdown(report)
     assert "## A corpus" in usual

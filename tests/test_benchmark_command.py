@@ -87,7 +87,7 @@ def test_small_steps_make_a_chunk_together(worker, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", ["windows, open", "windows, 16 steps", "windows, int8", "internal state, int8"])
-def test_rows_of_a_batch(worker, kind):
+def test_a_chunk_may_have_any_number_of_rows(worker, kind):
     found = worker(kind)
     for rows in (1, 2, 3, 1):
         if rows > 1 and kind.startswith("internal"):
@@ -115,7 +115,7 @@ def test_an_ir_of_whole_utterances_has_no_chunks(worker):
         worker("attached").ask("chunk", frames=FRAMES, rows=1, repeat=1)
 
 
-def test_an_ir_of_somebody_else_is_given_what_the_runtime_asks_for(tmp_path):
+def test_an_ir_from_elsewhere_is_given_what_the_runtime_asks_for(tmp_path):
     from deepspeech_recipe.ir.metadata import read_metadata
 
     model = runtime_models.model("windows, 16 steps")
@@ -143,7 +143,7 @@ def documented(model):
     return ov.Model(model.get_results(), model.get_parameters(), "documented")
 
 
-def test_compile_and_memory(worker, tmp_path):
+def test_compiling_fills_the_cache_and_memory_has_a_peak(worker, tmp_path):
     found = worker("windows, 16 steps")
     before = found.ask("memory")
     assert len(found.ask("compile", cache=str(tmp_path / "cache"))["ms"]) == 1
@@ -240,7 +240,7 @@ def test_bad_input_is_one_line(capsys, irs, tmp_path, arguments, text):
     assert text in one_error(capsys.readouterr())
 
 
-def test_what_is_no_ir_is_one_line(capsys, tmp_path):
+def test_what_is_not_an_ir_is_one_line(capsys, tmp_path):
     path = tmp_path / "model.xml"
     path.write_text("<xml/>")
     assert cli.main(["benchmark", str(path)]) == 2

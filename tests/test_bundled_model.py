@@ -52,7 +52,7 @@ def frozen(tf):
     return Frozen(GRAPH)
 
 
-def test_sizes(nodes):
+def test_the_bundled_graph_has_the_sizes_of_a_released_one(nodes):
     sizes = {
         name: shape_of(nodes[name].attr["shape"].shape)
         for name in ("input_samples", "input_node", "input_lengths", "previous_state_c", "previous_state_h")
@@ -67,7 +67,7 @@ def test_sizes(nodes):
     assert to_numpy(nodes["layer_6/bias"].attr["value"].tensor).shape == (len(ALPHABET) + 1,)
 
 
-def test_metadata(nodes):
+def test_the_bundled_graph_carries_its_metadata(nodes):
     values = {
         name.removeprefix("metadata_"): to_numpy(node.attr["value"].tensor).tolist()
         for name, node in nodes.items()
@@ -85,7 +85,7 @@ def test_metadata(nodes):
     }
 
 
-def test_is_small():
+def test_the_bundled_model_is_small():
     assert sum(file.stat().st_size for file in MODEL.rglob("*") if file.is_file()) < 3_000_000
 
 

@@ -99,7 +99,7 @@ def run(tf):
     ("n_steps", "steps", "lengths"),
     [(5, 5, [5]), (5, 5, [5, 3, 0]), (None, 3, [3, 1]), (None, 12, [12])],
 )
-def test_equals_numpy(run, layer_norm, n_steps, steps, lengths):
+def test_the_canonical_graph_computes_what_numpy_does(run, layer_norm, n_steps, steps, lengths):
     weights = random_weights(layer_norm=layer_norm, forget_bias=0.5)
     batch = len(lengths)
     draw = np.random.default_rng(1)
@@ -117,7 +117,7 @@ def test_equals_numpy(run, layer_norm, n_steps, steps, lengths):
         np.testing.assert_allclose(ours, expected, atol=ROUNDING)
 
 
-def test_features_and_metadata(run):
+def test_features_and_metadata_are_in_the_canonical_graph(run):
     alphabet = serialize_alphabet([b"a", b"\0", b"\xff\0"])
     graph = canonical_graph(
         random_weights(), n_context=CONTEXT, audio=AUDIO, alphabet=alphabet, language="xy", beam_width=77
@@ -130,7 +130,7 @@ def test_features_and_metadata(run):
     assert [item.tolist() for item in metadata] == [[6], [8000], [25], [18], [77], [alphabet], [b"xy"]]
 
 
-def test_writes_what_it_is_told_and_no_more():
+def test_metadata_that_is_not_known_is_not_written():
     names = {node.name for node in canonical_graph(random_weights(), n_context=CONTEXT).node}
     assert {"input_node", "logits", "metadata_version", "metadata_beam_width"} <= names
     assert not names & {"input_samples", "mfccs", "metadata_sample_rate", "metadata_alphabet"}

@@ -67,7 +67,7 @@ def test_help_lists_every_command_and_the_exit_codes(capsys):
     assert "0 done, 1 a check failed, 2 bad usage" in printed
 
 
-def test_version(capsys):
+def test_version_is_printed(capsys):
     with pytest.raises(SystemExit):
         cli.main(["--version"])
     assert capsys.readouterr().out == f"deepspeech-recipe {deepspeech_recipe.__version__}\n"
@@ -125,7 +125,7 @@ def test_unpack_writes_the_same_graph(capsys, tmp_path):
     assert parse(GraphDef, out.read_bytes(), what="") == make_graph()
 
 
-def test_unpack_refuses_what_is_no_package_and_an_output_it_cannot_write(capsys, model, tmp_path):
+def test_unpack_refuses_what_is_not_a_package_and_an_output_it_cannot_write(capsys, model, tmp_path):
     assert cli.main(["unpack", str(model), str(tmp_path / "o.pb")]) == 2
     assert "is a frozen graph (.pb) already" in one_error(capsys.readouterr())
     assert cli.main(["unpack", str(model), str(tmp_path / "no" / "o.pb")]) == 2
@@ -168,7 +168,7 @@ def test_a_terminal_without_utf8_gets_all_there_is(model):
     assert "\\u2423 a b \\xe9 '" in done.stdout
 
 
-def test_interruption(capsys, monkeypatch, model):
+def test_an_interruption_is_quiet(capsys, monkeypatch, model):
     def interrupted(arguments):
         raise KeyboardInterrupt
 
@@ -200,7 +200,7 @@ def test_closed_streams_are_quiet(tmp_path, model):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
-def test_where_nobody_can_be_told():
+def test_an_error_that_cannot_be_printed_keeps_the_exit_code():
     assert in_shell("COMMAND inspect nothing 2>/dev/full").returncode == 2
 
 

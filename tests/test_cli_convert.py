@@ -38,7 +38,7 @@ def test_prints_files_and_tensors(capsys, model):
     assert sorted(path.name for path in out.iterdir()) == ["model.bin", "model.xml"]
 
 
-def test_json(capsys, model):
+def test_json_names_files_tensors_and_metadata(capsys, model):
     assert convert(model, "--no-verify", "--json", "--time-steps", "dynamic", "--name", "other") == 0
     document = json.loads(capsys.readouterr().out)
     assert document["files"] == [str(model.parent / "out" / f"other.{suffix}") for suffix in ("xml", "bin")]

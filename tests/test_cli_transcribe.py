@@ -103,7 +103,7 @@ def test_a_conversion_of_the_audio_is_said_on_stderr(capsys, tmp_path):
     assert err == f"{tmp_path / 'a.flac'}: 2 channels → mono, 48000 Hz → 16000 Hz\n"
 
 
-def test_json(capsys):
+def test_json_has_words_with_times(capsys):
     assert transcribe(FIRST, SECOND, "--json") == 0
     document = json.loads(capsys.readouterr().out)
     assert document["model"] == str(bundled_ir())
@@ -119,7 +119,7 @@ def test_json(capsys):
 
 
 @pytest.mark.parametrize("form", ["--srt", "--vtt"])
-def test_subtitles(capsys, form):
+def test_subtitles_end_with_the_text(capsys, form):
     assert transcribe(FIRST, form) == 0
     printed = capsys.readouterr().out.splitlines()
     mark, first = {"--srt": (",", "1"), "--vtt": (".", "WEBVTT")}[form]
@@ -199,7 +199,7 @@ def test_the_microphone(capsys, monkeypatch):
     assert "No microphone can be opened (no device)" in capsys.readouterr().err
 
 
-def test_no_sounddevice(capsys, monkeypatch):
+def test_the_microphone_without_sounddevice_names_the_remedy(capsys, monkeypatch):
     real = builtins.__import__
 
     def fake(name, *rest):
@@ -212,7 +212,7 @@ def test_no_sounddevice(capsys, monkeypatch):
     assert "pip install sounddevice" in capsys.readouterr().err
 
 
-def test_bad_usage(capsys, tmp_path):
+def test_bad_usage_of_transcribe_is_one_line(capsys, tmp_path):
     (tmp_path / "text.wav").write_text("no audio")
     for reason, arguments in {
         "no recording is given": [],

@@ -127,7 +127,7 @@ def test_what_never_ends_or_never_begins_is_not_opened(tmp_path, reader):
 
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("name", ["n" * 5000, "a\0b", "none\n\x1b[31m", "a.wav/b"])
-def test_names_that_are_no_names(tmp_path, reader, name):
+def test_paths_that_cannot_be_opened_are_refused(tmp_path, reader, name):
     (tmp_path / "a.wav").write_bytes(b"")
     refusal(READERS[reader], tmp_path / name)
     assert reader != "audio" or seconds_of(tmp_path / name) == 0

@@ -40,7 +40,7 @@ def test_it_is_the_model_that_convert_writes(tmp_path, options):
 @pytest.mark.parametrize(
     "converter", ["openvino", pytest.param("mo", marks=[pytest.mark.requires_mo, pytest.mark.requires_tf])]
 )
-def test_tensorflows_numbers(tmp_path, converter, monkeypatch):
+def test_the_model_in_memory_has_tensorflows_numbers(tmp_path, converter, monkeypatch):
     """In a directory of its own, whose files are gone when the model runs."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)

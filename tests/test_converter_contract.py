@@ -122,7 +122,7 @@ def test_internal_state(converted, converter, name):
 
 
 @on(*HEADS, mo=["v0.2", "v0.9"])
-def test_the_other_head(converted, converter, name):
+def test_either_head_can_be_asked_for(converted, converter, name):
     each = contract.case(name)
     raw = each.want["raw_logits"]
     powers = np.exp(raw - raw.max(-1, keepdims=True))
@@ -189,7 +189,7 @@ def test_a_second_input_of_lengths_is_refused(converted, converter, name):
 
 
 @on("steps_open")
-def test_streaming_model(converted, converter, name):
+def test_a_streaming_model_gives_in_blocks_what_the_whole_gives(converted, converter, name):
     """Audio and state inside: blocks give what the whole utterance gives."""
     each, model = contract.case(name), converted(converter, name)
     o = each.options

@@ -85,7 +85,7 @@ def test_attached_audio_is_separate_audio_in_one_model(tmp_path, lengths):
 
 
 @pytest.mark.parametrize("weights", CHOICES["weights"])
-def test_weights(tmp_path, weights):
+def test_weights_are_stored_as_asked_and_features_in_full(tmp_path, weights):
     result = convert("v0.9", tmp_path, weights=weights, audio="separate")
     graph, features = (ov.Core().read_model(path) for path in result.files[::2])
     kinds = {name: _large_constants(model) for name, model in (("graph", graph), ("features", features))}
@@ -161,7 +161,7 @@ def test_refusals_leave_nothing_behind(tmp_path, case, options, reason):
 
 
 @pytest.mark.parametrize("content", [b"", b"no model\n", bytes(range(256)) * 9], ids=["empty", "text", "bytes"])
-def test_files_that_are_no_model(tmp_path, content):
+def test_files_that_are_not_a_model_are_refused(tmp_path, content):
     path = tmp_path / "model.pb"
     path.write_bytes(content)
     with pytest.raises(RecipeError, match=re.escape(str(path))):

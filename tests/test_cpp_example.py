@@ -112,7 +112,7 @@ def python_program(request, tmp_path):
 
 
 @pytest.mark.parametrize("which", ["program", "python_program"])
-def test_text(request, which, model, tmp_path):
+def test_the_program_prints_the_text(request, which, model, tmp_path):
     program = request.getfixturevalue(which)
     samples = signals(16000)["speech"]
     expected = greedy(in_python(model, samples))

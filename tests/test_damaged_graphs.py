@@ -380,7 +380,7 @@ def copies(builder: GraphBuilder) -> None:
 
 
 @pytest.mark.parametrize("shape", [sums, joins, choices, clips, steps, copies])
-def test_walks_end(tmp_path, shape):
+def test_graphs_with_very_many_ways_are_walked_in_time(tmp_path, shape):
     """Would take for ever, or exceed Python's recursion, if a walk went every way there is."""
     builder = recurrent()
     shape(builder)

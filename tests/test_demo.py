@@ -29,7 +29,7 @@ def assert_all_passed(printed: str, folder) -> None:
 
 
 @pytest.mark.requires_mo
-def test_with_mo_and_tensorflow(capsys, tmp_path):
+def test_the_demo_converts_by_mo_and_compares_with_tensorflow(capsys, tmp_path):
     code, printed = run(capsys, tmp_path)
     assert code == 0, printed
     assert "$ mo --extensions " in printed
@@ -44,7 +44,7 @@ def without_mo(monkeypatch):
     monkeypatch.setattr(demonstration.mo, "usable", lambda: (False, "it is hidden"))
 
 
-def test_without_mo(capsys, tmp_path, without_mo):
+def test_the_demo_without_mo_says_so_and_converts(capsys, tmp_path, without_mo):
     code, printed = run(capsys, tmp_path)
     assert code == 0, printed
     assert f"Without Model Optimizer: it is hidden. {mo.remedy()}" in printed

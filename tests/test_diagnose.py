@@ -135,7 +135,7 @@ def test_an_ir_without_an_lstm_is_refused():
         diagnose(models.graph("v0.9"), rebuild(model))
 
 
-def test_the_command(capsys, tmp_path):
+def test_the_command_names_the_first_stage_and_its_exit_code(capsys, tmp_path):
     graph, good = str(models.graph("v0.9")), str(models.ir_file("v0.9"))
     assert main(["diagnose", graph, good]) == 0
     assert capsys.readouterr().out.endswith("no stage differs\n")

@@ -52,7 +52,7 @@ def test_rates_are_errors_by_what_was_said(manifest):
     assert found.texts[1] == {"file": str(FIRST), "group": "two", "transcript": second, "text": text}
 
 
-def test_the_command(capsys, manifest):
+def test_the_command_prints_rates_by_group(capsys, manifest):
     arguments = ["evaluate", str(manifest), "--model", str(bundled_ir())]
     assert main([*arguments, "--group", "voice", "--texts"]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -86,7 +86,7 @@ def test_a_column_named_group_is_used(tmp_path):
         ("is not a CSV file: line 2", b'wav_filename,transcript\n"a.wav,a\n'),
     ],
 )
-def test_bad_manifests(tmp_path, capsys, reason, content):
+def test_manifests_that_cannot_be_used_are_refused(tmp_path, capsys, reason, content):
     (tmp_path / "m.csv").write_bytes(content)
     with pytest.raises(RecipeError, match=reason):
         read_clips(tmp_path / "m.csv")
@@ -94,7 +94,7 @@ def test_bad_manifests(tmp_path, capsys, reason, content):
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
-def test_what_is_missing(tmp_path):
+def test_a_missing_manifest_column_or_recording_is_named(tmp_path):
     with pytest.raises(RecipeError, match=r"none\.csv: cannot be read"):
         read_clips(tmp_path / "none.csv")
     with pytest.raises(RecipeError, match="has no column 'speaker'"):
@@ -166,7 +166,7 @@ def test_damaged_transcripts_of_librispeech(librispeech, reason, content):
     assert str(caught.value).isprintable()
 
 
-def test_folders_that_are_no_librispeech(librispeech, tmp_path):
+def test_folders_that_are_not_librispeech_are_refused(librispeech, tmp_path):
     empty = tmp_path / "empty"
     empty.mkdir()
     with pytest.raises(RecipeError, match=r"holds no \*\.trans\.txt. Give a folder of LibriSpeech, or a CSV manifest"):

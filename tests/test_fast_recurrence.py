@@ -74,7 +74,7 @@ def test_the_loop_keeps_its_matrix_in_8_bits():
     assert [node.get_element_type() for node in large] == [ov.Type.i8]
 
 
-def test_refusals():
+def test_sequences_that_cannot_be_a_loop_are_refused():
     model, _ = lstm_model(batch=2, steps=7, lengths=opset.constant(np.int64([7, 3])))
     with pytest.raises(RecipeError, match="runs for lengths of its own"):
         fast_recurrence(model)

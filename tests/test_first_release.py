@@ -86,7 +86,7 @@ def test_fixed_sizes(expected):
         ({"audio": "attached"}, "v0.1 has no feature part"),
     ],
 )
-def test_what_it_has_not(tmp_path, options, reason):
+def test_options_that_v01_does_not_have_are_refused(tmp_path, options, reason):
     with pytest.raises(RecipeError, match=reason):
         deepspeech_recipe.convert(GRAPH, tmp_path / "out", converter="openvino", verify=False, **options)
 

@@ -53,7 +53,7 @@ def test_layers_are_those_between_the_weights(recognizer):
             np.testing.assert_allclose(other.features(samples, tensor), found[tensor], rtol=0, atol=1e-4)
 
 
-def test_frame_rates():
+def test_any_frame_rate_keeps_the_time_of_each_frame():
     """A line stays a line, and each frame keeps its time."""
     step, seconds = 0.02, 2.0
     times = (np.arange(101) + 0.5) * step
@@ -88,7 +88,7 @@ def command(*arguments) -> int:
     return main(["features", *map(str, arguments), "--model", str(bundled_ir())])
 
 
-def test_the_command(capsys, tmp_path, recognizer):
+def test_the_command_writes_the_array_of_the_function(capsys, tmp_path, recognizer):
     output = tmp_path / "out.npy"
     assert command(FIRST, "-o", output, "--rate", "25", "--tensor", "dense_3", "--windows", "16") == 0
     found = np.load(output)
@@ -103,7 +103,7 @@ def test_the_command(capsys, tmp_path, recognizer):
     )
 
 
-def test_bad_usage(capsys, tmp_path):
+def test_bad_usage_of_features_is_one_line(capsys, tmp_path):
     for reason, arguments in {
         "give the name of an .npy file": [FIRST, "-o", tmp_path / "out.txt"],
         "several recordings need a directory": [FIRST, SECOND, "-o", tmp_path / "out.npy"],

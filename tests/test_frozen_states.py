@@ -51,7 +51,7 @@ def check(ir, main: str, feeds, outputs, initial: dict) -> None:
 
 @pytest.mark.parametrize("state", ["external", "internal"])
 @pytest.mark.parametrize("name", MODELS)
-def test_models_of_all_kinds(tmp_path, name, state):
+def test_a_state_frozen_into_a_constant_is_kept(tmp_path, name, state):
     forms, feeds, outputs = calls_of(name, tmp_path)
     path = forms.folder / "frozen.pb"
     found = inspect(path)
@@ -66,7 +66,7 @@ def test_models_of_all_kinds(tmp_path, name, state):
 
 
 @pytest.mark.parametrize("kind", ["v1", "v1, resources", "v2, resources"])
-def test_loops_and_resource_variables(tmp_path, kind):
+def test_frozen_states_of_loops_and_resource_variables_are_kept(tmp_path, kind):
     graph, frames, outputs, initial = stateful.looped_cell(kind)
     (tmp_path / "model.pb").write_bytes(graph)
     result = convert(tmp_path / "model.pb", tmp_path, name="ir", converter="openvino")
@@ -94,7 +94,7 @@ def test_by_mo_with_resource_variables(tmp_path):
 
 
 @pytest.mark.parametrize("version", OLD_RELEASES)
-def test_releases(deepspeech, tmp_path, version):
+def test_every_release_frozen_with_its_state_keeps_it(deepspeech, tmp_path, version):
     """Frozen with its state, and nothing else kept that would tell the release."""
     graph = deepspeech(version, batch=3)
     inputs = ["input_node", "input_lengths"]

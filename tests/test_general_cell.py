@@ -47,7 +47,7 @@ def feeds_of(seed: int) -> dict:
 
 @pytest.mark.requires_tf
 @pytest.mark.parametrize(("op", "peephole", "clip"), CASES)
-def test_same_as_tensorflow(op, peephole, clip):
+def test_peepholes_and_clipping_compute_what_tensorflow_does(op, peephole, clip):
     from tests.support.reference import run_graph
 
     graph = graph_of(op, peephole, clip)
@@ -111,7 +111,7 @@ def _sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
 
-def test_peepholes_that_are_no_constants():
+def test_peepholes_that_are_not_constant_are_refused():
     from deepspeech_recipe.graphdef.view import GraphView
     from deepspeech_recipe.patterns.block_lstm import recognise_block_lstm
 

@@ -133,7 +133,7 @@ NEAR_MISSES = [
 
 
 @pytest.mark.parametrize("options", NEAR_MISSES, ids=str)
-def test_near_misses_differ(deepspeech, options):
+def test_near_misses_compute_something_else(deepspeech, options):
     base, other = deepspeech("0.9"), deepspeech("0.9", **options)
     chunks = random_chunks(base, 2)
     a, b = run_chunks(base, chunks), run_chunks(other, chunks)
@@ -154,7 +154,7 @@ def test_initial_value_of_the_variables(deepspeech):
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_metadata(deepspeech, version):
+def test_metadata_is_written_as_each_release_does(deepspeech, version):
     nodes = {node.name: node for node in deepspeech(version, sample_rate=8000, language="de").parse().node}
     constants = {name for name in nodes if name.startswith("metadata_")}
     if version == "0.5":

@@ -27,7 +27,7 @@ def printed(capsys, *arguments) -> str:
     return captured.out
 
 
-def test_the_document(model):
+def test_the_document_describes_file_graph_and_tensors(model):
     found = inspect(model)
     assert found["file"] == {
         "path": str(model),
@@ -80,7 +80,7 @@ def test_tensors_have_the_contract_s_names_and_the_graph_s(model):
     assert tensors["new_state_c"]["aliases"] == ["new_state_c:0"]
 
 
-def test_the_text(capsys, model):
+def test_the_text_describes_model_sizes_and_tensors(capsys, model):
     lines = printed(capsys, model).splitlines()
     assert lines[1] == "DeepSpeech v0.7 to v0.9 or Coqui STT"
     assert "  windows       5 frames (2 on each side) of 4 features" in lines
@@ -155,7 +155,7 @@ def test_a_deepspeech_near_miss_is_refused_with_its_name(capsys, tmp_path):
     assert f"Node at fault: '{cell.name}'" in captured.err
 
 
-def test_a_graph_without_lstm_is_no_error(capsys, tmp_path):
+def test_a_graph_without_lstm_is_not_an_error(capsys, tmp_path):
     graph = GraphDef()
     graph.node.add(name="x", op="Placeholder")
     path = tmp_path / "other.pb"
@@ -183,14 +183,14 @@ def test_needs_neither_tensorflow_nor_openvino(capsys, model, monkeypatch):
         ("0.6", "v0.6", "placeholders", "GatherNd", "probabilities"),
     ],
 )
-def test_releases(capsys, graph_file, version, generation, state, form, head):
+def test_every_release_is_told_with_its_state_and_head(capsys, graph_file, version, generation, state, form, head):
     path = graph_file(version)
     found = inspect(path)["deepspeech"]
     assert (found["generation"], found["state"], found["last_state"], found["head"]) == (generation, state, form, head)
     assert f"state         in {state}, last state by {form}" in printed(capsys, path)
 
 
-def test_open_sizes(capsys, graph_file):
+def test_an_open_number_of_steps_is_dynamic(capsys, graph_file):
     path = graph_file("0.9", n_steps=-1)
     assert inspect(path)["deepspeech"]["time_steps"] == "dynamic"
     assert "[3, ?, 7, 11]" in printed(capsys, path)

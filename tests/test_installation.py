@@ -71,7 +71,7 @@ def site(tmp_path) -> Site:
     return Site(tmp_path / "site-packages")
 
 
-def test_none(site):
+def test_without_tensorflow_the_remedy_is_named(site):
     site.path.mkdir()
     found = site.found()
     assert (found.usable, found.absent, found.problem) == (False, True, "is not installed")
@@ -79,7 +79,7 @@ def test_none(site):
 
 
 @pytest.mark.parametrize("name", ["tensorflow", "tensorflow-cpu", "tensorflow-intel", "tf-nightly", "tensorflow-rocm"])
-def test_one_package(site, name):
+def test_one_package_is_usable_and_named(site, name):
     site.install(name, "2.19.0")
     found = site.found()
     assert found.usable
@@ -127,7 +127,7 @@ def test_two_packages_of_one_version(site):
     assert site.found().version == "2.17.1"
 
 
-def test_a_mixture(site):
+def test_files_of_several_packages_are_not_usable(site):
     """An update of one that was interrupted, or installed with files of both."""
     site.install("tensorflow", "2.20.0")
     site.install("tensorflow-cpu", "2.17.1", files=(*FILES[:2], *FILES[3:]))

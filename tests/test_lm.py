@@ -313,7 +313,7 @@ def test_without_flashlight(monkeypatch):
 
 
 @needs_flashlight
-def test_the_command(capsys, scorer):
+def test_the_command_takes_scorers_and_beam_widths(capsys, scorer):
     path = list(transcripts())[1]
     command = ["transcribe", str(path), "--model", str(bundled_ir())]
     said = transcripts()[path]
@@ -324,7 +324,7 @@ def test_the_command(capsys, scorer):
     assert capsys.readouterr().out.startswith("music forward down p")
 
 
-def test_bad_usage(capsys):
+def test_bad_usage_of_scorers_is_one_line(capsys):
     for reason, options in {
         "--alpha is about a scorer": ["--alpha", "1"],
         "--hot-words is about a scorer": ["--hot-words", "a:1"],

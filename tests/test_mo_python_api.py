@@ -82,7 +82,7 @@ def test_extensions_in_every_form_and_one_model_after_another(capfd, name, form)
     contract.check_metadata(model, each, "mo")
 
 
-def test_not_silent(capfd):
+def test_silent_false_shows_the_plugins_line(capfd):
     convert(contract.case("v0.9").path, extensions=EXTENSIONS, silent=False)
     assert capfd.readouterr().out.count("[ deepspeech-recipe ]") == 1
 

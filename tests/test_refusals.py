@@ -103,7 +103,7 @@ DEEPSPEECH = {
 
 @pytest.mark.requires_tf
 @pytest.mark.parametrize("name", DEEPSPEECH)
-def test_deepspeech(deepspeech, name):
+def test_near_misses_of_deepspeech_are_refused_with_reason_and_node(deepspeech, name):
     options, edit, reason = DEEPSPEECH[name]
     graph = Edited(parse(GraphDef, deepspeech(**{"version": "0.9"} | options).graph_def, what="a test"))
     edit(graph)
@@ -171,7 +171,7 @@ def unassigned(graph):
         (unassigned, "but nothing assigns it the last state of the cell"),
     ],
 )
-def test_state_variables(edit, reason):
+def test_states_that_would_be_lost_are_refused_with_a_remedy(edit, reason):
     graph = Edited(open_model(FIXTURES / "keras" / "tf_keras_unrolled.zip").graph)
     edit(graph)
     with pytest.raises(Refusal) as caught:

@@ -127,7 +127,7 @@ def refused(graph) -> str:
 
 
 @pytest.mark.parametrize("name", LOOPS)
-def test_loops(name):
+def test_a_loop_that_is_not_an_lstm_is_left_with_the_reason(name):
     edit, reason = LOOPS[name]
     graph = Edited(parse(GraphDef, (FIXTURES / "rnn" / "layers.pb").read_bytes(), what="a test"))
     edit(graph)

@@ -58,7 +58,7 @@ def test_the_same_through_mo(tmp_path, case):
 
 
 @pytest.mark.parametrize(("name", "backwards"), [("layers", 0), ("both", 1), ("while", 1), ("switch", 0), ("if", 0)])
-def test_without_tensorflow(name, backwards):
+def test_committed_loops_compute_what_tensorflow_did(name, backwards):
     with np.load(FIXTURES / f"{name}.npz") as arrays:
         values = {key[:-2] + ":0": value for key, value in arrays.items()}
     model, _ = convert((FIXTURES / f"{name}.pb").read_bytes())

@@ -83,7 +83,7 @@ def test_the_feature_model_beside_the_ir_is_used(tmp_path, monkeypatch):
     sizes=strategies.lists(strategies.sampled_from([0, 1, 100, 320, 511, 512, 5120, 20000]), max_size=8),
     wait=strategies.sampled_from([1, 3, 16]),
 )
-def test_any_blocks(kind, sizes, wait):
+def test_blocks_of_any_size_give_the_same_probabilities(kind, sizes, wait):
     samples = speech()[: 3000 + 7 * sum(sizes) % 9000]
     blocks = [*np.split(samples, np.minimum(np.cumsum(sizes, dtype=int), len(samples))), samples[:0]]
     same(probabilities(recognizer(kind).session(wait), blocks), expected(samples, int8=rounded(kind)))
@@ -128,7 +128,7 @@ def test_interleaved_streams_and_reset(kind):
 
 
 @pytest.mark.parametrize("kind", ["windows, open", "internal state", "streaming"])
-def test_threads(kind):
+def test_threads_share_one_recognizer(kind):
     one, wrong = recognizer(kind), []
     parts = [speech()[at : at + 6000] for at in range(0, 16000, 2000)]
     wanted = [one.transcribe(samples) for samples in parts]
@@ -263,7 +263,7 @@ def test_samples_as_int16_or_float():
         ("not an array of numbers", [[1.0], [1.0, 2.0]]),
     ],
 )
-def test_bad_samples(reason, samples):
+def test_samples_that_are_not_audio_are_refused(reason, samples):
     stream = recognizer("windows, open").stream()
     for call in (recognizer("windows, open").transcribe, stream.feed, lambda each: stream.feed(each)):
         with pytest.raises(RecipeError, match=reason):
@@ -301,7 +301,7 @@ def test_an_ir_without_audio_settings_is_refused():
         Recognizer(runtime_models.model("windows, open", features=None))
 
 
-def test_alphabets(tmp_path):
+def test_an_alphabet_must_fit_the_network(tmp_path):
     (tmp_path / "alphabet.txt").write_text("x\n")
     (tmp_path / "right.txt").write_text("\n".join("uvwxyz"))
     without = runtime_models.model("windows, open", alphabet=None)
@@ -313,7 +313,7 @@ def test_alphabets(tmp_path):
     assert text == recognizer("windows, open").transcribe(speech()).text.translate(str.maketrans("abc'ä ", "uvwxyz"))
 
 
-def test_what_is_no_ir(tmp_path):
+def test_what_is_not_an_ir_is_refused(tmp_path):
     (tmp_path / "damaged.xml").write_text("<net")
     (tmp_path / "damaged.bin").touch()
     (tmp_path / "alone.xml").write_text("<net")
@@ -341,6 +341,6 @@ def _part():
     return part
 
 
-def test_classes_are_all_there():
+def test_features_have_a_column_for_each_class():
     found = recognizer("windows, open").features(speech())
     assert found.shape[1] == CLASSES == SETTINGS["16 kHz"].dct_coefficient_count - 19

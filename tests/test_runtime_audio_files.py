@@ -29,7 +29,7 @@ soundfile = pytest.importorskip("soundfile")
         ("a.ogg", "VORBIS", 0.1),
     ],
 )
-def test_formats(tmp_path, name, subtype, tolerance):
+def test_every_format_is_read_as_float_samples(tmp_path, name, subtype, tolerance):
     soundfile.write(tmp_path / name, speech(), 16000, subtype)
     found = read_audio(tmp_path / name, 16000)
     assert found.dtype == np.float32

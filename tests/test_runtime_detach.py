@@ -27,7 +27,7 @@ WINDOW = (2 * CONTEXT + 1, AUDIO.dct_coefficient_count)
         ("no state, 5 steps", 1, 5),
     ],
 )
-def test_states_come_to_light(kind, batch, steps):
+def test_an_internal_state_becomes_inputs_and_outputs(kind, batch, steps):
     before = runtime_models.model(kind)
     operations = len(before.get_ops())
     found = AcousticIR(expose_state(before, WINDOW))
@@ -74,7 +74,7 @@ def test_windows_of_another_size_are_not_taken_for_the_models():
     assert expose_state(runtime_models.model("streaming"), WINDOW) is None
 
 
-def test_no_state_and_no_recurrence():
+def test_a_model_without_state_or_recurrence_is_refused():
     model = runtime_models.model("no state")
     lstm = _lstm(model)
     hidden = opset.unsqueeze(opset.concat([lstm.input_value(0)] * 2, 2), np.int64([1]))

@@ -30,7 +30,7 @@ def expected() -> list[str]:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_every_form_says_the_same(form, tmp_path):
+def test_every_form_of_an_8_bit_model_gives_the_same_text(form, tmp_path):
     path = convert(MODEL, tmp_path, converter="openvino", verify=False, weights="int8", **FORMS[form]).files[0]
     one = Recognizer(path, config=ONE_THREAD)
     samples = [samples_of(path) for path in RECORDINGS]

@@ -12,7 +12,7 @@ from tests.support.runtime_models import ONE_THREAD, recognizer, speech
 
 @pytest.mark.parametrize("pace", [None, 500])
 @pytest.mark.parametrize("rows", [None, 2])
-def test_streams_hear_all(rows, pace):
+def test_every_stream_gets_the_whole_text(rows, pace):
     one = Recognizer(runtime_models.model("windows, open"), config=ONE_THREAD, max_batch=rows, max_delay=0)
     audio = np.resize(speech(), 32000)
     found = load(one, audio, 3, pace=pace)
@@ -22,12 +22,12 @@ def test_streams_hear_all(rows, pace):
     assert found.cpu > 0
 
 
-def test_what_is_said_of_it():
+def test_speed_and_latencies_are_computed_from_the_measurements():
     found = Load(2, 30.0, 10.0, 1.0, np.arange(101) / 100, ("", ""))
     assert (found.speed, found.latency(0.5), found.latency(0.95), found.latency(1)) == (3, 0.5, 0.95, 1)
 
 
-def test_errors(monkeypatch):
+def test_too_few_streams_or_samples_are_refused(monkeypatch):
     one = recognizer("windows, open")
     for streams, samples in ((0, speech()), (1, speech()[:10000])):
         with pytest.raises(RecipeError, match="at least 1 of 10240 is needed"):

@@ -147,7 +147,7 @@ def test_rows_of_another_size_take_their_turn():
     moves=strategies.lists(strategies.tuples(strategies.integers(0, 9), strategies.sampled_from(["put", "take"]))),
     most=strategies.integers(1, 4),
 )
-def test_nobody_starves(moves, most):
+def test_a_waiting_row_is_served_in_its_turn(moves, most):
     """Who has waited through as many calls as rows were before him has been served."""
     queue, before, size = BatchQueue(most, 1), {}, [16, 16, 4]
     for row in range(10):
@@ -168,7 +168,7 @@ def test_nobody_starves(moves, most):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_that_can(kind):
+def test_every_ir_that_takes_batches_shares_calls_exactly(kind):
     parts = [speech()[at : at + size] for at, size in ((0, 9000), (500, 0), (900, 511), (3000, 20000), (0, 4001))]
     sessions = [shared(kind).session(SIZE) for _ in parts]
     found = [[] for _ in parts]
@@ -288,7 +288,7 @@ _MOVES = strategies.one_of(
 
 @settings(max_examples=40, deadline=None)
 @given(moves=strategies.lists(strategies.tuples(strategies.integers(0, 3), _MOVES), max_size=25))
-def test_any_order_of_things(moves):
+def test_streams_in_any_order_give_what_each_gives_alone(moves):
     """Four streams, each beside one that runs alone."""
     one, alone = shared("windows, open"), recognizer("windows, open")
     pairs = [[one.stream(), alone.stream()] for _ in range(4)]
@@ -346,7 +346,7 @@ def test_threads_and_whole_recordings():
         check(result, alone.transcribe(samples))
 
 
-def test_features():
+def test_features_do_not_share_calls():
     one, alone = (Recognizer(bundled_ir(), config=ONE_THREAD, max_batch=rows) for rows in (1, None))
     for tensor in ("logits", "dense_3"):
         same(one.features(speech(), tensor), alone.features(speech(), tensor))
@@ -411,6 +411,6 @@ print("end")
         ("max_delay nan", "windows, open", 2, float("nan")),
     ],
 )
-def test_refusals(reason, kind, rows, delay):
+def test_irs_and_sizes_that_cannot_share_are_refused(reason, kind, rows, delay):
     with pytest.raises(RecipeError, match=reason):
         Recognizer(runtime_models.model(kind), max_batch=rows, max_delay=delay)

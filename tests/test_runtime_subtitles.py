@@ -6,17 +6,17 @@ from deepspeech_recipe.runtime.subtitles import cues, srt, vtt
 WORDS = [Word("one", 0.5, 0.75, 1.0), Word("two", 0.9996, 1.2344, 1.0), Word("<three>", 3661.5, 3662.0, 1.0)]
 
 
-def test_srt():
+def test_srt_has_numbers_times_and_texts():
     assert srt(WORDS) == ("1\n00:00:00,500 --> 00:00:01,234\none two\n\n2\n01:01:01,500 --> 01:01:02,000\n<three>\n")
 
 
-def test_vtt():
+def test_vtt_has_a_header_and_escaped_texts():
     assert vtt(WORDS) == (
         "WEBVTT\n\n00:00:00.500 --> 00:00:01.234\none two\n\n01:01:01.500 --> 01:01:02.000\n&lt;three&gt;\n"
     )
 
 
-def test_nothing_was_said():
+def test_silence_gives_empty_subtitles():
     assert srt([]) == ""
     assert vtt([]) == "WEBVTT\n"
 

@@ -19,7 +19,7 @@ RAMP = np.linspace(-0.5, 0.5, 9)
         array.array("h", (RAMP * 32768).astype(int).tolist()), np.repeat(RAMP, 2)[::2], RAMP.astype(np.float16),
     ],
 )  # fmt: skip
-def test_what_is_taken(samples):
+def test_samples_of_every_kind_become_floats(samples):
     found = as_samples(samples)
     assert found.dtype == np.float32
     assert found.dtype.isnative
@@ -31,7 +31,7 @@ def test_a_recording_that_was_made_too_loud_is_taken():
 
 
 @pytest.mark.parametrize("samples", [[], np.zeros(0, np.int16), np.zeros(0, object)])
-def test_nothing(samples):
+def test_no_samples_are_an_empty_array(samples):
     assert as_samples(samples).shape == (0,)
 
 
@@ -60,7 +60,7 @@ def test_nothing(samples):
         (bytearray(2), "are bytes"),
     ],
 )
-def test_what_is_refused(samples, reason):
+def test_samples_that_are_not_audio_are_refused_with_the_place(samples, reason):
     with pytest.raises(RecipeError, match=reason):
         as_samples(samples)
 

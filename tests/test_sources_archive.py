@@ -182,7 +182,7 @@ def test_text_in_a_small_archive(tmp_path):
     )
 
 
-def test_what_stands_in_strings_is_no_field(tmp_path):
+def test_what_stands_in_strings_is_not_counted_as_a_field(tmp_path):
     builder = GraphBuilder()
     builder.const("a", np.frombuffer(b'{:,<"\\' * 2**17, np.uint8))
     text = text_format.MessageToString(builder.graph)
@@ -191,7 +191,7 @@ def test_what_stands_in_strings_is_no_field(tmp_path):
     assert open_model(tmp_path / "m.pbtxt.gz").graph == builder.graph
 
 
-def test_folders_without_end(tmp_path):
+def test_very_many_or_deep_folders_are_refused(tmp_path):
     path = write_tar(tmp_path / "a.tar.gz", {f"{'a/' * 500}m.pb": graph_bytes()})
     assert "holds files 500 folders deep" in refused(path)
 
@@ -208,7 +208,7 @@ def test_a_huge_header_is_not_read(tmp_path):
 
 
 @pytest.mark.parametrize(("files", "depth"), [(2001, 0), (70, 30)])
-def test_too_many_members(tmp_path, files, depth):
+def test_archives_of_very_many_files_are_refused(tmp_path, files, depth):
     """Files, or the folders that they lie in."""
     path = write_zip(tmp_path / "a.zip", {f"{i}/{'a/' * depth}m.txt" if depth else f"{i}": b"" for i in range(files)})
     assert re.search(r"holds more than \d+ files in \d+ folders", refused(path))
@@ -218,7 +218,7 @@ def test_too_many_members(tmp_path, files, depth):
     ("members", "inside"),
     [({}, "nothing"), ({"data.pkl": b"\x80\2", "x.md": b"x"}, "data.pkl, x.md"), ({"a.zip": b"PK\3\4"}, "a.zip")],
 )
-def test_nothing_inside(tmp_path, members, inside):
+def test_an_archive_without_a_model_says_what_is_inside(tmp_path, members, inside):
     assert refused(write_zip(tmp_path / "a.zip", members)).endswith(f"inside: {inside}.")
 
 
@@ -231,7 +231,7 @@ def test_a_damaged_model_inside_names_the_member(tmp_path):
 
 @pytest.mark.parametrize("size", [3, 30, 300, 3000])
 @pytest.mark.parametrize("mode", ["w:gz", "w:bz2", "w:xz", "zip"])
-def test_archives_cut_off(tmp_path, mode, size):
+def test_archives_that_are_cut_off_are_refused(tmp_path, mode, size):
     path = tmp_path / "a"
     write_zip(path, RELEASE) if mode == "zip" else write_tar(path, RELEASE, mode)
     path.write_bytes(path.read_bytes()[:size])

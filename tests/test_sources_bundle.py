@@ -114,7 +114,7 @@ def test_a_changed_byte_of_the_data_is_found(tmp_path):
     assert np.array_equal(Bundle(prefix)["ab/step"], VALUES["ab/step"])
 
 
-def test_checksums_of_the_standard():
+def test_checksums_are_those_of_the_standard():
     """The examples of RFC 3720, appendix B.4."""
     assert crc32c(bytes(32)) == 0x8A9136AA
     assert crc32c(b"\xff" * 32) == 0x62A8AB43
@@ -122,7 +122,7 @@ def test_checksums_of_the_standard():
 
 
 @pytest.mark.parametrize("size", [0, 4095, 4096, 4097, 3 * 4096, 5 * 4096 + 1])
-def test_checksums_of_many_lanes(size):
+def test_checksums_of_any_length_are_the_same(size):
     data = np.random.default_rng(size).bytes(size)
     state = 0xFFFFFFFF
     for byte in data:
@@ -144,7 +144,7 @@ def test_tensors_are_those_that_tensorflow_reads(tf, checkpoint):
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_damaged_tables(tmp_path, damage):
+def test_damaged_tables_are_refused_with_the_reason(tmp_path, damage):
     index, reason = DAMAGE[damage]
     with pytest.raises(RecipeError, match=reason) as caught:
         Bundle(write(tmp_path, index))
@@ -154,7 +154,7 @@ def test_damaged_tables(tmp_path, damage):
 @pytest.mark.parametrize(
     ("shape", "size"), [((2**31, 2**31), 12), ((-(2**31), -(2**31)), 12), ((2**20,), 0), ((2,), 12)]
 )
-def test_shapes_of_another_size(tmp_path, shape, size):
+def test_shapes_that_do_not_fit_their_bytes_are_refused(tmp_path, shape, size):
     """TensorFlow allocates them before it reads."""
     proto = BundleEntryProto(dtype=1, size=size)
     for each in shape:

@@ -237,7 +237,7 @@ def test_windows_are_whole_samples(save):
 
 
 @needs_tf
-def test_the_alphabet(save, tmp_path):
+def test_the_alphabet_beside_or_typed_must_fit_the_network(save, tmp_path):
     """Comments and an escaped # count as in training; classes and labels must agree."""
     variables = variables_of(make_weights())
     prefix = save(variables, alphabet=[b"# comment", *LABELS[:-1], b"\\#"])
@@ -305,7 +305,7 @@ def test_layer_normalisation_is_seen(save):
         ),
     ],
 )
-def test_variables_that_do_not_fit(save, change, reason):
+def test_variables_that_do_not_fit_are_named(save, change, reason):
     variables = variables_of(make_weights())
     change(variables)
     prefix = save(variables)
@@ -326,14 +326,14 @@ def copied(tmp_path) -> Path:
     ],
 )
 @pytest.mark.parametrize("named", [".", "best_dev-732"])
-def test_missing_files(tmp_path, remove, reason, named):
+def test_a_missing_file_of_a_checkpoint_is_named(tmp_path, remove, reason, named):
     folder = copied(tmp_path)
     (folder / remove).unlink()
     with pytest.raises(RecipeError, match=reason):
         open_model(folder / named)
 
 
-def test_which_checkpoint_is_meant(tmp_path):
+def test_several_checkpoints_need_a_name(tmp_path):
     folder = copied(tmp_path)
     (folder / "best_dev_checkpoint").unlink()
     shutil.copy(folder / "best_dev-732.index", folder / "train-900.index")
@@ -345,7 +345,7 @@ def test_which_checkpoint_is_meant(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["best_dev-732.index", "best_dev-732.data-00000-of-00001"])
-def test_files_cut_off(tmp_path, name):
+def test_files_that_are_cut_off_are_refused(tmp_path, name):
     folder = copied(tmp_path)
     (folder / name).write_bytes((folder / name).read_bytes()[:-200])
     with pytest.raises(RecipeError, match=re.escape(str(folder))):

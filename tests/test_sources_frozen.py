@@ -35,7 +35,7 @@ def test_binary_graphs_are_told_by_their_content(tmp_path, name):
     assert source.graph == make_graph()
 
 
-def test_text_graphs(tmp_path):
+def test_a_text_graph_is_read_like_the_binary_one(tmp_path):
     path = tmp_path / "model.pb"
     path.write_text(f"# written by hand\n{make_graph()}")
     source = open_model(str(path))
@@ -89,7 +89,7 @@ def test_what_the_user_typed_is_handed_on(tmp_path):
         ({"n_steps": 16}, "only a checkpoint needs n_steps"),
     ],
 )
-def test_options_that_cannot_be(tmp_path, options, reason):
+def test_options_without_sense_are_refused(tmp_path, options, reason):
     path = tmp_path / "model.pb"
     path.write_bytes(graph_bytes())
     with pytest.raises(RecipeError, match=reason):
@@ -116,7 +116,7 @@ def test_options_that_cannot_be(tmp_path, options, reason):
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:00", "git lfs pull"),
     ],
 )
-def test_other_files_are_named(tmp_path, content, reason):
+def test_files_of_other_kinds_are_named(tmp_path, content, reason):
     assert re.search(reason, refused(tmp_path / "model.pb", content))
 
 
@@ -132,7 +132,7 @@ def test_a_truncated_graph_that_still_parses(tmp_path):
     assert f"reads '{removed}', which does not exist" in reason
 
 
-def test_two_nodes_of_one_name(tmp_path):
+def test_two_nodes_of_one_name_are_refused(tmp_path):
     content = graph_bytes() + graph_bytes()
     assert "two nodes have the name" in refused(tmp_path / "model.pb", content)
 
@@ -145,7 +145,7 @@ def test_control_and_numbered_inputs_are_understood(tmp_path):
     assert len(open_model(tmp_path / "m.pb").graph.node) == 2
 
 
-def test_relatives_of_the_graph_name_the_remedy(tmp_path):
+def test_the_graph_file_of_a_savedmodel_or_checkpoint_names_the_remedy(tmp_path):
     saved = SavedModel(saved_model_schema_version=1)
     saved.meta_graphs.add().graph_def.CopyFrom(make_graph())
     assert "give the directory" in refused(tmp_path / "saved_model.pb", saved.SerializeToString())
@@ -154,7 +154,7 @@ def test_relatives_of_the_graph_name_the_remedy(tmp_path):
     assert "give the checkpoint's directory" in refused(tmp_path / "x.meta", meta.SerializeToString())
 
 
-def test_paths_that_are_no_file(tmp_path):
+def test_paths_that_are_not_a_file_are_refused(tmp_path):
     assert "does not exist" in refused(tmp_path / "missing.pb")
     assert "is a directory without a model" in refused(tmp_path)
     (tmp_path / "notes.txt").write_text("x")

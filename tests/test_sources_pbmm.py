@@ -93,7 +93,7 @@ def test_a_package_without_large_constants(tmp_path):
 
 
 @pytest.mark.parametrize("size", [1, 8, 9, 100, 5000])
-def test_a_package_cut_off(package, size):
+def test_a_package_that_is_cut_off_is_refused(package, size):
     content = package.read_bytes()
     package.write_bytes(content[:size])
     refused(package)
@@ -107,32 +107,32 @@ def test_the_reason_names_the_missing_directory(package):
     assert "package (.pbmm) without the directory at its end" in refused(package)
 
 
-def test_a_region_outside_the_file(package):
+def test_a_region_outside_the_file_is_refused(package):
     rewrite(package, lambda elements: setattr(elements[-1], "length", 2**40))
     assert "lies outside the file" in refused(package)
 
 
-def test_an_offset_outside_the_file(package):
+def test_an_offset_outside_the_file_is_refused(package):
     rewrite(package, lambda elements: setattr(elements[1], "offset", 2**63))
     assert "lies outside the file" in refused(package)
 
 
-def test_regions_that_overlap(package):
+def test_regions_that_overlap_are_refused(package):
     rewrite(package, lambda elements: setattr(elements[0], "length", elements[0].length + 100))
     assert "overlaps the next" in refused(package)
 
 
-def test_a_name_that_comes_twice(package):
+def test_a_region_that_is_named_twice_is_refused(package):
     rewrite(package, lambda elements: setattr(elements[0], "name", elements[1].name))
     assert f"the package holds '{PREFIX}" in refused(package)
 
 
-def test_a_package_without_a_graph(package):
+def test_a_package_without_a_graph_is_refused(package):
     rewrite(package, lambda elements: setattr(elements[-1], "name", PREFIX + "other"))
     assert "holds no graph" in refused(package)
 
 
-def test_a_constant_larger_than_its_region(package):
+def test_a_constant_larger_than_its_region_is_refused(package):
     def change(graph):
         for dim in immutable(graph).attr["shape"].shape.dim:
             dim.size = 2**40
@@ -141,13 +141,13 @@ def test_a_constant_larger_than_its_region(package):
     assert "but its region holds" in refused(package)
 
 
-def test_a_constant_without_a_region(package):
+def test_a_constant_without_a_region_is_refused(package):
     rewrite_graph(package, lambda g: setattr(immutable(g).attr["memory_region_name"], "s", b"elsewhere"))
     assert "lies in 'elsewhere', which is not in the package" in refused(package)
 
 
 @pytest.mark.parametrize(("size", "dtype"), [(-1, 1), (3, 7)])
-def test_a_constant_that_is_no_fixed_array_of_numbers(package, size, dtype):
+def test_a_constant_that_is_not_a_fixed_array_of_numbers_is_refused(package, size, dtype):
     def change(graph):
         immutable(graph).attr["shape"].shape.dim[0].size = size
         immutable(graph).attr["dtype"].type = dtype
@@ -156,7 +156,7 @@ def test_a_constant_that_is_no_fixed_array_of_numbers(package, size, dtype):
     assert "has no fixed shape or is not a number" in refused(package)
 
 
-def test_a_constant_of_an_unknown_type(package):
+def test_a_constant_of_an_unknown_type_is_refused(package):
     rewrite_graph(package, lambda g: setattr(immutable(g).attr["dtype"], "type", 20))
     assert "DT_RESOURCE" in refused(package)
 
@@ -198,7 +198,7 @@ def test_random_packages_are_refused(tmp_path_factory, content, offset):
     assert os.listdir(path.parent) == [path.name]
 
 
-def test_one_region_for_thousands_of_constants(package, tmp_path):
+def test_one_region_for_thousands_of_constants_is_refused(package, tmp_path):
     """A small file that stands for gigabytes."""
 
     def share(graph):

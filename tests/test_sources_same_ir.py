@@ -40,24 +40,24 @@ def assert_same(got, want) -> None:
 
 
 @pytest.mark.parametrize("name", ["output_graph.pbmm", "float.tflite"])
-def test_files(results, name):
+def test_a_pbmm_and_a_float_tflite_give_the_ir_of_the_pb(results, name):
     assert_same(results(FOLDER / name), results(FOLDER / "output_graph.pb"))
 
 
-def test_archive(results, tmp_path):
+def test_an_archive_gives_the_ir_of_the_pb(results, tmp_path):
     with tarfile.open(tmp_path / "model.tar.gz", "w:gz") as archive:
         archive.add(FOLDER / "float.tflite", "model/model.tflite")
     assert_same(results(tmp_path / "model.tar.gz"), results(FOLDER / "output_graph.pb"))
 
 
-def test_saved_model(results, tmp_path):
+def test_a_saved_model_gives_the_ir_of_the_pb(results, tmp_path):
     saved = SavedModel(saved_model_schema_version=1)
     saved.meta_graphs.add(graph_def=GraphDef.FromString((FOLDER / "output_graph.pb").read_bytes()))
     (tmp_path / "saved_model.pb").write_bytes(saved.SerializeToString())
     assert_same(results(tmp_path), results(FOLDER / "output_graph.pb"))
 
 
-def test_checkpoint(results):
+def test_a_checkpoint_gives_the_ir_of_the_pb(results):
     assert_same(results(FOLDER / "checkpoint"), results(FOLDER / "output_graph.pb"))
 
 

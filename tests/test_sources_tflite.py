@@ -103,7 +103,7 @@ def test_a_current_converter_float(write, fields):
 
 
 @pytest.mark.requires_tf
-def test_per_channel_scales(write, tf):
+def test_scales_of_each_channel_are_used(write, tf):
     """Every output channel has a step of its own; TensorFlow's interpreter is asked for the stored values."""
     weights = make_weights(scale=16)
     path = write(weights, form="int8")
@@ -121,14 +121,14 @@ def test_per_channel_scales(write, tf):
 
 
 @pytest.mark.requires_tf
-def test_float16_weights(write):
+def test_weights_in_half_precision_become_floats(write):
     weights = make_weights()
     got = constants(open_model(write(weights, form="float16")).graph)
     np.testing.assert_array_equal(got["layer_1/weights"], weights.layer_1.kernel.astype(np.float16))
 
 
 @pytest.mark.requires_tf
-def test_one_step_and_no_features(write):
+def test_one_step_without_features_is_read(write):
     source = open_model(write(steps=1, audio=None))
     names = {node.name for node in source.graph.node}
     assert "input_samples" not in names
@@ -151,7 +151,7 @@ def test_one_step_and_no_features(write):
         ("backwards", "found REVERSE_V2"),
     ],
 )
-def test_other_networks_are_refused(write, change, reason):
+def test_a_network_that_differs_anywhere_is_refused(write, change, reason):
     path = write(change=change)
     with pytest.raises(RecipeError, match=reason) as caught:
         open_model(path)
@@ -201,7 +201,7 @@ def test_without_the_package_the_remedy_is_named(monkeypatch):
 
 
 @pytest.mark.parametrize("size", [8, 30, 1000, 100_000])
-def test_files_cut_off(tmp_path, size):
+def test_tflite_files_that_are_cut_off_are_refused(tmp_path, size):
     path = tmp_path / "m.tflite"
     path.write_bytes((EXPORTER / "plain" / "int8.tflite").read_bytes()[:size])
     with pytest.raises(RecipeError, match=r"m\.tflite"):

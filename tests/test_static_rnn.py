@@ -126,7 +126,7 @@ def test_saved_models_of_a_session(tf, tmp_path, control_flow, variables):
 
 
 @pytest.mark.parametrize("kind", ["saved_model", "frozen", "lowered"])
-def test_functions(tf, tmp_path, kind):
+def test_steps_within_functions_and_conditions_become_sequences(tf, tmp_path, kind):
     """Variables, which the cells read within the branches of an If; or frozen, with If or, lowered, with Switch."""
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 

@@ -77,12 +77,12 @@ def check(found, wanted):
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("sizes", [(0, 100), (320,), (5120,), (10**6,)], ids=str)
-def test_blocks_of_one_size(name, sizes):
+def test_blocks_of_one_size_give_what_the_whole_gives(name, sizes):
     check_blocks(name, speech(name, 6000), sizes)
 
 
 @pytest.mark.parametrize("name", ["16 kHz", "gaps between windows"])
-def test_single_samples(name):
+def test_single_samples_give_what_the_whole_gives(name):
     check_blocks(name, speech(name, 700), (1,))
 
 
@@ -99,7 +99,7 @@ def check_blocks(name, samples, sizes):
     sizes=strategies.lists(strategies.integers(0, 1200), max_size=14),
     together=strategies.booleans(),
 )
-def test_any_blocks(name, sizes, together):
+def test_frames_come_as_soon_as_they_are_determined(name, sizes, together):
     """Also: every frame comes out as soon as it is determined. together: the last block is the end as well."""
     audio, samples = SETTINGS[name], speech(name, sum(sizes))
     request, given_samples, found = pair(name)[1].create_infer_request(), 0, []
@@ -145,7 +145,7 @@ def test_requests_do_not_disturb_each_other():
         check(np.concatenate(parts), whole("16 kHz", each))
 
 
-def test_threads():
+def test_threads_with_requests_of_their_own_do_not_disturb_each_other():
     compiled_model = pair("16 kHz")[1]
     lengths = [2000 + 333 * number for number in range(6)]
     wanted = [whole("16 kHz", speech("16 kHz", count)) for count in lengths]
@@ -180,7 +180,7 @@ def test_after_the_end_nothing_comes_until_reset():
     check(feed(request, samples, end=True), whole("16 kHz", samples))
 
 
-def test_states_of_the_lstm():
+def test_a_call_without_a_new_frame_leaves_the_state_alone():
     """After the end they are those of the acoustic model, and a call without a new frame leaves them alone."""
     request = pair("16 kHz")[1].create_infer_request()
     samples = speech("16 kHz", 4000)
@@ -204,7 +204,7 @@ def test_states_of_the_lstm():
         np.testing.assert_allclose(found, expected[name], rtol=0, atol=5e-6)
 
 
-def test_interface_and_metadata():
+def test_inputs_outputs_and_metadata_of_a_streaming_model():
     before = acoustic_model(26, CONTEXT)
     model = streaming_model(before, BASE, CONTEXT)
     assert [port.get_names() for port in model.inputs] == [
@@ -277,7 +277,7 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("case", REFUSALS)
-def test_refusals(case):
+def test_models_that_cannot_stream_are_refused(case):
     reason, model, audio = REFUSALS[case]
     with pytest.raises(RecipeError, match=reason) as error:
         streaming_model(model(), audio, CONTEXT)

@@ -60,7 +60,7 @@ def test_convert_makes_a_streaming_ir(tmp_path):
         ("no_state", {"batch": 1}, "same constant state"),
     ],
 )
-def test_refusals(tmp_path, model, options, reason):
+def test_models_and_options_that_cannot_stream_are_refused(tmp_path, model, options, reason):
     with pytest.raises(RecipeError, match=reason):
         convert(SYNTHETIC / f"{model}.pb", tmp_path / "out", **STREAMING, **options)
     assert not (tmp_path / "out").exists()

@@ -17,7 +17,7 @@ STUB = "tests.support.stub_trial"
 
 
 @pytest.mark.parametrize(("does", "failure"), [("hang", "does not end with it"), ("die", "dies of it (SIGSEGV)")])
-def test_what_does_not_end_well(does, failure):
+def test_a_trial_that_dies_or_never_ends_is_a_failure(does, failure):
     assert trial.run(STUB, {"does": does}, 1).failure == failure
 
 
@@ -27,7 +27,7 @@ def test_memory_is_bounded():
 
 
 @pytest.mark.parametrize("code", [0, 2])
-def test_what_ends(code):
+def test_a_trial_that_ends_gives_its_code_and_last_words(code):
     assert trial.run(STUB, {"does": "a reason", "code": code}, 5) == ("", code, "a reason")
 
 
