@@ -218,7 +218,7 @@ def test_layers_of_other_models_go_by_their_names():
         ({"weights": "int8", "device": "TPU"}, "GPU"),
     ],
 )
-def test_options_that_contradict_8_bits_are_refused(tmp_path, options, reason):
+def test_options_of_weights_that_do_not_fit_are_refused(tmp_path, options, reason):
     with pytest.raises(RecipeError, match=reason):
         converted(tmp_path, make_weights(), **options)
     assert [path.suffix for path in tmp_path.iterdir()] == [".pb"]

@@ -79,7 +79,7 @@ def test_two_stacked_stateful_cells_of_another_model(tmp_path):
                 np.testing.assert_allclose(states[name], run(f"{name}:0"), rtol=0, atol=1e-5)
 
 
-def test_lengths_of_other_models_are_kept_as_they_are(tmp_path):
+def test_lengths_of_another_model_that_may_differ_are_refused(tmp_path):
     """Lengths that are an input may differ from the time length: the state would be lost, so it is an error."""
     path = foreign.stacked_language_model(by_length=True).save(tmp_path / "model.pb")
     with pytest.raises(MOError, match="would be lost"):
