@@ -126,18 +126,18 @@ def _distributions(name: str, path: Sequence[str] | None) -> list[importlib.meta
     return list(importlib.metadata.distributions(name=name, **where))
 
 
-def _brings_files(distribution) -> bool:
+def _brings_files(distribution: importlib.metadata.Distribution) -> bool:
     """Some only require another package that does."""
     record = distribution.read_text("RECORD")
     return record is None or any(name == _INIT for name, _ in _TELLING.findall(record))
 
 
-def _is_whole(distribution, sole: bool) -> bool:
+def _is_whole(distribution: importlib.metadata.Distribution, sole: bool) -> bool:
     """sole: no other package has files of the same names; else these must have the sizes of this one's."""
     files = _TELLING.findall(distribution.read_text("RECORD") or f"{_INIT},,")
     for name, size in files:
         try:
-            found = os.stat(distribution.locate_file(name)).st_size
+            found = os.stat(str(distribution.locate_file(name))).st_size
         except OSError:
             return False
         if not sole and size and found != int(size):

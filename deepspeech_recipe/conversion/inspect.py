@@ -4,7 +4,18 @@ import os
 from pathlib import Path
 from typing import Any, TypedDict
 
+from deepspeech_recipe.conversion.settings import complete_metadata
 from deepspeech_recipe.files import error_context, last_net
+from deepspeech_recipe.graphdef.view import GraphView, Tensor
+from deepspeech_recipe.ir.initial_state import KEY
+from deepspeech_recipe.patterns.lstm import BLOCK, Lstm
+from deepspeech_recipe.patterns.state import State
+from deepspeech_recipe.recipes import Model
+from deepspeech_recipe.recipes.acoustic_model import AcousticModel
+from deepspeech_recipe.recipes.recognition import Recognition, recognise
+from deepspeech_recipe.recipes.registry import load
+from deepspeech_recipe.recipes.summary import span, warnings
+from deepspeech_recipe.sources import LoadedModel, open_model
 
 
 class FileInfo(TypedDict):
@@ -37,7 +48,7 @@ class Inspection(TypedDict):
     file: FileInfo
     notes: list[str]
     deepspeech: dict[str, Any] | None
-    why_not: str
+    why_not: str | None
     recipe: dict[str, Any] | None
     misses: dict[str, str]
     states: list[dict[str, Any]]
@@ -52,11 +63,6 @@ def inspect(model: str | os.PathLike, *, recipe: str | os.PathLike | None = None
 
     Raises RecipeError for a file that is not a model, Refusal for a DeepSpeech model that cannot be converted exactly.
     """
-    from deepspeech_recipe.graphdef.view import GraphView
-    from deepspeech_recipe.recipes.recognition import recognise
-    from deepspeech_recipe.recipes.registry import load
-    from deepspeech_recipe.sources import open_model
-
     source = open_model(model)
     recipes = [] if recipe is None else [load(recipe)]
     with error_context(model), last_net(str(model)):
@@ -64,10 +70,7 @@ def inspect(model: str | os.PathLike, *, recipe: str | os.PathLike | None = None
         return _document(model, source, view, recognise(view, recipes))
 
 
-def _document(model, source, view, found) -> Inspection:
-    from deepspeech_recipe.patterns.lstm import BLOCK
-    from deepspeech_recipe.recipes.summary import warnings
-
+def _document(model: str | os.PathLike, source: LoadedModel, view: GraphView, found: Recognition) -> Inspection:
     return {
         "file": {
             "path": str(model),
@@ -78,7 +81,7 @@ def _document(model, source, view, found) -> Inspection:
         "notes": list(source.notes),
         "deepspeech": None if found.acoustic is None else _deepspeech(view, found.acoustic, source),
         "why_not": found.why_not,
-        "recipe": None if found.model is None or found.acoustic else _model(found.model),
+        "recipe": _model(found.model) if isinstance(found.model, Model) else None,
         "misses": found.misses,
         "states": [_state(state) for state in found.states],
         "warnings": warnings(found.constants),
@@ -88,7 +91,7 @@ def _document(model, source, view, found) -> Inspection:
     }
 
 
-def _model(model) -> dict:
+def _model(model: Model) -> dict[str, Any]:
     return {
         "name": model.recipe,
         "summary": model.summary,
@@ -99,9 +102,7 @@ def _model(model) -> dict:
     }
 
 
-def _state(state) -> dict:
-    from deepspeech_recipe.recipes.summary import span
-
+def _state(state: State) -> dict[str, Any]:
     return {
         "kind": state.kind,
         "name": state.name,
@@ -111,11 +112,8 @@ def _state(state) -> dict:
     }
 
 
-def _deepspeech(view, model, source) -> dict:
-    from deepspeech_recipe.conversion.settings import complete_metadata
-    from deepspeech_recipe.converters.contract import model_metadata
-    from deepspeech_recipe.ir.initial_state import KEY
-    from deepspeech_recipe.recipes.summary import span
+def _deepspeech(view: GraphView, model: AcousticModel, source: LoadedModel) -> dict[str, Any]:
+    from deepspeech_recipe.converters.contract import model_metadata  # it loads OpenVINO
 
     metadata = complete_metadata(model_metadata(model), source)
     del metadata["recipe_version"]
@@ -133,7 +131,7 @@ def _deepspeech(view, model, source) -> dict:
     }
 
 
-def _tensors(view, model) -> dict:
+def _tensors(view: GraphView, model: AcousticModel) -> dict[str, Any]:
     """Contract name → direction, tensor in the graph, its other names, shape; then what the contract drops."""
     state = [model.batch or -1, model.lstm.hidden_size]
     shapes = {
@@ -153,12 +151,12 @@ def _tensors(view, model) -> dict:
     return tensors
 
 
-def _tensor(view, tensor, direction: str, shape) -> dict:
+def _tensor(view: GraphView, tensor: Tensor, direction: str, shape: list[int] | None) -> dict[str, Any]:
     names = [str(alias) for alias in view.aliases(tensor)[1:]]
     return {"direction": direction, "name": str(tensor), "aliases": names, "shape": shape}
 
 
-def _block_lstm(lstm) -> dict:
+def _block_lstm(lstm: Lstm) -> dict[str, Any]:
     return {
         "node": lstm.node,
         "input_size": lstm.cell.input_size,
@@ -171,7 +169,7 @@ def _block_lstm(lstm) -> dict:
     }
 
 
-def _rnn(lstm) -> dict:
+def _rnn(lstm: Lstm) -> dict[str, Any]:
     return {
         "node": lstm.node,
         "kind": lstm.form,

@@ -57,7 +57,7 @@ def tensors(model: ov.Model, ports: Iterable) -> tuple[TensorInfo, ...]:
     return tuple(_tensor(port, known) for port in ports)
 
 
-def _tensor(port, known: set[str]) -> TensorInfo:
+def _tensor(port: ov.Output, known: set[str]) -> TensorInfo:
     names = sorted(port.get_names(), key=lambda name: (name not in known, len(name), name))
     return {
         "name": names[0] if names else port.get_node().get_friendly_name(),

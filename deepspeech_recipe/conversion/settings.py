@@ -1,5 +1,8 @@
 """What a model says of itself, what lies beside it, and what the user typed: brought together and checked."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from deepspeech_recipe.alphabet import parse_alphabet
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.ir.metadata import alphabet_json
@@ -56,9 +59,9 @@ def complete_metadata(metadata: dict, source: LoadedModel) -> dict:
     return completed
 
 
-def _labels(values) -> list[bytes] | None:
+def _labels(values: Mapping[str, Any]) -> list[bytes] | None:
     return parse_alphabet(values["alphabet"]) if "alphabet" in values else None
 
 
-def _json(key: str, value):
+def _json(key: str, value: Any) -> Any:
     return alphabet_json(parse_alphabet(value)) if key == "alphabet" else value
