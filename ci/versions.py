@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 from mo_versions_cases import EXACT, FIXTURES, acoustic, first_release, loop
-from tests.bundled import MODEL, transcripts
-from tests.exporter_fixtures import FOLDER, expected
+from tests.support.bundled import MODEL, transcripts
+from tests.support.exporter_fixtures import FOLDER, expected
 
 # What pip takes without a pin is the newest that goes with the rest. package → (version, Python).
 AXES = {
