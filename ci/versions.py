@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from mo_versions_cases import EXACT, FIXTURES, acoustic, first_release, loop
+
 from tests.support.bundled import MODEL, transcripts
 from tests.support.exporter_fixtures import FOLDER, expected
 
