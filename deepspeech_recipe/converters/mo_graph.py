@@ -8,7 +8,8 @@ from openvino.tools.mo.ops.identity import Identity
 from openvino.tools.mo.ops.parameter import Parameter
 
 from deepspeech_recipe.graphdef.check import check_nodes
-from deepspeech_recipe.graphdef.view import Function, GraphView, Tensor
+from deepspeech_recipe.graphdef.node import Function
+from deepspeech_recipe.graphdef.view import GraphView, Tensor
 from deepspeech_recipe.rewrite.edits import Edits, NewNode
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from deepspeech_recipe.graphdef.proto import NodeDef
 from deepspeech_recipe.graphdef.tensor import is_number, shape_of, to_numpy
 
 
@@ -65,6 +66,11 @@ class Node:
         copy = object.__new__(Node)
         copy._pb, copy.name, copy.op, copy.inputs, copy.control_inputs = self._pb, name, self.op, tuple(inputs), ()
         return copy
+
+    @classmethod
+    def new(cls, name: str, op: str, inputs: Iterable[Tensor] = ()) -> Node:
+        """A node without attributes."""
+        return cls(NodeDef(name=name, op=op, input=map(str, inputs)))
 
     def __repr__(self) -> str:
         return f"{self.op} '{self.name}'"

@@ -11,7 +11,9 @@ from functools import cached_property
 
 import numpy as np
 
-from deepspeech_recipe.errors import NoMatch
+from deepspeech_recipe import limits
+from deepspeech_recipe.errors import NoMatch, Refusal
+from deepspeech_recipe.graphdef.constant_ops import CONSTANT_OPS, computed
 from deepspeech_recipe.graphdef.edges import Edges
 from deepspeech_recipe.graphdef.node import Function, Node, Tensor, functions_of
 from deepspeech_recipe.graphdef.tensor import MOST_AXES
@@ -26,6 +28,7 @@ UPDATE_OPS = (
     *("AssignAddVariableOp", "AssignSubVariableOp", "ResourceScatterUpdate", "ResourceScatterNdUpdate"),
 )
 _RESTORE_OPS = frozenset({"Restore", "RestoreV2", "RestoreSlice"})
+_WIDER = 16  # weights of 8 bits become floats in a few steps
 
 
 class GraphView(Edges):
@@ -44,6 +47,9 @@ class GraphView(Edges):
         super().__init__(nodes)
         self.functions = functions or {}
         self._values = values or {}
+        self._computed: dict[Tensor, np.ndarray | None] = {}
+        self._computed_from: set[Tensor] = set()
+        self._excess = 0  # bytes of what is computed beyond a multiple of what it is computed from
 
     @classmethod
     def of(cls, graph) -> GraphView:
@@ -67,9 +73,11 @@ class GraphView(Edges):
         return node
 
     def value(self, tensor: Tensor) -> np.ndarray | None:
-        """The numbers of the constant behind the tensor, or None if it is not a constant, or text."""
-        node = self.source_node(tensor)
-        return None if node is None or self.constant_shape(tensor) is None else self.initial_value(node)
+        """The numbers of a constant, stored or computed from constants alone; None if it is not one, or text."""
+        source = self.source(tensor)
+        if self._stored_shape(source) is None:
+            return self._folded(source)
+        return self.initial_value(self.nodes[source.node])
 
     def constant(self, tensor: Tensor) -> np.ndarray:
         """The numbers of the constant behind the tensor. Raises NoMatch if it is not a constant."""
@@ -80,12 +88,55 @@ class GraphView(Edges):
 
     def constant_shape(self, tensor: Tensor) -> tuple[int, ...] | None:
         """The shape of what `value` gives, without a copy of it."""
-        node = self.source_node(tensor)
+        source = self.source(tensor)
+        if (shape := self._stored_shape(source)) is not None:
+            return shape
+        value = self._folded(source)
+        return None if value is None else value.shape
+
+    def _stored_shape(self, source: Tensor) -> tuple[int, ...] | None:
+        """The shape of a constant that the graph holds as such, or that is known from elsewhere."""
+        node = self.producer(source)
         if node is None or self.is_variable(node):
             return None
         if node.op == "Const":
             return node.constant_shape()
         return self._values[node.name].shape if node.name in self._values else None
+
+    def _folded(self, source: Tensor) -> np.ndarray | None:
+        """What a tensor is if it is computed from constants alone (`graphdef.constant_ops`); else None."""
+        known, pending = self._computed, {source: None}  # a dict: those that wait for the last one, in order
+        while pending:
+            wanted = next(reversed(pending))
+            node = self.producer(wanted)
+            if wanted not in known and node is not None and node.op in CONSTANT_OPS:
+                inputs = [self.source(tensor) for tensor in node.inputs]
+                missing = [each for each in inputs if self._stored_shape(each) is None and known.get(each) is None]
+                unknown = [each for each in missing if each not in known and each not in pending]
+                if unknown and len(unknown) == len(missing):  # else one of them is not a constant, or waits for this
+                    pending[unknown[0]] = None
+                    continue
+                if not missing:
+                    self._compute(node, inputs)
+            known.setdefault(wanted, None)
+            del pending[wanted]
+        return known[source]
+
+    def _compute(self, node: Node, inputs: list[Tensor]) -> None:
+        values = [self.constant(tensor) for tensor in inputs]
+        outputs = computed(node, values) or {}
+        self._computed.update({Tensor(node.name, port): value for port, value in outputs.items()})
+        self._excess += sum(value.nbytes for value in outputs.values())
+        for tensor, value in zip(inputs, values):
+            if tensor not in self._computed and tensor not in self._computed_from:
+                self._computed_from.add(tensor)
+                self._excess -= _WIDER * value.nbytes
+        if self._excess > limits.allowed(limits.EXPANDED):
+            raise Refusal(
+                f"What the graph computes from constants takes {self._excess} bytes more than {_WIDER} times these",
+                node=node.name,
+                remedy=limits.remedy(self._excess, limits.EXPANDED),
+            )
 
     def is_variable(self, node: Node) -> bool:
         """Whether the node's value may be another one in the next call.

@@ -43,23 +43,7 @@ def _is_own(reader: Node) -> bool:
 
 def _exchanges(view: GraphView, node: Node) -> bool:
     """Whether the node is a Transpose of the first two of three axes."""
-    return node.op == "Transpose" and permutation(view, node.inputs[1]) == [1, 0, 2]
-
-
-def permutation(view: GraphView, tensor: Tensor) -> list[int] | None:
-    """The axes of a Transpose: a constant, or [1, 0] and the range of the others, as `dynamic_rnn` writes it."""
-    value = view.integers(tensor)
-    if value is not None:
-        return value
-    node = view.source_node(tensor)
-    if node is None or node.op != "ConcatV2" or len(node.inputs) != 3:
-        return None
-    first, second = view.integers(node.inputs[0]), view.source_node(node.inputs[1])
-    if first is None or second is None or second.op != "Range":
-        return None
-    numbers = [view.integer(part) for part in second.inputs]
-    # Three axes are what is looked for: a longer range is not counted out.
-    return None if None in numbers or not numbers[2] else [*first, *range(*numbers)[:4]]
+    return node.op == "Transpose" and view.integers(node.inputs[1]) == [1, 0, 2]
 
 
 def _is_output(view: GraphView, tensor: Tensor) -> bool:

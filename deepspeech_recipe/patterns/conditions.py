@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from deepspeech_recipe import limits
 from deepspeech_recipe.errors import Refusal
-from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
-from deepspeech_recipe.patterns.functions import add_node, function_tensor, write_function
+from deepspeech_recipe.graphdef.functions import add_call
+from deepspeech_recipe.graphdef.node import Node, Tensor
+from deepspeech_recipe.graphdef.view import GraphView
 
 CHOICE = "Choice"
 IF_OPS = ("If", "StatelessIf")
@@ -36,8 +37,8 @@ def with_choices(view: GraphView) -> GraphView:
         return view
     nodes = dict(view.nodes)
     for node in conditions:
-        branches = [view.functions.get(node.function(name)) for name in ("then_branch", "else_branch")]
-        if None in branches:
+        then, otherwise = (view.functions.get(node.function(name)) for name in ("then_branch", "else_branch"))
+        if then is None or otherwise is None:
             continue
         if len(nodes) > limits.allowed(limits.NODES):
             raise Refusal(
@@ -45,23 +46,21 @@ def with_choices(view: GraphView) -> GraphView:
                 node=node.name,
                 remedy=limits.remedy(len(nodes), limits.NODES),
             )
-        values = []
-        for name, branch in zip(("then", "else"), branches):
-            prefix = f"{node.name}:{name}/"
-            for argument, tensor in zip(branch.arguments, node.inputs[1:]):
-                add_node(nodes, f"{prefix}{argument}", "Identity", [str(tensor)])
-            conditions += [inner for inner in write_function(nodes, branch, prefix) if inner.op in IF_OPS]
-            values.append([str(function_tensor(result, prefix)) for result in branch.results])
-        pairs = zip(*values)
-        add_node(nodes, node.name, CHOICE, [str(node.inputs[0]), *(value for pair in pairs for value in pair)])
+        results = []
+        for name, branch in (("then", then), ("else", otherwise)):
+            added, values = add_call(nodes, branch, f"{node.name}:{name}/", map(str, node.inputs[1:]))
+            conditions += [inner for inner in added if inner.op in IF_OPS]
+            results.append(values)
+        pairs = zip(*results)
+        nodes[node.name] = Node.new(node.name, CHOICE, (node.inputs[0], *(value for pair in pairs for value in pair)))
     for merge in merges:
-        sides = {}
+        sides: dict[bool, tuple[Tensor, Tensor]] = {}
         for value in merge.inputs:
             condition = enclosing(view, value)
             if condition is not None:
                 sides[condition[1]] = condition[0], value
         if len(sides) == 2 and sides[True][0] == sides[False][0]:
-            add_node(nodes, merge.name, CHOICE, [str(sides[True][0]), str(sides[True][1]), str(sides[False][1])])
+            nodes[merge.name] = Node.new(merge.name, CHOICE, (sides[True][0], sides[True][1], sides[False][1]))
     return _ChoiceView(nodes)
 
 

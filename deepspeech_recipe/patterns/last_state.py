@@ -61,16 +61,11 @@ def _is_prepended(view: GraphView, node: Node, sequence: Tensor, initial: Tensor
     if second != sequence or view.scalar(axis) != 0:
         return False
     expand = view.source_node(first)
-    if expand is None:
-        return False
-    if expand.op == "ExpandDims":
-        return view.scalar(expand.inputs[1]) == 0 and view.source(expand.inputs[0]) == view.source(initial)
+    if expand is not None and expand.op == "ExpandDims" and view.source(expand.inputs[0]) == view.source(initial):
+        return view.scalar(expand.inputs[1]) == 0
     # Zeros as initial state may have been folded together with ExpandDims.
-    return expand.op == "Const" and _same_constant(view.value(first), view.value(initial))
-
-
-def _same_constant(prepended, initial) -> bool:
-    return prepended is not None and initial is not None and np.array_equal(prepended, np.expand_dims(initial, 0))
+    prepended, value = view.value(first), view.value(initial)
+    return prepended is not None and value is not None and np.array_equal(prepended, np.expand_dims(value, 0))
 
 
 def _from_prepended(view: GraphView, prepended: Tensor, lengths: Tensor | None) -> list[Tensor]:

@@ -23,17 +23,17 @@ def _range_node(view: GraphView, tensor: Tensor) -> Node | None:
 
 def is_range(view: GraphView, tensor: Tensor) -> bool:
     """Whether the tensor counts 0, 1, 2, …"""
-    node = _range_node(view, tensor)
-    if node is not None:
-        return view.scalar(node.inputs[0]) == 0 and view.scalar(node.inputs[2]) == 1
     value = view.value(root(view, tensor))
-    return value is not None and np.array_equal(value, np.arange(value.size))
+    if value is not None:
+        return np.array_equal(value, np.arange(value.size))
+    node = _range_node(view, tensor)
+    return node is not None and view.scalar(node.inputs[0]) == 0 and view.scalar(node.inputs[2]) == 1
 
 
 def range_limit(view: GraphView, tensor: Tensor) -> Tensor | int:
     """B of range(B): a tensor, or a number if the range is a constant."""
-    node = _range_node(view, tensor)
-    return node.inputs[1] if node is not None else view.constant(root(view, tensor)).size
+    value, node = view.value(root(view, tensor)), _range_node(view, tensor)
+    return node.inputs[1] if value is None and node is not None else view.constant(root(view, tensor)).size
 
 
 def same_number(view: GraphView, tensor: Tensor, other: Tensor | int) -> bool:

@@ -60,14 +60,8 @@ def _bounds(body: LoopBody, limit: Tensor, x: Tensor) -> set[int]:
             pending += [part for part in node.inputs if view.scalar(part) != 1]
         elif node is not None and node.op == "Max" and {root(view, node.inputs[0])} == body.lengths:
             continue
-        elif node is not None and node.op == "Max" and _is_empty_range(body, node.inputs[1]):
-            pending.append(node.inputs[0])
+        elif node is not None and node.op == "Max" and view.constant_shape(node.inputs[1]) == (0,):
+            pending.append(node.inputs[0])  # over the axes of a scalar, of which there are none; Keras writes such
         elif node is None or not is_length_of(view, node, x):
             raise body.refuse("it runs for another number of steps than its sequence has", source.node)
     return found
-
-
-def _is_empty_range(body: LoopBody, axes: Tensor) -> bool:
-    """Whether a Max is over the axes of a scalar, of which there are none; Keras writes such."""
-    node = body.view.source_node(axes)
-    return node is not None and node.op == "Range" and body.view.scalar(node.inputs[1]) == 0

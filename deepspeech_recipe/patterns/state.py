@@ -54,8 +54,8 @@ def recognise_state(view: GraphView, initial: Tensor, new: tuple[Tensor, ...], *
         return State("input", source, node.attribute("shape"), new)
     if view.is_variable(node):
         return replace(state_variable(view, node, any_of(view, new), what), new=new)
-    if node.op in _CONSTANT_OPS:
-        value = constant_value(view, source)
+    value = constant_value(view, source)
+    if node.op in _CONSTANT_OPS or value is not None:
         return State("constant", source, value.shape if value is not None else None, new, initial=value)
     return None
 

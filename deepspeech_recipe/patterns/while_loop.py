@@ -12,14 +12,16 @@ of the graph's library; what does not change is handed on from step to step.
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import cast
 
 from deepspeech_recipe import limits
 from deepspeech_recipe.errors import Refusal
-from deepspeech_recipe.graphdef.view import Function, GraphView, Node, Tensor
-from deepspeech_recipe.patterns.functions import add_node, function_tensor, write_function
+from deepspeech_recipe.graphdef.functions import add_call
+from deepspeech_recipe.graphdef.node import Function, Node, Tensor
+from deepspeech_recipe.graphdef.view import GraphView
 
 WHILE_OPS = ("While", "StatelessWhile")
 _ARGUMENT = "LoopVariable"
@@ -79,15 +81,17 @@ def find_loops(view: GraphView) -> Iterator[Loop]:
             yield loop
     written = 0
     for node in view.of_op(*WHILE_OPS):
-        functions = [view.functions.get(node.function(name)) for name in ("body", "cond")]
-        written += sum(len(function.nodes) for function in functions if function is not None)
+        body, condition = (view.functions.get(node.function(name)) for name in ("body", "cond"))
+        if body is None or condition is None:
+            continue
+        written += len(body.nodes) + len(condition.nodes)
         if written > limits.allowed(limits.NODES):
             raise Refusal(
                 f"The loops of the graph have more than {written} nodes with their bodies written out",
                 node=node.name,
                 remedy=limits.remedy(written, limits.NODES),
             )
-        if None not in functions and (loop := _while(view, node, *functions)) is not None:
+        if (loop := _while(view, node, body, condition)) is not None:
             yield loop
 
 
@@ -146,28 +150,27 @@ def _is_inner(view: GraphView, enters: list[Node]) -> bool:
 def _while(view: GraphView, node: Node, body: Function, condition: Function) -> Loop | None:
     if not len(body.arguments) == len(body.results) == len(condition.arguments) == len(node.inputs):
         return None
-    nodes = ChainMap({}, view.nodes)
-    body_name, condition_name = f"{node.name}:body/", f"{node.name}:cond/"
-    results = [function_tensor(result, body_name) for result in body.results]
-    by_name = {each.name: each for each in body.nodes}
-    passed = [_passed_on(body, by_name, number) for number in range(len(node.inputs))]
+    by_name = {pb.name: pb for pb in body.nodes}
+    # What enters a step: what does not change from outside, the variables as they are within it.
+    entering = list(node.inputs)
+    own: dict[str, Node] = {}
     for number, argument in enumerate(body.arguments):
-        sources = [str(node.inputs[number])] if passed[number] else []
-        add_node(nodes, f"{body_name}{argument}", "Identity" if sources else _ARGUMENT, sources)
-        add_node(nodes, f"{condition_name}{condition.arguments[number]}", "Identity", [f"{body_name}{argument}"])
-    write_function(nodes, body, body_name)
-    write_function(nodes, condition, condition_name)
+        if not _passed_on(body, by_name, number):
+            entering[number] = Tensor(f"{node.name}:body/{argument}")
+            own[entering[number].node] = Node.new(entering[number].node, _ARGUMENT)
+    nodes = ChainMap(own, cast("MutableMapping[str, Node]", view.nodes))  # which is not written to
+    _, results = add_call(nodes, body, f"{node.name}:body/", map(str, entering))
+    _, conditions = add_call(nodes, condition, f"{node.name}:cond/", map(str, entering))
     inside = _LoopView(nodes)
     variables = []
     for number, initial in enumerate(node.inputs):
-        if not passed[number]:
-            own = Tensor(f"{body_name}{body.arguments[number]}")
+        if entering[number] != initial:
             last = Tensor(node.name, number)
             final = last if view.consumers(last) else None
-            variables.append(Variable(initial, own, own, inside.source(results[number]), final))
-    if len(condition.results) != 1:
-        return None
-    return Loop(node.name, inside, tuple(variables), function_tensor(condition.results[0], condition_name))
+            variables.append(
+                Variable(initial, entering[number], entering[number], inside.source(results[number]), final)
+            )
+    return Loop(node.name, inside, tuple(variables), conditions[0]) if len(conditions) == 1 else None
 
 
 def _passed_on(body: Function, by_name: dict, number: int) -> bool:

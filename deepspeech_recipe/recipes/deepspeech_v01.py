@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from deepspeech_recipe.errors import NoMatch, Refusal
 from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
-from deepspeech_recipe.patterns.bidirectional import permutation
 from deepspeech_recipe.patterns.dynamic_rnn import find_loop_lstms
 from deepspeech_recipe.patterns.lstm import Lstm
 from deepspeech_recipe.patterns.state import State
@@ -100,7 +99,7 @@ def _join(view: GraphView, *sequences: Tensor) -> Node:
 def _windows(view: GraphView, x: Tensor) -> Node:
     """The placeholder `[B, T, window · features]`."""
     found = [node for node in view.ancestors(x) if node.op == "Placeholder"]
-    shape = (found[0].attribute("shape") or ()) if len(found) == 1 else ()
+    shape: tuple[int, ...] = (found[0].attribute("shape") or ()) if len(found) == 1 else ()
     if len(shape) != 3 or shape[-1] <= 0:
         raise NoMatch("no placeholder of rank 3 (batch, time, window · features) leads to the loops", node=x.node)
     return found[0]
@@ -109,7 +108,7 @@ def _windows(view: GraphView, x: Tensor) -> Node:
 def _time_major(view: GraphView, x: Tensor, windows: Node) -> Tensor:
     for node in view.ancestors(x):
         if node.op == "Transpose" and view.source(node.inputs[0]) == Tensor(windows.name):
-            if permutation(view, node.inputs[1]) == [1, 0, 2]:
+            if view.integers(node.inputs[1]) == [1, 0, 2]:
                 return Tensor(node.name)
             break
     raise NoMatch(f"a Transpose of '{windows.name}' into time-major order ([1, 0, 2]) was looked for")

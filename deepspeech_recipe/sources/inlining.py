@@ -1,22 +1,17 @@
 """Writes function calls out, as TensorFlow 2 wraps graphs: PartitionedCall → the nodes of the function."""
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from deepspeech_recipe import limits
 from deepspeech_recipe.errors import Refusal
+from deepspeech_recipe.graphdef.functions import write_out
+from deepspeech_recipe.graphdef.node import Function, functions_of
 from deepspeech_recipe.graphdef.proto import NodeDef
 from deepspeech_recipe.sources.frozen import input_name
 
 CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 _EFFECTS = ("AssignVariableOp", "AssignAddVariableOp", "AssignSubVariableOp")
-
-# Inside functions outputs have names; only operations with more than one output need a table.
-_OUTPUTS = {
-    "BlockLSTM": ("i", "cs", "f", "o", "ci", "co", "h"),
-    "BlockLSTMV2": ("i", "cs", "f", "o", "ci", "co", "h"),
-    "DecodeWav": ("audio", "sample_rate"),
-}
 
 
 def needed(nodes: Iterable, roots: Iterable[str]) -> list:
@@ -41,7 +36,7 @@ def inline_calls(nodes: list, library, roots: list[str]) -> tuple[list, list[str
 
     Raises Refusal for functions that are missing or have parameters of type.
     """
-    functions = {function.signature.name: function for function in library.function}
+    functions = functions_of(library)
     _check_size(nodes, functions)
     written: set[str] = set()
     while True:
@@ -63,14 +58,14 @@ def inline_calls(nodes: list, library, roots: list[str]) -> tuple[list, list[str
         roots = [_follow(root, moved) for root in roots]
 
 
-def _check_size(nodes: list, functions: dict) -> None:
+def _check_size(nodes: list, functions: dict[str, Function]) -> None:
     """A few functions that call the next one twice stand for more nodes than there is memory for."""
 
     @functools.cache
     def size(name: str) -> int:
-        return _total(functions[name].node_def) if name in functions else 0
+        return _total(functions[name].nodes) if name in functions else 0
 
-    def _total(nodes) -> int:
+    def _total(nodes: Sequence) -> int:
         return len(nodes) + sum(size(node.attr["f"].func.name) for node in nodes if node.op in CALLS)
 
     total = _total(nodes)
@@ -81,50 +76,30 @@ def _check_size(nodes: list, functions: dict) -> None:
         )
 
 
-def _body(call, functions: dict, taken: set[str], moved: dict[str, list[str]]) -> list:
+def _body(call, functions: dict[str, Function], taken: set[str], moved: dict[str, list[str]]) -> list:
     """The function's nodes under names of their own; adds to `moved` what the call's outputs become."""
-    name = call.attr["f"].func.name
-    if name not in functions:
-        raise Refusal(f"The function '{name}' is not in the file", node=call.name)
-    function = functions[name]
-    arguments = [reference for reference in call.input if not reference.startswith("^")]
-    references = {arg.name: ref for arg, ref in zip(function.signature.input_arg, arguments, strict=True)}
-    names, operations = {}, {}
-    for node in function.node_def:
+    called = call.attr["f"].func.name
+    if called not in functions:
+        raise Refusal(f"The function '{called}' is not in the file", node=call.name)
+    names = {}
+    for node in functions[called].nodes:
+        if any(value.placeholder for value in node.attr.values() if value.WhichOneof("value") == "placeholder"):
+            raise Refusal(f"The function '{called}' is generic, which is not supported", node=node.name)
         unique = node.name if node.name not in taken else f"{call.name}/{node.name}"
         while unique in taken:
             unique += "_"
         taken.add(unique)
-        names[node.name], operations[node.name] = unique, node.op
-
-    def resolve(reference: str) -> str:
-        if reference.startswith("^"):
-            inner = reference[1:]
-            return f"^{names[inner]}" if inner in names else f"^{input_name(references.get(inner, inner))}"
-        if reference in references:
-            return references[reference]
-        inner, _, output = reference.partition(":")
-        number = _output_number(operations[inner], output)
-        return f"{names[inner]}:{number}" if number else names[inner]
-
+        names[node.name] = unique
+    given = [reference for reference in call.input if not reference.startswith("^")]
+    placed, moved[call.name] = write_out(functions[called], names.__getitem__, given)
     body = []
-    for node in function.node_def:
-        if any(value.placeholder for value in node.attr.values() if value.WhichOneof("value") == "placeholder"):
-            raise Refusal(f"The function '{name}' is generic, which is not supported", node=node.name)
+    for pb, name, inputs in placed:
         copy = NodeDef()
-        copy.CopyFrom(node)
-        copy.name = names[node.name]
-        copy.input[:] = [resolve(reference) for reference in node.input]
+        copy.CopyFrom(pb)
+        copy.name = name
+        copy.input[:] = inputs
         body.append(copy)
-    moved[call.name] = [resolve(function.ret[arg.name]) for arg in function.signature.output_arg]
     return body
-
-
-def _output_number(operation: str, output: str) -> int:
-    """'output:2' → 2; for an operation with named outputs the place of the name."""
-    name, _, number = output.rpartition(":")
-    index = int(number) if number.isdigit() else 0
-    return _OUTPUTS[operation].index(name) if name in _OUTPUTS.get(operation, ()) else index
 
 
 def _follow(reference: str, moved: dict[str, list[str]]) -> str:

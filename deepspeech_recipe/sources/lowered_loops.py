@@ -1,7 +1,9 @@
 """Loops and conditions of TensorFlow 2 that read variables: the variables' values are handed in instead of handles."""
 
+from typing import Any
+
 from deepspeech_recipe.errors import Refusal
-from deepspeech_recipe.graphdef.proto import DATA_TYPES, GraphDef, NodeDef
+from deepspeech_recipe.graphdef.proto import DATA_TYPES, GraphDef
 from deepspeech_recipe.sources.frozen import input_name
 from deepspeech_recipe.sources.inlining import CALLS
 
@@ -41,18 +43,19 @@ def freeze_loops(nodes, library, types: dict[str, int]) -> None:
             _freeze_call(node, given, functions)
 
 
-def _called(node: NodeDef) -> list[str]:
+def _called(node: Any) -> list[str]:
     return [value.func.name for value in node.attr.values() if value.WhichOneof("value") == "func"]
 
 
-def _freeze_call(node: NodeDef, given: list[int | None], functions: dict) -> None:
+def _freeze_call(node: Any, given: list[int | None], functions: dict) -> None:
     attribute, names = _CALLERS[node.op]
     types = node.attr[attribute].list.type
     given = given[len(given) - len(types) :]
-    changed = {port: given[port] for port, kind in enumerate(types) if kind == _RESOURCE}
-    if not changed:
+    handles = [port for port, kind in enumerate(types) if kind == _RESOURCE]
+    changed = {port: kind for port in handles if (kind := given[port]) is not None}
+    if not handles:
         return
-    if None in changed.values():
+    if len(changed) < len(handles):
         raise Refusal(
             "A loop or a condition is given the handle of a state, or of something that is no variable",
             node=node.name,

@@ -1,20 +1,21 @@
 """TensorFlow's operations in numpy, as far as DeepSpeech graphs use them.
 
-Each takes the node and its inputs' values and returns its first output, or a dict port → output. Floating point
-values are float64 throughout. Source of the semantics: TensorFlow's op definitions and kernels.
+Those of `graphdef.constant_ops`, and those that compute. Each takes the node and its inputs' values and returns its
+first output, or a dict port → output. Floating point values are float64 throughout. Source of the semantics:
+TensorFlow's op definitions and kernels.
 """
 
-from collections.abc import Callable
 from dataclasses import fields
 
 import numpy as np
 
 from deepspeech_recipe.audio import reference
 from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.graphdef.constant_ops import CONSTANT_OPS
 from deepspeech_recipe.graphdef.tensor import numpy_dtype
 from deepspeech_recipe.ir.audio_settings import MfccSettings, SpectrogramSettings
 
-OPS: dict[str, Callable] = {}
+OPS = dict(CONSTANT_OPS)
 
 
 def _op(*names):
@@ -30,11 +31,6 @@ def _elementwise(function, *names):
 
 
 _elementwise(lambda x: x, "Identity", "StopGradient", "PreventGradient", "Snapshot", "CheckNumerics")
-_elementwise(np.add, "Add", "AddV2", "BiasAdd")
-_elementwise(np.subtract, "Sub")
-_elementwise(np.multiply, "Mul")
-_elementwise(np.minimum, "Minimum")
-_elementwise(np.maximum, "Maximum")
 _elementwise(np.less, "Less")
 _elementwise(np.square, "Square")
 _elementwise(np.sqrt, "Sqrt")
@@ -42,22 +38,10 @@ _elementwise(lambda x: np.maximum(x, 0), "Relu")
 _elementwise(lambda x: np.clip(x, 0, 6), "Relu6")
 _elementwise(lambda x: 1 / np.sqrt(x), "Rsqrt")
 _elementwise(lambda a, b: np.square(a - b), "SquaredDifference")
-_elementwise(lambda x: np.zeros_like(x), "ZerosLike")
 _elementwise(lambda x: np.array(np.shape(x)), "Shape")
-_elementwise(lambda x, order: np.transpose(x, order), "Transpose")
-_elementwise(lambda x, shape: np.reshape(x, shape), "Reshape")
 _elementwise(lambda x, times: np.tile(x, times), "Tile")
-_elementwise(lambda dims, value: np.full(dims, value), "Fill")
-_elementwise(lambda x, axis: np.expand_dims(x, int(np.reshape(axis, ()))), "ExpandDims")
-_elementwise(lambda start, limit, delta: np.arange(start, limit, delta), "Range")
-_elementwise(lambda *values: np.concatenate(values[:-1], int(values[-1])), "ConcatV2")
 _elementwise(lambda x, indices, axis=0: np.take(x, indices, int(axis)), "Gather", "GatherV2")
 _elementwise(lambda x, indices: x[tuple(np.moveaxis(indices, -1, 0))], "GatherNd")
-
-
-@_op("Squeeze")
-def _squeeze(node, x):
-    return np.squeeze(x, tuple(node.attribute("squeeze_dims") or ()) or None)
 
 
 @_op("Cast")
@@ -92,21 +76,6 @@ def _reduce(function):
 
 _op("Mean")(_reduce(np.mean))
 _op("Max")(_reduce(np.max))
-
-
-@_op("StridedSlice")
-def _strided_slice(node, x, begin, end, strides):
-    if any(node.attribute(f"{mask}_mask", 0) for mask in ("ellipsis", "new_axis")):
-        raise RecipeError(f"The slice '{node.name}' is of a kind the numpy reference does not know.")
-    begin_mask, end_mask, shrink = (node.attribute(f"{mask}_mask", 0) for mask in ("begin", "end", "shrink_axis"))
-    index = []
-    for axis, (first, last, step) in enumerate(zip(begin.tolist(), end.tolist(), strides.tolist(), strict=True)):
-        bit = 1 << axis
-        if shrink & bit:
-            index.append(first)
-        else:
-            index.append(slice(None if begin_mask & bit else first, None if end_mask & bit else last, step))
-    return x[tuple(index)]
 
 
 @_op("AudioSpectrogram")

@@ -12,7 +12,6 @@ from deepspeech_recipe.sources.checkpoint.bundle import Bundle
 from deepspeech_recipe.sources.checkpoint.rebuild import Surroundings, rebuild
 from deepspeech_recipe.sources.checkpoint.training_graph import find_features
 from deepspeech_recipe.sources.checkpoint.variables import NAMINGS, find_naming
-from deepspeech_recipe.sources.constant_folding import fold_sizes
 from deepspeech_recipe.sources.frozen import input_name
 from deepspeech_recipe.sources.inlining import CALLS, inline_calls, needed
 from deepspeech_recipe.sources.loaded_model import Given, LoadedModel
@@ -54,7 +53,6 @@ def read_saved_model(path: Path, given: Given) -> LoadedModel:
         types = {node.name: node.attr["dtype"].type for node in weights}
         freeze(nodes, known, variables)
         if keys:
-            fold_sizes(nodes)
             freeze_loops(nodes, library, types)
         notes.append(f"{len(known)} variables read")
     if given.shape:
