@@ -301,7 +301,7 @@ def test_layer_normalisation_is_seen(save):
         (lambda v: v.update({"layer_2/bias": np.zeros(3, np.float32)}), "do not fit together"),
         (
             lambda v: v.update({"layer_1/weights": np.zeros((21, 11), np.float32)}),
-            "layer 1 has 21 inputs, which is not a multiple of the 5",
+            "Layer 1 has 21 inputs, which is not a multiple of the 5",
         ),
     ],
 )

@@ -70,62 +70,51 @@ class Team:
         failure = self.failures.get(contender.name, "")
         return Measurement(scenario, contender.name, unit, point, failure=failure)
 
-    def entry(self, contender: Contender, measurement: Measurement, command: str, warm: dict, **arguments) -> Entry:
-        """A turn that asks the contender's worker. warm: other arguments of the warm-up."""
+    def entries(self, scenario: str, command: str, points: dict, warm: dict) -> list[Entry]:
+        """The turns of all contenders, in which their workers are asked.
+
+        points: what the scenario varies, or None → the command's arguments. warm: other arguments of the warm-up.
+        """
+        return [
+            self._entry(contender, self.measurement(scenario, contender, "ms", point), command, arguments, warm)
+            for point, arguments in points.items()
+            for contender in self.contenders
+        ]
+
+    def _entry(self, contender: Contender, measurement: Measurement, command: str, asked: dict, warm: dict) -> Entry:
         worker = self.workers.get(contender.name)
         if worker is None:  # the measurement says why
             return Entry(list, [measurement])
 
         def run():
-            result = worker.ask(command, **arguments)
+            result = worker.ask(command, **asked)
             measurement.facts |= {name: value for name, value in result.items() if name != "ms"}
             return [result["ms"]]
 
-        return Entry(run, [measurement], lambda: worker.ask(command, **arguments | warm))
+        return Entry(run, [measurement], lambda: worker.ask(command, **asked | warm))
 
 
 def chunk(team: Team, repeat: int, frames: int = FRAMES) -> list[Entry]:
     """One chunk of one stream after the other, its state fed back."""
-    return [
-        team.entry(
-            contender, team.measurement("chunk", contender, "ms"), "chunk", {"repeat": 1},
-            frames=frames, rows=1, repeat=repeat,
-        )
-        for contender in team.contenders
-    ]  # fmt: skip
+    return team.entries("chunk", "chunk", {None: {"frames": frames, "rows": 1, "repeat": repeat}}, {"repeat": 1})
 
 
 def utterance(team: Team, recordings: dict[float, Path], short: Path, scenario: str = "utterance") -> list[Entry]:
     """Audio to text. recordings: seconds → file; short: one to warm up with."""
-    return [
-        team.entry(
-            contender, team.measurement(scenario, contender, "ms", seconds), "utterance", {"audio": str(short)},
-            audio=str(path),
-        )
-        for seconds, path in recordings.items()
-        for contender in team.contenders
-    ]  # fmt: skip
+    points = {seconds: {"audio": str(path)} for seconds, path in recordings.items()}
+    return team.entries(scenario, "utterance", points, {"audio": str(short)})
 
 
 def features(team: Team, recordings: dict[float, Path], short: Path) -> list[Entry]:
     """The part of an utterance that ends with the MFCCs."""
-    return [
-        team.entry(
-            contender, team.measurement("features", contender, "ms", seconds), "features", {"audio": str(short)},
-            audio=str(path),
-        )
-        for seconds, path in recordings.items()
-        for contender in team.contenders
-    ]  # fmt: skip
+    points = {seconds: {"audio": str(path)} for seconds, path in recordings.items()}
+    return team.entries("features", "features", points, {"audio": str(short)})
 
 
 def corpus(team: Team, recordings: dict[float, Path], short: Path) -> list[Entry]:
     """All recordings as fast as they go, several in a call if the contender can. recordings: seconds → file."""
-    audio, warm = [str(path) for path in recordings.values()], {"audio": [str(short)]}
-    return [
-        team.entry(contender, team.measurement("corpus", contender, "ms", sum(recordings)), "corpus", warm, audio=audio)
-        for contender in team.contenders
-    ]
+    audio = [str(path) for path in recordings.values()]
+    return team.entries("corpus", "corpus", {sum(recordings): {"audio": audio}}, {"audio": [str(short)]})
 
 
 def start(team: Team, audio: Path, short: Path) -> list[Entry]:

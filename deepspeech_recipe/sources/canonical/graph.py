@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.errors import RecipeError, Refusal
 from deepspeech_recipe.graphdef.build import FLOAT, INT32, DType, GraphBuilder
 from deepspeech_recipe.graphdef.proto import Message
 from deepspeech_recipe.ir.audio_settings import AudioSettings
@@ -47,6 +47,17 @@ class Weights:
     forget_bias: float = 0.0
     relu_clip: float = 20.0
 
+    def n_input(self, n_context: int) -> int:
+        """Features a frame. Raises Refusal if layer 1 does not read whole frames."""
+        inputs, frames = len(self.layer_1.kernel), 2 * n_context + 1
+        if inputs % frames:
+            raise Refusal(
+                f"Layer 1 has {inputs} inputs, which is not a multiple of the {frames} frames that a context of "
+                f"{n_context} frames each side makes",
+                remedy="Give the context (n_context) the model was trained with",
+            )
+        return inputs // frames
+
     @property
     def n_hidden(self) -> int:
         """H, the size of the LSTM's cell and hidden state."""
@@ -76,7 +87,8 @@ def canonical_graph(
     alphabet: the serialized form (`deepspeech_recipe.alphabet`). Metadata that is None is not written.
     Raises RecipeError if the sizes of the weights do not fit together.
     """
-    n_input = _check(weights, n_context)
+    n_input = weights.n_input(n_context)
+    _check(weights)
     if audio and audio.dct_coefficient_count != n_input:
         raise RecipeError(
             f"The weights read {n_input} features a frame, but the audio settings make {audio.dct_coefficient_count}."
@@ -111,22 +123,14 @@ def canonical_graph(
     return graph.graph
 
 
-def _check(weights: Weights, n_context: int) -> int:
-    """The number of features a frame, after a look at every shape."""
-    inputs, hidden = len(weights.layer_1.kernel), weights.n_hidden
-    n_input, rest = divmod(inputs, 2 * n_context + 1)
-    if rest:
-        raise RecipeError(
-            f"Layer 1 has {inputs} inputs, which is not a multiple of the {2 * n_context + 1} frames that a "
-            f"context of {n_context} frames each side makes. Name the context the model was trained with."
-        )
-    size = inputs
+def _check(weights: Weights) -> None:
+    """Looks at every shape."""
+    size, hidden = len(weights.layer_1.kernel), weights.n_hidden
     for name in ("layer_1", "layer_2", "layer_3"):
         size = _check_dense(name, getattr(weights, name), size)
     _expect("the LSTM's kernel", weights.lstm_kernel, (size + hidden, 4 * hidden))
     _expect("the LSTM's bias", weights.lstm_bias, (4 * hidden,))
     _check_dense("layer_6", weights.layer_6, _check_dense("layer_5", weights.layer_5, hidden))
-    return n_input
 
 
 def _check_dense(name: str, layer: Dense, inputs: int) -> int:

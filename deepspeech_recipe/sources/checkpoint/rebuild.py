@@ -51,14 +51,8 @@ def rebuild(kind: str, variables: Bundle, naming: Naming, beside: Surroundings, 
     flags, typed, shape = read_flags(beside.directory), given.metadata, given.shape
     weights = make_weights(variables, naming, flags.number("relu_clip", 20.0))
     n_context = shape.get("n_context", 9)
-    inputs, classes = weights.layer_1.kernel.shape[0], weights.layer_6.bias.shape[0]
-    n_input, rest = divmod(inputs, 2 * n_context + 1)
-    if rest:
-        raise Refusal(
-            f"{beside.path}: layer 1 has {inputs} inputs, which is not a multiple of the {2 * n_context + 1} frames "
-            f"that a context of {n_context} frames each side makes",
-            remedy="Give the context (n_context) the model was trained with",
-        )
+    classes = weights.layer_6.bias.shape[0]
+    n_input = weights.n_input(n_context)
     notes = [f"{beside.name} of {naming.releases}; the inference graph is rebuilt from its variables"]
     alphabet = _alphabet(beside, flags, classes, typed.get("alphabet"), notes)
     audio = None
