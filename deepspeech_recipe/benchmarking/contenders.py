@@ -12,7 +12,9 @@ PROGRAMS = {name: WORKERS / f"run_{name}.py" for name in ("openvino", "tensorflo
 
 @dataclass(frozen=True)
 class Contender:
-    """worker: one of PROGRAMS, or the path of a program that speaks their protocol; arguments: after the number of
+    """A model file and what runs it.
+
+    worker: one of PROGRAMS, or the path of a program that speaks their protocol; arguments: after the number of
     threads. options: what its command `load` gets besides the model. made: how the file was made, for the report.
     environment: variables for its process. ours: made by this project. group: what it is compared within, if that
     is not the usual case ("huge pages"); the name ends in it.

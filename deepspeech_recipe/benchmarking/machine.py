@@ -38,13 +38,14 @@ def machine() -> dict:
 
 
 def usable_processors() -> int:
+    """How many processors this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def load_average() -> float | None:
-    """Of the last minute: how much else was running before the benchmark began."""
+    """The system's load of the last minute: how much else was running before the benchmark began."""
     return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
 
 

@@ -25,6 +25,7 @@ def number(value: float) -> str:
 
 
 def times(ratio: Ratio | None) -> str:
+    """A ratio with its quartiles."""
     return "" if ratio is None else f"{ratio.median:.2f} × ({ratio.low:.2f}–{ratio.high:.2f})"
 
 
@@ -76,6 +77,7 @@ def _summaries(report: Report, scenario: str) -> Iterator[tuple[Measurement, Sum
 
 
 def chunk_table(report: Report) -> list[str]:
+    """Times of a chunk, and how far each contender is from the first."""
     rows = []
     for each, summary in _summaries(report, "chunk"):
         difference = report.differences.get(each.contender)
@@ -96,6 +98,7 @@ def chunk_table(report: Report) -> list[str]:
 
 
 def utterance_table(report: Report) -> list[str]:
+    """Times of whole utterances."""
     rows = []
     for each, summary in _summaries(report, "utterance"):
         features = report.find("features", each.contender, each.point)
@@ -110,6 +113,7 @@ def utterance_table(report: Report) -> list[str]:
 
 
 def corpus_table(report: Report) -> list[str]:
+    """Times of a corpus."""
     rows = [
         (*_seconds(each, summary), f"{number(1000 * each.varied / summary.median)} ×", times(report.ratio(each)))
         for each, summary in _summaries(report, "corpus")
@@ -124,6 +128,8 @@ def _seconds(each: Measurement, summary: Summary) -> tuple[str, ...]:
 
 
 def start_table(report: Report) -> list[str]:
+    """Times from the file to a first text, memory, and size on disk."""
+
     def cell(scenario: str, name: str, scale: float) -> str:
         found = report.find(scenario, name)
         return "" if found is None or not found.summary else number(found.summary.median / scale)
@@ -142,6 +148,7 @@ def start_table(report: Report) -> list[str]:
 
 
 def failures(report: Report) -> list[str]:
+    """A line for whatever did not run."""
     lines = [f"- {each['name']}: {each['failure']}" for each in report.contenders if each["failure"]]
     started = {each["name"] for each in report.contenders if not each["failure"]}
     points: dict[tuple[str, str, str], list[str]] = {}

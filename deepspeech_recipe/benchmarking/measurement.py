@@ -7,7 +7,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Summary:
-    """Of all samples of all rounds: the median (p50), the quartiles, p95, and how many there were."""
+    """The samples of all rounds in a few numbers: the median (p50), the quartiles, p95, and how many there were."""
 
     median: float
     low: float
@@ -57,7 +57,8 @@ class Measurement:
         return Summary(median, low, high, p95, len(samples))
 
     def times_as_fast_as(self, other: "Measurement") -> Ratio | None:
-        """Round by round: what disturbs the machine for a while disturbs both. None without a round of both."""
+        """The ratio of the medians round by round: what disturbs the machine for a while disturbs both. None without a
+        round of both."""
         pairs = zip(other.rounds, self.rounds, strict=False)
         ratios = [np.median(theirs) / np.median(ours) for theirs, ours in pairs if theirs and ours]
         if not ratios:

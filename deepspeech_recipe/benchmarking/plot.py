@@ -19,6 +19,7 @@ _BARS = (
 
 
 def has_matplotlib() -> bool:
+    """Whether pictures can be drawn."""
     try:
         _figure([1])
     except RecipeError:
@@ -72,6 +73,7 @@ def _figure(heights: list[float]):
 
 
 def measured(report: Report, scenario: str) -> list[Measurement]:
+    """The measurements of a scenario that have samples."""
     return [measurement for measurement in report.of(scenario) if measurement.rounds]
 
 
@@ -90,10 +92,12 @@ def _groups(report: Report, entries: list[Measurement]) -> list[tuple[str, list[
 
 
 def is_ours(report: Report, name: str) -> bool:
+    """Whether this project made what the contender runs."""
     return _about(report, name).get("ours", False)
 
 
 def colour(report: Report, name: str) -> str:
+    """The colour of a contender."""
     return OURS if is_ours(report, name) else OTHERS
 
 

@@ -12,7 +12,7 @@ _FOLDER = Path(__file__).parents[1] / "data" / "model" / "recordings"
 
 
 def speech(seconds: float, sample_rate: int = 16000) -> np.ndarray:
-    """int16 `[N]`, again and again from the first recording. At another rate, it sounds slower or faster."""
+    """Speech as int16 `[N]`, again and again from the first recording. At another rate, it sounds slower or faster."""
     parts = []
     for path in sorted(_FOLDER.glob("*.wav")):
         with wave.open(str(path)) as file:

@@ -118,8 +118,8 @@ def corpus(team: Team, recordings: dict[float, Path], short: Path) -> list[Entry
 
 
 def start(team: Team, audio: Path, short: Path) -> list[Entry]:
-    """Each in a fresh process: compiling, without and with a model cache; compiling and a first utterance, `short`; the
-    memory at work."""
+    """What a start costs, each time in a fresh process: compiling, without and with a model cache; compiling and a
+    first utterance, `short`; the memory at work."""
     return [_start(team, contender, audio, short) for contender in team.contenders]
 
 

@@ -24,7 +24,7 @@ def check_output(directory: str | os.PathLike) -> None:
 
 
 def write(report: Report, directory: str | os.PathLike) -> None:
-    """benchmark.json with all samples, benchmark.md, and benchmark.png if matplotlib is installed."""
+    """Writes benchmark.json with all samples, benchmark.md, and benchmark.png if matplotlib is installed."""
     directory = Path(directory)
     title = "# Benchmark\n\n"
     for name, text in zip(_NAMES, (json_text(report), title + markdown(report)), strict=False):

@@ -51,6 +51,7 @@ class GraphBuilder:
         self.graph.versions.producer = producer
 
     def node(self, name: str, op: str, inputs=(), **attrs) -> str:
+        """Any node; attrs: values of the kinds that `set_attr` takes."""
         node = self.graph.node.add(name=name, op=op)
         node.input.extend(inputs)
         for key, value in attrs.items():
@@ -58,8 +59,10 @@ class GraphBuilder:
         return name
 
     def const(self, name: str, value, dtype=None) -> str:
+        """A constant; dtype: numpy's, the value's own by default."""
         value = np.asarray(value, dtype)
         return self.node(name, "Const", dtype=DType(dtype_number(value.dtype)), value=value)
 
     def placeholder(self, name: str, dtype: int, shape: tuple[int, ...]) -> str:
+        """An input of a DataType number and a shape."""
         return self.node(name, "Placeholder", dtype=DType(dtype), shape=shape)

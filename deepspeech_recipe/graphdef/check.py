@@ -33,7 +33,7 @@ def check_graph(graph, path) -> None:
 
 
 def check_nodes(nodes: Iterable, functions: Mapping[str, Function] = {}) -> None:
-    """The same for NodeDefs and the functions that they may call, without the file's name."""
+    """Raises RecipeError if NodeDefs and the functions that they may call do not form a graph that could run."""
     nodes = list(nodes)
     total = len(nodes) + sum(len(function.nodes) for function in functions.values())
     if total > limits.allowed(limits.NODES):

@@ -11,7 +11,8 @@ _FLOW = frozenset({"Enter", "Exit", "LoopCond", "Merge", "NextIteration", "Switc
 
 
 class ControlFlow:
-    """nodes: NodeDefs by name; fed: the names of those that are given."""
+    """Finds the branch or loop that a node stands in. nodes: NodeDefs by name; fed: the names of those that are
+    given."""
 
     def __init__(self, nodes: Mapping, fed: Iterable[str]):
         self._nodes, self._fed = nodes, set(fed)

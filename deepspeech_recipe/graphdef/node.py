@@ -95,7 +95,7 @@ class Node:
         return default if kind is None else getattr(value, kind)
 
     def constant_shape(self) -> tuple[int, ...] | None:
-        """Of a Const that holds numbers: their shape."""
+        """The shape of a Const, or None if it does not hold numbers."""
         tensor = self._pb.attr["value"].tensor
         return shape_of(tensor.tensor_shape) if is_number(tensor.dtype) else None
 

@@ -28,16 +28,19 @@ class Count(NamedTuple):
         return value.i + self.extra if value.WhichOneof("value") == "i" else None
 
     def least_of(self, node) -> int:
+        """The least number that a NodeDef may have."""
         said = self.said_by(node)
         return self.least if said is None else max(self.least, said)
 
     def most_of(self, node) -> int:
+        """The largest number that a NodeDef may have."""
         said = self.said_by(node)
         return self.most if said is None else said
 
 
 class Op(NamedTuple):
-    """required: the attributes without a default; attributes: name → kind, as AttrValue names it."""
+    """What an operation has. required: the attributes without a default; attributes: name → kind, as AttrValue names
+    it."""
 
     inputs: Count
     outputs: Count

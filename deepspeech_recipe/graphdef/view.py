@@ -203,7 +203,7 @@ class GraphView(Edges):
         return self.constant(tensor).item() if shape is not None and math.prod(shape) == 1 else None
 
     def integer(self, tensor: Tensor) -> int | None:
-        """The same, if it is a whole number by its type."""
+        """The single number of the constant behind the tensor, if it is a whole number by its type; else None."""
         number = self.scalar(tensor)
         return number if isinstance(number, int) else None
 

@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 
 class Outcome(NamedTuple):
-    """failure: what the trial did in place of ending, in words, or ''; code: how it ended; reason: its last words."""
+    """How a trial ended. failure: what it did in place of that, in words, or ''; code: its exit code; reason: its last
+    words."""
 
     failure: str
     code: int
@@ -50,7 +51,8 @@ def run(module: str, task: dict, seconds: int) -> Outcome | None:
 
 
 def limit(seconds: int, memory: int) -> None:
-    """Within the child: seconds of processor time, bytes of memory, and nothing left behind if it dies."""
+    """Bounds the child process from within: seconds of processor time, bytes of memory, and nothing left behind if it
+    dies."""
     try:
         import resource
     except ImportError:  # Windows

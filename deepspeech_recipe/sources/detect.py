@@ -16,6 +16,8 @@ _TEXT = frozenset(range(0x20, 0x7F)) | {0x09, 0x0A, 0x0D}
 
 
 class Kind(enum.Enum):
+    """What a model file may be, by the name that users read."""
+
     PB = "pb"
     PB_TEXT = "pb text"
     PBMM = "pbmm"

@@ -13,10 +13,12 @@ _LARGEST = 2**31 - 1
 
 
 def read_pb(path: Path, given: Given) -> LoadedModel:
+    """A frozen graph as it is."""
     return LoadedModel(path, "pb", read_binary(path))
 
 
 def read_pb_text(path: Path, given: Given) -> LoadedModel:
+    """A frozen graph in text format."""
     return LoadedModel(path, "pb text", read_text(path))
 
 

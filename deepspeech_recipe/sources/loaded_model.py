@@ -15,8 +15,11 @@ METADATA = ("alphabet", "sample_rate", "window_ms", "step_ms", "beam_width", "la
 
 @dataclass(frozen=True)
 class Given:
-    """What the user typed: metadata, by the keys of METADATA, and the shape of a graph that is rebuilt from variables:
-    n_steps (-1: open), n_context, upper_frequency (Hz)."""
+    """What the user typed, which goes before what a file says.
+
+    metadata: by the keys of METADATA. shape: of a graph that is rebuilt from variables: n_steps (-1: open), n_context,
+    upper_frequency (Hz).
+    """
 
     metadata: Mapping[str, Any] = field(default_factory=dict)
     shape: Mapping[str, Any] = field(default_factory=dict)

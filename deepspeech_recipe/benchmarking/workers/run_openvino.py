@@ -24,8 +24,8 @@ class Worker(Commands):
         self, model: str, device: str = "CPU", package: str = "", metadata: str = "", chunk_samples: int = 0,
         recognizer=None,
     ):  # fmt: skip
-        """package: where this project lies. metadata: given to an IR that has none. chunk_samples: of one chunk, for
-        an IR that takes audio in blocks. recognizer: further options of the runtime's Recognizer."""
+        """Notes what to run. package: where this project lies. metadata: given to an IR that has none. chunk_samples:
+        of one chunk, for an IR that takes audio in blocks. recognizer: further options of the runtime's Recognizer."""
         self.options = recognizer or {}
         self.model, self.device, self.metadata, self.chunk_samples = model, device, metadata, chunk_samples
         self.config = {"INFERENCE_NUM_THREADS": THREADS} if device == "CPU" else {}
@@ -47,7 +47,8 @@ class Worker(Commands):
         return {"ms": timed(call, repeat)}
 
     def probabilities(self, frames: int, chunks: int) -> list:
-        """Of chained chunks from zero state, row after row; of one call with all frames if there are no chunks."""
+        """Probabilities of chained chunks from zero state, row after row; of one call with all frames if there are no
+        chunks."""
         call = self._call(1)
         if call.whole:
             return [softmax(call.utterance(frames * chunks)).tolist()]

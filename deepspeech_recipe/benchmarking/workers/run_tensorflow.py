@@ -31,7 +31,8 @@ class Worker(Commands):
         return {**super().about(), "tensorflow": tf.__version__, "numpy": np.__version__}
 
     def load(self, model: str, labels=(), package: str = "", vectors=None, names=None) -> None:
-        """names: the tensors' by their roles in NAMES; those that the graph does not have are left out.
+        """Notes what to run. names: the tensors' by their roles in NAMES; those that the graph does not have are left
+        out.
 
         vectors: arguments of `classic_mfcc.input_vectors`, for a graph that reads whole utterances; package:
         where this project lies, which has it."""
@@ -66,7 +67,8 @@ class Worker(Commands):
         return [self._step().tolist() for _ in range(chunks)]
 
     def utterance(self, audio: str) -> dict:
-        """As DeepSpeech's client does: the graph's feature part window by window, then chunks; v0.1's: one call."""
+        """A recording to text as DeepSpeech's client does it: the graph's feature part window by window, then chunks;
+        v0.1's: one call."""
         self._prepare(None, 1)
         samples = int16_samples(audio)
         start = time.perf_counter()

@@ -24,7 +24,7 @@ def limit_threads() -> int:
 
 
 def serve(commands) -> None:
-    """commands: an object whose public methods are the commands."""
+    """Answers questions until there are no more. commands: an object whose public methods are the commands."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what a library prints must not come between the answers
     for line in sys.stdin:

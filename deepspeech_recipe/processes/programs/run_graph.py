@@ -38,13 +38,14 @@ class Worker:
         self._sessions[name] = plain_session(graph)
 
     def run(self, name: str, fetches: list, feeds: dict, given: str, found: str) -> None:
-        """feeds: tensor → its key in the .npz file `given`; the fetches go to `found`, numbered."""
+        """Computes tensors. feeds: tensor → its key in the .npz file `given`; the fetches go to `found`, numbered."""
         with np.load(given) as arrays:
             values = {tensor: arrays[key] for tensor, key in feeds.items()}
         results = _one_line(lambda: self._sessions[name].run(fetches, values))
         np.savez(found, **{str(place): value for place, value in enumerate(results)})
 
     def drop(self, name: str) -> None:
+        """Forgets a graph."""
         self._sessions.pop(name).close()
 
 

@@ -38,6 +38,7 @@ def masked_crc32c(data: bytes) -> int:
 
 
 def crc32c(data: bytes) -> int:
+    """The checksum CRC-32C of bytes."""
     whole = len(data) // _LANE * _LANE
     state = _of_lanes(np.frombuffer(data, "<u8", whole // _WORD)) if whole else 0xFFFFFFFF
     for byte in data[whole:]:

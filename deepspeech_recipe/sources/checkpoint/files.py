@@ -103,6 +103,7 @@ def _unescaped(text: str) -> str:
 
 
 def read_text(path: Path) -> str:
+    """The text of a small file. Raises RecipeError if it is large or is not text."""
     with reading(path), path.open("rb") as file:
         data = file.read(_LARGEST_TEXT + 1)
     if len(data) > _LARGEST_TEXT or b"\0" in data:

@@ -23,7 +23,7 @@ class Flags(dict):
         return value if isinstance(value, int) and not isinstance(value, bool) else default
 
     def number(self, name: str, default: float) -> float:
-        """The same with fractions."""
+        """A number, with fractions or without; the default if the option is not there, or something else."""
         value = self.get(name)
         return float(value) if isinstance(value, (int, float)) else default
 

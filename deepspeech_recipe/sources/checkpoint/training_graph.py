@@ -12,7 +12,7 @@ _LARGEST = 2**28
 
 @dataclass(frozen=True)
 class TrainingFeatures:
-    """window_size and stride in samples, the limit in Hz."""
+    """How the training computed its features: window_size and stride in samples, the limit in Hz."""
 
     window_size: int
     stride: int
@@ -35,7 +35,7 @@ def read_training_features(prefix: Path) -> TrainingFeatures | None:
 
 
 def find_features(graph) -> TrainingFeatures | None:
-    """The same from a GraphDef."""
+    """The settings of the AudioSpectrogram and Mfcc nodes of a GraphDef; None if it has none."""
     nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
     spectrogram = next((node for node in nodes if node.op == "AudioSpectrogram"), None)
     mfcc = next((node for node in nodes if node.op == "Mfcc"), None)

@@ -24,6 +24,7 @@ class Naming:
     forget_bias: float
 
     def required(self) -> list[str]:
+        """The variables without which a checkpoint is not of these releases."""
         layers = [pattern.format(layer) for layer in _LAYERS for pattern in (self.kernel, self.bias)]
         return [*layers, f"{self.cell}/kernel", f"{self.cell}/bias"]
 

@@ -86,6 +86,7 @@ def new_names(graph, meta, outputs: dict[str, str], prefix: str) -> dict[str, st
 
 
 def rename(graph, names: dict[str, str]) -> None:
+    """Gives nodes other names, old → new, and their readers with them."""
     if not names:
         return
     for node in graph.node:

@@ -36,7 +36,10 @@ _DAMAGE = (
 
 @dataclass(frozen=True, eq=False)
 class Operation:
-    """kind: the builtin's name, or a custom operation's own; inputs and outputs: tensor numbers, -1 for none."""
+    """One operation of the graph.
+
+    kind: the builtin's name, or a custom operation's own. inputs, outputs: tensor numbers, -1 for none.
+    """
 
     kind: str
     inputs: tuple[int, ...]

@@ -9,7 +9,9 @@ from deepspeech_recipe.sources.tflite.matcher import Matcher, Mismatch
 
 @dataclass(frozen=True, eq=False)
 class Recurrence:
-    """kernel `[inputs + H, 4·H]` and bias `[4·H]`, gates in the order i, c, f, o; sequence: the tensor whose rows the
+    """The LSTM that the steps are of.
+
+    kernel `[inputs + H, 4·H]` and bias `[4·H]`, gates in the order i, c, f, o. sequence: the tensor whose rows the
     steps read."""
 
     steps: int

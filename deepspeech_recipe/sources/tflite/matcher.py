@@ -10,20 +10,24 @@ _MOST_RESHAPES = 8
 
 
 class Mismatch(Exception):
-    """The graph is not of the form; tensor: where the search stopped."""
+    """Raised if the graph is not of the form. tensor: where the search stopped."""
 
     def __init__(self, reason: str, tensor: int):
         self.reason, self.tensor = reason, tensor
 
 
 class Matcher:
-    """matrices: the weight matrices met so far, by tensor number."""
+    """Asks what a tensor is computed by, and raises Mismatch if it is something else.
+
+    matrices: the weight matrices met so far, by tensor number.
+    """
 
     def __init__(self, model: FlatModel):
         self.model, self.schema = model, model.schema
         self.matrices: set[int] = set()
 
     def expect(self, tensor: int, *kinds: str) -> Operation:
+        """The operation that makes the tensor, if it is one of these kinds and has no activation. Raises Mismatch."""
         operation = self.model.producer.get(tensor)
         if operation is None or operation.kind not in kinds:
             found = operation.kind if operation else "no operation"

@@ -24,6 +24,8 @@ _LOOKED_FOR = (
 
 @dataclass(frozen=True, eq=False)
 class Network:
+    """What was recognised: DeepSpeech's weights, and the sizes that they do not tell."""
+
     weights: Weights
     n_steps: int
     n_context: int
