@@ -8,6 +8,7 @@ from deepspeech_recipe import __version__
 from deepspeech_recipe.graphdef.view import GraphView
 from deepspeech_recipe.ir.initial_state import initial_state_json
 from deepspeech_recipe.ir.metadata import alphabet_json, write_metadata
+from deepspeech_recipe.ir.model import size_of
 from deepspeech_recipe.ir.names import (
     LOGITS,
     RAW_LOGITS,
@@ -48,13 +49,14 @@ def apply_contract(
     head = head or model.head
     if has_logits:
         ov_model = set_head(ov_model, model.head, head)
+    shape = find_input(ov_model, WINDOWS).get_partial_shape()
     metadata = {
         **model_metadata(model),
         "converter": converter,
         "head": head,
         "state": "external",
-        "time_steps": _dimension(ov_model, 1),
-        "batch": _dimension(ov_model, 0),
+        "time_steps": size_of(shape[1]) or DYNAMIC,
+        "batch": size_of(shape[0]) or DYNAMIC,
         "lengths": "enforce",
         "audio": "none",
     }
@@ -97,9 +99,3 @@ def names_of(view: GraphView, tensor) -> set[str]:
         tensor = source
         names.add(str(tensor))
     return names
-
-
-def _dimension(ov_model, axis: int):
-    port = find_input(ov_model, WINDOWS)
-    dimension = port.get_partial_shape()[axis]
-    return dimension.get_length() if dimension.is_static else DYNAMIC

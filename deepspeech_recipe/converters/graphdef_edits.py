@@ -87,7 +87,7 @@ def _write(builder: GraphBuilder, edited: EditedGraph, node: NewNode) -> None:
         attributes = {
             "hidden_size": attributes["hidden_size"],
             "steps": attributes["steps"] or 0,
-            "direction": attributes.get("direction", "forward"),
+            "direction": attributes["direction"],
             "lengths": len(inputs) > 6,
         }
     elif node.op == "Identity":

@@ -75,6 +75,6 @@ def exact_lstms(edits: Edits) -> Iterator[tuple[str, Callable]]:
         name = f"{node.name}/{_NAME}"
         if len(node.inputs) > 3:
             yield f"lengths of {node.name}", partial(stop_at_own_lengths, name=name)
-        peepholes, clip = node.attributes.get("peepholes"), node.attributes.get("clip", 0.0)
+        peepholes, clip = node.attributes["peepholes"], node.attributes["clip"]
         if clip or peepholes is not None:
             yield f"cell of {node.name}", partial(general_cell, name=name, peepholes=peepholes, clip=clip)

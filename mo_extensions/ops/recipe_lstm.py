@@ -7,87 +7,54 @@ from openvino.tools.mo.ops.op import Op
 from openvino.tools.mo.utils.error import Error
 
 
-class RecipeLSTM(Op):
+class RecipeOperation(Op):
     """
-    A fused LSTM between recognition and lowering.
+    An operation between recognition and lowering, which no other pass sees to its end: no type of the IR, no inference.
 
-    Inputs:
-        0: the sequence, [T, B, I]
-        1: initial hidden state, [B, H]
-        2: initial cell state, [B, H]
-        3: the lengths of rows, if some stop earlier than others, [B]
-    Outputs:
-        0: hidden states, [T, B, H], zeros past the length
-        1: last hidden state, [B, H]
-        2: last cell state, [B, H]
-    Attributes:
-        weights: W [1, 4H, I], R [1, 4H, H], B [1, 4H], gates f, i, c, o
-        hidden_size: H
-        steps: the number of steps the framework runs, None for all of the sequence
-        direction: 'forward', or 'reverse' for one that runs from the last step to the first
-        peepholes, clip: see `rewrite.edits`; they are applied to the finished model
+    Inputs, outputs and attributes of each: `rewrite.edits`.
+    """
+
+    op: "str | None" = None
+    enabled = False
+    inputs, outputs = 1, 1
+
+    def __init__(self, graph: Graph, attrs: dict):
+        ports = {"in_ports_count": self.inputs, "out_ports_count": self.outputs}
+        super().__init__(graph, {"op": self.op, "type": None, **ports}, attrs)
+
+
+class RecipeLSTM(RecipeOperation):
+    """
+    A fused LSTM: [T, B, I] and its initial states → hidden states [T, B, H], last hidden and last cell state [B, H].
     """
 
     op = "RecipeLSTM"
-    enabled = False
-
-    def __init__(self, graph: Graph, attrs: dict):
-        defaults = {"op": self.op, "type": None, "direction": "forward", "in_ports_count": 4, "out_ports_count": 3}
-        super().__init__(graph, defaults, attrs)
+    inputs, outputs = 4, 3
 
 
-class RecipeUnflattenTime(Op):
+class RecipeUnflattenTime(RecipeOperation):
     """
     A Reshape from [T·B, F] back to [T, B, F], whatever T and B are.
-
-    Inputs:
-        0: data, [T·B, F]
-        1: a tensor [T, B, …]
-    Attributes:
-        features: F
     """
 
     op = "RecipeUnflattenTime"
-    enabled = False
-
-    def __init__(self, graph: Graph, attrs: dict):
-        super().__init__(graph, {"op": self.op, "type": None, "in_ports_count": 2, "out_ports_count": 1}, attrs)
+    inputs = 2
 
 
-class RecipeSwapTimeBatch(Op):
+class RecipeSwapTimeBatch(RecipeOperation):
     """
     Swaps the first two of three axes.
-
-    Inputs:
-        0: data, [a, b, c]
-    Outputs:
-        0: data, [b, a, c]
     """
 
     op = "RecipeSwapTimeBatch"
-    enabled = False
-
-    def __init__(self, graph: Graph, attrs: dict):
-        super().__init__(graph, {"op": self.op, "type": None, "in_ports_count": 1, "out_ports_count": 1}, attrs)
 
 
-class RecipeTimeStep(Op):
+class RecipeTimeStep(RecipeOperation):
     """
     One step of a sequence.
-
-    Inputs:
-        0: data, [T, …]
-    Outputs:
-        0: data[step], […]
-    Attributes:
-        step: its number
     """
 
     op = "RecipeTimeStep"
-    enabled = False
-
-    def __init__(self, graph: Graph, attrs: dict):
-        super().__init__(graph, {"op": self.op, "type": None, "in_ports_count": 1, "out_ports_count": 1}, attrs)
 
 
 class RecipeLSTMSequence(LSTMSequence):
