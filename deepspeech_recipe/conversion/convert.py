@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Collection
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 from deepspeech_recipe.conversion import pipeline
@@ -27,7 +26,6 @@ from deepspeech_recipe.ir.options import (
     Weights,
 )
 from deepspeech_recipe.ir.ov_api import ov
-from deepspeech_recipe.sources import open_model
 from deepspeech_recipe.verification import verify as compare
 from deepspeech_recipe.verification.report import Report
 
@@ -78,11 +76,12 @@ def convert_model(
         converter=converter, recipe=_absolute(recipe), state=state, time_steps=time_steps, batch=batch, lengths=lengths,
         audio=audio, weights=weights, keep_fp16=tuple(keep_fp16), activations=activations, device=device, head=head,
     )  # fmt: skip
-    read = partial(
-        open_model, model, alphabet=alphabet, sample_rate=sample_rate, window_ms=window_ms, step_ms=step_ms,
-        beam_width=beam_width, language=language, n_steps=n_steps, n_context=n_context, upper_frequency=upper_frequency,
-    )  # fmt: skip
-    job = pipeline.start(options, read, log or _silent)
+    facts = {
+        "alphabet": alphabet, "sample_rate": sample_rate, "window_ms": window_ms, "step_ms": step_ms,
+        "beam_width": beam_width, "language": language, "n_steps": n_steps, "n_context": n_context,
+        "upper_frequency": upper_frequency,
+    }  # fmt: skip
+    job = pipeline.start(model, options, facts, log or _silent)
     with error_context(model):
         return pipeline.convert(job, keep_graph=False)[0]
 
@@ -140,14 +139,14 @@ def convert(
         converter=converter, recipe=_absolute(recipe), state=state, time_steps=time_steps, batch=batch, lengths=lengths,
         audio=audio, weights=weights, keep_fp16=tuple(keep_fp16), activations=activations, device=device, head=head,
     )  # fmt: skip
-    read = partial(
-        open_model, model, alphabet=alphabet, sample_rate=sample_rate, window_ms=window_ms, step_ms=step_ms,
-        beam_width=beam_width, language=language, n_steps=n_steps, n_context=n_context, upper_frequency=upper_frequency,
-    )  # fmt: skip
+    facts = {
+        "alphabet": alphabet, "sample_rate": sample_rate, "window_ms": window_ms, "step_ms": step_ms,
+        "beam_width": beam_width, "language": language, "n_steps": n_steps, "n_context": n_context,
+        "upper_frequency": upper_frequency,
+    }  # fmt: skip
     name = _name(model) if name is None else name
     save.check_output(output, [name, f"{name}.audio"] if audio == "separate" else [name])
-    log(f"reading {model}")
-    job = pipeline.start(options, read, log)
+    job = pipeline.start(model, options, facts, log)
     with error_context(model):
         wanted = job.says_what_it_is and (_can_compare(job) if verify is None else verify)
         result = _write(job, Path(output), name, keep_graph=wanted)

@@ -1,9 +1,11 @@
 """Takes a model the whole way: read, recognised, checked, converted, and through the passes in their order."""
 
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from deepspeech_recipe.conversion.options import check_model
 from deepspeech_recipe.conversion.settings import complete_metadata
@@ -25,7 +27,7 @@ from deepspeech_recipe.recipes.acoustic_model import AcousticModel
 from deepspeech_recipe.recipes.recognition import Recognition, recognise
 from deepspeech_recipe.recipes.registry import load
 from deepspeech_recipe.recipes.summary import initial_values, one_line, warnings
-from deepspeech_recipe.sources import LoadedModel
+from deepspeech_recipe.sources import LoadedModel, open_model
 from deepspeech_recipe.temporary import temporary_directory
 
 Pass = Callable[[ov.Model], ov.Model]
@@ -52,19 +54,23 @@ class Job:
         self.source, self.view = replace(self.source, graph=None), None
 
 
-def start(options: Options, read: Callable[[], LoadedModel], log: Callable[[str], None]) -> Job:
-    """Reads a model, recognises what it is, and checks that the options fit it. Raises RecipeError."""
+def start(model: str | os.PathLike, options: Options, facts: Mapping[str, Any], log: Callable[[str], None]) -> Job:
+    """Reads a model, recognises what it is, and checks that the options fit it. Raises RecipeError.
+
+    facts: what the file itself does not know, keywords of `open_model`.
+    """
     options.check()
     converter, notes = _usable_converter(options.converter)
     recipes = [] if options.recipe is None else [load(options.recipe)]
-    source = read()
-    with error_context(source.path):
+    log(f"reading {model}")
+    source = open_model(model, **facts)
+    with error_context(model):
         view = GraphView.of(source.graph)
         recognition = recognise(view, recipes)
         check_model(options, source, recognition)
     notes = [*source.notes, *notes, *warnings(recognition.constants)]
-    model = recognition.acoustic
-    if model is not None and model.states and (kept := initial_values(model)):
+    acoustic = recognition.acoustic
+    if acoustic is not None and acoustic.states and (kept := initial_values(acoustic)):
         notes.append(f"initial values of the state kept: {kept}")
     if options.converter == "auto" and converter == "mo" and (loop := _loop_left(view, recognition)):
         converter = "openvino"
