@@ -17,6 +17,7 @@ from deepspeech_recipe.graphdef.proto import GraphDef, parse
 from deepspeech_recipe.graphdef.view import GraphView
 from deepspeech_recipe.ir.metadata import read_metadata
 from deepspeech_recipe.ir.ov_api import ov
+from deepspeech_recipe.patterns import dynamic_rnn
 from deepspeech_recipe.recipes import Model, registry
 from deepspeech_recipe.recipes.recognition import recognise
 from deepspeech_recipe.runtime import StatefulModel
@@ -179,6 +180,19 @@ def test_installed_recipes_are_asked_after_deepspeech(monkeypatch):
     assert found.model.recipe == "installed"
     assert asked
     assert list(found.misses) == ["deepspeech", "deepspeech-0.1"]
+
+
+def test_a_graph_is_walked_once_whoever_asks(monkeypatch):
+    """v0.1's recipe looks for loops of LSTM cells, and so does what comes after it, and another recipe."""
+    walks = []
+    find_loops = dynamic_rnn.find_loops
+    monkeypatch.setattr(dynamic_rnn, "find_loops", lambda view: walks.append(view) or find_loops(view))
+    view = GraphView(filter_graph().graph.node)
+    for _ in range(2):
+        assert (
+            recognise(view).misses["deepspeech-0.1"] == "DeepSpeech v0.1 has two loops of LSTM cells, this graph has 0"
+        )
+    assert len(walks) == 1
 
 
 def test_an_installed_recipe_that_is_broken_is_named(monkeypatch):

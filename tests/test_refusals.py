@@ -96,7 +96,7 @@ DEEPSPEECH = {
     "rate": (
         {},
         lambda g: g.placeholder(g.behind(g.of_op("Mfcc")[0], 1)),
-        "The sample rate of the feature part is no constant",
+        "The sample rate of the feature part is not a constant",
     ),
 }
 

@@ -107,7 +107,7 @@ LOOPS = {
     "kernel": (lambda g: g.placeholder(g.behind(g.cells()[0].matmul, 1)), "The LSTM's kernel is not a constant"),
     "bias": (lambda g: g.placeholder(g.behind(g.cells()[0].bias_add, 1)), "The LSTM's bias is not a constant"),
     "two read": (both_first, "2 of its cells read the sequence"),
-    "no chain": (no_chain, "its cells are no chain"),
+    "no chain": (no_chain, "its cells are not a chain"),
     "lengths": (unstopped, "its lengths do not hold for every state and output"),
     "condition": (renamed("Less", "LessEqual"), "a condition time < number of steps was looked for"),
     "limits": (two_limits, "it runs for 3 and for 5 steps"),

@@ -102,7 +102,7 @@ def test_states_go_from_call_to_call():
 
 
 REFUSALS = {
-    "gru": r"is no plain LSTM: a hidden state σ\(o\) · tanh\(c\) was looked for, its states end in Add",
+    "gru": r"is not a plain LSTM: a hidden state σ\(o\) · tanh\(c\) was looked for, its states end in Add",
     "peephole": r"Something is added to gate \w before its sigmoid, as peephole connections are",
     "projection": r"a hidden state σ\(o\) · tanh\(c\) was looked for, its states end in AddV2 and MatMul",
     "clip": "The cell state is clipped",

@@ -213,7 +213,7 @@ def test_steps_inside_of_a_condition_or_a_loop_are_left_alone(tf, kind, lengths)
     found = recognise(GraphView.of(parse(GraphDef, graph_def, what="a test")))
     assert not found.lstms
     reasons = [str(refusal) for refusal in found.refused]
-    inside = "share a kernel, but stand inside of a loop or of a condition that is none of lengths"
+    inside = "share a kernel, but stand inside of a loop or of a condition that is not about lengths"
     assert any(inside in reason for reason in reasons) == (kind == "condition")
     assert len(reasons) == 1
 

@@ -5,9 +5,11 @@ Patterns and recipes ask nothing else of a graph.
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -18,7 +20,17 @@ from deepspeech_recipe.graphdef.edges import Edges
 from deepspeech_recipe.graphdef.node import Function, Node, Tensor, functions_of
 from deepspeech_recipe.graphdef.tensor import MOST_AXES
 
-__all__ = ["ASSIGN_OPS", "UPDATE_OPS", "VARIABLE_OPS", "Function", "GraphView", "Node", "Tensor", "functions_of"]
+__all__ = [
+    "ASSIGN_OPS",
+    "UPDATE_OPS",
+    "VARIABLE_OPS",
+    "Function",
+    "GraphView",
+    "Node",
+    "Tensor",
+    "functions_of",
+    "once",
+]
 
 VARIABLE_OPS = ("VariableV2", "Variable", "VarHandleOp")
 ASSIGN_OPS = ("Assign", "AssignVariableOp")
@@ -28,7 +40,20 @@ UPDATE_OPS = (
     *("AssignAddVariableOp", "AssignSubVariableOp", "ResourceScatterUpdate", "ResourceScatterNdUpdate"),
 )
 _RESTORE_OPS = frozenset({"Restore", "RestoreV2", "RestoreSlice"})
+_Description = TypeVar("_Description")
 _WIDER = 16  # weights of 8 bits become floats in a few steps
+
+
+def once(describe: Callable[[GraphView], _Description]) -> Callable[[GraphView], _Description]:
+    """Decorates what describes a GraphView: the graph is walked once, whoever asks, and the answer is kept with it."""
+
+    @functools.wraps(describe)
+    def of(view: GraphView) -> _Description:
+        if describe not in view.descriptions:
+            view.descriptions[describe] = describe(view)
+        return view.descriptions[describe]
+
+    return of
 
 
 class GraphView(Edges):
@@ -46,6 +71,7 @@ class GraphView(Edges):
     ):
         super().__init__(nodes)
         self.functions = functions or {}
+        self.descriptions: dict[Callable, Any] = {}  # what `once` keeps
         self._values = values or {}
         self._computed: dict[Tensor, np.ndarray | None] = {}
         self._computed_from: set[Tensor] = set()

@@ -12,7 +12,7 @@ from deepspeech_recipe import limits
 from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.functions import add_call
 from deepspeech_recipe.graphdef.node import Node, Tensor
-from deepspeech_recipe.graphdef.view import GraphView
+from deepspeech_recipe.graphdef.view import GraphView, once
 
 CHOICE = "Choice"
 IF_OPS = ("If", "StatelessIf")
@@ -29,9 +29,10 @@ class _ChoiceView(GraphView):
         self.nodes = nodes
 
 
+@once
 def with_choices(view: GraphView) -> GraphView:
     """The graph with the branches of all its conditions written out, and a Choice under the name of each Merge or If;
-    the graph itself where it has none."""
+    the graph itself if it has none."""
     conditions, merges = view.of_op(*IF_OPS), view.of_op("Merge")
     if not conditions and not merges:
         return view

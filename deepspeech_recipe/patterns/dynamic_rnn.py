@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from deepspeech_recipe.errors import Refusal
-from deepspeech_recipe.graphdef.view import GraphView, Tensor
+from deepspeech_recipe.graphdef.view import GraphView, Tensor, once
 from deepspeech_recipe.patterns.bidirectional import find_reversals
 from deepspeech_recipe.patterns.loop_arrays import (
     last_read,
@@ -38,7 +38,8 @@ class _Cell(NamedTuple):
     h: Variable
 
 
-def find_loop_lstms(view: GraphView) -> tuple[list[Lstm], list[Refusal]]:
+@once
+def find_loop_lstms(view: GraphView) -> tuple[tuple[Lstm, ...], tuple[Refusal, ...]]:
     """The loops of LSTM cells, and the reasons why other loops are not any."""
     found, refused = [], []
     for loop in find_loops(view):
@@ -49,7 +50,7 @@ def find_loop_lstms(view: GraphView) -> tuple[list[Lstm], list[Refusal]]:
         else:
             reversals = find_reversals(view, lstm)
             found.append(replace(lstm, direction="reverse", reversals=reversals) if reversals else lstm)
-    return found, refused
+    return tuple(found), tuple(refused)
 
 
 def recognise_loop(view: GraphView, loop: Loop) -> Lstm:
@@ -136,7 +137,7 @@ def _chain(body: LoopBody, cells: list[_Cell]) -> tuple[Tensor, list[_Cell]]:
     while len(chain) < len(cells):
         following = [cell for cell in cells if cell.step.x == chain[-1].step.new_h]
         if len(following) != 1:
-            raise body.refuse("its cells are no chain", chain[-1].step.new_h.node)
+            raise body.refuse("its cells are not a chain", chain[-1].step.new_h.node)
         chain += following
     return sequence_of(body, chain[0].step.x), chain
 

@@ -129,7 +129,7 @@ def _flat_index(view: GraphView, indices: Tensor) -> Tensor | None:
 def _check_index(view: GraphView, node: Node, index: Tensor | None, lengths: Tensor | None) -> None:
     if index is not None and lengths is not None and index == lengths:
         return
-    taken_at = f"'{index}'" if index is not None else "an index that is no plain length"
+    taken_at = f"'{index}'" if index is not None else "an index that is not a plain length"
     wanted = f"at '{lengths}', the lengths the LSTM runs for" if lengths is not None else "at the last step"
     raise Refusal(
         f"The last state is taken at {taken_at}, not {wanted}",

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from deepspeech_recipe.graphdef.view import GraphView, Tensor
+from deepspeech_recipe.graphdef.view import GraphView, Tensor, once
 from deepspeech_recipe.patterns.conditions import CHOICE
 from deepspeech_recipe.patterns.lengths import root
 
@@ -32,6 +32,7 @@ class Stopped:
     lengths: Tensor
 
 
+@once
 def stopped_values(view: GraphView) -> dict[Tensor, Stopped]:
     """All such values of a graph, as `conditions.with_choices` shows it."""
     found = {}
@@ -58,7 +59,7 @@ class _Reader:
         self.limits: tuple[int, Tensor] | None = None
 
     def value(self, tensor: Tensor, is_past: bool, depth: int = 0) -> Tensor:
-        """What a row gets that is within its length, or past it; the tensor itself where that is not clear."""
+        """What a row gets that is within its length, or past it; the tensor itself if that is not clear."""
         source = self.view.source(tensor)
         node = self.view.producer(source)
         if node is None or node.op not in ("Select", CHOICE) or depth > _DEEPEST:

@@ -21,7 +21,7 @@ class LoopBody:
 
     def refuse(self, reason: str, node: str = "") -> Refusal:
         """The refusal of this loop."""
-        return Refusal(f"The loop '{self.loop.node}' is no plain LSTM: {reason}", node=node, remedy=NOT_PLAIN)
+        return Refusal(f"The loop '{self.loop.node}' is not a plain LSTM: {reason}", node=node, remedy=NOT_PLAIN)
 
     def counts(self, variable: Variable) -> bool:
         """Whether the variable is 0, 1, 2, …"""

@@ -149,7 +149,7 @@ def cell_sizes(view: GraphView, kernels: tuple[Tensor, ...], bias: Tensor | None
     if not fits:
         raise NoMatch(
             f"The LSTM's kernel {' and '.join(str(list(shape)) for shape in shapes)} does not fit its bias or state; "
-            "a projection of the hidden state is no part of an LSTMSequence",
+            "a projection of the hidden state is not part of an LSTMSequence",
             node=kernels[0].node,
         )
     return rows - hidden, hidden

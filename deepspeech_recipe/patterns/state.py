@@ -21,7 +21,7 @@ class State:
     """One state tensor of a cell.
 
     kind: 'variable' (kept in the graph, assigned its last value), 'input' (fed by the caller), or 'constant'.
-    source: the tensor of the variable, placeholder or constant; shape: its sizes, -1 where unknown.
+    source: the tensor of the variable, placeholder or constant; shape: its sizes, -1 if unknown.
     new: the tensors that hold the last value; update, reset: the Assign nodes that carry it over and begin anew.
     initial: what it holds before the first call, as far as the file says: a number stands for a tensor full of it.
     """
@@ -43,8 +43,8 @@ class State:
 def recognise_state(view: GraphView, initial: Tensor, new: tuple[Tensor, ...], *, what: str) -> State | None:
     """Describes the state whose initial value is `initial` and whose last value is any of `new`.
 
-    Returns None where the initial value is computed in the graph: then it is no state.
-    Raises Refusal where a variable's state would be lost. what: 'cell state' or 'hidden state', for the message.
+    Returns None if the initial value is computed in the graph: then it is not a state.
+    Raises Refusal if a variable's state would be lost. what: 'cell state' or 'hidden state', for the message.
     """
     source = view.source(initial)
     node = view.producer(source)
@@ -69,7 +69,7 @@ def any_of(view: GraphView, tensors: Iterable[Tensor]) -> Callable[[Tensor], boo
 def state_variable(view: GraphView, variable: Node, is_new: Callable[[Tensor], bool], what: str) -> State:
     """The state that a variable holds; `new` is the tensor that it is assigned.
 
-    is_new: whether a tensor holds the last state. Raises Refusal where the state would be lost or come out wrong.
+    is_new: whether a tensor holds the last state. Raises Refusal if the state would be lost or come out wrong.
     what: as for `recognise_state`.
     """
     update: list[str] = []

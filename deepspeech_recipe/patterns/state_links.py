@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
+from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor, once
 from deepspeech_recipe.patterns.conditions import with_choices
 from deepspeech_recipe.patterns.length_select import stopped_values
 from deepspeech_recipe.patterns.lstm import Lstm
@@ -41,12 +41,17 @@ class Link(NamedTuple):
 
 def links_of(view: GraphView, fused: Iterable[Lstm] = ()) -> list[Link]:
     """All links of a graph. fused: its BlockLSTMs that were recognised."""
-    links = [*_steps(view), *_loops(view), *_frames(view), *_block_cells(view), *_stops(view)]
+    links = [*_plain_links(view)]
     for lstm in fused:
         layer = lstm.layer
         for initial, last in ((layer.initial_c, layer.last_c), (layer.initial_h, layer.last_h)):
             links += [Link(initial, tensor, lstm.node) for tensor in last]
     return links
+
+
+@once
+def _plain_links(view: GraphView) -> tuple[Link, ...]:
+    return (*_steps(view), *_loops(view), *_frames(view), *_block_cells(view), *_stops(view))
 
 
 def origin(view: GraphView, tensor: Tensor) -> Tensor:

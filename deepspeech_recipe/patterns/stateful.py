@@ -1,7 +1,7 @@
 """States that a graph carries from call to call, whatever cell they belong to and however they are packed.
 
 A variable that recurrent cells begin with, whole or in parts, and that is assigned what these cells end with; or an
-input and an output of that kind (`recognise.cells` says where a cell's state goes in and comes out). Cell state and
+input and an output of that kind (`state_links` says where a cell's state goes in and comes out). Cell state and
 hidden state may lie side by side in one tensor, those of several layers too.
 """
 
@@ -25,7 +25,7 @@ def carried_states(view: GraphView, links: list[Link], known: Iterable[str] = ()
     """The states of a graph, those of the nodes `known` left out.
 
     A state of kind 'input' has in `new` the outputs that can be its new value, the likeliest first.
-    Raises Refusal where a variable's state would be lost.
+    Raises Refusal if a variable's state would be lost.
     """
     begins: dict[Tensor, list[Link]] = {}
     for link in links:
@@ -47,7 +47,7 @@ def carried_states(view: GraphView, links: list[Link], known: Iterable[str] = ()
 
 
 def constant_states(view: GraphView, links: list[Link], loops: Iterable[Lstm]) -> tuple[State, ...]:
-    """Constants that cells and loops of LSTM cells begin with, and that are no plain zeros: they are not all zero, or
+    """Constants that cells and loops of LSTM cells begin with, and that are not plain zeros: they are not all zero, or
     are read as a variable is, through a copy, which says that they were one before the graph was frozen."""
     ends = (*LOOPS, "Exit", "RefExit")  # loops carry weights and counters too
     begins = [link.previous for link in links if view.nodes[link.node].op not in ends]

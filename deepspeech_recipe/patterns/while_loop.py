@@ -31,7 +31,7 @@ _CONTEXT = "/while_context"  # what TensorFlow appends to a loop's name
 @dataclass(frozen=True)
 class Variable:
     """A loop variable: its first value (outside of the loop), its value within a step, as the body and as the
-    condition read it, its value after the step, and its last value (outside; None where nobody reads it)."""
+    condition read it, its value after the step, and its last value (outside; None if nobody reads it)."""
 
     initial: Tensor
     inside: Tensor

@@ -19,7 +19,7 @@ class AudioPart:
 
 
 def recognise_audio(view: GraphView) -> AudioPart | None:
-    """Finds the one pair AudioSpectrogram → Mfcc, or None. Raises Refusal where its attributes cannot be read."""
+    """The one pair AudioSpectrogram → Mfcc, or None. Raises Refusal if its attributes cannot be read."""
     for mfcc in view.of_op("Mfcc"):
         spectrogram = view.source_node(mfcc.inputs[0])
         if spectrogram is not None and spectrogram.op == "AudioSpectrogram":
@@ -30,7 +30,7 @@ def recognise_audio(view: GraphView) -> AudioPart | None:
 def _settings(view: GraphView, spectrogram: Node, mfcc: Node) -> AudioSettings:
     sample_rate = view.integer(mfcc.inputs[1])
     if sample_rate is None:
-        raise Refusal("The sample rate of the feature part is no constant", node=mfcc.name)
+        raise Refusal("The sample rate of the feature part is not a constant", node=mfcc.name)
     # Attributes left out have the defaults of tensorflow/core/ops/audio_ops.cc.
     settings = AudioSettings(
         window_size=int(spectrogram.attribute("window_size", 0)),
@@ -42,7 +42,7 @@ def _settings(view: GraphView, spectrogram: Node, mfcc: Node) -> AudioSettings:
         filterbank_channel_count=int(mfcc.attribute("filterbank_channel_count", 40)),
         dct_coefficient_count=int(mfcc.attribute("dct_coefficient_count", 13)),
     )
-    # Whether the two fit together is judged where the feature part is converted: a model may be used without it.
+    # Whether the two fit together is judged when the feature part is converted: a model may be used without it.
     settings.check_spectrogram(spectrogram.name)
     settings.check_values(mfcc.name)
     return settings

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import NamedTuple
 
 from deepspeech_recipe import limits
 from deepspeech_recipe.errors import NoMatch, Refusal
@@ -14,11 +13,11 @@ from deepspeech_recipe.patterns.lstm import Lstm
 from deepspeech_recipe.patterns.state import State, recognise_state
 from deepspeech_recipe.recipes.acoustic_model import AcousticModel
 from deepspeech_recipe.recipes.audio import AudioPart, recognise_audio
+from deepspeech_recipe.recipes.dense_layers import head_behind, known, matmuls, width
 from deepspeech_recipe.recipes.metadata import Metadata, read_metadata
 
 NAME = "deepspeech"
 _PLACEHOLDERS = ("Placeholder", "PlaceholderV2", "PlaceholderWithDefault")
-_ADDITIONS = ("Add", "AddV2", "BiasAdd")
 _STATE_NAMES = ("previous_state_{}", "new_state_{}")
 
 
@@ -70,11 +69,6 @@ def recognise(view: GraphView, *, dense_before: int = 3) -> AcousticModel:
     )
 
 
-def known(size: int) -> int | None:
-    """A size of a placeholder; None if it is open."""
-    return None if size < 0 else size
-
-
 def _dense(number: int) -> str:
     words = {2: "two", 3: "three"}
     return f"{words.get(number, number)} dense layers"
@@ -112,21 +106,6 @@ def _check_window(windows: Node, window_frames: int, n_input: int) -> tuple[int,
             remedy=limits.remedy(numbers, limits.WINDOWS),
         )
     return window_frames, n_input
-
-
-def _is_weight_product(view: GraphView, node: Node) -> bool:
-    return node.op == "MatMul" and len(view.constant_shape(node.inputs[1]) or ()) == 2
-
-
-def matmuls(view: GraphView, nodes) -> list[Node]:
-    """Those of the nodes that multiply with weights."""
-    return [node for node in nodes if _is_weight_product(view, node)]
-
-
-def width(view: GraphView, matmul: Node) -> int:
-    """The number of outputs of a product with weights."""
-    rows, columns = view.constant_shape(matmul.inputs[1]) or (0, 0)
-    return rows if matmul.attribute("transpose_b", False) else columns
 
 
 def _time_major(view: GraphView, x: Tensor, windows: Node) -> Tensor:
@@ -218,41 +197,6 @@ def _check_names(view: GraphView, role: str, tensors: tuple[Tensor, ...], what: 
                 remedy="Export the graph with previous_state_c and new_state_c as the cell state, "
                 "previous_state_h and new_state_h as the hidden state",
             )
-
-
-class Head(NamedTuple):
-    """The end of an acoustic model. reshape: the Reshape to `[T, B, classes]`, whose output are the raw logits;
-    logits: the last tensor; kind: 'probabilities' or 'raw', what it holds."""
-
-    reshape: str
-    logits: Tensor
-    kind: str
-
-
-def head_behind(view: GraphView, last: Node) -> Head:
-    """What follows the last dense layer. Raises Refusal if its output is not reshaped to `[T, B, classes]`."""
-    tensor = Tensor(last.name)
-    reshape, softmax = "", ""
-    while True:
-        step = next((n for n in view.consumers(tensor) if _continues_head(n, tensor, reshape, softmax)), None)
-        if step is None:
-            break
-        tensor = Tensor(step.name)
-        if step.op == "Reshape":
-            reshape = step.name
-        elif step.op == "Softmax":
-            softmax = step.name
-    if not reshape:
-        raise Refusal("The last dense layer is not reshaped to [time, batch, classes]", node=tensor.node)
-    return Head(reshape, tensor, "probabilities" if softmax else "raw")
-
-
-def _continues_head(node: Node, tensor: Tensor, reshape: str, softmax: str) -> bool:
-    if node.inputs[0] != tensor:
-        return False
-    if node.op in (*_ADDITIONS, "Reshape"):
-        return not reshape
-    return node.op in GraphView.TRANSPARENT or (node.op == "Softmax" and bool(reshape) and not softmax)
 
 
 def _generation(

@@ -12,7 +12,7 @@ from deepspeech_recipe.patterns.dynamic_rnn import find_loop_lstms
 from deepspeech_recipe.patterns.lstm import Lstm
 from deepspeech_recipe.patterns.state import State
 from deepspeech_recipe.recipes.acoustic_model import AcousticModel
-from deepspeech_recipe.recipes.deepspeech import head_behind, known, matmuls, width
+from deepspeech_recipe.recipes.dense_layers import head_behind, known, matmuls, width
 from deepspeech_recipe.recipes.metadata import read_metadata
 
 NAME = "deepspeech-0.1"
@@ -68,7 +68,7 @@ def recognise(view: GraphView) -> AcousticModel:
 
 
 def split_window(size: int) -> tuple[int, int]:
-    """(frames, features of a frame) of a flat window. One frame where the usual 19 do not fit."""
+    """(frames, features of a frame) of a flat window. One frame if the usual 19 do not fit."""
     frames = _WINDOW_FRAMES if size % _WINDOW_FRAMES == 0 else 1
     return frames, size // frames
 

@@ -21,7 +21,7 @@ _PREFIX = "metadata_"
 class Metadata:
     """form: 'none', 'noop' or 'constants'; window and step in milliseconds; alphabet: labels without the blank.
 
-    None where the graph does not say.
+    None if the graph does not say.
     """
 
     form: str = "none"
@@ -35,7 +35,7 @@ class Metadata:
 
 
 def read_metadata(view: GraphView) -> Metadata:
-    """Reads what the graph says. Raises RecipeError where its alphabet is damaged."""
+    """Reads what the graph says. Raises RecipeError if its alphabet is damaged."""
     noop = view.nodes.get(_NOOP)
     if noop is not None:
         values, form = noop.attributes, "noop"
@@ -70,7 +70,7 @@ def _integer(value) -> int | None:
 def _text(value) -> str | None:
     value = _item(value)
     text = value.decode("utf-8", "replace") if isinstance(value, bytes) else ""
-    # Coqui's exporter writes its help text, in angle brackets, where no language was given.
+    # Coqui's exporter writes its help text, in angle brackets, if no language was given.
     return text if text and not text.startswith("<") else None
 
 

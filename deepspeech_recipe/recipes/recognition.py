@@ -42,12 +42,12 @@ class Recognition:
 
     @property
     def acoustic(self) -> AcousticModel | None:
-        """The model where it has the IR contract."""
+        """The model if it has the IR contract, else None."""
         return self.model if isinstance(self.model, AcousticModel) else None
 
     @property
     def why_not(self) -> str | None:
-        """Why there is no acoustic model; None where there is one."""
+        """Why there is no acoustic model; None if there is one."""
         if self.model is None:
             return "; ".join(self.misses.values())
         return None if self.acoustic else f"the recipe '{self.model.recipe}' fits"

@@ -8,7 +8,7 @@ from deepspeech_recipe.graphdef.view import Tensor
 
 # Operations of our own, lowered later by each converter to what OpenVINO has.
 #
-# RecipeLSTM    inputs: x [T, B, I], initial hidden state [B, H], initial cell state [B, H], and, where rows stop
+# RecipeLSTM    inputs: x [T, B, I], initial hidden state [B, H], initial cell state [B, H], and, if rows stop
 #                       earlier than others, their lengths [B]
 #               outputs: 0: hidden states [T, B, H] (zeros past the length), 1: last hidden state [B, H],
 #                        2: last cell state [B, H]

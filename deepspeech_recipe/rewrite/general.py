@@ -51,7 +51,7 @@ def rewrite_general(view: GraphView, recognition: Recognition, frozen: Mapping, 
     """Replaces the LSTMs that an LSTMSequence is exact for, and frees their state variables.
 
     frozen: input name → the value it will have; freeze: how the user gives it such a value, for the message.
-    Raises Refusal where a state would be lost.
+    Raises Refusal if a state would be lost.
     """
     general = General()
     if isinstance(recognition.model, Model):
@@ -72,7 +72,7 @@ def rewrite_general(view: GraphView, recognition: Recognition, frozen: Mapping, 
     lost = lost_variable(view, freed) if freed or any(lstm.form == BLOCK for lstm in recognition.lstms) else None
     if lost is not None:
         raise Refusal(
-            f"The variable '{lost[0]}' is assigned '{lost[1]}', but is no recurrent cell's state as far as can be "
+            f"The variable '{lost[0]}' is assigned '{lost[1]}', but is not a recurrent cell's state as far as can be "
             "told: what it keeps from call to call would be lost",
             node=lost[0],
             remedy="Name it in a recipe of your own (--recipe)",
@@ -109,7 +109,7 @@ def _replace(view: GraphView, lstm: Lstm, general: General, frozen: Mapping, fre
 
 
 def _carry(view: GraphView, state: State, general: General) -> None:
-    """A state variable becomes an input and an output; what is no variable is one already."""
+    """A state variable becomes an input and an output; what is not a variable is one already."""
     if state.kind == "variable" and state.name not in general.roles.claimed:
         free_variable(view, state, general.edits, output=new_state_name(state))
         general.states[state.name] = new_state_name(state)

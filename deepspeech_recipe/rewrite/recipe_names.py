@@ -28,7 +28,7 @@ class Roles:
 
 
 def apply_roles(view: GraphView, model: Model, edits: Edits) -> Roles:
-    """Gives every output a node of its own and frees the state variables. Raises Refusal where a variable is not
+    """Gives every output a node of its own and frees the state variables. Raises Refusal if a variable is not
     assigned the output that the recipe says."""
     roles = Roles(states=dict(model.states))
     ends = {}

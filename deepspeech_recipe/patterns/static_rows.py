@@ -1,0 +1,170 @@
+"""Cells in a row that stand in a graph step by step: each hands on its states to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from deepspeech_recipe.errors import Refusal
+from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
+from deepspeech_recipe.patterns.conditions import enclosing
+from deepspeech_recipe.patterns.length_select import Stopped, stopped_values, value_within
+from deepspeech_recipe.patterns.lstm_cell import ADDITIONS, Step, looks_like_cell, recognise_cell
+from deepspeech_recipe.patterns.state import is_zero
+
+REMEDY = "Steps that share a kernel, hand on their states and read the parts of one sequence become an LSTMSequence"
+
+
+@dataclass(frozen=True)
+class Passed:
+    """A step, and what it hands on. c, h: the tensors that hold its states; outputs: those that hold its hidden state,
+    zeros in rows past their length. limits: the time and the lengths it stops at, empty without lengths."""
+
+    step: Step
+    c: frozenset[Tensor]
+    h: frozenset[Tensor]
+    outputs: frozenset[Tensor]
+    limits: frozenset[tuple[int, Tensor]] = frozenset()
+
+
+@dataclass(frozen=True)
+class Row:
+    """A layer step by step, in the order in which the states go; lengths `[B]`, or None if every step counts."""
+
+    steps: tuple[Passed, ...]
+    lengths: Tensor | None
+
+    @property
+    def first(self) -> Step:
+        return self.steps[0].step
+
+
+def find_rows(view: GraphView, inside: GraphView) -> tuple[list[Row], list[Refusal]]:
+    """The rows of cells that share a kernel, and why other cells that share one are not a row.
+
+    inside: the view with its conditions written out.
+    """
+    cells, refused = _cells(inside)
+    rows: list[Row] = []
+    for steps in _by_kernel(_passed(inside, cells)):
+        try:
+            rows.append(_row(view, inside, steps))
+        except Refusal as refusal:
+            refused.append(refusal)
+    return rows, refused
+
+
+def _cells(view: GraphView) -> tuple[list[Step], list[Refusal]]:
+    """Every cell outside of loops, and the reasons why others that share a kernel are not any."""
+    found = []
+    reasons: dict[tuple[str, Tensor | None], list[Refusal]] = {}
+    loops = _inside_loops(view)
+    for node in view.of_op("Mul"):
+        if node.name not in loops and looks_like_cell(view, Tensor(node.name)):
+            try:
+                found.append(recognise_cell(view, Tensor(node.name), lambda tensor: True))
+            except Refusal as refusal:
+                if any(reader.op in ADDITIONS for reader, _ in view.readers(Tensor(node.name))):
+                    continue  # what a cell adds to its state is such a product too
+                reasons.setdefault((refusal.reason, _kernel(view, node)), []).append(refusal)
+    return found, [
+        Refusal(f"{len(same)} LSTM cells share a kernel: {reason}", node=same[0].node, remedy=same[0].remedy)
+        for (reason, _), same in reasons.items()
+        if len(same) > 1
+    ]
+
+
+def _kernel(view: GraphView, node: Node) -> Tensor | None:
+    """The nearest constant that goes into the node by a product."""
+    products = (each for each in view.ancestors(Tensor(node.name)) if each.op == "MatMul")
+    kernels = (view.source(each.inputs[1]) for each in products if view.constant_shape(each.inputs[1]) is not None)
+    return next(kernels, None)
+
+
+def _inside_loops(view: GraphView) -> set[str]:
+    """The nodes that depend on what enters one of TensorFlow 1's loops and has not left it."""
+    found = {node.name for node in view.of_op("Enter")}
+    pending = list(found)
+    for name in pending:
+        following = {node.name for node in view.following(view.nodes[name]) if node.op != "Exit"} - found
+        found |= following
+        pending += following
+    return found
+
+
+def _passed(view: GraphView, steps: list[Step]) -> list[Passed]:
+    stopped: dict[Tensor, list[tuple[Tensor, Stopped]]] = {}
+    for tensor, each in stopped_values(view).items():
+        stopped.setdefault(each.within, []).append((tensor, each))
+
+    def passed(step: Step) -> Passed:
+        ends_c = {t: each for t, each in stopped.get(step.new_c, ()) if each.past == step.c}
+        ends_h = {t: each for t, each in stopped.get(step.new_h, ()) if each.past == step.h}
+        outputs = {t: each for t, each in stopped.get(step.new_h, ()) if is_zero(view, each.past)}
+        ends = [*ends_c.values(), *ends_h.values(), *outputs.values()]
+        if not ends:
+            hidden = frozenset({step.new_h})
+            return Passed(step, frozenset({step.new_c}), hidden, hidden)
+        limits = frozenset((each.time, each.lengths) for each in ends)
+        return Passed(step, frozenset(ends_c), frozenset(ends_h), frozenset(outputs), limits)
+
+    return [passed(step) for step in steps]
+
+
+def _by_kernel(steps: Iterable[Passed]) -> list[list[Passed]]:
+    """Steps that share a kernel. A single one is a sequence only if it stops at lengths."""
+    groups: dict[tuple[Tensor, ...], list[Passed]] = {}
+    for each in steps:
+        groups.setdefault(each.step.cell.kernels, []).append(each)
+    return [group for group in groups.values() if len(group) > 1 or (group[0].limits and group[0].h)]
+
+
+def _row(view: GraphView, inside: GraphView, steps: list[Passed]) -> Row:
+    """The steps in the order in which they hand on their states. Raises Refusal if they do not."""
+    handed = {tensor for step in steps for tensor in step.h}
+    first = [each for each in steps if each.step.h not in handed]
+    row = first[:1]
+    while len(row) < len(steps):
+        following = [each for each in steps if each.step.c in row[-1].c and each.step.h in row[-1].h] if row else []
+        if len(first) != 1 or len(following) != 1:
+            raise _broken(inside, steps, first)
+        row += following
+    limits = [step.limits for step in row]
+    lengths = {tensor for each in limits for _, tensor in each}
+    if lengths and (len(lengths) > 1 or limits != [{(time, *lengths)} for time in range(len(row))]):
+        raise Refusal(
+            "The lengths of an LSTM that stands step by step do not hold for each of its steps alike",
+            node=row[0].step.new_h.node,
+            remedy=REMEDY,
+        )
+    read = {row[0].step.c, row[0].step.h, *lengths}
+    ends = row[-1].c | row[-1].h | row[-1].outputs
+    if any(tensor.node not in view.nodes for tensor in read) or not _outside(view, ends):
+        raise Refusal(
+            f"{len(row)} LSTM cells share a kernel, but stand inside of a loop or of a condition that is not about "
+            "lengths",
+            node=row[0].step.new_h.node,
+            remedy=REMEDY,
+        )
+    return Row(tuple(row), next(iter(lengths), None))
+
+
+def _outside(view: GraphView, ends: Iterable[Tensor]) -> bool:
+    """Whether a step ends outside of all loops and conditions."""
+    ends = [tensor for tensor in ends if tensor.node in view.nodes]
+    return any(enclosing(view, tensor) is None for tensor in ends)
+
+
+def _broken(view: GraphView, steps: list[Passed], first: list[Passed]) -> Refusal:
+    hidden = (first[-1] if first else steps[0]).step.h
+    node = view.producer(value_within(view, hidden))
+    origin = f"a {node.op}" if node is not None else "nowhere"
+    outputs = {each.step.new_h for each in steps}
+    if node is not None and node.op == "MatMul" and view.source(node.inputs[0]) in outputs:
+        origin += ", as a projection makes it"
+    return Refusal(
+        f"{len(steps)} LSTM cells share a kernel, but do not hand on their states from one to the next: the hidden "
+        f"state of one comes from {origin}",
+        node=hidden.node,
+        remedy=REMEDY,
+    )

@@ -1,0 +1,62 @@
+"""What DeepSpeech's recipes share: dense layers, and what follows the last of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from deepspeech_recipe.errors import Refusal
+from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
+
+_ADDITIONS = ("Add", "AddV2", "BiasAdd")
+
+
+def known(size: int) -> int | None:
+    """A size of a placeholder; None if it is open."""
+    return None if size < 0 else size
+
+
+def matmuls(view: GraphView, nodes: Iterable[Node]) -> list[Node]:
+    """Those of the nodes that multiply with weights."""
+    return [node for node in nodes if node.op == "MatMul" and len(view.constant_shape(node.inputs[1]) or ()) == 2]
+
+
+def width(view: GraphView, matmul: Node) -> int:
+    """The number of outputs of a product with weights."""
+    rows, columns = view.constant_shape(matmul.inputs[1]) or (0, 0)
+    return rows if matmul.attribute("transpose_b", False) else columns
+
+
+class Head(NamedTuple):
+    """The end of an acoustic model. reshape: the Reshape to `[T, B, classes]`, whose output are the raw logits;
+    logits: the last tensor; kind: 'probabilities' or 'raw', what it holds."""
+
+    reshape: str
+    logits: Tensor
+    kind: str
+
+
+def head_behind(view: GraphView, last: Node) -> Head:
+    """What follows the last dense layer. Raises Refusal if its output is not reshaped to `[T, B, classes]`."""
+    tensor = Tensor(last.name)
+    reshape, softmax = "", ""
+    while True:
+        step = next((n for n in view.consumers(tensor) if _continues_head(n, tensor, reshape, softmax)), None)
+        if step is None:
+            break
+        tensor = Tensor(step.name)
+        if step.op == "Reshape":
+            reshape = step.name
+        elif step.op == "Softmax":
+            softmax = step.name
+    if not reshape:
+        raise Refusal("The last dense layer is not reshaped to [time, batch, classes]", node=tensor.node)
+    return Head(reshape, tensor, "probabilities" if softmax else "raw")
+
+
+def _continues_head(node: Node, tensor: Tensor, reshape: str, softmax: str) -> bool:
+    if node.inputs[0] != tensor:
+        return False
+    if node.op in (*_ADDITIONS, "Reshape"):
+        return not reshape
+    return node.op in GraphView.TRANSPARENT or (node.op == "Softmax" and bool(reshape) and not softmax)
