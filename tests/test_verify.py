@@ -45,18 +45,18 @@ def test_every_form_of_ir_passes(form):
     assert ({"cell state", "hidden state"} <= kinds) is ("attached" not in form)
     assert ("features" in kinds) is ("separate" in form)
     assert report.weights == ("fp16" if form == "fp16" else "fp32")
-    assert all(heard.text and heard.text == heard.expected_text for heard in report.heard if form != "fp16")
+    assert all(result.text and result.text == result.expected_text for result in report.recordings if form != "fp16")
 
 
 def test_the_built_in_recordings():
     report = verify(models.graph("v0.9"), models.ir_file("v0.9"))
     assert report.passed
-    names = [heard.name for heard in report.heard]
+    names = [result.name for result in report.recordings]
     assert len(names) == 4
     assert names[2:] == ["made-up speech", "random features"]
     # 8 kHz: the bundled recordings do not fit.
     eight = verify(models.graph("rate_8k"), models.ir_file("rate_8k"))
-    assert [heard.name for heard in eight.heard] == names[2:]
+    assert [result.name for result in eight.recordings] == names[2:]
 
 
 @pytest.mark.parametrize("name", ["v0.2", "v0.3", "v0.4", "v0.5", "layer_norm", "block_lstm_v2", "steps_open", "bytes"])
@@ -70,7 +70,7 @@ def test_a_graph_without_lengths_is_run_in_whole_calls(name):
     # 5 windows a call in the IR, 7 in the graph: both states are known together after 35.
     report = verify(models.graph(name), models.ir_file(name, time_steps=5))
     assert report.passed, "\n".join(report.lines())
-    assert {heard.chunks for heard in report.heard} <= {2, 3}
+    assert {result.chunks for result in report.recordings} <= {2, 3}
 
 
 @pytest.mark.parametrize("options", [{}, {"audio": "attached"}])
@@ -177,7 +177,7 @@ def test_the_report_says_what_was_compared():
     report = verify(models.graph("v0.9"), models.ir_file("v0.9"), reference="numpy")
     assert report.reference == "numpy, float64"
     assert report.form == "state external, T 7, batch 3, head probabilities"
-    assert {heard.name for heard in report.heard} >= {"made-up speech", "random features"}
+    assert {result.name for result in report.recordings} >= {"made-up speech", "random features"}
     lines = report.lines()
     assert lines[-1] == f"all {len(report.checks)} checks passed"
     assert sum(line.startswith("✓") for line in lines) == len(report.checks)

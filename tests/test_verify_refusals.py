@@ -111,7 +111,7 @@ def test_recordings_of_any_length_are_compared(count, tmp_path):
     for options in ({}, {"audio": "attached"}):
         report = verify(models.graph("v0.9"), models.ir_file("v0.9", **options), audio=[path], reference="numpy")
         assert report.passed, "\n".join(report.lines())
-        assert [heard.windows for heard in report.heard] == [frame_count(count, 512, 320)]
+        assert [result.windows for result in report.recordings] == [frame_count(count, 512, 320)]
 
 
 def test_stereo_is_mixed_and_samples_keep_their_scale(tmp_path):

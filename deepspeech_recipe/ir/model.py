@@ -29,19 +29,17 @@ class IR:
         """ir: an IR's .xml, or an ov.Model. Raises RecipeError if it has no metadata, or lacks a state's tensor."""
         self.path = None if isinstance(ir, ov.Model) else Path(os.fspath(ir))
         self.name = name if self.path is None else str(self.path)
-        self.model = ir if self.path is None else read_ir(self.path)
+        self.model = model = ir if self.path is None else read_ir(self.path)
         with error_context(self.name):
             self.metadata = read_metadata(self.model)
         self.states = self._find_states()
         self.state = EXTERNAL if self.states else INTERNAL if self.model.get_sinks() else NO_STATE
-        self._inputs, outputs = (
-            {self._name_of(port): port for port in ports if port.get_names()}
-            for ports in (self.model.inputs, self.model.outputs)
-        )
-        self.inputs = tuple(name for name in self._inputs if name not in self.states)
-        self.outputs = tuple(name for name in outputs if name not in self.states.values())
+        named = [[self._name_of(port) for port in ports if port.get_names()] for ports in (model.inputs, model.outputs)]
+        self.inputs = tuple(name for name in dict.fromkeys(named[0]) if name not in self.states)
+        self.outputs = tuple(name for name in dict.fromkeys(named[1]) if name not in self.states.values())
         # Under every name: a state's new value may be another output as well.
-        self._tensors = {stem(name): port.get_any_name() for port in self.model.outputs for name in port.get_names()}
+        self._inputs = {stem(name): port for port in model.inputs for name in port.get_names()}
+        self._tensors = {stem(name): port.get_any_name() for port in model.outputs for name in port.get_names()}
         self._fed: dict[str, tuple] = {}
         self._shapes = {name: [*map(size_of, self._inputs[name].get_partial_shape())] for name in self.states}
         self._initial = initial_states(self.metadata)
@@ -98,7 +96,7 @@ class IR:
                 )
             if self.input(before).get_partial_shape().rank.is_dynamic:
                 raise RecipeError(f"{self.name}: the state '{before}' has any number of dimensions.")
-        return dict(pairs)
+        return {stem(before): stem(after) for before, after in pairs.items()}
 
     def _name_of(self, port) -> str:
         """The contract's or the recipe's name, else the shortest."""

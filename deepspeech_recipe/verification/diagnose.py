@@ -6,18 +6,19 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from deepspeech_recipe.ir.layers import FEATURES, ORDER
+from deepspeech_recipe.ir.metadata import is_acoustic
+from deepspeech_recipe.ir.model import IR
 from deepspeech_recipe.ir.names import DENSE_BEHIND, END_OF_STREAM, LOGITS, LSTM, RAW, SAMPLES, WINDOWS
 from deepspeech_recipe.sources import LoadedModel, open_model
-from deepspeech_recipe.verification import compare as hearing
+from deepspeech_recipe.verification.compare import recordings_for
 from deepspeech_recipe.verification.converted import Converted, chunk_plan
 from deepspeech_recipe.verification.original import Original, find_original, probabilities
 from deepspeech_recipe.verification.recordings import flushed, random_features, windows_of
 from deepspeech_recipe.verification.references import Numpy
 from deepspeech_recipe.verification.report import tick
-from deepspeech_recipe.verification.stateful import other_recipe
-from deepspeech_recipe.verification.stateful_trace import compare_tensors, weights_of
+from deepspeech_recipe.verification.stateful_trace import compare_tensors
 from deepspeech_recipe.verification.trace import TracedIR, rows_of, trace_original
-from deepspeech_recipe.verification.weights import FEATURE_LIMIT
+from deepspeech_recipe.verification.weights import FEATURE_LIMIT, weights_format
 
 # In units of the largest value of the stage, if that is above 1.
 LIMITS = {"fp32": 5e-5, "fp16": 1e-2, "int8": 0.3}
@@ -103,12 +104,13 @@ def diagnose(
     Raises RecipeError as `verify` does, or if the IR's stages cannot be told apart.
     """
     source = model if isinstance(model, LoadedModel) else open_model(model)
-    if other_recipe(ir):
-        return _by_tensors(source, ir, device)
+    opened = IR(ir, "the model")
+    if not is_acoustic(opened.metadata):
+        return _by_tensors(source, opened, device)
     original = find_original(source, recipe)
     converted = Converted(ir, device)
     converted.check_against(original)
-    recordings = hearing.recordings_for(original, converted, audio)
+    recordings = recordings_for(original, converted, audio)
     reference, traced = Numpy(original), TracedIR(converted)
     cases: list[tuple[str, np.ndarray | None, np.ndarray]] = []
     if not audio and converted.input_kind == "windows":
@@ -117,10 +119,10 @@ def diagnose(
     for recording in recordings:
         mfccs = reference.features(flushed(recording.samples, *original.framing))
         cases.append((recording.name, recording.samples, windows_of(mfccs, original.window_frames)))
-    compare = _by_samples if converted.input_kind != "windows" else _by_windows
+    by_chunks = _by_samples if converted.input_kind != "windows" else _by_windows
     worst: dict[str, Stage] = {}
     for name, samples, windows in cases:
-        for chunk, begin, expected, found in compare(original, reference, converted, traced, samples, windows):
+        for chunk, begin, expected, found in by_chunks(original, reference, converted, traced, samples, windows):
             stages = _stages(expected, found, LIMITS[converted.weights], begin)
             failed = [stage.name for stage in stages if not stage.passed]
             if failed:
@@ -132,10 +134,10 @@ def diagnose(
     return Diagnosis(*_labels(original, converted), place, tuple(worst.values()), None)
 
 
-def _by_tensors(source: LoadedModel, ir, device: str) -> Diagnosis:
+def _by_tensors(source: LoadedModel, ir: IR, device: str) -> Diagnosis:
     """Any other model: tensor by tensor, by name."""
-    weights = weights_of(ir)
-    labels = str(source.path), str(ir), device, weights
+    weights = weights_format(ir.model)
+    labels = str(source.path), ir.name, device, weights
     worst: dict[str, Stage] = {}
     for call, tensors in compare_tensors(source, ir, device):
         stages = [_flat_stage(name, *values, LIMITS[weights]) for name, values in tensors.items()]

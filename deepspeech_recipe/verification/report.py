@@ -38,7 +38,7 @@ class Report:
     """What `verify` compared with what, and every check.
 
     reference: what ran the original. weights: 'fp32', 'fp16' or 'int8'. form: state, sizes and head of the IR.
-    heard: what both made of every recording. notes: lines for a person.
+    recordings: what both made of every recording. notes: lines for a person.
     """
 
     model: str
@@ -48,7 +48,7 @@ class Report:
     weights: str
     form: str
     checks: tuple[Check, ...]
-    heard: tuple[RecordingResult, ...]
+    recordings: tuple[RecordingResult, ...]
     notes: tuple[str, ...] = ()
 
     @property
@@ -76,23 +76,23 @@ class Report:
             f"{self.ir} against {self.model}",
             f"reference {self.reference}; device {self.device}; weights {self.weights}; {self.form}",
         ]
-        heard = [
-            f"  {each.name}: {each.windows} windows in {each.chunks} chunks, {_texts(each)}" for each in self.heard
+        texts = [
+            f"  {each.name}: {each.windows} windows in {each.chunks} chunks, {_texts(each)}" for each in self.recordings
         ]
         failed = sum(not check.passed for check in self.checks)
         count = len(self.checks)
         end = f"{failed} of {count} checks failed" if failed else f"all {count} checks passed"
-        return [*head, *heard, *self.notes, *(check.line() for check in self.checks), end]
+        return [*head, *texts, *self.notes, *(check.line() for check in self.checks), end]
 
 
 def tick(passed: bool) -> str:
     return "✓" if passed else "✗"
 
 
-def _texts(heard: RecordingResult) -> str:
-    if heard.text == heard.expected_text:
-        return f"both '{_short(heard.text)}'"
-    return f"original '{_short(heard.expected_text)}', IR '{_short(heard.text)}'"
+def _texts(result: RecordingResult) -> str:
+    if result.text == result.expected_text:
+        return f"both '{_short(result.text)}'"
+    return f"original '{_short(result.expected_text)}', IR '{_short(result.text)}'"
 
 
 def _short(text: str) -> str:

@@ -3,16 +3,17 @@
 import os
 
 from deepspeech_recipe.files import check_writable
-from deepspeech_recipe.ir.metadata import alphabet_labels
+from deepspeech_recipe.ir.metadata import alphabet_labels, is_acoustic
+from deepspeech_recipe.ir.model import IR
 from deepspeech_recipe.sources import LoadedModel, open_model
-from deepspeech_recipe.verification import compare as hearing
 from deepspeech_recipe.verification.checks import checks_of, recording_result
+from deepspeech_recipe.verification.compare import FrameCount, compare, recordings_for
 from deepspeech_recipe.verification.converted import Converted
 from deepspeech_recipe.verification.features import compare_features
 from deepspeech_recipe.verification.original import Original, find_original
 from deepspeech_recipe.verification.references import make_reference
 from deepspeech_recipe.verification.report import Check, Report
-from deepspeech_recipe.verification.stateful import other_recipe, verify_carried
+from deepspeech_recipe.verification.stateful import verify_stateful
 from deepspeech_recipe.verification.weights import FEATURE_LIMIT, LIMITS
 
 
@@ -40,12 +41,14 @@ def verify(
     Raises RecipeError if the two cannot be compared: files that cannot be read, sizes that do not fit.
     """
     draw = _plotter(plot) if plot else None
-    if other_recipe(ir):
-        return verify_carried(model if isinstance(model, LoadedModel) else open_model(model), ir, device=device)
-    original = find_original(model if isinstance(model, LoadedModel) else open_model(model), recipe)
+    opened = IR(ir, "the model")
+    source = model if isinstance(model, LoadedModel) else open_model(model)
+    if not is_acoustic(opened.metadata):
+        return verify_stateful(source, opened, device=device)
+    original = find_original(source, recipe)
     converted = Converted(ir, device)
     converted.check_against(original)
-    recordings = hearing.recordings_for(original, converted, audio)
+    recordings = recordings_for(original, converted, audio)
     runner = make_reference(original, reference, lengths=bool(converted.lengths))
     limits = LIMITS[converted.weights]
     labels = alphabet_labels(converted.metadata.get("alphabet"))
@@ -53,8 +56,8 @@ def verify(
     if feature_model := converted.feature_model():
         checks.append(compare_features(original, runner, feature_model, recordings, FEATURE_LIMIT))
     try:
-        comparisons += hearing.compare(original, runner, converted, recordings, given=bool(audio))
-    except hearing.FrameCount as wrong:
+        comparisons += compare(original, runner, converted, recordings, given=bool(audio))
+    except FrameCount as wrong:
         checks.append(Check("number of windows", False, abs(wrong.found - wrong.expected), 0, str(wrong)))
     if comparisons:
         checks += checks_of(comparisons, limits, labels)
@@ -68,7 +71,7 @@ def verify(
         weights=converted.weights,
         form=converted.form,
         checks=tuple(checks),
-        heard=tuple(recording_result(each, labels) for each in comparisons),
+        recordings=tuple(recording_result(each, labels) for each in comparisons),
         notes=_notes(original, converted),
     )
 

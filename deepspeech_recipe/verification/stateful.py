@@ -6,11 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.files import error_context
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
-from deepspeech_recipe.ir.metadata import PATH, is_acoustic, read_metadata
-from deepspeech_recipe.ir.ov_api import ov
-from deepspeech_recipe.ir.read import read_ir
+from deepspeech_recipe.ir.model import IR
+from deepspeech_recipe.ir.names import NO_STATE
 from deepspeech_recipe.ir.runner import StatefulModel
 from deepspeech_recipe.patterns.state import initial_state
 from deepspeech_recipe.sources import LoadedModel
@@ -25,7 +23,7 @@ _LIMITS = {"fp32": 1e-5, "fp16": 2e-2}
 
 
 @dataclass(frozen=True)
-class Carried:
+class CarriedState:
     """A state: its name in the IR, the graph's input or variable, its value before the first call, and the new one."""
 
     name: str
@@ -34,23 +32,15 @@ class Carried:
     new: Tensor
 
 
-def other_recipe(ir) -> bool:
-    """Whether an IR (a path or an ov.Model) says that it is not an acoustic model's."""
-    model = ir if isinstance(ir, ov.Model) else read_ir(ir)
-    with error_context("the model" if isinstance(ir, ov.Model) else ir):
-        return model.has_rt_info(PATH) and not is_acoustic(read_metadata(model))
-
-
-def verify_carried(source: LoadedModel, ir, *, device: str = "CPU") -> Report:
-    """Compares such an IR with its original in TensorFlow: the same random inputs in several chained calls, twice.
+def verify_stateful(source: LoadedModel, ir: IR, *, device: str = "CPU") -> Report:
+    """Compares an IR with its original in TensorFlow: the same random inputs in several chained calls.
 
     Raises RecipeError if TensorFlow is not installed, or the IR was made of another graph.
     """
-    model = ir if isinstance(ir, ov.Model) else read_ir(ir)
-    converted = StatefulModel(model, device=device)
-    weights = weights_format(model)
+    converted = StatefulModel(ir, device=device)
+    weights = weights_format(ir.model)
     limit = _LIMITS.get(weights, _LIMITS["fp16"])
-    pair = Pair(source, model, converted, str(ir))
+    pair = Pair(source, ir)
     errors: dict[str, float] = {}
     call = pair.original()
     for number in range(CALLS):
@@ -65,16 +55,16 @@ def verify_carried(source: LoadedModel, ir, *, device: str = "CPU") -> Report:
         Check(f"{'state' if name in pair.states else 'output'} '{name}'", bool(error <= limit), error, limit, "")
         for name, error in errors.items()
     )
-    kept = converted.metadata.get("state") if pair.states else "none"
+    kept = ir.metadata.get("state") if pair.states else NO_STATE
     return Report(
         model=str(source.path),
-        ir=str(ir) if not isinstance(ir, ov.Model) else "the model",
+        ir=ir.name,
         reference="tensorflow",
         device=device,
         weights=weights,
-        form=f"recipe {converted.metadata.get('recipe')}, state {kept}, {CALLS} chained calls of random inputs",
+        form=f"recipe {ir.metadata.get('recipe')}, state {kept}, {CALLS} chained calls of random inputs",
         checks=checks,
-        heard=(),
+        recordings=(),
         notes=(),
     )
 
@@ -82,26 +72,22 @@ def verify_carried(source: LoadedModel, ir, *, device: str = "CPU") -> Report:
 class Pair:
     """An IR and its graph: which tensor of the one is which of the other, told by names that the IR kept."""
 
-    def __init__(self, source: LoadedModel, model, converted: StatefulModel, name: str):
-        self._source, self._name = source, name
+    def __init__(self, source: LoadedModel, ir: IR):
+        self._source, self._ir = source, ir
         self._view = GraphView.of(source.graph)
-        self._metadata, self._model = converted.metadata, model
-        ports = {each: port for port in (*model.inputs, *model.outputs) for each in port.get_names()}
-        self.inputs = {
-            each: self._view.source(self._tensor(ports[each].get_names(), each)) for each in converted.inputs
-        }
-        self.outputs = {each: self._tensor(ports[each].get_names(), each) for each in converted.outputs}
-        self._ports = ports
-        self.states = {each.name: each for each in self._carried()}
+        inputs = {name: self._tensor(ir.input(name).get_names(), name) for name in ir.inputs}
+        self.inputs = {name: self._view.source(tensor) for name, tensor in inputs.items()}
+        self.outputs = {name: self._tensor(ir.output(name).get_names(), name) for name in ir.outputs}
+        self.states = {each.name: each for each in self._states()}
 
     @property
     def _rows(self) -> int:
         shapes = [self._view.shape(producer(self._view, state.source)) for state in self.states.values()]
         return next((shape[0] for shape in shapes if shape and shape[0] > 0), 2)
 
-    def _carried(self) -> Iterator[Carried]:
-        for before, after in self._metadata.get("states", {}).items():
-            names = self._metadata.get("graph", {})
+    def _states(self) -> Iterator[CarriedState]:
+        for before, after in self._ir.metadata.get("states", {}).items():
+            names = self._ir.metadata.get("graph", {})
             source = self._view.source(self._tensor(names.get(before, [before]), before))
             node = producer(self._view, source)
             updates = self._view.updates(node)
@@ -109,13 +95,13 @@ class Pair:
             initial = initial_state(self._view, node)
             shape = [max(size, 1) for size in self._view.shape(node) or ()]
             initial = np.array(np.broadcast_to(0 if initial is None else initial, shape), np.float32)
-            yield Carried(before, source, initial, new)
+            yield CarriedState(before, source, initial, new)
 
     def _tensor(self, names, role: str) -> Tensor:
         found = [Tensor.parse(name) for name in sorted(names) if Tensor.parse(name).node in self._view.nodes]
         if not found:
             raise RecipeError(
-                f"{self._name}: is not made of {self._source.path}: its tensor '{role}' is not in the graph."
+                f"{self._ir.name}: is not made of {self._source.path}: its tensor '{role}' is not in the graph."
             )
         return found[0]
 
@@ -124,7 +110,7 @@ class Pair:
         rng = np.random.default_rng(seed)
         feeds = {}
         for name in self.inputs:
-            port = self._ports[name]
+            port = self._ir.input(name)
             shape = [size.get_length() if size.is_static else 3 for size in port.get_partial_shape()]
             if shape and port.get_partial_shape()[0].is_dynamic:
                 shape[0] = self._rows
@@ -133,12 +119,9 @@ class Pair:
             feeds[name] = (rng.integers(0, 2, shape) if whole else rng.standard_normal(shape)).astype(kind)
         return feeds
 
-    def original(self, extra: dict[str, Tensor] | None = None):
-        """call(feeds) → outputs and new states by the IR's names, in TensorFlow, from the initial state on.
-
-        extra: further tensors of the graph to fetch, by any name.
-        """
-        fetches = self.outputs | (extra or {}) | {state.name: state.new for state in self.states.values()}
+    def original(self):
+        """call(feeds) → outputs and new states by the IR's names, in TensorFlow, from the initial state on."""
+        fetches = self.outputs | {state.name: state.new for state in self.states.values()}
         sources = {state.name: state.source for state in self.states.values()}
         graph = TensorFlowGraph(
             self._source.graph, fetches.values(), (*self.inputs.values(), *sources.values()), self._source.path

@@ -10,29 +10,28 @@ import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
+from deepspeech_recipe.ir.model import IR
 from deepspeech_recipe.ir.ov_api import ov
-from deepspeech_recipe.ir.read import read_ir
 from deepspeech_recipe.ir.runner import StatefulModel
 from deepspeech_recipe.sources import LoadedModel
 from deepspeech_recipe.verification.stateful import CALLS, Pair
-from deepspeech_recipe.verification.weights import weights_format
 
 _SKIPPED = ("Constant", "Parameter", "Result", "ReadValue", "Assign")
 
 
 def compare_tensors(
-    source: LoadedModel, ir, device: str
+    source: LoadedModel, ir: IR, device: str
 ) -> Iterator[tuple[int, dict[str, tuple[np.ndarray, np.ndarray]]]]:
     """Yields (call, tensor's name → (original, IR)) from the first call on, tensors in order, the new states last.
 
     Raises RecipeError if TensorFlow is not installed, or the IR was made of another graph.
     """
-    model = (ir if isinstance(ir, ov.Model) else read_ir(ir)).clone()
+    model = ir.model.clone()
     names = _add_outputs(model, GraphView.of(source.graph))
     if not names:
-        raise RecipeError(f"{ir}: no tensor of it has a name of {source.path}: it is not made of that model.")
-    converted = StatefulModel(model, device=device)
-    pair = Pair(source, model, converted, str(ir))
+        raise RecipeError(f"{ir.name}: no tensor of it has a name of {source.path}: it is not made of that model.")
+    traced = IR(model, ir.name)
+    converted, pair = StatefulModel(traced, device=device), Pair(source, traced)
     order = sorted(pair.outputs, key=lambda name: names.get(name.removesuffix(":0"), 0))
     call = pair.original()
     for number in range(CALLS):
@@ -40,10 +39,6 @@ def compare_tensors(
         expected = call(feeds)
         found = converted(feeds) | converted.states
         yield number + 1, {name: (expected[name], found[name]) for name in (*order, *pair.states)}
-
-
-def weights_of(ir) -> str:
-    return weights_format(ir if isinstance(ir, ov.Model) else read_ir(ir))
 
 
 def _add_outputs(model, view: GraphView) -> dict[str, int]:

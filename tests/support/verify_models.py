@@ -13,7 +13,7 @@ from deepspeech_recipe.ir.audio_settings import AudioSettings
 from deepspeech_recipe.ir.metadata import PATH, read_metadata, write_metadata
 from deepspeech_recipe.ir.ov_api import opset, ov
 from deepspeech_recipe.ir.precision import AUDIO_F32
-from deepspeech_recipe.verification import compare as hearing
+from deepspeech_recipe.verification import compare
 from deepspeech_recipe.verification.recordings import Recording, speech_like
 
 try:
@@ -53,7 +53,7 @@ def hear_little(monkeypatch) -> None:
     def recordings(rate: int):
         return [Recording("made-up speech", speech_like(rate)[:rate])]
 
-    monkeypatch.setattr(hearing, "built_in_recordings", recordings)
+    monkeypatch.setattr(compare, "built_in_recordings", recordings)
 
 
 def graph(name: str) -> Path:
