@@ -47,7 +47,8 @@ PAGE = """# Versions that go together
 `ci/versions` made this page, with an environment for each line, in which pip installed the package beside the version
 in bold, and what it takes without being told of everything else. {count} conversions by OpenVINO's own frontend, the
 converter that needs no Model Optimizer; each IR run over up to {calls} chained calls beside TensorFlow's numbers, which
-are files of this repository. What goes with `mo`: [every `mo` that people have](mo-versions.md).
+are files of this repository. Where TensorFlow is installed, `convert` compares with what that computes, too. What goes
+with `mo`: [every `mo` that people have](mo-versions.md).
 {tables}
 The difference is the largest of all probabilities, scores and states. More than {exact:.0e} fails the run.
 
