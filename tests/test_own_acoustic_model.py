@@ -112,12 +112,32 @@ def test_every_option_of_the_contract(fork, recipe, tmp_path, options):
     assert texts(result.files[0]) == list(transcripts().values())
 
 
+def test_its_further_layer_has_the_same_name_everywhere(fork, recipe, ir, tmp_path):
+    samples = samples_of(next(iter(transcripts())))
+    fourth, third = (Recognizer(ir).features(samples, layer) for layer in ("dense_4", "dense_3"))
+    assert fourth.shape == third.shape
+    assert 0 < np.abs(fourth - third).max() < 1  # it is nearly the identity
+    with pytest.raises(RecipeError, match=r"no tensor 'dense_7'.*dense_3, dense_4, lstm, dense_5"):
+        Recognizer(ir).features(samples, "dense_7")
+    options = {"recipe": recipe, "converter": "openvino", "verify": False, "weights": "int8"}
+    kept = convert(fork, tmp_path, keep_fp16=("dense_4", "dense_6"), **options)
+    halves = [
+        each for each in ov.Core().read_model(kept.files[0]).get_ops()
+        if each.get_type_name() == "Constant" and each.get_element_type() == ov.Type.f16 and each.get_output_size()
+    ]  # fmt: skip
+    assert len([each for each in halves if len(each.get_output_shape(0)) == 2]) == 2
+    with pytest.raises(RecipeError, match=r"no layer 'layer_4' to keep in FP16\. It has .*dense_4"):
+        convert(fork, tmp_path, keep_fp16=("layer_4",), **options)
+
+
 def test_verify_and_diagnose_need_the_recipe_for_names_of_its_own(fork, recipe, ir, capsys):
     report = verify(fork, ir, recipe=recipe, reference="numpy")
     assert report.passed, report.as_dict()
     with pytest.raises(RecipeError, match="is not a DeepSpeech model: three dense"):
         verify(fork, ir, reference="numpy")
-    assert diagnose(fork, ir, recipe=recipe).first is None
+    found = diagnose(fork, ir, recipe=recipe)
+    assert found.first is None
+    assert "dense_4" in [stage.name for stage in found.stages]
     assert main(["diagnose", str(fork), str(ir), "--recipe", str(recipe)]) == 0
     assert "dense_4" in capsys.readouterr().out
 

@@ -1,0 +1,141 @@
+"""An IR's state, call after call, wherever the IR keeps it: one runner for the runtime, verify and diagnose."""
+
+import numpy as np
+import pytest
+
+from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.ir.form import AcousticIR
+from deepspeech_recipe.ir.layers import layer_ends
+from deepspeech_recipe.ir.model import IR
+from deepspeech_recipe.ir.names import LENGTHS, LOGITS, STATE_PAIRS, WINDOWS
+from deepspeech_recipe.ir.ov_api import opset, ov, rebuild
+from deepspeech_recipe.runtime import StatefulModel
+from tests.support import runtime_models
+from tests.support.bundled import bundled_ir
+from tests.support.runtime_models import AUDIO, CONTEXT, KINDS
+
+# What keeps the state: the caller, the request, nobody.
+WHERE = {
+    "windows, open": "external",
+    "windows, lengths": "external",
+    "windows, int8": "external",
+    "internal state": "internal",
+    "internal state, int8": "internal",
+    "no state": "none",
+    "attached": "none",
+    "streaming": "internal",
+}
+
+
+def windows(seed: int, count: int = 5) -> np.ndarray:
+    shape = (1, count, 2 * CONTEXT + 1, AUDIO.dct_coefficient_count)
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+def feeds(model: StatefulModel, seed: int, count: int = 5) -> dict:
+    lengths = {LENGTHS: np.array([count])} if LENGTHS in model.inputs else {}
+    return {WINDOWS: windows(seed, count), **lengths}
+
+
+@pytest.mark.parametrize(("kind", "where"), WHERE.items())
+def test_where_the_state_is_kept(kind, where):
+    ir = AcousticIR(runtime_models.model(kind))
+    assert ir.state == where
+    assert ir.states == (STATE_PAIRS if where == "external" else {})
+    assert not {*ir.inputs, *ir.outputs} & {*STATE_PAIRS, *STATE_PAIRS.values()}
+    assert ir.outputs == (LOGITS,)
+
+
+@pytest.mark.parametrize("kind", ["windows, open", "windows, lengths", "internal state", "no state"])
+def test_chained_calls_are_one_sequence(kind):
+    """Two calls of five windows are one of ten, if there is a state; without one the second call begins anew."""
+    config = {"INFERENCE_NUM_THREADS": 1}
+    chained = StatefulModel(runtime_models.model(kind), config=config)
+    together = StatefulModel(runtime_models.model("windows, open"), config=config)
+    ten = np.concatenate([windows(1), windows(2)], 1)
+    wanted = together({WINDOWS: ten})[LOGITS]
+    for _ in range(2):  # the second time after a reset
+        first, second = (chained(feeds(chained, seed))[LOGITS] for seed in (1, 2))
+        np.testing.assert_allclose(first, wanted[:5], rtol=0, atol=2e-6)
+        same = np.abs(second - wanted[5:]).max() < 2e-6
+        assert same == (WHERE[kind] != "none")
+        chained.reset()
+
+
+def test_internal_and_external_states_have_the_same_values_and_names():
+    inside, outside = (StatefulModel(runtime_models.model(kind)) for kind in ("internal state", "windows, open"))
+    for model in (inside, outside):
+        model(feeds(model, 1))
+    assert set(inside.states) == set(outside.states) == set(STATE_PAIRS)
+    for name, values in outside.states.items():
+        assert np.abs(values).max() > 0.01
+        np.testing.assert_allclose(inside.states[name], values, rtol=0, atol=2e-6)
+
+
+def test_what_a_call_gave_stays_as_it_was():
+    model = StatefulModel(runtime_models.model("windows, open"))
+    found, states = model(feeds(model, 1)), model.states
+    before = found[LOGITS].copy(), {name: values.copy() for name, values in states.items()}
+    model(feeds(model, 2))
+    states[next(iter(states))][:] = 7  # a copy: not the model's own
+    np.testing.assert_array_equal(found[LOGITS], before[0])
+    again = StatefulModel(runtime_models.model("windows, open"))
+    again.reset(states=before[1])
+    np.testing.assert_allclose(again(feeds(again, 2))[LOGITS], _second_call(), rtol=0, atol=2e-6)
+
+
+def _second_call() -> np.ndarray:
+    model = StatefulModel(runtime_models.model("windows, open"))
+    model(feeds(model, 1))
+    return model(feeds(model, 2))[LOGITS]
+
+
+def test_a_batch_that_is_open_has_as_many_rows_as_are_asked_for():
+    model = StatefulModel(runtime_models.model("windows, open"))
+    model.reset(rows=3)
+    assert {values.shape[0] for values in model.states.values()} == {3}
+    assert model({WINDOWS: np.repeat(windows(1), 3, 0)})[LOGITS].shape[1] == 3
+
+
+def test_extra_tensors_come_beside_the_outputs():
+    ir = AcousticIR(bundled_ir())
+    ends = layer_ends(ir.model)
+    model = StatefulModel(ir, extra=ends)
+    assert model.outputs == (LOGITS,)
+    x = np.random.default_rng(3).standard_normal([size or 1 for size in ir.shape]).astype(np.float32)
+    found = model({WINDOWS: x})
+    assert set(found) == {LOGITS, *ends}
+    scores = found["dense_6"].reshape(found[LOGITS].shape)
+    powers = np.exp(scores - scores.max(-1, keepdims=True))
+    np.testing.assert_allclose(found[LOGITS], powers / powers.sum(-1, keepdims=True), rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize("lost", [*STATE_PAIRS, *STATE_PAIRS.values()])
+def test_a_part_of_the_state_is_refused_by_its_name(lost):
+    model = runtime_models.model("windows, open")
+    if lost in STATE_PAIRS:
+        port = model.input(lost)
+        zeros = opset.constant(np.zeros((1, port.get_partial_shape()[1].get_length()), np.float32))
+        for reader in port.get_target_inputs():
+            reader.replace_source_output(zeros.output(0))
+        left = [each for each in model.get_parameters() if lost not in each.output(0).get_names()]
+        model = rebuild(model, parameters=left)
+    else:
+        model = rebuild(model, results=[each for each in model.get_results() if lost not in each.output(0).get_names()])
+    with pytest.raises(RecipeError, match=rf"'{lost}'.* is not both an input and an output"):
+        IR(model)
+
+
+def test_inputs_of_other_names_are_refused():
+    model = StatefulModel(runtime_models.model("windows, open"))
+    with pytest.raises(RecipeError, match="the model: takes input_node; it was given samples"):
+        model({"samples": windows(1)})
+    assert model({"input_node:0": windows(1)})[LOGITS].shape[0] == 5
+
+
+def test_every_kind_of_ir_has_a_runner():
+    for kind in KINDS:
+        ir = AcousticIR(runtime_models.model(kind))
+        model = StatefulModel(ir)
+        assert model.inputs == ir.inputs
+        assert isinstance(ir.model, ov.Model)
