@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from deepspeech_recipe.self_test.run import doctor
     from deepspeech_recipe.sources.unpack import unpack
     from deepspeech_recipe.verification.diagnose import Diagnosis, Stage, diagnose
-    from deepspeech_recipe.verification.report import Check, Report
+    from deepspeech_recipe.verification.report import Check, RecordingResult, Report
     from deepspeech_recipe.verification.run import verify
 
 __version__ = "0.1.0"
@@ -43,6 +43,7 @@ __all__ = [
     "Inspection",
     "Letter",
     "RecipeError",
+    "RecordingResult",
     "Refusal",
     "Report",
     "Result",
@@ -76,6 +77,7 @@ _HOMES = {
     "Health": "self_test.finding.Health",
     "Inspection": "conversion.inspect.Inspection",
     "Letter": "runtime.result.Letter",
+    "RecordingResult": "verification.report.RecordingResult",
     "Report": "verification.report.Report",
     "Result": "runtime.result.Result",
     "Score": "runtime.evaluate.Score",
