@@ -92,8 +92,8 @@ def _find_library() -> None:
     parent = str(DIRECTORY.parent)
     sys.path.insert(0, parent)
     try:
-        found = importlib.util.find_spec("deepspeech_recipe")
-        if found is None or found.origin is None:  # no origin: a directory that happens to have this name
+        package = importlib.util.find_spec("deepspeech_recipe")
+        if package is None or package.origin is None:  # no origin: a directory that happens to have this name
             raise Error(
                 f"The plugin in {DIRECTORY} needs the package deepspeech_recipe, which is neither in {parent} nor "
                 "installed. Copy the directory deepspeech_recipe beside it, or install the package and give "
@@ -103,8 +103,8 @@ def _find_library() -> None:
             importlib.import_module("deepspeech_recipe.converters.mo_plugin")
         except ImportError as error:
             raise Error(
-                f"The package in {os.path.dirname(found.origin)} is not the one that the plugin in {DIRECTORY} needs, "
-                f"or lacks something: {error}. Take both from one release, with what they need: "
+                f"The package in {os.path.dirname(package.origin)} is not the one that the plugin in {DIRECTORY} "
+                f"needs, or lacks something: {error}. Take both from one release, with what they need: "
                 "pip install numpy protobuf"
             ) from error
     finally:

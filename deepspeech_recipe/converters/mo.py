@@ -32,12 +32,12 @@ def usable() -> tuple[bool, str]:
     if not tf.usable:
         return False, f"Model Optimizer needs TensorFlow, which {tf.problem}"
     for package, limit in _TOO_NEW.items():
-        found = tf.version if package == "TensorFlow" else version_of(package)
-        if found is None:
+        installed = tf.version if package == "TensorFlow" else version_of(package)
+        if installed is None:
             return False, f"Model Optimizer needs {package}, which is not installed"
-        if found and _numbers(found) >= limit:  # of a TensorFlow that was built from source it is not known
+        if installed and _numbers(installed) >= limit:  # of a TensorFlow that was built from source it is not known
             below = ".".join(map(str, limit))
-            return False, f"Model Optimizer needs {package} below {below}, and {found} is installed"
+            return False, f"Model Optimizer needs {package} below {below}, and {installed} is installed"
     return True, f"openvino-dev {version}"
 
 
@@ -75,10 +75,10 @@ def convert(graph: Path, output: Path, model: AcousticModel | None, asked: Optio
             ["--input_model", str(Path(graph).resolve()), "--output_dir", str(Path(output).resolve()), *arguments],
             empty,
         )
-    found = list(Path(output).glob("*.xml"))
-    if len(found) != 1:
-        raise RecipeError(f"mo reported success, but wrote {len(found)} IRs instead of one.")
-    return found[0], [line for line in printed.splitlines() if line.startswith("[ deepspeech-recipe ]")]
+    written = list(Path(output).glob("*.xml"))
+    if len(written) != 1:
+        raise RecipeError(f"mo reported success, but wrote {len(written)} IRs instead of one.")
+    return written[0], [line for line in printed.splitlines() if line.startswith("[ deepspeech-recipe ]")]
 
 
 def run(arguments: list[str], directory: str | os.PathLike) -> str:

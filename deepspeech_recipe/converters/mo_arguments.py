@@ -123,7 +123,7 @@ class Arguments:
     @property
     def transposed(self) -> dict:
         """Inputs and outputs whose axes --layout changes, by name."""
-        layouts = {name: (each.get("source_layout"), each.get("target_layout")) for name, each in self._layouts.items()}
+        layouts = {name: (to.get("source_layout"), to.get("target_layout")) for name, to in self._layouts.items()}
         return {name: both for name, both in layouts.items() if both[1] and both[0] != both[1]}
 
     @property
@@ -133,9 +133,11 @@ class Arguments:
     @property
     def make_stateful(self) -> dict[str, str] | None:
         """Input → output as typed in --transform MakeStateful[param_res_names=…]; None without MakeStateful."""
-        found = [values for name, values in parse_transform(self._argv.transform) if name == "MakeStateful"]
-        pairs = [values.get("param_res_names") for values in found]
-        return {name: new for each in pairs if isinstance(each, dict) for name, new in each.items()} if found else None
+        asked = [values for name, values in parse_transform(self._argv.transform) if name == "MakeStateful"]
+        if not asked:
+            return None
+        typed = [values.get("param_res_names") for values in asked]
+        return {name: new for pairs in typed if isinstance(pairs, dict) for name, new in pairs.items()}
 
     def forget_make_stateful(self) -> None:
         """The plugin makes the states internal by itself, under names that its other parts know, and says so in the

@@ -34,7 +34,7 @@ class StateNames:
     @classmethod
     def of(cls, names: Iterable[str], new: Iterable[str]) -> StateNames:
         """names, new: names of tensors, first the one in the IR."""
-        names, new = ([Tensor.parse(name).node for name in each] for each in (names, new))
+        names, new = ([Tensor.parse(name).node for name in tensors] for tensors in (names, new))
         return cls(names[0], new[0], frozenset(names), frozenset(new))
 
 

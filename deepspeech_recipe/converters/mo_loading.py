@@ -147,11 +147,11 @@ def _check_runs(graph, first: Iterable[str], filename: str) -> None:
             stack += [source for source in sources if source not in seen]
             seen.update(sources)
             for value in node.attr.values():
-                for called in (value.func.name, *(each.name for each in value.list.func)):
+                for called in (value.func.name, *(function.name for function in value.list.func)):
                     if called in functions and called not in seen_functions:
                         seen_functions.add(called)
                         body = functions[called]
-                        inner = {each.name: each for each in body.node_def}
+                        inner = {node.name: node for node in body.node_def}
                         arguments = {argument.name for argument in body.signature.input_arg}
                         # A function runs as a whole.
                         pending.append((inner, set(inner), arguments, called))

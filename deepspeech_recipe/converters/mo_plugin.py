@@ -50,8 +50,8 @@ def prepare(graph, operations: dict, options: dict) -> None:
     else:
         line = _prepare_general(graph, arguments, view, recognition, options, operations)
     if not arguments.silent:
-        for each in (line, *warnings(recognition.constants)):
-            print(f"[ deepspeech-recipe ] {each}", flush=True)
+        for told in (line, *warnings(recognition.constants)):
+            print(f"[ deepspeech-recipe ] {told}", flush=True)
 
 
 def _prepare_acoustic(graph, arguments: Arguments, view: GraphView, model: AcousticModel, options, operations) -> str:

@@ -87,8 +87,8 @@ def _prepare_acoustic(graph, view: GraphView, model: AcousticModel, options: Opt
     edits = rewrite_acoustic(view, model)
 
     def shapes(batch: int, steps: int) -> dict[str, tuple[int, ...]]:
-        found = {tensor.node: (batch, model.lstm.hidden_size) for tensor in model.inputs.values()}
-        return found | {model.windows.node: model.windows_shape(batch, steps)}
+        states = {tensor.node: (batch, model.lstm.hidden_size) for tensor in model.inputs.values()}
+        return states | {model.windows.node: model.windows_shape(batch, steps)}
 
     outputs = [model.logits.node, *_new_states(view, model, edits)]
     # All sizes are open until `apply_contract`, so that none of the graph's own can be built into anything.
@@ -127,14 +127,14 @@ def _new_states(view: GraphView, model: AcousticModel, edits) -> list[str]:
 
 def _outputs(view: GraphView, general: General) -> list[str]:
     """What nobody reads and an input reaches."""
-    found = []
+    outputs = []
     for name in ends(view, general.edits):
         node = view.nodes.get(name)
         inputs = node.inputs if node is not None else ()
         sources = (source for tensor in inputs for source in view.ancestors(tensor))
         if node is None or any(source.op.startswith("Placeholder") for source in sources):
-            found.append(name)
-    return found
+            outputs.append(name)
+    return outputs
 
 
 def _translate(edited: EditedGraph):

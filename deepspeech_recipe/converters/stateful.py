@@ -28,7 +28,7 @@ def apply_general_contract(
     name_tensors(ov_model, inputs, outputs)
     pairs: dict[str, str] = {}
     for name, candidates in general.carried.items():
-        output = _output(ov_model, name, [each for each in candidates if each not in pairs.values()])
+        output = _output(ov_model, name, [new for new in candidates if new not in pairs.values()])
         if output is not None:
             pairs[name] = stem(output)
     if pairs or model is not None:
@@ -58,19 +58,19 @@ def apply_general_contract(
 
 def _names(ports, preferred: set[str]) -> dict[str, set[str]]:
     """Every tensor under all of its names, with and without ':0', the recipe's first."""
-    found = {}
+    named = {}
     for port in ports:
         names = sorted({stem(name) for name in port.get_names()}, key=lambda name: (len(name), name))
         if names:
-            found[next((name for name in names if name in preferred), names[0])] = port.get_names()
-    return found
+            named[next((name for name in names if name in preferred), names[0])] = port.get_names()
+    return named
 
 
 def _graph_names(ov_model, pairs: Mapping[str, str]) -> dict[str, list[str]]:
     """The framework's names of the states' tensors, which internal states no longer have."""
     ports = [(name, find_input(ov_model, name)) for name in pairs]
     ports += [(name, find_output(ov_model, name)) for name in pairs.values()]
-    return {name: sorted({stem(each) for each in port.get_names()}) for name, port in ports}
+    return {name: sorted({stem(alias) for alias in port.get_names()}) for name, port in ports}
 
 
 def _output(ov_model, name: str, candidates) -> str | None:

@@ -82,15 +82,16 @@ def _replace(node, weights: list[np.ndarray], recurrent: str, input_weights: str
     backwards = {"forward": [False], "reverse": [True], "bidirectional": [False, True]}[direction]
     parts = []
     for index, backward in enumerate(backwards):
-        w, r, b = (each[index] for each in weights)
+        w, r, b = (values[index] for values in weights)
         gates = _input_product(node.input_value(X), w, b, input_weights, activations)
         gates.set_friendly_name(f"{node.get_friendly_name()}/input_product")
         product = partial(matrix_product, matrix=r, weights=recurrent, activations=activations)
         loop, outputs = lstm_loop(node, gates, product, index=index, backward=backward)
         loop.set_friendly_name(f"{node.get_friendly_name()}/loop_{index}")
         parts.append(outputs)
-    both = zip(*parts)
-    replace_outputs(node, parts[0] if len(parts) == 1 else (opset.concat(list(each), 1).output(0) for each in both))
+    if len(parts) == 2:
+        parts = [[opset.concat(list(both), 1).output(0) for both in zip(*parts)]]
+    replace_outputs(node, parts[0])
 
 
 def _input_product(x, w: np.ndarray, b: np.ndarray, weights: str, activations: str):

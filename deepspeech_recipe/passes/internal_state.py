@@ -40,15 +40,15 @@ def internal_state(model: ov.Model) -> ov.Model:
                 f"The state '{input_name}' has the shape {port.get_partial_shape()}, internal state needs a fixed one. "
                 "Set the batch (--batch 1), or keep the state external."
             )
-        parameter, result = port.get_node(), output.get_node()
+        result = output.get_node()
         begin = first_state(initial.get(input_name), list(port.get_shape()), input_name)
         read = opset.read_value(opset.constant(begin), input_name)
         read.set_friendly_name(input_name)
         for reader in port.get_target_inputs():
             reader.replace_source_output(read.output(0))
         sinks.append(opset.assign(_as_node(result.input_value(0)), input_name))
-        parameters = [each for each in parameters if each.get_friendly_name() != parameter.get_friendly_name()]
-        results = [each for each in results if each.get_friendly_name() != result.get_friendly_name()]
+        parameters = [node for node in parameters if node.get_friendly_name() != port.get_node().get_friendly_name()]
+        results = [node for node in results if node.get_friendly_name() != result.get_friendly_name()]
     model = rebuild(model, results=results, sinks=sinks, parameters=parameters)
     if metadata:
         write_metadata(model, {**metadata, "state": "internal"})

@@ -33,7 +33,7 @@ def set_head(model: ov.Model, current: str, wanted: str) -> ov.Model:
     result = opset.result(new)
     result.set_friendly_name(old)
     result.output(0).get_tensor().add_names(names)
-    return rebuild(model, results=[result if each.get_friendly_name() == old else each for each in model.get_results()])
+    return rebuild(model, results=[result if node.get_friendly_name() == old else node for node in model.get_results()])
 
 
 def drop_unused_outputs(model: ov.Model) -> ov.Model:

@@ -18,8 +18,8 @@ def sizes(output) -> list | None:
     known = _followed(output) or [None] * len(shape)
     place = output.get_node().get_friendly_name(), output.get_index()
     return [
-        size.get_length() if size.is_static else (place, axis) if found is None else found
-        for axis, (size, found) in enumerate(zip(shape, known, strict=True))
+        size.get_length() if size.is_static else (place, axis) if origin is None else origin
+        for axis, (size, origin) in enumerate(zip(shape, known, strict=True))
     ]
 
 
@@ -34,16 +34,16 @@ def numbers(output) -> list | None:
     if kind in _SAME_NUMBERS:
         return numbers(inputs[0])
     if kind == "Broadcast":
-        found = numbers(inputs[0])
-        return found if found is not None and len(found) == 1 else None
+        value = numbers(inputs[0])
+        return value if value is not None and len(value) == 1 else None
     if kind == "Concat":
         parts = [part for part in map(numbers, inputs) if part is not None]
         return [number for part in parts for number in part] if len(parts) == len(inputs) else None
     if kind == "Gather":
-        found, places, axis = (numbers(each) for each in inputs)
-        if found is None or places is None or axis != [0] or len(inputs[0].get_partial_shape()) != 1:
+        data, places, axis = map(numbers, inputs)
+        if data is None or places is None or axis != [0] or len(inputs[0].get_partial_shape()) != 1:
             return None
-        return [found[place] for place in places]
+        return [data[place] for place in places]
     return None
 
 

@@ -51,7 +51,7 @@ def matrix_product(x, matrix: np.ndarray, weights: str, activations: str = "fp32
         ends[-2 if transpose_a else -1] = more[1]
         x = opset.pad(x, np.zeros_like(ends), ends, "constant", np.float32(0))
     if any(more):
-        matrix = np.pad(matrix, [(0, each) for each in more])
+        matrix = np.pad(matrix, [(0, zeros) for zeros in more])
     product = opset.matmul(x, weight_matrix(matrix, weights), transpose_a, True)
     if more[0]:
         product = opset.slice(product, i64(0), i64(outputs), i64(1), i64(-1))

@@ -90,14 +90,14 @@ class RecipeLSTMSequence(LSTMSequence):
         batch, time, features = node.in_port(0).data.get_shape()
         states = node.in_port(1).data.get_shape()
         name = node.soft_get("name", node.id)
-        for what, found, own in (
+        for what, size, own in (
             ("sequence of", features, node.in_port(4).data.get_shape()[2]),
             ("hidden state of", states[2], node.hidden_size),
             ("cell state of", node.in_port(2).data.get_shape()[2], node.hidden_size),
         ):
-            if not compatible_dims(found, own):
+            if not compatible_dims(size, own):
                 raise Error(
-                    f"The LSTM gets a {what} {found} features, and its weights are for {own}. "
+                    f"The LSTM gets a {what} {size} features, and its weights are for {own}. "
                     f"Node at fault: '{name}'. Give the inputs the graph's own sizes."
                 )
         if not compatible_dims(batch, states[0]):
