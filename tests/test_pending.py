@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings, strategies
 
 from deepspeech_recipe.ir.audio_settings import SpectrogramSettings
-from deepspeech_recipe.runtime.inference.sample_buffer import SampleBuffer
+from deepspeech_recipe.runtime.inference.mfcc_frames import SampleBuffer
 
 # Overlapping windows, windows side by side, and gaps between them.
 SIZES = [(7, 3), (5, 5), (4, 9), (1, 6)]

@@ -155,7 +155,7 @@ class Recognizer:
         if self._ir.input_kind == "stream":
             return StreamSession(self._ir, self._audio, requests, chunk_frames, extra)
         if self._ir.input_kind == "utterance":
-            return UtteranceSession(self._ir, requests, extra)
+            return UtteranceSession(self._ir, requests)
         size = whole_calls(self._ir, chunk_frames)
         frames, sizes = self.mfcc_frames(size), (self.metadata["n_context"], self.metadata["n_input"])
         if self._max_batch is None or extra:

@@ -3,8 +3,10 @@
 import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.ir.names import SAMPLES, WINDOWS, find_input, find_output
+from deepspeech_recipe.ir.runner import compile_model
 from deepspeech_recipe.verification.acoustic import Run, run_original
-from deepspeech_recipe.verification.checks import Comparison
+from deepspeech_recipe.verification.checks import Comparison, largest
 from deepspeech_recipe.verification.converted import Converted, chunk_plan
 from deepspeech_recipe.verification.original import Original
 from deepspeech_recipe.verification.recordings import (
@@ -16,6 +18,7 @@ from deepspeech_recipe.verification.recordings import (
     read_recording,
     windows_of,
 )
+from deepspeech_recipe.verification.report import Check
 
 # Block sizes of a stream: none, single samples, less and more than a window, a second.
 BLOCKS = (0, 1, 700, 3, 320, 5000, 0, 16000)
@@ -57,6 +60,27 @@ def compare(original: Original, reference, ir: Converted, recordings: list[Recor
         features = random_features(_RANDOM_WINDOWS, original.n_input)
         windows = windows_of(features, original.window_frames)
         yield _from_windows(original, reference, ir, "random features", windows)
+
+
+def compare_features(original: Original, reference, model, recordings: list[Recording], limit: float) -> Check:
+    """Windows of whole utterances, in units of the largest feature. model: the ov.Model of the features."""
+    if original.audio is None:
+        raise RecipeError(f"{original.source.path}: has no feature part, but the IR comes with a feature model.")
+    samples, windows = find_input(model, SAMPLES), find_output(model, WINDOWS)
+    if samples is None or windows is None:
+        raise RecipeError("The feature model has no input 'samples' or no output 'input_node'. Convert it again.")
+    compiled = compile_model(model, "CPU", "The feature model")
+    worst = scale = 0.0
+    for recording in recordings:
+        padded = flushed(recording.samples, *original.framing)
+        expected = windows_of(reference.features(padded), original.window_frames)
+        found = compiled({samples.get_any_name(): recording.samples[None]})[windows.get_any_name()][0]
+        scale = max(scale, float(np.abs(expected).max()))
+        if found.shape != expected.shape:
+            detail = f"{recording.name}: {len(found)} windows instead of {len(expected)}"
+            return Check("features", False, abs(len(found) - len(expected)), limit, detail)
+        worst = max(worst, float(largest(found, expected)))
+    return Check("features", worst / scale <= limit, worst / scale, limit, f"in units of {scale:.3g}")
 
 
 def _from_windows(original: Original, reference, ir: Converted, name: str, windows: np.ndarray) -> Comparison:

@@ -7,9 +7,8 @@ from deepspeech_recipe.ir.metadata import alphabet_labels, is_acoustic
 from deepspeech_recipe.ir.model import IR
 from deepspeech_recipe.sources import LoadedModel, open_model
 from deepspeech_recipe.verification.checks import checks_of, recording_result
-from deepspeech_recipe.verification.compare import FrameCount, compare, recordings_for
+from deepspeech_recipe.verification.compare import FrameCount, compare, compare_features, recordings_for
 from deepspeech_recipe.verification.converted import Converted
-from deepspeech_recipe.verification.features import compare_features
 from deepspeech_recipe.verification.original import Original, find_original
 from deepspeech_recipe.verification.references import make_reference
 from deepspeech_recipe.verification.report import Check, Report

@@ -2,21 +2,22 @@
 
 import numpy as np
 
-from deepspeech_recipe.ir.layers import layer_ends
+from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
+from deepspeech_recipe.ir.layers import layer_ends, named_ends
 from deepspeech_recipe.ir.model import IR
-from deepspeech_recipe.ir.names import LOGITS, STATE_C, STATE_H
+from deepspeech_recipe.ir.names import DENSE_BEFORE, DENSE_BEHIND, LOGITS, STATE_C, STATE_H
 from deepspeech_recipe.ir.runner import StatefulModel
 from deepspeech_recipe.verification.converted import Converted
-from deepspeech_recipe.verification.original import Original, probabilities
+from deepspeech_recipe.verification.original import Original, probabilities, producer
 from deepspeech_recipe.verification.references import Numpy
-from deepspeech_recipe.verification.stages import stages_of_graph
 
 _STATES = {"cell state": STATE_C, "hidden state": STATE_H}
 
 
 def trace_original(original: Original, reference: Numpy, windows: np.ndarray, chunks) -> list[dict]:
     """For each chunk of one row's windows `[N, window, n_input]`: stage → `[T, …]`; states `[H]` after it."""
-    tensors = stages_of_graph(original)
+    tensors = layer_tensors(original)
     reference.start()
     traces, begin = [], 0
     for chunk in chunks:
@@ -76,3 +77,24 @@ def rows_of(values: np.ndarray, steps: int, batch: int) -> list[np.ndarray]:
     flat = values.reshape(-1)
     width = flat.size // (steps * batch)
     return [flat.reshape(steps, batch, width), flat.reshape(batch, steps, width).swapaxes(0, 1)]
+
+
+def layer_tensors(original: Original) -> dict[str, Tensor]:
+    """Layer → tensor of the original graph where it ends, by topology: `[T·B, …]` or `[T, B, …]`, time-major."""
+    view = original.view
+    cells = view.of_op("BlockLSTM", "BlockLSTMV2")
+    if not cells:
+        raise RecipeError(f"{original.source.path}: is bidirectional (v0.1): verify compares it, diagnose cannot.")
+    cell = cells[0]
+    before = _weight_products(view, view.ancestors(cell.inputs[1]))[::-1]
+    after = _weight_products(view, view.descendants(Tensor(cell.name, 6)))
+    if not 1 <= len(before) <= len(DENSE_BEFORE) or len(after) != len(DENSE_BEHIND):
+        raise RecipeError(f"{original.source.path}: its dense layers cannot be told apart.")
+    logits = producer(view, view.source(original.logits))
+    scores = logits.inputs[0] if logits.op == "Softmax" else original.logits
+    ends = [node.inputs[0] for node in before] + [cell.inputs[1]] + [node.inputs[0] for node in after] + [scores]
+    return named_ends(ends)
+
+
+def _weight_products(view: GraphView, nodes) -> list[Node]:
+    return [node for node in nodes if node.op == "MatMul" and view.value(node.inputs[1]) is not None]

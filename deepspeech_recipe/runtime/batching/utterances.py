@@ -56,11 +56,11 @@ def through_windows(recognizer, ir: AcousticIR, utterances: Sequence[np.ndarray]
         longest = max(map(len, mfccs))
         beside = [(n_context, n_context + longest - len(each)) for each in mfccs]
         padded = [np.pad(each, [pad, (0, 0)]) for each, pad in zip(mfccs, beside, strict=True)]
-        chain = recognizer.chunked_model(len(numbers))
+        model = recognizer.chunked_model(len(numbers))
         found, step = [], whole_calls(ir, _CALL_FRAMES)
         for at in range(0, longest, step):
             parts = [context_windows(each[at : at + step + 2 * n_context], n_context) for each in padded]
-            found.append(chain.run(np.stack(parts)))
+            found.append(model.run(np.stack(parts)))
         together = np.concatenate(found)
         for row, number in enumerate(numbers):
             yield number, [together[: len(mfccs[row]), row]]

@@ -43,12 +43,12 @@ class Session:
 class WindowSession(Session):
     """An utterance through a feature model and an acoustic model that takes windows."""
 
-    def __init__(self, chain: ChunkedModel, mfccs: MfccFrames, n_context: int, n_features: int):
-        self._chain, self._source, self._sizes = chain, mfccs, (n_context, n_features)
+    def __init__(self, model: ChunkedModel, mfccs: MfccFrames, n_context: int, n_features: int):
+        self._model, self._source, self._sizes = model, mfccs, (n_context, n_features)
         self.reset()
 
     def reset(self) -> None:
-        self._chain.reset()
+        self._model.reset()
         self._source.reset()
         self._windows = Windows(*self._sizes)
 
@@ -63,7 +63,7 @@ class WindowSession(Session):
         self._windows.add(mfccs, end)
         windows = self._windows.first(self._windows.count)
         self._windows.drop(len(windows))
-        return self._chain.run(windows[None])[:, 0]
+        return self._model.run(windows[None])[:, 0]
 
 
 class StreamSession(Session):
@@ -119,9 +119,8 @@ class StreamSession(Session):
 class UtteranceSession(Session):
     """An utterance through an IR that takes whole ones only: the audio is kept until the end."""
 
-    def __init__(self, ir: AcousticIR, requests: Requests, extra: bool = False):
-        self._ir, self._extra = ir, extra
-        self._requests = requests
+    def __init__(self, ir: AcousticIR, requests: Requests):
+        self._ir, self._requests = ir, requests
         self.reset()
 
     def reset(self) -> None:

@@ -13,7 +13,6 @@ from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import error_context, one_line, reading
 from deepspeech_recipe.quiet import native_code_quiet
 from deepspeech_recipe.runtime.recordings.samples import as_samples
-from deepspeech_recipe.runtime.recordings.truncation import check_complete
 from deepspeech_recipe.runtime.recordings.wav_file import check_rate, is_wav, pcm16_blocks, read_header
 
 _BLOCK = 2**16  # samples of all channels together
@@ -21,6 +20,9 @@ _SPEECH_RATE, _SAMPLE_BYTES = 16_000, 4  # as what models take
 _MOST_FOR_A_BYTE = 100  # bytes of samples; more than any codec of speech makes of one
 _UNKNOWN_LENGTH = 2**62
 _INSTALL = "pip install soundfile soxr"
+# Of an OGG file.
+_LARGEST_PAGE = 2**16
+_LAST_PAGE_FLAG = 4
 
 
 def read_audio(path: str | os.PathLike, sample_rate: int, log: Callable[[str], None] | None = None) -> np.ndarray:
@@ -83,7 +85,7 @@ def open_audio(path: str | os.PathLike) -> Iterator[Audio]:
     with error_context(path), reading(path):
         if path.is_dir():
             raise RecipeError(f"{path}: is a directory, an audio file is needed.")
-        check_complete(path)
+        _check_complete(path)
         with _opened(path) as audio:
             check_rate(path, audio.rate)
             yield Audio(_mono(path, audio), audio.rate, audio.channels, audio.frames)
@@ -185,3 +187,23 @@ def _resampler(path: Path, rate: int, sample_rate: int) -> Callable[[np.ndarray,
         ) from None
     stream = soxr.ResampleStream(rate, sample_rate, 1, dtype="float32")
     return lambda samples, last: stream.resample_chunk(samples, last=last)
+
+
+def _check_complete(path: Path) -> None:
+    """Raises RecipeError for a WAV shorter than its header says, and for an OGG without its last page: libsndfile reads
+    what there is, without a word."""
+    with path.open("rb") as file:
+        start = file.read(12)
+        if is_wav(start):
+            read_header(path, file)
+        elif start[:4] == b"OggS":
+            size = file.seek(0, 2)
+            file.seek(max(0, size - _LARGEST_PAGE))
+            _check_ogg(path, file.read())
+
+
+def _check_ogg(path: Path, end: bytes) -> None:
+    page = end[max(0, end.rfind(b"OggS")) :]
+    sizes = page[27 : 27 + page[26]] if len(page) > 26 else b""
+    if not sizes or not page[5] & _LAST_PAGE_FLAG or len(page) < 27 + len(sizes) + sum(sizes):
+        raise RecipeError(f"{path}: is cut off: its last page is missing.")
