@@ -82,3 +82,9 @@ def test_half_precision_is_half():
         if node.get_type_name() == "Constant" and np.prod(node.get_output_shape(0)) > 100
     }
     assert kinds == {"f16"}
+
+
+def test_one_layer_may_be_named_alone():
+    path = contract.case("v0.9").path
+    with pytest.raises(RecipeError, match="The model has no layer 'dense_9' to keep in FP16"):
+        deepspeech_recipe.convert_model(path, converter="openvino", weights="int8", keep_fp16="dense_9")

@@ -74,7 +74,7 @@ def convert_model(
         )
     options = Options(
         converter=converter, recipe=_absolute(recipe), state=state, time_steps=time_steps, batch=batch, lengths=lengths,
-        audio=audio, weights=weights, keep_fp16=tuple(keep_fp16), activations=activations, device=device, head=head,
+        audio=audio, weights=weights, keep_fp16=_layers(keep_fp16), activations=activations, device=device, head=head,
     )  # fmt: skip
     facts = {
         "alphabet": alphabet, "sample_rate": sample_rate, "window_ms": window_ms, "step_ms": step_ms,
@@ -137,7 +137,7 @@ def convert(
     log = log or _silent
     options = Options(
         converter=converter, recipe=_absolute(recipe), state=state, time_steps=time_steps, batch=batch, lengths=lengths,
-        audio=audio, weights=weights, keep_fp16=tuple(keep_fp16), activations=activations, device=device, head=head,
+        audio=audio, weights=weights, keep_fp16=_layers(keep_fp16), activations=activations, device=device, head=head,
     )  # fmt: skip
     facts = {
         "alphabet": alphabet, "sample_rate": sample_rate, "window_ms": window_ms, "step_ms": step_ms,
@@ -185,6 +185,11 @@ def _verify(job: pipeline.Job, result: ConvertResult) -> Report:
 def _absolute(recipe: str | os.PathLike | None) -> str | None:
     """The path that mo finds too, in a directory of its own."""
     return None if recipe is None else str(Path(recipe).resolve())
+
+
+def _layers(names: Collection[str]) -> tuple[str, ...]:
+    """One name alone is a collection too: of letters."""
+    return (names,) if isinstance(names, str) else tuple(names)
 
 
 def _name(model: str | os.PathLike) -> str:
