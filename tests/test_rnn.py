@@ -53,6 +53,8 @@ def test_the_same_through_mo(tmp_path, case):
     model, printed = mo(path)
     assert "LSTMSequence" in printed
     check_structure(model, count, backwards)
+    # A node that turned time round must not lend its name to what went into it.
+    assert not [name for port in model.inputs for name in port.get_names() if "Reverse" in name]
     for feeds, expected in references(graph):
         check_call(model, feeds, expected)
 

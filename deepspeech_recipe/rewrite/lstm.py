@@ -61,7 +61,11 @@ def replace_lstm(view: GraphView, lstm: Lstm, edits: Edits, *, lengths: bool, st
                 edits.add.append(NewNode(f"{name}/step_{time}", TIME_STEP, (x,), {"step": time}))
                 _replace(view, tensors, Tensor(f"{name}/step_{time}"), edits)
     edits.remove += lstm.dead
-    edits.replace += [NewNode(name, "Identity", view.nodes[name].inputs[:1]) for name in lstm.reversals]
+    if lstm.reversals:
+        # As a name of what goes in, that of the reversal in front would be wrong.
+        before, *after = lstm.reversals
+        edits.redirect[Tensor(before)] = view.nodes[before].inputs[0]
+        edits.replace += [NewNode(name, "Identity", view.nodes[name].inputs[:1]) for name in after]
 
 
 def _swapped(name: str, tensor: Tensor, edits: Edits) -> Tensor:
