@@ -59,7 +59,10 @@ def _conditions(report: Report) -> str:
         "",
         *table(
             ("contender", "made by", "runs on"),
-            [(each["name"], each["made"], _versions(each["versions"])) for each in report.contenders],
+            [
+                (contender["name"], contender["made"], _versions(contender["versions"]))
+                for contender in report.contenders
+            ],
         ),
     ]
     return "\n".join(lines)
@@ -79,17 +82,17 @@ def _summaries(report: Report, scenario: str) -> Iterator[tuple[Measurement, Sum
 def chunk_table(report: Report) -> list[str]:
     """Times of a chunk, and how far each contender is from the first."""
     rows = []
-    for each, summary in _summaries(report, "chunk"):
-        difference = report.differences.get(each.contender)
+    for measurement, summary in _summaries(report, "chunk"):
+        difference = report.differences.get(measurement.contender)
         rows.append(
             (
-                each.contender,
+                measurement.contender,
                 number(summary.median),
                 f"{number(summary.low)}–{number(summary.high)}",
                 number(summary.p95),
                 number(1000 / summary.median),
                 number(summary.median / 1000 / report.chunk_seconds),
-                times(report.ratio(each)),
+                times(report.ratio(measurement)),
                 "" if difference is None else f"{difference:.0e}" if difference else "0",
             )
         )
@@ -100,13 +103,18 @@ def chunk_table(report: Report) -> list[str]:
 def utterance_table(report: Report) -> list[str]:
     """Times of whole utterances."""
     rows = []
-    for each, summary in _summaries(report, "utterance"):
-        features = report.find("features", each.contender, each.point)
+    for measurement, summary in _summaries(report, "utterance"):
+        features = report.find("features", measurement.contender, measurement.point)
         share = ""
         if features is not None and features.summary is not None:
             share = f"{100 * features.summary.median / summary.median:.1f} %"
         rows.append(
-            (*_seconds(each, summary), number(summary.median / 1000 / each.varied), times(report.ratio(each)), share)
+            (
+                *_seconds(measurement, summary),
+                number(summary.median / 1000 / measurement.varied),
+                times(report.ratio(measurement)),
+                share,
+            )
         )
     figures = ("audio", "p50", "quartiles", "real-time factor")
     return table(("contender", *figures, _against(report), "of it audio and MFCC"), rows)
@@ -115,16 +123,20 @@ def utterance_table(report: Report) -> list[str]:
 def corpus_table(report: Report) -> list[str]:
     """Times of a corpus."""
     rows = [
-        (*_seconds(each, summary), f"{number(1000 * each.varied / summary.median)} ×", times(report.ratio(each)))
-        for each, summary in _summaries(report, "corpus")
+        (
+            *_seconds(measurement, summary),
+            f"{number(1000 * measurement.varied / summary.median)} ×",
+            times(report.ratio(measurement)),
+        )
+        for measurement, summary in _summaries(report, "corpus")
     ]
     return table(("contender", "audio", "p50", "quartiles", "real time", _against(report)), rows)
 
 
-def _seconds(each: Measurement, summary: Summary) -> tuple[str, ...]:
+def _seconds(measurement: Measurement, summary: Summary) -> tuple[str, ...]:
     """The contender, how much audio, and how long it took."""
     median, low, high = (number(value / 1000) for value in (summary.median, summary.low, summary.high))
-    return each.contender, f"{each.point:g} s", f"{median} s", f"{low}–{high} s"
+    return measurement.contender, f"{measurement.point:g} s", f"{median} s", f"{low}–{high} s"
 
 
 def start_table(report: Report) -> list[str]:
@@ -138,10 +150,10 @@ def start_table(report: Report) -> list[str]:
     if not any(report.of(scenario) for scenario in columns):
         return []
     rows = []
-    for each in report.contenders:
-        cells = [cell(scenario, each["name"], scale) for scenario, scale in columns.items()]
+    for contender in report.contenders:
+        cells = [cell(scenario, contender["name"], scale) for scenario, scale in columns.items()]
         if any(cells):
-            rows.append((each["name"], *cells, number(each["disk_bytes"] / _MEGABYTE)))
+            rows.append((contender["name"], *cells, number(contender["disk_bytes"] / _MEGABYTE)))
     times = ("file to compiled, s", "with a model cache, s", "file to the first second's text, s")
     header = ("contender", *times, "peak memory, MB", "on disk, MB")
     return table(header, rows)
@@ -149,13 +161,15 @@ def start_table(report: Report) -> list[str]:
 
 def failures(report: Report) -> list[str]:
     """A line for whatever did not run."""
-    lines = [f"- {each['name']}: {each['failure']}" for each in report.contenders if each["failure"]]
-    started = {each["name"] for each in report.contenders if not each["failure"]}
+    lines = [
+        f"- {contender['name']}: {contender['failure']}" for contender in report.contenders if contender["failure"]
+    ]
+    started = {contender["name"] for contender in report.contenders if not contender["failure"]}
     points: dict[tuple[str, str, str], list[str]] = {}
-    for each in report.measurements:
-        if each.failure and each.contender in started:
-            key = (each.contender, each.scenario, each.failure)
-            points.setdefault(key, []).append("" if each.point is None else f" {each.point:g}")
+    for measurement in report.measurements:
+        if measurement.failure and measurement.contender in started:
+            key = (measurement.contender, measurement.scenario, measurement.failure)
+            points.setdefault(key, []).append("" if measurement.point is None else f" {measurement.point:g}")
     for (name, scenario, failure), found in points.items():
         lines.append(f"- {name}, {scenario}{','.join(found)}: {failure}")
     return lines

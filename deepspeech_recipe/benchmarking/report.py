@@ -36,20 +36,20 @@ class Report:
 
     def add_team(self, team) -> None:
         """Adds its contenders, with their versions and, if they did not start, the reason."""
-        for each in team.contenders:
-            versions, failure = team.versions.get(each.name, {}), team.failures.get(each.name, "")
-            self.contenders.append({**each.as_dict(), "versions": versions, "failure": failure})
+        for contender in team.contenders:
+            versions, failure = team.versions.get(contender.name, {}), team.failures.get(contender.name, "")
+            self.contenders.append({**contender.as_dict(), "versions": versions, "failure": failure})
 
     def find(self, scenario: str, contender: str, point: float | None = None) -> Measurement | None:
         """The measurement of a contender at a point of a scenario, if there is one."""
-        for each in self.measurements:
-            if (each.scenario, each.contender, each.point) == (scenario, contender, point):
-                return each
+        for measurement in self.measurements:
+            if (measurement.scenario, measurement.contender, measurement.point) == (scenario, contender, point):
+                return measurement
         return None
 
     def of(self, scenario: str) -> list[Measurement]:
         """All measurements of a scenario."""
-        return [each for each in self.measurements if each.scenario == scenario]
+        return [measurement for measurement in self.measurements if measurement.scenario == scenario]
 
     def ratio(self, measurement: Measurement, baseline: str | None = None) -> Ratio | None:
         """How many times as fast as the baseline in the same scenario, at the same point."""
@@ -59,15 +59,15 @@ class Report:
     @property
     def failed(self) -> bool:
         """Whether no contender could do anything."""
-        return not any(each.rounds for each in self.measurements)
+        return not any(measurement.rounds for measurement in self.measurements)
 
     def as_dict(self) -> dict:
         """JSON values."""
         measurements = []
-        for each in self.measurements:
-            ratio = self.ratio(each)
+        for measurement in self.measurements:
+            ratio = self.ratio(measurement)
             times = None if ratio is None else {name: round(value, 4) for name, value in vars(ratio).items()}
-            measurements.append({**each.as_dict(), "times_as_fast_as_baseline": times})
+            measurements.append({**measurement.as_dict(), "times_as_fast_as_baseline": times})
         return {
             "format": FORMAT,
             "recipe_version": __version__,

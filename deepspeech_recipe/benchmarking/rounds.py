@@ -17,7 +17,7 @@ class Entry:
 
     @property
     def failed(self) -> bool:
-        return all(each.failure for each in self.measurements)
+        return all(measurement.failure for measurement in self.measurements)
 
 
 def take_turns(

@@ -68,7 +68,7 @@ def benchmark(
         contenders = _everywhere(contenders, python, threads)
         frames, step, rate = _sizes(contenders)
         report = Report(baseline, threads, frames * step)
-        log("starting " + ", ".join(each.name for each in contenders))
+        log("starting " + ", ".join(contender.name for contender in contenders))
         team = stack.enter_context(make.Team(contenders, threads))
         report.add_team(team)
         for scenario in scenarios:
@@ -77,7 +77,7 @@ def benchmark(
             if scenario == "chunk":
                 report.differences = make.differences(team, frames)
     if report.failed:
-        reasons = {each["failure"] for each in report.contenders} | {each.failure for each in report.measurements}
+        reasons = {row["failure"] for row in report.contenders} | {row.failure for row in report.measurements}
         raise RecipeError(f"Nothing could be measured: {'; '.join(sorted(filter(None, reasons)))}.")
     if output is not None:
         write(report, output)
@@ -140,7 +140,7 @@ def _contenders(models, against, device: str, folder: Path, forms: dict, log) ->
             found.append(ir_contender(model, _name(model, found), device=device))
         else:
             found += _converted(model, found, device, folder, forms, log)
-    graphs = [each.name for each in found if each.worker == "tensorflow"]
+    graphs = [contender.name for contender in found if contender.worker == "tensorflow"]
     return found, first or (graphs[0] if graphs else found[0].name)
 
 
@@ -151,7 +151,7 @@ def _is_ir(path) -> bool:
 def _name(path, others: list[Contender]) -> str:
     """The file's, with its directory if another one has the same."""
     name = Path(path).stem
-    return str(path) if any(each.name == name for each in others) else name
+    return str(path) if any(other.name == name for other in others) else name
 
 
 def _open(path):
@@ -196,7 +196,7 @@ def _converted(model, others: list[Contender], device: str, folder: Path, forms:
         result = convert(model, place, name="model", converter="openvino", verify=False, **options)
         made = f"`convert {' '.join(f'--{option} {value}' for option, value in options.items())}`"
         found.append(ir_contender(result.files[0], f"{name}, {form}", device=device, made=made))
-    if tensorflow().usable and not any(each.worker == "tensorflow" for each in others):
+    if tensorflow().usable and not any(other.worker == "tensorflow" for other in others):
         found.insert(0, _tensorflow(_open(model), folder))
     return found
 
@@ -210,17 +210,17 @@ def _everywhere(contenders: list[Contender], pythons, threads: int) -> list[Cont
                 version = f"OpenVINO {worker.ask('about')['openvino'].split('-')[0]}"
         except Failed as failure:
             raise RecipeError(f"--python {python}: cannot run IRs ({failure}). It needs openvino and numpy.") from None
-        found += [each.in_python(python, version) for each in contenders if each.worker == "openvino"]
+        found += [contender.in_python(python, version) for contender in contenders if contender.worker == "openvino"]
     return _distinct(found)
 
 
 def _distinct(contenders: list[Contender]) -> list[Contender]:
     """The same version in two environments must not be one row."""
     seen: dict[str, int] = {}
-    for index, each in enumerate(contenders):
-        seen[each.name] = seen.get(each.name, 0) + 1
-        if seen[each.name] > 1:
-            contenders[index] = replace(each, name=f"{each.name} ({seen[each.name]})")
+    for index, contender in enumerate(contenders):
+        seen[contender.name] = seen.get(contender.name, 0) + 1
+        if seen[contender.name] > 1:
+            contenders[index] = replace(contender, name=f"{contender.name} ({seen[contender.name]})")
     return contenders
 
 
@@ -228,7 +228,7 @@ def _sizes(contenders: list[Contender]) -> tuple[int, float, int]:
     """Frames of a chunk: what the IRs take in a call, or DeepSpeech's 16; seconds of a frame; sample rate."""
     from deepspeech_recipe.ir.form import AcousticIR
 
-    irs = [AcousticIR(each.model) for each in contenders if each.worker == "openvino"]
+    irs = [AcousticIR(contender.model) for contender in contenders if contender.worker == "openvino"]
     steps = [ir.steps for ir in irs if ir.steps]
     rates = [ir.audio.sample_rate for ir in irs if ir.audio is not None]
     step = irs[0].frame_step if irs else 0.02

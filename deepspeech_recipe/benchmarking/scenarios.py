@@ -48,7 +48,7 @@ class Team:
 
     def only(self, names: Sequence[str]) -> "Team":
         """Some of the contenders, with the same workers."""
-        return replace(self, contenders=[each for each in self.contenders if each.name in names])
+        return replace(self, contenders=[contender for contender in self.contenders if contender.name in names])
 
     def start(self, contender: Contender, stack: ExitStack) -> tuple[Worker, dict]:
         """A new worker with the contender's file, and its versions. stack: ends it."""

@@ -37,6 +37,6 @@ def write(report: Report, directory: str | os.PathLike) -> None:
 def json_text(report: Report) -> str:
     """One measurement a line, so that the file can be read and compared."""
     document = report.as_dict()
-    lines = [json.dumps(each, ensure_ascii=False) for each in document.pop("measurements")]
+    lines = [json.dumps(measurement, ensure_ascii=False) for measurement in document.pop("measurements")]
     rest = json.dumps(document, indent=1, ensure_ascii=False).removesuffix("\n}")
     return rest + ',\n "measurements": [\n  ' + ",\n  ".join(lines) + "\n ]\n}\n"

@@ -68,7 +68,7 @@ class Operation:
         return options if isinstance(options, dict) else {}
 
 
-class FlatModel:
+class TFLiteModel:
     """The first subgraph of a .tflite file.
 
     inputs, outputs: name → tensor number; producer: tensor number → Operation.
@@ -179,7 +179,7 @@ def _range(count: int) -> range:
 
 
 @contextmanager
-def open_flat(path: Path) -> Iterator[FlatModel]:
+def open_tflite(path: Path) -> Iterator[TFLiteModel]:
     """Reads a .tflite file; the block may read on in it.
 
     Raises RecipeError naming `path` if the file is damaged, also when that shows only inside the block.
@@ -191,6 +191,6 @@ def open_flat(path: Path) -> Iterator[FlatModel]:
     with reading(path):
         data = path.read_bytes()
     try:
-        yield FlatModel(data, tflite)
+        yield TFLiteModel(data, tflite)
     except _DAMAGE as error:
         raise RecipeError(f"{path}: the .tflite file is damaged ({type(error).__name__}: {error}).") from error

@@ -3,7 +3,7 @@
 import numpy as np
 
 from deepspeech_recipe.sources.canonical import Dense
-from deepspeech_recipe.sources.tflite.file import FlatModel, Operation
+from deepspeech_recipe.sources.tflite.file import Operation, TFLiteModel
 
 _RESHAPES = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS", "TRANSPOSE")
 _MOST_RESHAPES = 8
@@ -22,7 +22,7 @@ class Matcher:
     matrices: the weight matrices met so far, by tensor number.
     """
 
-    def __init__(self, model: FlatModel):
+    def __init__(self, model: TFLiteModel):
         self.model, self.schema = model, model.schema
         self.matrices: set[int] = set()
 

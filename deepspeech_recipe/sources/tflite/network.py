@@ -10,7 +10,7 @@ import numpy as np
 
 from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.sources.canonical import Dense, Weights
-from deepspeech_recipe.sources.tflite.file import FlatModel
+from deepspeech_recipe.sources.tflite.file import TFLiteModel
 from deepspeech_recipe.sources.tflite.lstm import LSTMMatcher
 from deepspeech_recipe.sources.tflite.matcher import Mismatch
 
@@ -32,7 +32,7 @@ class Network:
     quantized: int  # how many matrices are stored in 8 bits
 
 
-def read_network(model: FlatModel) -> Network:
+def read_network(model: TFLiteModel) -> Network:
     """The weights, dequantised, independent of the file. Raises Refusal if the file holds another model."""
     for kind, group, names in (("input", model.inputs, _INPUTS), ("output", model.outputs, _OUTPUTS)):
         for name in names:
@@ -48,7 +48,7 @@ def read_network(model: FlatModel) -> Network:
 class _NetworkMatcher(LSTMMatcher):
     """clips: at which values the dense layers are clipped."""
 
-    def __init__(self, model: FlatModel):
+    def __init__(self, model: TFLiteModel):
         super().__init__(model)
         self.clips: set[float] = set()
 

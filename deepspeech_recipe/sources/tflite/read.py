@@ -10,7 +10,7 @@ from deepspeech_recipe.graphdef.tensor import from_numpy
 from deepspeech_recipe.ir.audio_settings import AudioSettings
 from deepspeech_recipe.sources.canonical import canonical_graph
 from deepspeech_recipe.sources.loaded_model import Given, LoadedModel
-from deepspeech_recipe.sources.tflite.file import FlatModel, open_flat
+from deepspeech_recipe.sources.tflite.file import TFLiteModel, open_tflite
 from deepspeech_recipe.sources.tflite.network import read_network
 
 _NUMBERS = ("version", "sample_rate", "feature_win_len", "feature_win_step", "beam_width")
@@ -21,7 +21,7 @@ def read_tflite(path: Path, given: Given) -> LoadedModel:
 
     Raises RecipeError if the file is damaged, or holds another model.
     """
-    with open_flat(path) as model:
+    with open_tflite(path) as model:
         network = read_network(model)
         audio = _audio(model)
         numbers = {name: _number(model, f"metadata_{name}") for name in _NUMBERS}
@@ -52,7 +52,7 @@ def read_tflite(path: Path, given: Given) -> LoadedModel:
     return LoadedModel(path, "tflite", graph, notes=tuple(notes))
 
 
-def _audio(model: FlatModel) -> AudioSettings | None:
+def _audio(model: TFLiteModel) -> AudioSettings | None:
     """The settings of AudioSpectrogram and Mfcc, which the file keeps as custom operations."""
     by_kind = {operation.kind: operation for operation in model.operations}
     spectrogram, mfcc = by_kind.get("AudioSpectrogram"), by_kind.get("Mfcc")
@@ -68,7 +68,7 @@ def _audio(model: FlatModel) -> AudioSettings | None:
     return audio
 
 
-def _metadata(model: FlatModel, name: str) -> int | None:
+def _metadata(model: TFLiteModel, name: str) -> int | None:
     """The tensor that holds an output's constant value; the converter puts a RESHAPE between."""
     if (tensor := model.outputs.get(name)) is None:
         return None
@@ -76,7 +76,7 @@ def _metadata(model: FlatModel, name: str) -> int | None:
     return operation.inputs[0] if operation and operation.kind == "RESHAPE" else tensor
 
 
-def _number(model: FlatModel, name: str) -> int | None:
+def _number(model: TFLiteModel, name: str) -> int | None:
     tensor = _metadata(model, name)
     value = None if tensor is None else model.constant(tensor)
     if value is None:
@@ -86,7 +86,7 @@ def _number(model: FlatModel, name: str) -> int | None:
     return int(value.reshape(()))
 
 
-def _text(model: FlatModel, name: str) -> bytes | None:
+def _text(model: TFLiteModel, name: str) -> bytes | None:
     tensor = _metadata(model, name)
     if tensor is None:
         return None
