@@ -13,6 +13,7 @@ from deepspeech_recipe.graphdef.pure import NotRepeatable
 from deepspeech_recipe.installation import NoTensorFlow, tensorflow
 from deepspeech_recipe.ir import save
 from deepspeech_recipe.ir.metadata import metadata_of
+from deepspeech_recipe.ir.names import FEATURE_PART
 from deepspeech_recipe.ir.options import (
     Activations,
     Audio,
@@ -145,7 +146,7 @@ def convert(
         "upper_frequency": upper_frequency,
     }  # fmt: skip
     name = _name(model) if name is None else name
-    save.check_output(output, [name, f"{name}.audio"] if audio == "separate" else [name])
+    save.check_output(output, [name, f"{name}{FEATURE_PART}"] if audio == "separate" else [name])
     job = pipeline.start(model, options, facts, log)
     with error_context(model):
         wanted = job.says_what_it_is and (_can_compare(job) if verify is None else verify)
@@ -165,7 +166,7 @@ def _write(job: pipeline.Job, output: Path, name: str, *, keep_graph: bool) -> C
     model, converter = pipeline.convert(job, keep_graph=keep_graph)
     models = {name: model}
     if (features := pipeline.audio_part(job, model)) is not None:
-        models[f"{name}.audio"] = features
+        models[f"{name}{FEATURE_PART}"] = features
     job.log(f"writing {', '.join(f'{each}.xml' for each in models)} in {output}")
     return ConvertResult(
         files=tuple(save.save_irs(models, output)),

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import error_context
+from deepspeech_recipe.ir import names
 from deepspeech_recipe.ir.audio_settings import AudioSettings
 from deepspeech_recipe.ir.metadata import alphabet_labels
 from deepspeech_recipe.ir.metadata_schema import check_metadata
 from deepspeech_recipe.ir.model import IR, size_of
-from deepspeech_recipe.ir.names import (
-    END_OF_STREAM,
-    LENGTHS,
-    LOGITS,
-    PROBABILITIES,
-    RAW,
-    SAMPLE_LENGTHS,
-    SAMPLES,
-    WINDOWS,
-)
 
 _FRAME_STEP_MS = 20  # of all that DeepSpeech released
 
@@ -33,18 +26,18 @@ class AcousticIR(IR):
     def __init__(self, ir, name: str = "The model"):
         """As IR; also raises RecipeError if the model is not an acoustic model of the contract."""
         super().__init__(ir, name)
-        self.head = self.metadata.get("head", PROBABILITIES)
-        logits = self.output(LOGITS)
-        main = self.input(SAMPLES) or self.input(WINDOWS)
+        self.head = self.metadata.get("head", names.PROBABILITIES)
+        logits = self.output(names.LOGITS)
+        main = self.input(names.SAMPLES) or self.input(names.WINDOWS)
         if logits is None or main is None:
             raise RecipeError(
                 f"{self.name}: has no input 'input_node' or 'samples', or no output 'logits': it is a part of a model. "
                 "Give the IR of the acoustic model."
             )
-        if self.input(END_OF_STREAM) is not None:
+        if self.input(names.END_OF_STREAM) is not None:
             self.input_kind = "stream"
         else:
-            self.input_kind = "windows" if self.input(SAMPLES) is None else "utterance"
+            self.input_kind = "windows" if self.input(names.SAMPLES) is None else "utterance"
         for port, ranks in ((main, (3, 4) if self.input_kind == "windows" else (2,)), (logits, (3,))):
             rank = port.get_partial_shape().rank
             if rank.is_dynamic or rank.get_length() not in ranks:
@@ -56,14 +49,16 @@ class AcousticIR(IR):
         self.shape = tuple(map(size_of, main.get_partial_shape()))
         self.batch = self.shape[0]
         self.steps = self.shape[1] if self.input_kind == "windows" else None
-        self.lengths = next((each for each in (LENGTHS, SAMPLE_LENGTHS) if self.input(each) is not None), None)
+        self.lengths = next(
+            (each for each in (names.LENGTHS, names.SAMPLE_LENGTHS) if self.input(each) is not None), None
+        )
         self.classes = size_of(logits.get_partial_shape()[2])
         self.labels = alphabet_labels(self.metadata.get("alphabet"))
 
     @property
     def raw(self) -> bool:
         """Whether `logits` are scores instead of probabilities."""
-        return self.head == RAW
+        return self.head == names.RAW
 
     @property
     def frame_step(self) -> float:
@@ -78,6 +73,11 @@ class AcousticIR(IR):
         """The settings of the feature part, None if the graph had none."""
         features = self.metadata.get("features")
         return None if features is None else AudioSettings(**features)
+
+    @property
+    def feature_path(self) -> Path | None:
+        """Where the separate feature model lies if there is one; None for an ov.Model."""
+        return None if self.path is None else self.path.with_suffix(f"{names.FEATURE_PART}.xml")
 
     def check_sizes(self) -> None:
         """Raises RecipeError if the metadata lack what recognition needs, or do not fit the model."""

@@ -17,6 +17,9 @@ TENSORS = (
     *(LOGITS, RAW_LOGITS, *STATE_PAIRS.values()),
 )
 
+# NAME.audio.xml beside NAME.xml: the feature part as a model of its own.
+FEATURE_PART = ".audio"
+
 # What `logits` is; where the state is kept.
 PROBABILITIES, RAW = "probabilities", "raw"
 EXTERNAL, INTERNAL, NO_STATE = "external", "internal", "none"

@@ -195,10 +195,9 @@ class Recognizer:
             return self._whole.model
         if tensor != "features":
             return frame_features.with_tensor(self._ir, tensor)
-        if self._whole.path is not None:
-            beside = self._whole.path.with_suffix(".audio.xml")
-            if beside.exists() and self._is_part(model := read_ir(beside)):
-                return model
+        beside = self._whole.feature_path
+        if beside is not None and beside.exists() and self._is_part(model := read_ir(beside)):
+            return model
         from deepspeech_recipe.passes.attach_audio import feature_model
 
         return feature_model(self._audio, self.metadata["n_context"])

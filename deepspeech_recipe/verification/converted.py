@@ -1,6 +1,7 @@
 """The IR under test: what kind it is, and how it is run over whole sequences."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 
@@ -71,14 +72,12 @@ class Converted(AcousticIR):
 
         Raises RecipeError if the metadata speaks of one and there is none.
         """
-        if self.path is None:
-            return None
-        path = self.path.with_suffix(".audio.xml")
-        if not path.exists():
-            if self.metadata.get("audio") == "separate":
-                raise RecipeError(f"{path}: the feature model is missing. Keep it beside {self.path.name}")
-            return None
-        return read_ir(path)
+        path = self.feature_path
+        if path is None or path.exists():
+            return None if path is None else read_ir(path)
+        if self.metadata.get("audio") == "separate":
+            raise RecipeError(f"{path}: the feature model is missing. Keep it beside {Path(self.name).name}")
+        return None
 
     def given_states(self, state) -> dict[str, np.ndarray]:
         """(c, h) by the names of the inputs, if the IR's state is external."""
