@@ -1,6 +1,8 @@
 """Model files of every kind → one frozen graph and its metadata.
 
-`open_model` recognises a file by its content; its name plays no part.
+`open_model` recognises a file by its content (`detect`); its name plays no part. The reader of its kind (READERS) makes
+a `LoadedModel` of it: `frozen`, `pbmm`, `checkpoint/`, `saved_model/`, `tflite/`, or `archive/` with one inside.
+Files that hold weights and no graph get the one of `canonical/`.
 """
 
 import os

@@ -7,7 +7,7 @@ The names of variables say nothing there; the function that restores them does: 
 from deepspeech_recipe.graphdef.tensor import to_numpy
 from deepspeech_recipe.graphdef.view import Tensor
 from deepspeech_recipe.sources.frozen import input_name
-from deepspeech_recipe.sources.inlining import CALLS
+from deepspeech_recipe.sources.saved_model.inlining import CALLS
 
 
 def object_keys(meta) -> dict[str, str]:

@@ -13,11 +13,11 @@ from deepspeech_recipe.sources.checkpoint.rebuild import Surroundings, rebuild
 from deepspeech_recipe.sources.checkpoint.training_graph import find_features
 from deepspeech_recipe.sources.checkpoint.variables import NAMINGS, find_naming
 from deepspeech_recipe.sources.frozen import input_name
-from deepspeech_recipe.sources.inlining import CALLS, inline_calls, needed
 from deepspeech_recipe.sources.loaded_model import Given, LoadedModel
-from deepspeech_recipe.sources.lowered_loops import freeze_loops, needed_library
 from deepspeech_recipe.sources.saved_model import names
 from deepspeech_recipe.sources.saved_model.freezing import Variables, freeze, variable_nodes
+from deepspeech_recipe.sources.saved_model.inlining import CALLS, inline_calls, needed
+from deepspeech_recipe.sources.saved_model.lowered_loops import freeze_loops, needed_library
 from deepspeech_recipe.sources.saved_model.object_graph import object_keys
 
 _LARGEST = 2**31 - 1

@@ -5,7 +5,7 @@ from typing import Any
 from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.proto import DATA_TYPES, GraphDef
 from deepspeech_recipe.sources.frozen import input_name
-from deepspeech_recipe.sources.inlining import CALLS
+from deepspeech_recipe.sources.saved_model.inlining import CALLS
 
 _RESOURCE = DATA_TYPES["DT_RESOURCE"]
 # Op → (the attribute with its inputs' types, the attributes that name functions of these inputs). What decides between
