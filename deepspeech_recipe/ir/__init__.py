@@ -1,1 +1,1 @@
-"""The IR contract: names, metadata, forms, layers, reading, saving."""
+"""The IR contract in code: names, metadata, options; an IR's description, its layers, its runner; reading and saving."""

@@ -134,7 +134,7 @@ def _from_samples(original: Original, reference, ir: Converted, recording: Recor
 
 
 class FrameCount(Exception):
-    """The IR returned a wrong number of windows than an utterance has."""
+    """Raised if the IR does not return as many windows as an utterance has."""
 
     def __init__(self, name: str, found: int, expected: int):
         super().__init__(f"{name}: the IR returns {found} windows, the original {expected}")
