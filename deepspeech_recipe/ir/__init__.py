@@ -1,1 +1,1 @@
-"""The IR contract in code: names, metadata, options; an IR's description, its layers, its runner; reading and saving."""
+"""The IR contract in code: names, metadata, options; the description of an IR, layers, runner; reading and saving."""
