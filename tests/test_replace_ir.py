@@ -211,7 +211,7 @@ def test_temporary_directories_of_others_are_not_touched(tmp_path, monkeypatch):
 
 
 def test_where_there_are_no_locks(tmp_path, monkeypatch):
-    monkeypatch.setattr(temporary, "fcntl", None)
+    monkeypatch.setattr(temporary, "_LOCKS", False)
     monkeypatch.setattr(temporary, "_swept", set())
     (tmp_path / f"{temporary._PREFIX}dead").mkdir()
     save.save_irs({"m": model(1)}, tmp_path)
