@@ -92,13 +92,15 @@ def _prepare_general(
 ) -> str:
     """Returns the line for a person."""
     general = rewrite_general(view, recognition, arguments.frozen, freeze="--freeze_placeholder_with_value")
-    states = [StateNames.of([name, *general.roles.inputs.get(name, ())], new) for name, new in general.carried.items()]
+    states = [
+        StateNames.of([name, *general.recipe_names.inputs.get(name, ())], new) for name, new in general.carried.items()
+    ]
     if mo_checks.asks_for_internal_state(arguments, states):
         options["state"] = "internal"
     _refuse_options(recognition, options)
     if arguments.outputs is None and general.ends is not None:
         arguments.outputs = general.ends
-    freed = {**general.roles.claimed, **general.states}
+    freed = {**general.recipe_names.claimed, **general.states}
     mo_request.complete_general(arguments, list(freed), list(freed.values()))
     last = [name for name in ends(view, general.edits) if name not in view.nodes or view.nodes[name].op != "NoOp"]
     mo_checks.check_names(arguments, view, general.edits, general.ends or last)

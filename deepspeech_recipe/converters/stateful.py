@@ -24,7 +24,7 @@ def apply_general_contract(
     output, in `inputs` and `outputs` the names of the other tensors, in `graph` the framework's names of the states.
     """
     model = recognition.model if isinstance(recognition.model, Model) else None
-    inputs, outputs = general.roles.inputs, general.roles.outputs
+    inputs, outputs = general.recipe_names.inputs, general.recipe_names.outputs
     name_tensors(ov_model, inputs, outputs)
     pairs: dict[str, str] = {}
     for name, candidates in general.carried.items():

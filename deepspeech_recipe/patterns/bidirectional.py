@@ -53,14 +53,14 @@ def _is_output(view: GraphView, tensor: Tensor) -> bool:
 
 def _ends(view: GraphView, sequence: Tensor) -> list[tuple[Node | None, int]]:
     """What reads a sequence `[T, B, H]`, behind a Transpose too, each with the axis of time there; None: the caller."""
-    found: list[tuple[Node | None, int]] = [(None, 0)] if _is_output(view, sequence) else []
+    ends: list[tuple[Node | None, int]] = [(None, 0)] if _is_output(view, sequence) else []
     for reader, _ in view.readers(sequence):
         if _exchanges(view, reader):
-            found += [(None, 1)] if _is_output(view, Tensor(reader.name)) else []
-            found += [(end, 1) for end, _ in view.readers(Tensor(reader.name))]
+            ends += [(None, 1)] if _is_output(view, Tensor(reader.name)) else []
+            ends += [(end, 1) for end, _ in view.readers(Tensor(reader.name))]
         else:
-            found.append((reader, 0))
-    return found
+            ends.append((reader, 0))
+    return ends
 
 
 def _reverses(view: GraphView, node: Node, lstm: Lstm, axis: int, batch: int) -> bool:

@@ -41,7 +41,7 @@ class _Cell(NamedTuple):
 @once
 def find_loop_lstms(view: GraphView) -> tuple[tuple[Lstm, ...], tuple[Refusal, ...]]:
     """The loops of LSTM cells, and the reasons why other loops are not any."""
-    found, refused = [], []
+    lstms, refused = [], []
     for loop in find_loops(view):
         try:
             lstm = recognise_loop(view, loop)
@@ -49,8 +49,8 @@ def find_loop_lstms(view: GraphView) -> tuple[tuple[Lstm, ...], tuple[Refusal, .
             refused.append(refusal)
         else:
             reversals = find_reversals(view, lstm)
-            found.append(replace(lstm, direction="reverse", reversals=reversals) if reversals else lstm)
-    return tuple(found), tuple(refused)
+            lstms.append(replace(lstm, direction="reverse", reversals=reversals) if reversals else lstm)
+    return tuple(lstms), tuple(refused)
 
 
 def recognise_loop(view: GraphView, loop: Loop) -> Lstm:
@@ -106,14 +106,14 @@ def _cells(body: LoopBody) -> list[_Cell]:
     hidden = [v for v, new in after.items() if looks_like_cell(body.view, new)]
     if not hidden:
         raise _no_cell(body, after)
-    found = []
+    cells = []
     for h in hidden:
         step = recognise_cell(body.view, after[h], lambda tensor: body.loop.variable(tensor) is not None)
         c = body.loop.variable(step.c)
         if body.loop.variable(step.h) is not h or c is None or c is h or after[c] != step.new_c:
             raise body.refuse("its cell does not read the states that it writes", step.new_h.node)
-        found.append(_Cell(step, c, h))
-    return found
+        cells.append(_Cell(step, c, h))
+    return cells
 
 
 def _no_cell(body: LoopBody, after: dict[Variable, Tensor]) -> Refusal:

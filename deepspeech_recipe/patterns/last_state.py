@@ -24,16 +24,16 @@ def find_last_states(
 
     Raises Refusal if the last state is picked at something else than the length.
     """
-    found: list[Tensor] = []
+    last: list[Tensor] = []
     others: list[Node] = []
     for reader, read in view.readers(sequence):
         if _is_last_slice(view, reader, read):
-            found.append(Tensor(reader.name))
+            last.append(Tensor(reader.name))
         elif _is_prepended(view, reader, read, initial):
-            found += _from_prepended(view, Tensor(reader.name), lengths)
+            last += _from_prepended(view, Tensor(reader.name), lengths)
         else:
             others.append(reader)
-    return tuple(found), others
+    return tuple(last), others
 
 
 def _is_last_slice(view: GraphView, node: Node, sequence: Tensor) -> bool:
@@ -69,13 +69,13 @@ def _is_prepended(view: GraphView, node: Node, sequence: Tensor, initial: Tensor
 
 
 def _from_prepended(view: GraphView, prepended: Tensor, lengths: Tensor | None) -> list[Tensor]:
-    found = []
+    last = []
     for reader, read in view.readers(prepended):
         if reader.op == "GatherNd" and reader.inputs[0] == read:
             _check_index(view, reader, _pack_index(view, reader.inputs[1]), lengths)
-            found.append(Tensor(reader.name))
+            last.append(Tensor(reader.name))
         elif reader.op == "Reshape" and reader.inputs[0] == read:
-            found += _from_flat(view, reader, lengths)
+            last += _from_flat(view, reader, lengths)
         else:
             raise Refusal(
                 f"The states with the initial one in front are read by a {reader.op}, where a Gather or "
@@ -83,11 +83,11 @@ def _from_prepended(view: GraphView, prepended: Tensor, lengths: Tensor | None) 
                 node=reader.name,
                 remedy="Only last states can be taken out of an LSTMSequence; remove this reader from the graph",
             )
-    return found
+    return last
 
 
 def _from_flat(view: GraphView, reshape: Node, lengths: Tensor | None) -> list[Tensor]:
-    found = []
+    last = []
     for reader, read in view.readers(Tensor(reshape.name)):
         axis = view.scalar(reader.inputs[2]) if len(reader.inputs) > 2 else 0
         if reader.op not in ("Gather", "GatherV2") or reader.inputs[0] != read or axis != 0:
@@ -98,8 +98,8 @@ def _from_flat(view: GraphView, reshape: Node, lengths: Tensor | None) -> list[T
                 remedy="Only last states can be taken out of an LSTMSequence; remove this reader from the graph",
             )
         _check_index(view, reader, _flat_index(view, reader.inputs[1]), lengths)
-        found.append(Tensor(reader.name))
-    return found
+        last.append(Tensor(reader.name))
+    return last
 
 
 def _pack_index(view: GraphView, indices: Tensor) -> Tensor | None:

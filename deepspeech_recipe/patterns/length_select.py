@@ -35,15 +35,15 @@ class Stopped:
 @once
 def stopped_values(view: GraphView) -> dict[Tensor, Stopped]:
     """All such values of a graph, as `conditions.with_choices` shows it."""
-    found = {}
+    stopped = {}
     for node in view.of_op("Select", CHOICE):
         for port in range(1 if node.op == "Select" else len(node.inputs) // 2):
             reader = _Reader(view)
             tensor = Tensor(node.name, port)
             within, past = (reader.value(tensor, is_past) for is_past in (False, True))
             if within != past and reader.limits is not None:
-                found[tensor] = Stopped(within, past, *reader.limits)
-    return found
+                stopped[tensor] = Stopped(within, past, *reader.limits)
+    return stopped
 
 
 def value_within(view: GraphView, tensor: Tensor) -> Tensor:

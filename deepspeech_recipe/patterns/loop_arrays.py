@@ -56,9 +56,9 @@ def written_once(body: LoopBody, variable: Variable) -> Tensor | None:
 
 def stacked(body: LoopBody, variable: Variable, x: Tensor, steps: int | None) -> list[Tensor]:
     """The tensors `[T, B, H]` that the array is made into behind the loop."""
-    found: list[Tensor] = []
+    stacks: list[Tensor] = []
     if variable.final is None:
-        return found
+        return stacks
     array = body.outside.source_node(variable.initial)
     if (
         array is None
@@ -69,15 +69,15 @@ def stacked(body: LoopBody, variable: Variable, x: Tensor, steps: int | None) ->
     for reader, read in body.outside.readers(variable.final):
         gathers = reader.op == "TensorArrayGatherV3" and reader.inputs[2] == read
         if reader.op == "TensorListStack" or (gathers and _is_all(body, reader.inputs[1], x, steps)):
-            found.append(Tensor(reader.name))
+            stacks.append(Tensor(reader.name))
         elif reader.op not in ("TensorArraySizeV3", "TensorArrayCloseV3", "TensorListLength"):
             raise body.refuse(f"its output array is read by a {reader.op}", reader.name)
-    return found
+    return stacks
 
 
 def last_read(body: LoopBody, variable: Variable, h: Variable) -> list[Tensor]:
     """The last hidden states `[B, H]` that are taken out of an array of one."""
-    found: list[Tensor] = []
+    states: list[Tensor] = []
     array = body.outside.source_node(variable.initial)
     if array is None or array.op != "TensorListReserve" or body.outside.scalar(array.inputs[1]) != 1:
         raise body.refuse("its output array has room for more than the one step it holds", variable.next.node)
@@ -86,8 +86,8 @@ def last_read(body: LoopBody, variable: Variable, h: Variable) -> list[Tensor]:
         if stack.op != "TensorListStack" or others:
             reader = stack if stack.op != "TensorListStack" else others[0]
             raise body.refuse(f"its last output is read by a {reader.op}", reader.name)
-        found += last
-    return found
+        states += last
+    return states
 
 
 def _write(body: LoopBody, variable: Variable) -> Node | None:

@@ -44,7 +44,7 @@ def is_number_of_steps(body: LoopBody, tensor: Tensor, x: Tensor, steps: int | N
 def _bounds(body: LoopBody, limit: Tensor, x: Tensor) -> set[int]:
     """The constants that bound the steps besides the sequence's length and the longest of the lengths."""
     view = body.view
-    found: set[int] = set()
+    bounds: set[int] = set()
     pending, seen = [limit], set()
     while pending:
         source = root(view, pending.pop())
@@ -53,7 +53,7 @@ def _bounds(body: LoopBody, limit: Tensor, x: Tensor) -> set[int]:
         seen.add(source)
         node, number = view.producer(source), view.integer(source)
         if number is not None:
-            found.add(number)
+            bounds.add(number)
         elif node is not None and node.op == "Minimum":
             pending += node.inputs
         elif node is not None and node.op == "Maximum":
@@ -64,4 +64,4 @@ def _bounds(body: LoopBody, limit: Tensor, x: Tensor) -> set[int]:
             pending.append(node.inputs[0])  # over the axes of a scalar, of which there are none; Keras writes such
         elif node is None or not is_length_of(view, node, x):
             raise body.refuse("it runs for another number of steps than its sequence has", source.node)
-    return found
+    return bounds

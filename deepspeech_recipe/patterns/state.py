@@ -114,9 +114,9 @@ def state_variable(view: GraphView, variable: Node, is_new: Callable[[Tensor], b
 def initial_state(view: GraphView, variable: Node) -> np.ndarray | None:
     """What a state variable holds before the first call: what the file or, if it says nothing, the graph's own reset
     has for it. None if neither is known."""
-    found = [view.initial_value(variable)]
-    found += [constant_value(view, node.inputs[1]) for node in view.writers(variable) if node.op in ASSIGN_OPS]
-    return next((value for value in found if value is not None), None)
+    values = [view.initial_value(variable)]
+    values += [constant_value(view, node.inputs[1]) for node in view.writers(variable) if node.op in ASSIGN_OPS]
+    return next((value for value in values if value is not None), None)
 
 
 def constant_value(view: GraphView, tensor: Tensor) -> np.ndarray | None:

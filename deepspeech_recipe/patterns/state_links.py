@@ -65,7 +65,7 @@ def _data(node: Node) -> Tensor | None:
 
 def parts(view: GraphView, tensor: Tensor) -> set[Tensor]:
     """The tensors that this one is put together of, side by side or on top of each other."""
-    found, pending, seen = set(), [tensor], set()
+    pieces, pending, seen = set(), [tensor], set()
     while pending:
         tensor = origin(view, pending.pop())
         if tensor in seen:
@@ -75,8 +75,8 @@ def parts(view: GraphView, tensor: Tensor) -> set[Tensor]:
         if node is not None and node.op in _JOINS:
             pending += node.inputs[:-1] if node.op == "ConcatV2" else node.inputs
         else:
-            found.add(tensor)
-    return found
+            pieces.add(tensor)
+    return pieces
 
 
 def _steps(view: GraphView) -> Iterator[Link]:
@@ -138,13 +138,13 @@ def _outputs(view: GraphView, cell: Tensor) -> tuple[Tensor, Tensor | None]:
 
 def _projected(view: GraphView, hidden: Tensor) -> list[Tensor]:
     """The hidden state, and what a matrix of the cell's own (and a clip) makes of it before it is carried on."""
-    found = [hidden]
-    for tensor in found:
+    values = [hidden]
+    for tensor in values:
         for reader, _ in view.readers(tensor):
             product = reader.op == "MatMul" and tensor == hidden and view.constant_shape(reader.inputs[1]) is not None
-            if (product or (reader.op in _CLIPS and len(found) > 1)) and Tensor(reader.name) not in found:
-                found.append(Tensor(reader.name))
-    return found
+            if (product or (reader.op in _CLIPS and len(values) > 1)) and Tensor(reader.name) not in values:
+                values.append(Tensor(reader.name))
+    return values
 
 
 def _recurrent(view: GraphView, gate: Tensor) -> list[Tensor]:

@@ -40,9 +40,9 @@ def carried_states(view: GraphView, links: list[Link], known: Iterable[str] = ()
         if view.is_variable(node):
             states.append(_variable(view, node, begins[source][0], new))
         elif node.op in _PLACEHOLDERS:
-            found = tuple(end for tensor in new for end, pieces in ends if tensor in pieces)
-            if found:
-                states.append(State("input", source, node.attribute("shape"), tuple(dict.fromkeys(found))))
+            outputs = tuple(end for tensor in new for end, pieces in ends if tensor in pieces)
+            if outputs:
+                states.append(State("input", source, node.attribute("shape"), tuple(dict.fromkeys(outputs))))
     return tuple(states)
 
 
@@ -53,39 +53,39 @@ def constant_states(view: GraphView, links: list[Link], loops: Iterable[Lstm]) -
     begins = [link.previous for link in links if view.nodes[link.node].op not in ends]
     layers = [layer for loop in loops for layer in loop.layers]
     begins += [tensor for layer in layers for tensor in (layer.initial_c, layer.initial_h)]
-    found = {}
+    states = {}
     for source in dict.fromkeys(origin(view, tensor) for tensor in begins):
         value = constant_value(view, source)
         copied = any(node.op in view.TRANSPARENT for node in view.consumers(source))
         if value is not None and (np.any(value) or (copied and view.nodes[source.node].op == "Const")):
-            found[source] = State("constant", source, value.shape, (), initial=value)
-    return tuple(found.values())
+            states[source] = State("constant", source, value.shape, (), initial=value)
+    return tuple(states.values())
 
 
 def _reached(view: GraphView, begins: dict[Tensor, list[Link]], source: Tensor) -> dict[Tensor, None]:
     """What becomes of a state, step after step; a dict for its order."""
-    found: dict[Tensor, None] = {}
+    reached: dict[Tensor, None] = {}
     pending = [source]
     while pending:
         for link in begins.get(pending.pop(), ()):
             new = view.source(link.new)
-            if new not in found:
-                found[new] = None
+            if new not in reached:
+                reached[new] = None
                 pending.append(new)
-    return found
+    return reached
 
 
 def _ends(view: GraphView, begins: dict[Tensor, list[Link]]) -> list[tuple[Tensor, set[Tensor]]]:
     """The tensors that nobody reads and that hold nothing but last states, with these."""
     last = {view.source(link.new) for links in begins.values() for link in links} - set(begins)
-    found = []
+    last_states = []
     for node in view.nodes.values():
         tensor = Tensor(node.name)
         if node.inputs and not view.is_read(node):
             pieces = parts(view, tensor)
             if pieces <= last:
-                found.append((tensor, pieces))
-    return found
+                last_states.append((tensor, pieces))
+    return last_states
 
 
 def _variable(view: GraphView, node: Node, link: Link, new: dict[Tensor, None]) -> State:

@@ -21,15 +21,15 @@ def find_static_lstms(view: GraphView) -> tuple[list[Lstm], list[Refusal]]:
     """The layers that stand in the graph step by step, and why other cells that share a kernel are not any."""
     inside = with_choices(view)
     rows, refused = find_rows(view, inside)
-    found, used = [], set()
+    lstms, used = [], set()
     for row in rows:
         unpack = _unpack(view, row)
         if unpack is not None:
             stack = _stack(row, rows)
             used |= {id(each) for each in stack}
-            found.append(_lstm(view, inside, unpack, stack))
+            lstms.append(_lstm(view, inside, unpack, stack))
     refused += [_scattered(row) for row in rows if id(row) not in used]
-    return found, refused
+    return lstms, refused
 
 
 def _lstm(view: GraphView, inside: GraphView, unpack: Node, stack: list[Row]) -> Lstm:

@@ -56,18 +56,18 @@ def find_rows(view: GraphView, inside: GraphView) -> tuple[list[Row], list[Refus
 
 def _cells(view: GraphView) -> tuple[list[Step], list[Refusal]]:
     """Every cell outside of loops, and the reasons why others that share a kernel are not any."""
-    found = []
+    cells = []
     reasons: dict[tuple[str, Tensor | None], list[Refusal]] = {}
     loops = _inside_loops(view)
     for node in view.of_op("Mul"):
         if node.name not in loops and looks_like_cell(view, Tensor(node.name)):
             try:
-                found.append(recognise_cell(view, Tensor(node.name), lambda tensor: True))
+                cells.append(recognise_cell(view, Tensor(node.name), lambda tensor: True))
             except Refusal as refusal:
                 if any(reader.op in ADDITIONS for reader, _ in view.readers(Tensor(node.name))):
                     continue  # what a cell adds to its state is such a product too
                 reasons.setdefault((refusal.reason, _kernel(view, node)), []).append(refusal)
-    return found, [
+    return cells, [
         Refusal(f"{len(same)} LSTM cells share a kernel: {reason}", node=same[0].node, remedy=same[0].remedy)
         for (reason, _), same in reasons.items()
         if len(same) > 1
@@ -83,13 +83,13 @@ def _kernel(view: GraphView, node: Node) -> Tensor | None:
 
 def _inside_loops(view: GraphView) -> set[str]:
     """The nodes that depend on what enters one of TensorFlow 1's loops and has not left it."""
-    found = {node.name for node in view.of_op("Enter")}
-    pending = list(found)
+    inside = {node.name for node in view.of_op("Enter")}
+    pending = list(inside)
     for name in pending:
-        following = {node.name for node in view.following(view.nodes[name]) if node.op != "Exit"} - found
-        found |= following
+        following = {node.name for node in view.following(view.nodes[name]) if node.op != "Exit"} - inside
+        inside |= following
         pending += following
-    return found
+    return inside
 
 
 def _passed(view: GraphView, steps: list[Step]) -> list[Passed]:

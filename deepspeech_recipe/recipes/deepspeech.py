@@ -83,10 +83,11 @@ def _block_lstm(view: GraphView) -> Node:
 
 def _windows(view: GraphView, cell: Node) -> Node:
     """The placeholder `[B, T, window, features]` behind the LSTM's input."""
-    found = [node for node in view.ancestors(cell.inputs[X]) if node.op in _PLACEHOLDERS] if cell.inputs[X:] else []
-    if len(found) != 1 or len(found[0].attribute("shape") or ()) != 4:
+    behind = view.ancestors(cell.inputs[X]) if cell.inputs[X:] else ()
+    placeholders = [node for node in behind if node.op in _PLACEHOLDERS]
+    if len(placeholders) != 1 or len(placeholders[0].attribute("shape") or ()) != 4:
         raise NoMatch("no placeholder of rank 4 (batch, time, window, features) leads to the BlockLSTM")
-    return found[0]
+    return placeholders[0]
 
 
 def _check_window(windows: Node, window_frames: int, n_input: int) -> tuple[int, int]:

@@ -98,11 +98,11 @@ def _join(view: GraphView, *sequences: Tensor) -> Node:
 
 def _windows(view: GraphView, x: Tensor) -> Node:
     """The placeholder `[B, T, window · features]`."""
-    found = [node for node in view.ancestors(x) if node.op == "Placeholder"]
-    shape: tuple[int, ...] = (found[0].attribute("shape") or ()) if len(found) == 1 else ()
+    placeholders = [node for node in view.ancestors(x) if node.op == "Placeholder"]
+    shape: tuple[int, ...] = (placeholders[0].attribute("shape") or ()) if len(placeholders) == 1 else ()
     if len(shape) != 3 or shape[-1] <= 0:
         raise NoMatch("no placeholder of rank 3 (batch, time, window · features) leads to the loops", node=x.node)
-    return found[0]
+    return placeholders[0]
 
 
 def _time_major(view: GraphView, x: Tensor, windows: Node) -> Tensor:

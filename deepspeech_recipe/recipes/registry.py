@@ -80,7 +80,7 @@ def load(path: str | os.PathLike) -> Recipe:
 
 @functools.lru_cache(maxsize=1)
 def _installed() -> tuple[Recipe, ...]:
-    found = []
+    recipes_found = []
     if sys.version_info >= (3, 10):
         points = importlib.metadata.entry_points(group=GROUP)
     else:  # no argument `group` there, and a dict
@@ -93,8 +93,8 @@ def _installed() -> tuple[Recipe, ...]:
             raise RecipeError(
                 f"{where} cannot be loaded ({type(error).__name__}: {error}). Update or remove the package it is in."
             ) from error
-        found.append(_recipe(module, where))
-    return tuple(found)
+        recipes_found.append(_recipe(module, where))
+    return tuple(recipes_found)
 
 
 def _recipe(module, where: str) -> Recipe:

@@ -18,33 +18,35 @@ from deepspeech_recipe.recipes.summary import begins_anywhere, span
 from deepspeech_recipe.rewrite.edits import Edits, follow_redirects
 from deepspeech_recipe.rewrite.lstm import free_variable, new_state_name, replace_lstm
 from deepspeech_recipe.rewrite.reachability import remove_unused, savers
-from deepspeech_recipe.rewrite.recipe_names import Roles, apply_roles
+from deepspeech_recipe.rewrite.recipe_names import RecipeNames, apply_recipe_names
 
 
 @dataclass
 class General:
-    """edits: what to change. states: variable that becomes an input → its new output; initial: what it holds before
-    the first call. pairs: input that is fed a
-    state → the outputs that can be its new value, the likeliest first. lines: for a person to read. roles: what a
-    recipe says besides."""
+    """What is to be done with a general graph.
+
+    edits: what to change. states: variable that becomes an input → its new output; initial: what it holds before the
+    first call. pairs: input that is fed a state → the outputs that can be its new value, the likeliest first.
+    recipe_names: what a recipe says besides. lines: for a person to read.
+    """
 
     edits: Edits = field(default_factory=Edits)
     states: dict[str, str] = field(default_factory=dict)
     initial: dict[str, np.ndarray | None] = field(default_factory=dict)
     pairs: dict[str, tuple[str, ...]] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
-    roles: Roles = field(default_factory=Roles)
+    recipe_names: RecipeNames = field(default_factory=RecipeNames)
 
     @property
     def carried(self) -> dict[str, tuple[str, ...]]:
         """All states, as `converters.stateful` wants them."""
-        found = {**{name: (output,) for name, output in self.states.items()}, **self.pairs}
-        return {**found, **{name: (output,) for name, output in self.roles.states.items()}}
+        carried = {**{name: (output,) for name, output in self.states.items()}, **self.pairs}
+        return {**carried, **{name: (output,) for name, output in self.recipe_names.states.items()}}
 
     @property
     def ends(self) -> list[str] | None:
         """The nodes that shall be the outputs; None: all that nobody reads."""
-        return [*self.roles.ends, *self.states.values()] if self.roles.ends else None
+        return [*self.recipe_names.ends, *self.states.values()] if self.recipe_names.ends else None
 
 
 def rewrite_general(view: GraphView, recognition: Recognition, frozen: Mapping, *, freeze: str) -> General:
@@ -55,8 +57,8 @@ def rewrite_general(view: GraphView, recognition: Recognition, frozen: Mapping, 
     """
     general = General()
     if isinstance(recognition.model, Model):
-        general.roles = apply_roles(view, recognition.model, general.edits)
-        general.initial.update(general.roles.initial)
+        general.recipe_names = apply_recipe_names(view, recognition.model, general.edits)
+        general.initial.update(general.recipe_names.initial)
     for lstm in recognition.lstms:
         general.lines.append(_replace(view, lstm, general, frozen, freeze))
     for state in recognition.states:
@@ -66,9 +68,9 @@ def rewrite_general(view: GraphView, recognition: Recognition, frozen: Mapping, 
     follow_redirects(general.edits)
     if general.edits.replace or general.pairs:  # else the graph is left alone
         general.edits.remove += [name for name in savers(view) if name not in general.edits.remove]
-    remove_unused(view, general.edits, general.roles.ends)
+    remove_unused(view, general.edits, general.recipe_names.ends)
     general.lines += [f"left as it is: {refusal}" for refusal in recognition.refused]
-    freed = {**general.roles.claimed, **general.states}
+    freed = {**general.recipe_names.claimed, **general.states}
     lost = lost_variable(view, freed) if freed or any(lstm.form == BLOCK for lstm in recognition.lstms) else None
     if lost is not None:
         raise Refusal(
@@ -110,7 +112,7 @@ def _replace(view: GraphView, lstm: Lstm, general: General, frozen: Mapping, fre
 
 def _carry(view: GraphView, state: State, general: General) -> None:
     """A state variable becomes an input and an output; what is not a variable is one already."""
-    if state.kind == "variable" and state.name not in general.roles.claimed:
+    if state.kind == "variable" and state.name not in general.recipe_names.claimed:
         free_variable(view, state, general.edits, output=new_state_name(state))
         general.states[state.name] = new_state_name(state)
         general.initial[state.name] = state.initial

@@ -26,13 +26,13 @@ def edited_inputs(view: GraphView, edits: Edits) -> dict[str, tuple[Tensor, ...]
 
 def needed(inputs: dict[str, tuple[Tensor, ...]], outputs: Iterable[str]) -> set[str]:
     """The nodes that the output nodes are computed from, themselves included."""
-    found, pending = set(), list(outputs)
+    names, pending = set(), list(outputs)
     while pending:
         name = pending.pop()
-        if name not in found and name in inputs:
-            found.add(name)
+        if name not in names and name in inputs:
+            names.add(name)
             pending += [tensor.node for tensor in inputs[name]]
-    return found
+    return names
 
 
 def ends(view: GraphView, edits: Edits) -> list[str]:

@@ -14,7 +14,7 @@ from deepspeech_recipe.rewrite.lstm import free_variable
 
 
 @dataclass
-class Roles:
+class RecipeNames:
     """inputs, outputs: name in the IR → names its tensor may be found by. states: as `Model.states`.
     ends: the nodes that are the outputs. claimed: the state variables that became inputs here → their new outputs.
     initial: name in the IR → what such a variable holds before the first call."""
@@ -27,10 +27,10 @@ class Roles:
     initial: dict[str, np.ndarray | None] = field(default_factory=dict)
 
 
-def apply_roles(view: GraphView, model: Model, edits: Edits) -> Roles:
+def apply_recipe_names(view: GraphView, model: Model, edits: Edits) -> RecipeNames:
     """Gives every output a node of its own and frees the state variables. Raises Refusal if a variable is not
     assigned the output that the recipe says."""
-    roles = Roles(states=dict(model.states))
+    roles = RecipeNames(states=dict(model.states))
     ends = {}
     for role, tensor in model.outputs.items():
         ends[role] = role if role not in view.nodes or Tensor(role) == tensor else f"{role}/output"
