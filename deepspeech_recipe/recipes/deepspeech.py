@@ -212,8 +212,9 @@ def _generation(
     """What freezing leaves out (metadata, feature part, the assignments of the state) must not be needed."""
     frozen = state.kind == "constant" and lstm.cell.forget_bias == 1.0  # v0.6 brought CuDNN's cell, whose bias is 0
     if state.kind == "variable" or metadata.form == "noop" or frozen:
-        # v0.5 takes the batch from its input; before, it was written down.
-        if audio is not None or metadata.form == "noop" or view.constant_shape(to_sequence.inputs[1]) is None:
+        # v0.5 takes the batch from its input, whose size may be known; before, it was written down.
+        sizes = view.source_node(to_sequence.inputs[1])
+        if audio is not None or metadata.form == "noop" or sizes is None or sizes.op != "Const":
             return "v0.5"
         return "v0.4" if head == "probabilities" else "v0.2 or v0.3"
     newer = metadata.beam_width is not None
