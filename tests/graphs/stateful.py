@@ -110,6 +110,7 @@ def looped_cell(kind: str, *, cut_off: bool = False):
     tf = tensorflow()
     tf1, cells, resource = tf.compat.v1, lstm_cells(), kind.endswith("resources")
     with control_flow_as(kind[:2]), tf.Graph().as_default() as graph, tf1.Session() as session:
+        tf1.set_random_seed(1)
         x = tf1.placeholder(tf.float32, [2, None, 5], "frames")
         begin = tf1.random_uniform_initializer(-0.5, 0.5)
         states = [tf1.get_variable(f"net/{part}", [2, 7], use_resource=resource, initializer=begin) for part in "ch"]
