@@ -61,6 +61,17 @@ def test_damaged_files_are_refused_in_one_line_and_nothing_is_printed(written, o
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize("value", ["2147483648", "4294967296", " 0012884901888", "9" * 5000])
+def test_a_runtime_option_out_of_range_is_refused(written, value):
+    """OpenVINO 2024.6 divides by the size of groups, of which it keeps 32 bits."""
+    path, text = written
+    options = f'<runtime_options><DYNAMIC_QUANTIZATION_GROUP_SIZE value="{value}" /></runtime_options></rt_info>'
+    before, _, after = text.rpartition("</rt_info>")
+    path.write_text(before + options + after)
+    with pytest.raises(RecipeError, match=r"its runtime option DYNAMIC_QUANTIZATION_GROUP_SIZE is [0-9]+, at most"):
+        read_ir(path)
+
+
 def test_the_file_as_it_was_is_read(written):
     path, text = written
     path.write_text(text)

@@ -34,7 +34,7 @@ def read_ir(path: str | os.PathLike):
 
 def _check(path: Path) -> None:
     """What OpenVINO must not see: on another kind of file it tries every frontend it has, and each writes to stderr; a
-    variable without a name, and some operations without inputs, kill the process."""
+    variable without a name, some operations without inputs, and options out of range, kill the process."""
     parser, checked = expat.ParserCreate(), _Elements()
     parser.StartElementHandler, parser.EndElementHandler = checked.start, checked.end
     try:
@@ -49,6 +49,8 @@ def _check(path: Path) -> None:
 class _Elements:
     """reason: what is wrong with the first element that OpenVINO could not bear, if there is one."""
 
+    _LARGEST_OPTION: ClassVar = 2**31 - 1
+
     def __init__(self):
         self.reason, self._open = "", []
         self._networks: list[_Network] = []  # the model, and the bodies of loops within it
@@ -60,6 +62,8 @@ class _Elements:
             self._networks.append(_Network())
         elif self._networks:
             self._networks[-1].add(tag, attributes)
+        if self._open and self._open[-1][0] == "runtime_options":
+            self._check_option(tag, attributes.get("value", ""))
         if tag == "data" and self._open and self._open[-1][0] == "layer":
             self._open[-1][1]["variable_id"] = attributes.get("variable_id")
         self._open.append((tag, attributes))
@@ -72,6 +76,12 @@ class _Elements:
             missing = self._networks.pop().without_inputs()
             if missing is not None:
                 self._refuse(f"the layer '{missing}' has fewer inputs than its operation needs")
+
+    def _check_option(self, name: str, value: str) -> None:
+        """A size of groups beyond 32 bits is 0 to OpenVINO 2024.6, which divides by it."""
+        digits = value.strip().lstrip("0")
+        if digits.isdecimal() and (len(digits) > 10 or int(digits) > self._LARGEST_OPTION):
+            self._refuse(f"its runtime option {name} is {digits[:20]}, at most {self._LARGEST_OPTION} can be")
 
     def _refuse(self, reason: str) -> None:
         self.reason = self.reason or reason
