@@ -38,6 +38,17 @@ def test_an_operation_without_its_inputs_is_refused(written, operation):
         read_ir(path)
 
 
+@pytest.mark.parametrize("attribute", ["element_type", "shape", "offset", "size"])
+def test_a_constant_without_its_attributes_is_refused(written, attribute):
+    """OpenVINO 2024.6 reads a constant without a shape, and dies when it compiles the model."""
+    path, text = written
+    damaged, count = re.subn(rf'(type="Const"[^>]*>\s*<data[^>]*?) {attribute}="[^"]*"', r"\1", text, count=1)
+    assert count == 1
+    path.write_text(damaged)
+    with pytest.raises(RecipeError, match=rf"m\.xml: is damaged: the constant '[^']+' has no {attribute}"):
+        read_ir(path)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "reason"),
     [

@@ -34,7 +34,8 @@ def read_ir(path: str | os.PathLike):
 
 def _check(path: Path) -> None:
     """What OpenVINO must not see: on another kind of file it tries every frontend it has, and each writes to stderr; a
-    variable without a name, some operations without inputs, and options out of range, kill the process."""
+    variable without a name, operations without inputs, constants without a shape and options out of
+    range kill the process."""
     parser, checked = expat.ParserCreate(), _Elements()
     parser.StartElementHandler, parser.EndElementHandler = checked.start, checked.end
     try:
@@ -50,6 +51,7 @@ class _Elements:
     """reason: what is wrong with the first element that OpenVINO could not bear, if there is one."""
 
     _LARGEST_OPTION: ClassVar = 2**31 - 1
+    _OF_A_CONSTANT: ClassVar = ("element_type", "shape", "offset", "size")
 
     def __init__(self):
         self.reason, self._open = "", []
@@ -65,7 +67,11 @@ class _Elements:
         if self._open and self._open[-1][0] == "runtime_options":
             self._check_option(tag, attributes.get("value", ""))
         if tag == "data" and self._open and self._open[-1][0] == "layer":
-            self._open[-1][1]["variable_id"] = attributes.get("variable_id")
+            layer = self._open[-1][1]
+            layer["variable_id"] = attributes.get("variable_id")
+            missing = [key for key in self._OF_A_CONSTANT if layer.get("type") == "Const" and key not in attributes]
+            if missing:
+                self._refuse(f"the constant '{layer.get('name')}' has no {missing[0]}")
         self._open.append((tag, attributes))
 
     def end(self, tag: str) -> None:
