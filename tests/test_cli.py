@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -178,10 +179,12 @@ def test_an_interruption_is_quiet(capsys, monkeypatch, model):
 
 
 def in_shell(line: str, **environment) -> subprocess.CompletedProcess:
+    """As on a terminal: what a shell runs in the background, these tests for one, would have Ctrl-C ignored."""
     command = f"'{sys.executable}' -m deepspeech_recipe"
     return subprocess.run(
         ["sh", "-c", line.replace("COMMAND", command)], capture_output=True, text=True, check=False,
         cwd=Path(__file__).parent.parent, env={**os.environ, **environment},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
 
 

@@ -120,7 +120,7 @@ def test_own_recipes_are_not_blamed(monkeypatch, tmp_path):
     from deepspeech_recipe.recipes import deepspeech
 
     monkeypatch.delenv(TRACEBACK)
-    monkeypatch.setattr(deepspeech, "pattern", lambda view: [][0])
+    monkeypatch.setattr(deepspeech, "recognise", lambda view: [][0])
     (tmp_path / "m.pb").write_bytes(graph_bytes())
     with pytest.raises(RecipeError, match=r"m.pb: the graph is damaged, or unusual"):
         inspect(tmp_path / "m.pb")

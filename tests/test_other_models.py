@@ -12,9 +12,9 @@ from tests.support.compare import compiled, op_counts
 
 pytestmark = pytest.mark.requires_tf
 
-NO_SEQUENCE = "no plain LSTM: its cell reads a ConcatV2, not a step of a sequence"
+NO_SEQUENCE = "not a plain LSTM: its cell reads a ConcatV2, not a step of a sequence"
 MODELS = {
-    "gru": "no plain LSTM: a hidden state σ(o) · tanh(c) was looked for",
+    "gru": "not a plain LSTM: a hidden state σ(o) · tanh(c) was looked for",
     "gnmt": NO_SEQUENCE,
     "tacotron": NO_SEQUENCE,
     "transformer": "",

@@ -150,7 +150,8 @@ def test_mo_with_a_bare_checkout(graph_file, tmp_path):
 def test_mo_with_a_copy_of_both_directories(graph_file, tmp_path):
     for name in PACKAGES:
         shutil.copytree(ROOT / name, tmp_path / "copy" / name, ignore=_LEFT_OUT)
-    (tmp_path / "copy/deepspeech_recipe/version.py").write_text('__version__ = "9.9.9"\n')
+    front = tmp_path / "copy/deepspeech_recipe/__init__.py"
+    front.write_text(re.sub(r'__version__ = "[^"]*"', '__version__ = "9.9.9"', front.read_text()))
     folder = tmp_path / "elsewhere"
     folder.mkdir()
     metadata = mo(graph_file("0.9"), tmp_path / "copy" / "mo_extensions", folder)
