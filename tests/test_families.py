@@ -1,0 +1,81 @@
+"""Every family of docs/other-models.md becomes what the page says, and computes what TensorFlow does."""
+
+import re
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from deepspeech_recipe.graphdef.proto import GraphDef, parse
+from deepspeech_recipe.graphdef.view import GraphView
+from deepspeech_recipe.recipes.recognition import recognise
+from tests.families import Graph, families
+from tests.support.compare import EXACT, compiled, op_counts
+from tests.support.rnn_check import convert
+
+ROOT = Path(__file__).parent.parent
+SHOWN = [family for family in families() if family.graph is not None]
+CONVERTED = [family for family in SHOWN if not family.is_refused]
+REFUSED = [family for family in SHOWN if family.is_refused]
+LOOPS = ("Loop", "TensorIterator")
+
+
+def check(model, family, graph: Graph) -> None:
+    """The form, and the numbers of all calls, each side with its own states."""
+    from tests.support.reference import session
+
+    ops = op_counts(model)
+    assert (ops["LSTMSequence"], sum(ops[op] for op in LOOPS)) == (family.sequences, family.loops)
+    network = compiled(model)
+    ours, theirs = {}, {}
+    with session(graph.graph_def) as run:
+        for feeds in graph.calls:
+            want = dict(zip(graph.outputs, run(list(graph.outputs), {**feeds, **theirs}), strict=True))
+            fed = {**feeds, **ours}
+            found = network(
+                {port: value for port in network.inputs for name, value in fed.items() if name in port.names}
+            )
+            for name, value in want.items():
+                assert found[name].shape == value.shape, name
+                np.testing.assert_allclose(found[name], value, rtol=0, atol=EXACT, err_msg=name)
+                assert value.size == 0 or value.std() > 0.01, f"{name} says nothing"
+            ours = {name: found[output] for name, output in graph.states.items()}
+            theirs = {name: want[output] for name, output in graph.states.items()}
+
+
+@pytest.mark.requires_tf
+@pytest.mark.parametrize("family", CONVERTED, ids=str)
+def test_a_family_becomes_what_the_page_says(family):
+    graph = family.graph()
+    check(convert(graph.graph_def)[0], family, graph)
+
+
+@pytest.mark.requires_tf
+@pytest.mark.requires_mo
+@pytest.mark.parametrize("family", [family for family in CONVERTED if not family.mo], ids=str)
+def test_the_same_through_mo(tmp_path, family):
+    from tests.support.mo_run import mo
+
+    graph = family.graph()
+    (tmp_path / "model.pb").write_bytes(graph.graph_def)
+    check(mo(tmp_path / "model.pb")[0], family, graph)
+
+
+@pytest.mark.requires_tf
+@pytest.mark.parametrize("family", REFUSED, ids=str)
+def test_what_is_refused_says_why(family):
+    found = recognise(GraphView.of(parse(GraphDef, family.graph().graph_def, what="a test")))
+    assert not found.lstms
+    assert any(family.reason in str(refusal) for refusal in found.refused)
+
+
+def test_the_page_is_current():
+    page = runpy.run_path(str(ROOT / "docs" / "make_other_models.py"))
+    wanted = "run PYTHONPATH=. python docs/make_other_models.py"
+    assert (ROOT / "docs" / "other-models.md").read_text(encoding="utf-8") == page["text"](families()), wanted
+
+
+def test_every_family_is_shown():
+    named = [family.shown_by for family in families() if family.graph is None]
+    assert [name for name in named if not re.fullmatch(r"tests/test_\w+\.py", name) or not (ROOT / name).exists()] == []
