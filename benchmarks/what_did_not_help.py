@@ -17,7 +17,8 @@ from deepspeech_recipe.conversion.convert import convert
 from deepspeech_recipe.ir.ov_api import Constant, opset, ov
 from deepspeech_recipe.passes import compress, fast_recurrence
 from deepspeech_recipe.passes.compress import LAYERS, LSTM_INPUT, LSTM_RECURRENT
-from deepspeech_recipe.passes.weight_matrix import quantize_rows, weight_matrix
+from deepspeech_recipe.passes.eight_bits import quantize_rows
+from deepspeech_recipe.passes.weight_matrix import weight_matrix
 
 HIDDEN, FRAMES, ROUNDS, CALLS = 2048, 16, 11, 4
 
@@ -28,7 +29,7 @@ def one_scale(matrix):
 
 
 def unsigned(matrix):
-    values, scales = quantize_rows(matrix)
+    values, scales, _ = quantize_rows(matrix)
     shifted = opset.constant((values.astype(np.int16) + 128).astype(np.uint8))
     centred = opset.subtract(opset.convert(shifted, "f32"), np.float32([[128]]))
     return opset.multiply(centred, opset.constant(scales))
@@ -38,7 +39,7 @@ def groups_of_128(matrix):
     if matrix.shape[1] % 128:  # layer_1
         return weight_matrix(matrix, "int8")
     rows = np.ascontiguousarray(matrix).reshape(-1, 128)
-    values, scales = quantize_rows(rows)
+    values, scales, _ = quantize_rows(rows)
     shape = (len(matrix), -1, 128)
     scaled = opset.multiply(
         opset.convert(opset.constant(values.reshape(shape)), "f32"), opset.constant(scales.reshape(len(matrix), -1, 1))
@@ -50,8 +51,9 @@ def otherwise_stored(form):
     """compress_weights with another form of the 8 bits."""
 
     def make(model):
-        def stored(matrix, weights):
-            return form(np.asarray(matrix, np.float32)) if weights == "int8" else weight_matrix(matrix, weights)
+        def stored(matrix, weights, more):
+            filled = np.pad(np.asarray(matrix, np.float32), [(0, zeros) for zeros in more])
+            return form(filled) if weights == "int8" else weight_matrix(filled, weights)
 
         with mock.patch("deepspeech_recipe.passes.weight_matrix.weight_matrix", stored):
             return compress.compress_weights(model)

@@ -10,8 +10,8 @@ from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.ir.ov_api import Parameter, opset, ov
 from deepspeech_recipe.ir.precision import is_audio_constant
 from deepspeech_recipe.passes.compress import LAYERS, compress_weights, dense_layers
+from deepspeech_recipe.passes.eight_bits import quantize_rows
 from deepspeech_recipe.passes.fast_recurrence import fast_recurrence
-from deepspeech_recipe.passes.weight_matrix import quantize_rows
 from deepspeech_recipe.sources.canonical import canonical_graph
 from tests.support.compare import compiled, op_counts, runtime_info
 from tests.support.source_models import AUDIO, HIDDEN, N_CONTEXT, N_INPUT, SIZES, make_weights
@@ -32,8 +32,7 @@ def rounded(weights):
     """The weights as 8 bits hold them."""
 
     def matrix(kernel):  # [inputs, outputs]
-        values, scales = quantize_rows(np.ascontiguousarray(kernel.T))
-        return (values * scales).T
+        return quantize_rows(kernel.T).matrix().T
 
     dense = {
         name: dataclasses.replace(layer, kernel=matrix(layer.kernel))

@@ -7,41 +7,41 @@ import numpy as np
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.ir.options import CHOICES
 from deepspeech_recipe.ir.ov_api import i64, opset, ov
+from deepspeech_recipe.passes.eight_bits import quantize_rows
 
 FORMATS = ("int8", "fp16", "fp32")
-_LARGEST = 127
 # How many activations OpenVINO rounds as a group.
 _GROUP = 32
 # If a side of the matrix is not a multiple of this, OpenVINO 2024.6 computes something else with rounded activations.
 _TILE = 16
 
 
-def quantize_rows(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """[outputs, inputs] f32 → int8 of the same shape and scales [outputs, 1]; symmetric, no zero point."""
-    scales = np.abs(matrix).max(axis=1, keepdims=True) / _LARGEST
-    scales[scales == 0] = 1
-    return np.round(matrix / scales).astype(np.int8), scales.astype(np.float32)
-
-
-def weight_matrix(matrix: np.ndarray, weights: str):
+def weight_matrix(matrix: np.ndarray, weights: str, more: tuple[int, int] = (0, 0)):
     """The node that stands for a weight matrix [outputs, inputs] in one of FORMATS.
 
-    int8: Constant i8 → Convert → Multiply. OpenVINO fuses this form into its matrix products and reads the 8 bits
-    from memory at each of them.
+    int8: Constant i8 → Convert → Multiply, or Constant u8 → Convert → Subtract → Multiply (`quantize_rows`). OpenVINO
+    fuses these forms into its matrix products and reads the 8 bits from memory at each of them. more: rows and columns
+    to add at its ends, of any finite value.
     """
+    ends = [(0, more[0]), (0, more[1])]
+    column = [(0, more[0]), (0, 0)]
     if weights == "fp32":
-        return opset.constant(np.asarray(matrix, np.float32))
+        return opset.constant(np.pad(np.asarray(matrix, np.float32), ends))
     if weights == "fp16":
         largest = np.finfo(np.float16).max
-        return opset.convert(opset.constant(np.clip(matrix, -largest, largest).astype(np.float16)), "f32")
-    values, scales = quantize_rows(np.asarray(matrix, np.float32))
-    return opset.multiply(opset.convert(opset.constant(values), "f32"), opset.constant(scales))
+        return opset.convert(opset.constant(np.pad(np.clip(matrix, -largest, largest), ends).astype(np.float16)), "f32")
+    values, scales, zero_points = quantize_rows(matrix)
+    stored = opset.convert(opset.constant(np.pad(values, ends)), "f32")
+    if zero_points is not None:
+        zero = opset.constant(np.pad(zero_points, column))
+        stored = opset.subtract(stored, zero if zero_points.dtype == np.float32 else opset.convert(zero, "f32"))
+    return opset.multiply(stored, opset.constant(np.pad(scales, column)))
 
 
 def matrix_product(x, matrix: np.ndarray, weights: str, activations: str = "fp32", *, transpose_a: bool = False):
     """x · matrixᵀ, for a matrix [outputs, inputs] kept in one of FORMATS.
 
-    activations: 'int8' if the model's may be rounded (`set_activations`); the matrix then gets zeros up to whole
+    activations: 'int8' if the model's may be rounded (`set_activations`); the matrix is then filled up to whole
     tiles, which OpenVINO 2024.6 needs.
     """
     outputs, inputs = matrix.shape
@@ -50,9 +50,7 @@ def matrix_product(x, matrix: np.ndarray, weights: str, activations: str = "fp32
         ends = np.zeros(len(x.get_partial_shape()), np.int64)
         ends[-2 if transpose_a else -1] = more[1]
         x = opset.pad(x, np.zeros_like(ends), ends, "constant", np.float32(0))
-    if any(more):
-        matrix = np.pad(matrix, [(0, zeros) for zeros in more])
-    product = opset.matmul(x, weight_matrix(matrix, weights), transpose_a, True)
+    product = opset.matmul(x, weight_matrix(matrix, weights, more), transpose_a, True)
     if more[0]:
         product = opset.slice(product, i64(0), i64(outputs), i64(1), i64(-1))
     return product

@@ -1,0 +1,93 @@
+"""Matrices as 8-bit integers: rounded row by row, or the integers that weights were before."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Optional
+
+import numpy as np
+
+LARGEST = 127
+# A grid of unsigned bytes has at most this many steps between its smallest and its largest value.
+_MOST_STEPS = 255
+# Rows looked at together, for what is in double precision to stay small.
+_BLOCK = 512
+# Weights of a row that must lie on a grid before the whole row is looked at.
+_SAMPLE = 8
+# What products and sums in FP32 may be off, in units of the largest value.
+_ROUNDING = 2.0**-21
+
+
+class EightBits(NamedTuple):
+    """The matrix (values - zero_points) · scales.
+
+    values: [outputs, inputs] i8, u8 if there are zero points. scales: [outputs, 1] f32. zero_points: [outputs, 1] u8,
+    or f32 if the grid of a row does not hold zero; None if they are all zero.
+    """
+
+    values: np.ndarray
+    scales: np.ndarray
+    zero_points: Optional[np.ndarray] = None  # noqa: UP045 - evaluated, on Python 3.8 too
+
+    def matrix(self) -> np.ndarray:
+        """[outputs, inputs] f32, as OpenVINO computes it."""
+        values = self.values.astype(np.float32)
+        return (values if self.zero_points is None else values - self.zero_points) * self.scales
+
+
+def quantize_rows(matrix: np.ndarray) -> EightBits:
+    """[outputs, inputs] f32 as 8-bit integers with a scale for each row.
+
+    A row that lies on a grid of at most 256 places, as weights do that were stored in 8 bits before (with a scale for
+    a row or for the whole matrix, with a zero point or without), keeps its integers: the result equals it to the
+    rounding of FP32. Any other row is rounded, symmetrically, to -127 … 127.
+    """
+    matrix = np.asarray(matrix, np.float32)
+    blocks = [_quantize(matrix[start : start + _BLOCK].astype(float)) for start in range(0, len(matrix), _BLOCK)]
+    levels, scales, offsets = (np.concatenate(parts) for parts in zip(*blocks))
+    scales = scales.astype(np.float32)
+    if not offsets.any() and levels.min(initial=0) >= -LARGEST - 1 and levels.max(initial=0) <= LARGEST:
+        return EightBits(levels.astype(np.int8), scales)
+    # The smallest shift that makes a row's integers unsigned; none is above 255 afterwards.
+    shifts = np.maximum(-levels.min(axis=1, keepdims=True), 0)
+    zero_points = (shifts - offsets).astype(np.float32) if offsets.any() else shifts.astype(np.uint8)
+    return EightBits((levels + shifts).astype(np.uint8), scales, zero_points)
+
+
+def _quantize(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows as (levels + offsets) · scales: i16, f64 and f64. An offset is 0 unless the grid of its row has no zero."""
+    scales = np.abs(rows).max(axis=1, keepdims=True) / LARGEST
+    scales[scales == 0] = 1
+    offsets = np.zeros_like(scales)
+    levels = np.rint(rows / scales)
+    distances = _grid_distances(
+        np.pad(rows, ((0, 0), (1, 0)))
+    )  # a zero in front: most grids hold it, and then need no offset
+    for row in np.flatnonzero(distances):
+        levels[row] = np.rint(rows[row] / distances[row])
+        # The mean over all weights: the scale itself, not what one rounded product tells of it.
+        scales[row] = levels[row] @ rows[row] / (levels[row] @ levels[row])
+    others = np.flatnonzero(distances == 0)
+    distances[others] = _grid_distances(rows[others])
+    for row in others[distances[others] > 0]:
+        low, scales[row] = rows[row].min(), distances[row]
+        levels[row], offsets[row] = np.rint((rows[row] - low) / scales[row]), low / scales[row]
+    return levels.astype(np.int16), scales, offsets
+
+
+def _grid_distances(rows: np.ndarray) -> np.ndarray:
+    """The distance of the widest grid of at most 256 places that holds each row's values; 0 if there is none."""
+    low, high = rows.min(axis=1, keepdims=True), rows.max(axis=1, keepdims=True)
+    span = high - low
+    rounding = _ROUNDING * np.maximum(np.abs(low), np.abs(high))
+    distance = np.zeros(len(rows))
+    left = np.flatnonzero(span[:, 0] > 0)
+    sample = np.ascontiguousarray(rows[:, :_SAMPLE])
+    for steps in range(1, _MOST_STEPS + 1):
+        near = left
+        for part in (sample, rows):
+            places = (part[near] - low[near]) * (steps / span[near])
+            off = np.abs(places - np.rint(places)) > rounding[near] * (steps / span[near])
+            near = near[~off.any(axis=1)]
+        distance[near] = span[near, 0] / steps
+        left = left[distance[left] == 0]
+    return distance
