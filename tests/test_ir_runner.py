@@ -3,15 +3,17 @@
 import numpy as np
 import pytest
 
+import deepspeech_recipe
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.ir.form import AcousticIR
 from deepspeech_recipe.ir.layers import layer_ends
 from deepspeech_recipe.ir.model import IR
 from deepspeech_recipe.ir.names import LENGTHS, LOGITS, STATE_PAIRS, WINDOWS
 from deepspeech_recipe.ir.ov_api import opset, ov, rebuild
+from deepspeech_recipe.ir.read import read_ir
 from deepspeech_recipe.runtime import StatefulModel
-from tests.support import runtime_models
-from tests.support.bundled import bundled_ir
+from tests.support import runtime_models, verify_models
+from tests.support.bundled import bundled_ir, transcripts
 from tests.support.runtime_models import AUDIO, CONTEXT, KINDS
 
 # What keeps the state: the caller, the request, nobody.
@@ -139,3 +141,20 @@ def test_every_kind_of_ir_has_a_runner():
         model = StatefulModel(ir)
         assert model.inputs == ir.inputs
         assert isinstance(ir.model, ov.Model)
+
+
+@pytest.mark.parametrize("use", ["verify", "diagnose", "features"])
+def test_the_file_of_an_ir_is_read_once(use, monkeypatch):
+    read = []
+
+    def counted(path):
+        read.append(path)
+        return read_ir(path)
+
+    monkeypatch.setattr("deepspeech_recipe.ir.model.read_ir", counted)
+    verify_models.hear_little(monkeypatch)
+    if use == "features":
+        deepspeech_recipe.features(next(iter(transcripts())), bundled_ir())
+    else:
+        getattr(deepspeech_recipe, use)(verify_models.graph("v0.9"), verify_models.ir_file("v0.9"))
+    assert len(read) == 1

@@ -26,7 +26,11 @@ class IR:
     """
 
     def __init__(self, ir, name: str = "The model"):
-        """ir: an IR's .xml, or an ov.Model. Raises RecipeError if it has no metadata, or lacks a state's tensor."""
+        """ir: an IR's .xml, an ov.Model, or an opened IR, which is not read again. Raises RecipeError if it has no
+        metadata, or lacks a state's tensor."""
+        if isinstance(ir, IR):
+            self.__dict__.update(vars(ir))
+            return
         self.path = None if isinstance(ir, ov.Model) else Path(os.fspath(ir))
         self.name = name if self.path is None else str(self.path)
         self.model = model = ir if self.path is None else read_ir(self.path)

@@ -28,7 +28,7 @@ class StatefulModel:
     def __init__(self, ir, *, device: str = "CPU", config: dict | None = None, extra: Mapping | None = None):
         """ir: an IR's .xml, an ov.Model, or an opened `ir.model.IR`. extra: name → ov.Output of the model, further
         tensors that a call gives. Raises RecipeError if the IR has no metadata, or lacks a state's tensor."""
-        self._ir = ir if isinstance(ir, IR) else IR(ir, "the model")
+        self._ir = IR(ir, "the model")
         self._extra = tuple(extra or ())
         self.metadata, self.inputs, self.outputs = self._ir.metadata, self._ir.inputs, self._ir.outputs
         model = self._ir.model

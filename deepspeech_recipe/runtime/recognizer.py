@@ -36,7 +36,7 @@ CHUNK_FRAMES = 16
 class Recognizer:
     """Turns audio into text with an IR. Every setting comes from the IR's metadata.
 
-    - ir: the path of an .xml, or an ov.Model.
+    - ir: the path of an .xml, an ov.Model, or an opened IR (`ir.model`).
     - decoder: `Greedy()` (default), `Beam()` or `Scorer("kenlm.scorer")`.
     - device: OpenVINO's. config: OpenVINO's, for compiling.
     - alphabet: an alphabet.txt, for an IR that has none in its metadata.

@@ -108,7 +108,7 @@ def diagnose(
     if not is_acoustic(opened.metadata):
         return _by_tensors(source, opened, device)
     original = find_original(source, recipe)
-    converted = Converted(ir, device)
+    converted = Converted(opened, device)
     converted.check_against(original)
     recordings = recordings_for(original, converted, audio)
     reference, traced = Numpy(original), TracedIR(converted)

@@ -45,7 +45,7 @@ def verify(
     if not is_acoustic(opened.metadata):
         return verify_stateful(source, opened, device=device)
     original = find_original(source, recipe)
-    converted = Converted(ir, device)
+    converted = Converted(opened, device)
     converted.check_against(original)
     recordings = recordings_for(original, converted, audio)
     runner = make_reference(original, reference, lengths=bool(converted.lengths))

@@ -22,11 +22,11 @@ _FRAME_STEP = 2 * STEP
 class DeepSpeechV01:
     """An IR of v0.1. Both directions of its LSTM read the whole recording, so there are no streams.
 
-    ir: path of an .xml, or an ov.Model, with open time steps. Raises RecipeError if it is another one.
+    ir: path of an .xml, an ov.Model, or an opened IR, with open time steps. Raises RecipeError if it is another one.
     """
 
     def __init__(self, ir, device: str = "CPU", *, config: dict | None = None):
-        form = ir if isinstance(ir, AcousticIR) else AcousticIR(ir)
+        form = AcousticIR(ir)
         if form.metadata.get("generation") != GENERATION:
             raise RecipeError(f"{form.name}: is not an IR of DeepSpeech {GENERATION}.")
         if form.steps is not None or form.batch not in (None, 1):
@@ -85,4 +85,4 @@ def extractor(ir, device: str = "CPU", *, config: dict | None = None, **options)
         return DeepSpeechV01(form, device, config=config)
     from deepspeech_recipe.runtime.recognizer import Recognizer
 
-    return Recognizer(ir, device=device, config=config, **options)
+    return Recognizer(form, device=device, config=config, **options)
