@@ -263,6 +263,7 @@ def test_the_table_is_tensorflows():
         "int": "i",
         "list(type)": "list(type)",
         "list(int)": "list(i)",
+        "list(func)": "list(func)",
         "list(shape)": "list(shape)",
     }
     for name, op in OPS.items():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from deepspeech_recipe.converters.mo_loading import check_before_loading
+from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.pure import NotPure
 from tests.support.mo_run import MOError, mo
 
@@ -81,6 +82,21 @@ def test_another_file_is_not_restored(tf, meta_graph):
 
     with pytest.raises(NotPure, match=r"RestoreV2 would read another file.*'save/RestoreV2'"):
         check_before_loading(Arguments(meta_graph=str(meta_graph(change))))
+
+
+@pytest.mark.parametrize("op", ["RestoreV2", "Restore"])
+def test_a_restoring_without_inputs_is_one_line(meta_graph, op):
+    def change(meta):
+        node = next(node for node in meta.graph_def.node if node.op == "RestoreV2")
+        node.op = op
+        del node.input[:]
+
+    path = meta_graph(change)
+    reason = rf"{path}: node 'save/RestoreV2' \({op}\) has no inputs; the file is damaged"
+    with pytest.raises(RecipeError, match=reason):
+        check_before_loading(Arguments(meta_graph=str(path)))
+    with pytest.raises(MOError, match=reason):
+        mo(None, "--input_meta_graph", str(path), "--output", "y")
 
 
 def test_a_whole_one_is_converted(meta_graph):

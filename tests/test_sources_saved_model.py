@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from deepspeech_recipe.alphabet import serialize_alphabet
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.graphdef.build import GraphBuilder
+from deepspeech_recipe.graphdef.build import FLOAT, GraphBuilder
 from deepspeech_recipe.graphdef.proto import GraphDef, SavedModel
 from deepspeech_recipe.graphdef.tensor import to_numpy
 from deepspeech_recipe.sources import LoadedModel, open_model
@@ -262,6 +262,89 @@ def test_functions_in_functions_are_written_out(tmp_path):
     nested(builder, 6, 2, innermost="end")
     graph = open_model(write(tmp_path / "m", builder.graph)).graph
     assert sum(node.op == "Relu" for node in graph.node) == 64
+
+
+def choice(builder, op, name, functions, inputs):
+    """A node that calls one of several functions."""
+    builder.node(name, op, inputs)
+    node = builder.graph.node[-1]
+    node.attr["Tin"].list.type.extend([FLOAT] * (len(inputs) - 1))
+    node.attr["Tout"].list.type.append(FLOAT)
+    if "If" in op:
+        for branch, function in zip(("then_branch", "else_branch"), functions, strict=True):
+            node.attr[branch].func.name = function
+    else:
+        for function in functions:
+            node.attr["branches"].list.func.add(name=function)
+    return node
+
+
+@pytest.mark.parametrize("op", ["If", "StatelessIf", "Case", "StatelessCase"])
+@pytest.mark.parametrize("called", [True, False])
+def test_the_functions_of_all_branches_stay(tmp_path, op, called):
+    """called: the choice stands in a function that is written out."""
+    builder, inner = GraphBuilder(), GraphBuilder()
+    builder.const("index", np.int32(1))
+    builder.const("a", np.float32(1))
+    branches = ["first", "second"] if "If" in op else ["first", "second", "third"]
+    for number, branch in enumerate(branches):
+        function = add_function(builder.graph, branch, "x", [("n", "PartitionedCall", ["x"])], {"p": "n:output:0"})
+        function.node_def[0].attr["f"].func.name = f"within{number}"
+        add_function(builder.graph, f"within{number}", "x", [("y", "Relu", ["x"])], {"p": "y:y:0"})
+    add_function(builder.graph, "unused", "x", [("y", "Relu", ["x"])], {"p": "y:y:0"})
+    if called:
+        node = choice(inner, op, "chosen", branches, ["i", "x"])
+        add_function(builder.graph, "outer", "ix", [], {"p": "chosen:output:0"}).node_def.append(node)
+        call(builder, "logits", "outer", ["index", "a"])
+    else:
+        choice(builder, op, "logits", branches, ["index", "a"])
+    graph = open_model(write(tmp_path / "m", builder.graph)).graph
+    kept = {function.signature.name for function in graph.library.function}
+    assert kept == {*branches, *(f"within{number}" for number in range(len(branches)))}
+
+
+@pytest.mark.parametrize("op", ["If", "StatelessCase", "Case"])
+def test_a_branch_that_calls_itself_is_refused(tmp_path, op):
+    builder, inner = GraphBuilder(), GraphBuilder()
+    builder.const("index", np.int32(1))
+    builder.const("a", np.float32(1))
+    node = choice(inner, op, "again", ["end", "first"], ["i", "x"])
+    nodes = [("i", "Const", [])]
+    function = add_function(builder.graph, "first", "x", nodes, {"p": "again:output:0"})
+    function.node_def[0].attr["value"].tensor.CopyFrom(builder.graph.node[0].attr["value"].tensor)
+    node.input[0] = "i:output:0"
+    function.node_def.append(node)
+    add_function(builder.graph, "end", "x", [("y", "Relu", ["x"])], {"p": "y:y:0"})
+    choice(builder, op, "logits", ["end", "first"], ["index", "a"])
+    with pytest.raises(RecipeError, match=f"{tmp_path / 'm'}: the function 'first' calls itself"):
+        open_model(write(tmp_path / "m", builder.graph))
+
+
+def test_a_branch_takes_what_the_choice_is_given(tmp_path):
+    builder = GraphBuilder()
+    builder.const("index", np.int32(1))
+    builder.const("a", np.float32(1))
+    add_function(builder.graph, "one", "x", [("y", "Relu", ["x"])], {"p": "y:y:0"})
+    add_function(builder.graph, "two", "xz", [("y", "Relu", ["x"])], {"p": "y:y:0"})
+    choice(builder, "Case", "logits", ["one", "two"], ["index", "a"])
+    with pytest.raises(RecipeError, match="'logits' \\(Case\\) wants a function with 1 inputs, but 'two' has 2"):
+        open_model(write(tmp_path / "m", builder.graph))
+
+
+def test_a_choice_of_tensorflow_1_computes_as_before(tf, tmp_path):
+    tf1 = tf.compat.v1
+    with tf.Graph().as_default(), tf1.Session() as session:
+        index, x = tf1.placeholder(tf.int32, [], name="index"), tf1.placeholder(tf.float32, [3], name="x")
+        y = tf.switch_case(index, [lambda: x + 1, lambda: tf.cond(x[0] > 0, lambda: 2 * x, lambda: -x), lambda: x * x])
+        y = tf.identity(y, name="y")
+        tf1.saved_model.simple_save(session, str(tmp_path / "saved"), {"index": index, "x": x}, {"y": y})
+    graph = open_model(tmp_path / "saved").graph
+    assert any(node.op in ("Case", "StatelessCase") for node in graph.node)
+    with tf.Graph().as_default(), tf1.Session() as session:
+        tf.import_graph_def(tf1.GraphDef.FromString(graph.SerializeToString()), name="")
+        given = np.float32([2, -3, 5])
+        for number, want in enumerate((given + 1, 2 * given, given * given)):
+            np.testing.assert_array_equal(session.run("y:0", {"index:0": number, "x:0": given}), want)
 
 
 @pytest.mark.parametrize(

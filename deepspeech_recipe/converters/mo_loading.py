@@ -13,7 +13,9 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from deepspeech_recipe.converters.mo_safety import check_import
+from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import error_context, reading
+from deepspeech_recipe.graphdef.node import called_by
 from deepspeech_recipe.graphdef.proto import GraphDef, MetaGraphDef, SavedModel, parse, parse_text
 from deepspeech_recipe.graphdef.pure import NotPure, check_operation
 from deepspeech_recipe.graphdef.view import VARIABLE_OPS, Tensor
@@ -138,6 +140,8 @@ def _check_runs(graph, first: Iterable[str], filename: str) -> None:
                 continue
             if node.op in functions or node.op not in _RESTORING:
                 check_operation(node, functions, random=True, where=where)
+            if node.op in _RESTORE and not node.input:
+                raise RecipeError(f"node '{node.name}' ({node.op}) has no inputs; the file is damaged.")
             if node.op in _RESTORE and _behind(node.input[0], nodes) not in names:
                 raise NotPure(
                     f"{node.op} would read another file than the model's own checkpoint", node=node.name,
@@ -146,15 +150,14 @@ def _check_runs(graph, first: Iterable[str], filename: str) -> None:
             sources = [_name(reference) for reference in node.input]
             stack += [source for source in sources if source not in seen]
             seen.update(sources)
-            for value in node.attr.values():
-                for called in (value.func.name, *(function.name for function in value.list.func)):
-                    if called in functions and called not in seen_functions:
-                        seen_functions.add(called)
-                        body = functions[called]
-                        inner = {node.name: node for node in body.node_def}
-                        arguments = {argument.name for argument in body.signature.input_arg}
-                        # A function runs as a whole.
-                        pending.append((inner, set(inner), arguments, called))
+            for called in called_by(node):
+                if called in functions and called not in seen_functions:
+                    seen_functions.add(called)
+                    body = functions[called]
+                    inner = {node.name: node for node in body.node_def}
+                    arguments = {argument.name for argument in body.signature.input_arg}
+                    # A function runs as a whole.
+                    pending.append((inner, set(inner), arguments, called))
 
 
 def _behind(reference: str, nodes: dict) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from deepspeech_recipe.graphdef.node import called_by
 from deepspeech_recipe.graphdef.pure import NotPure, check_operation, check_pure
 from deepspeech_recipe.graphdef.pure_ops import IDLE_OPS, PURE_OPS, RANDOM_OPS
 from deepspeech_recipe.graphdef.view import VARIABLE_OPS, GraphView, Tensor
@@ -91,10 +92,9 @@ def _bodies(node, functions: dict) -> Iterator[tuple[str, Any]]:
     seen: set[str] = set()
     stack = [node]
     while stack:
-        for value in stack.pop().attr.values():
-            for called in (value.func, *value.list.func):
-                if called.name in functions and called.name not in seen:
-                    seen.add(called.name)
-                    for inner in functions[called.name].node_def:
-                        stack.append(inner)
-                        yield called.name, inner
+        for name in called_by(stack.pop()):
+            if name in functions and name not in seen:
+                seen.add(name)
+                for inner in functions[name].node_def:
+                    stack.append(inner)
+                    yield name, inner

@@ -15,9 +15,16 @@ from deepspeech_recipe import limits
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.processes import trial
 
-_FLOW = frozenset(
-    f"{reference}{op}" for op in ("Enter", "Exit", "Switch", "Merge", "NextIteration") for reference in ("", "Ref")
-) | {"While", "StatelessWhile", "If", "StatelessIf", "PartitionedCall", "StatefulPartitionedCall"}
+_FLOW = (
+    frozenset(
+        f"{reference}{op}" for op in ("Enter", "Exit", "Switch", "Merge", "NextIteration") for reference in ("", "Ref")
+    )
+    | {f"{prefix}{op}" for op in ("While", "If", "Case") for prefix in ("", "Stateless")}
+    | {
+        "PartitionedCall",
+        "StatefulPartitionedCall",
+    }
+)
 _BYTES_A_SECOND = 2e7
 _MEMORY = 2**30
 

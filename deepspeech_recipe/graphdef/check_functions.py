@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from deepspeech_recipe import limits
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.graphdef.node import Function
+from deepspeech_recipe.graphdef.node import Function, called_by
 from deepspeech_recipe.graphdef.ops import OPS
 
-# Attribute that names a function → how many of the node's first inputs are not the function's.
-_CALLED = {"f": 0, "cond": 0, "body": 0, "then_branch": 1, "else_branch": 1}
+# Attribute that names a function, or several → how many of the node's first inputs are not the function's.
+_CALLED = {"f": 0, "cond": 0, "body": 0, "then_branch": 1, "else_branch": 1, "branches": 1}
 
 
 def check_signatures(nodes: Iterable, functions: Mapping[str, Function]) -> None:
@@ -19,20 +19,21 @@ def check_signatures(nodes: Iterable, functions: Mapping[str, Function]) -> None
         if node.op not in OPS:
             continue
         for name in _CALLED.keys() & node.attr.keys():
-            function = functions.get(node.attr[name].func.name)
-            if function is None:
-                continue
             inputs = sum(not text.startswith("^") for text in node.input) - _CALLED[name]
             outputs = 1 if name == "cond" else OPS[node.op].outputs.said_by(node)
-            for what, given, has in (
-                ("inputs", inputs, len(function.arguments)),
-                ("results", outputs, len(function.results)),
-            ):
-                if given not in (None, has):
-                    raise RecipeError(
-                        f"node '{node.name}' ({node.op}) wants a function with {given} {what}, but "
-                        f"'{node.attr[name].func.name}' has {has}; the file is damaged."
-                    )
+            for called in called_by(node, name):
+                function = functions.get(called)
+                if function is None:
+                    continue
+                for what, given, has in (
+                    ("inputs", inputs, len(function.arguments)),
+                    ("results", outputs, len(function.results)),
+                ):
+                    if given not in (None, has):
+                        raise RecipeError(
+                            f"node '{node.name}' ({node.op}) wants a function with {given} {what}, but '{called}' has "
+                            f"{has}; the file is damaged."
+                        )
 
 
 def check_calls(functions: Mapping[str, Function]) -> None:
@@ -58,7 +59,4 @@ def check_calls(functions: Mapping[str, Function]) -> None:
 
 
 def _called(functions: Mapping[str, Function], name: str) -> Iterator[str]:
-    for node in functions[name].nodes:
-        for value in node.attr.values():
-            if value.WhichOneof("value") == "func" and value.func.name in functions:
-                yield value.func.name
+    return (each for node in functions[name].nodes for each in called_by(node) if each in functions)

@@ -51,6 +51,14 @@ def functions_of(library) -> dict[str, Function]:
     }
 
 
+def called_by(node, *attributes: str) -> list[str]:
+    """The names of the functions that a NodeDef's attributes refer to, one or several each (the branches of a Case).
+
+    attributes: only these; by default all."""
+    values = [node.attr[name] for name in attributes if name in node.attr] if attributes else node.attr.values()
+    return [each.name for value in values for each in (value.func, *value.list.func) if each.name]
+
+
 class Node:
     """One node: `name`, `op`, `inputs` (tensors, control inputs left out), `control_inputs` (names)."""
 

@@ -63,6 +63,7 @@ _KINDS = {
     "shrink_axis_mask window_size stride filterbank_channel_count dct_coefficient_count parallel_iterations",
     "list(type)": "Tin Tout dtypes",
     "list(i)": "squeeze_dims",
+    "list(func)": "branches",
     "list(shape)": "output_shapes",
 }
 _KIND_OF = {name: kind for kind, names in _KINDS.items() for name in names.split()}
@@ -104,6 +105,7 @@ _TABLE = (
     ("Merge RefMerge", "N", "2", ""),
     ("While StatelessWhile", "T", "T", "body cond"),
     ("If StatelessIf", "Tin+1", "Tout", "then_branch else_branch"),
+    ("Case StatelessCase", "Tin+1", "Tout", "branches"),
     ("PartitionedCall StatefulPartitionedCall", "Tin", "Tout", "f"),
     ("TensorArrayV3", "1", "2", ""),
     ("TensorArrayScatterV3 TensorArrayWriteV3", "4", "1", ""),

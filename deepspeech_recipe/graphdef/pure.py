@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.control_flow import ControlFlow
-from deepspeech_recipe.graphdef.node import Tensor
+from deepspeech_recipe.graphdef.node import Tensor, called_by
 from deepspeech_recipe.graphdef.proto import DATA_TYPES, GraphDef, NodeDef
 from deepspeech_recipe.graphdef.pure_ops import PURE_OPS, RANDOM_OPS
 
@@ -165,9 +165,8 @@ def _copy(node, functions: _Functions, control: Iterable[str] = (), *, random: b
             if tensor.dtype in _NOT_DATA:
                 kind = _NOT_DATA[tensor.dtype]
                 raise NotPure(f"A constant holds a {kind} in place of numbers", node=node.name, remedy=_ANEW)
-        for called in (value.func, *value.list.func) if value.WhichOneof("value") in ("func", "list") else ():
-            if called.name:
-                functions.need(called.name, node.name)
+    for name in called_by(copy):
+        functions.need(name, node.name)
     copy.DiscardUnknownFields()
     return copy
 

@@ -3,29 +3,29 @@
 from typing import Any
 
 from deepspeech_recipe.errors import Refusal
+from deepspeech_recipe.graphdef.node import called_by
 from deepspeech_recipe.graphdef.proto import DATA_TYPES, GraphDef
 from deepspeech_recipe.sources.frozen import input_name
 from deepspeech_recipe.sources.saved_model.inlining import CALLS
 
 _RESOURCE = DATA_TYPES["DT_RESOURCE"]
-# Op → (the attribute with its inputs' types, the attributes that name functions of these inputs). What decides between
-# branches is an input that comes first and has no type there.
+# Op whose functions get its inputs → the attribute with their types. What decides between branches is an input that
+# comes first and has no type there.
 _CALLERS = {
-    **dict.fromkeys(("While", "StatelessWhile"), ("T", ("body", "cond"))),
-    **dict.fromkeys(("If", "StatelessIf"), ("Tin", ("then_branch", "else_branch"))),
-    **dict.fromkeys(CALLS, ("Tin", ("f",))),
+    **dict.fromkeys(("While", "StatelessWhile"), "T"),
+    **dict.fromkeys(("If", "StatelessIf", "Case", "StatelessCase", *CALLS), "Tin"),
 }
 
 
 def needed_library(nodes, library):
     """A library of copies of the functions that the nodes call, and these functions call."""
     functions = {function.signature.name: function for function in library.function}
-    names, pending = set(), [name for node in nodes for name in _called(node)]
+    names, pending = set(), [name for node in nodes for name in called_by(node)]
     while pending:
         name = pending.pop()
         if name not in names and name in functions:
             names.add(name)
-            pending += [inner for node in functions[name].node_def for inner in _called(node)]
+            pending += [inner for node in functions[name].node_def for inner in called_by(node)]
     kept = GraphDef()
     kept.library.function.extend(functions[name] for name in sorted(names))
     return kept.library
@@ -43,13 +43,8 @@ def freeze_loops(nodes, library, types: dict[str, int]) -> None:
             _freeze_call(node, given, functions)
 
 
-def _called(node: Any) -> list[str]:
-    return [value.func.name for value in node.attr.values() if value.WhichOneof("value") == "func"]
-
-
 def _freeze_call(node: Any, given: list[int | None], functions: dict) -> None:
-    attribute, names = _CALLERS[node.op]
-    types = node.attr[attribute].list.type
+    types = node.attr[_CALLERS[node.op]].list.type
     given = given[len(given) - len(types) :]
     handles = [port for port, kind in enumerate(types) if kind == _RESOURCE]
     changed = {port: kind for port in handles if (kind := given[port]) is not None}
@@ -63,10 +58,9 @@ def _freeze_call(node: Any, given: list[int | None], functions: dict) -> None:
         )
     for port, kind in changed.items():
         types[port] = kind
-    for name in names:
-        function = functions.get(node.attr[name].func.name)
-        if function is not None:
-            _freeze_function(function, changed, functions)
+    for name in called_by(node):
+        if name in functions:
+            _freeze_function(functions[name], changed, functions)
 
 
 def _freeze_function(function, changed: dict[int, int], functions: dict) -> None:
