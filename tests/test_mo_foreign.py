@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from tests.graphs import foreign
-from tests.support.compare import compiled, op_counts
+from tests.graphs import foreign, fused
+from tests.support.compare import check_call, compiled, op_counts
 from tests.support.mo_run import MOError, mo
 from tests.support.reference import run_graph, session
 
@@ -84,3 +84,46 @@ def test_lengths_of_another_model_that_may_differ_are_refused(tmp_path):
     path = foreign.stacked_language_model(by_length=True).save(tmp_path / "model.pb")
     with pytest.raises(MOError, match="would be lost"):
         mo(path)
+
+
+FREEZE = ("--freeze_placeholder_with_value", "frame_counts->[{}]")
+
+
+def frozen(graph, folder, lengths: str):
+    path, (option, value) = graph.save(folder / "model.pb"), FREEZE
+    return mo(path, option, value.format(lengths))[0]
+
+
+@pytest.mark.parametrize(("lengths", "features"), [("6 6 6", [5, 10]), ("4 0 6", [6, 11])])
+def test_somebody_freezes_the_lengths_of_a_fused_lstm(tmp_path, lengths, features):
+    """They are no input then; a feature more than the sequence has means that rows are stopped."""
+    graph = fused.two_layers(taken="GatherNd")
+    model = frozen(graph, tmp_path, lengths)
+    assert "frame_counts" not in set().union(*(port.get_names() for port in model.inputs))
+    lstms = [node for node in model.get_ops() if node.get_type_name() == "LSTMSequence"]
+    assert sorted(node.get_input_shape(0)[2] for node in lstms) == features
+    feeds = graph.feeds(1)
+    given = {**feeds, "frame_counts:0": np.array(lengths.split(), np.int32)}
+    with session(graph.graph_def) as run:
+        expected = dict(zip(graph.outputs, run(list(graph.outputs), given), strict=True))
+    del feeds["frame_counts:0"]
+    check_call(model, feeds, expected)
+
+
+def test_hidden_states_that_are_read_past_a_rows_own_length_are_not_an_lstm_sequences(tmp_path):
+    graph = fused.two_layers(taken="GatherNd", masked=False, kept="variables")
+    path = graph.save(tmp_path / "model.pb")
+    with pytest.raises(MOError, match=r"'memory_0_c' would be lost: its states past a row's own length are read by"):
+        mo(path)
+    # As the message says.
+    model = frozen(graph, tmp_path, "6 6 6")
+    assert op_counts(model)["LSTMSequence"] == 2
+    feeds = graph.feeds(2)
+    states = {name: np.zeros(model.input(name).shape, np.float32) for name in graph.states}
+    with session(graph.graph_def) as run:
+        run(graph.reset)
+        expected = run(graph.outputs[0], {**feeds, "frame_counts:0": [6, 6, 6]})
+    check_call(model, {"frames": feeds["frames:0"], **states}, {"scores": expected})
+    # Another number of steps than those of the frames would be another graph.
+    with pytest.raises(MOError, match="runs the LSTM for 4 steps, but its sequence has 6 steps"):
+        frozen(graph, tmp_path, "4 4 4")

@@ -7,7 +7,7 @@ from deepspeech_recipe.conversion.convert import convert
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.ir.metadata import read_metadata
 from deepspeech_recipe.ir.ov_api import ov
-from tests.graphs import foreign, stateful
+from tests.graphs import foreign, fused, stateful
 from tests.support.compare import compiled, op_counts
 from tests.support.mo_run import EXTENSIONS, MOError, mo
 from tests.support.reference import session
@@ -15,6 +15,7 @@ from tests.support.reference import session
 pytestmark = [pytest.mark.requires_mo, pytest.mark.requires_tf]
 
 # Graph, its main output, and which input is fed which output.
+FED = {f"memory_{layer}_{part}": f"after_{layer}_{part}" for layer in (0, 1) for part in "ch"}
 PACKED = {f"lstm/lstm_{layer}/state": f"new_lstm/lstm_{layer}/state" for layer in (0, 1)}
 FAMILIES = {
     "packed": (stateful.packed_language_model, {}, "softmax_out", PACKED),
@@ -27,7 +28,22 @@ FAMILIES = {
         {"lstm/input_state1": "output_state1", "lstm/input_state2": "output_state2"},
     ),
     "stacked": (stateful.stacked_states, {}, "mask", {"in_states": "out_states"}),
+    "fused, with lengths, state fed": (fused.two_layers, {"taken": "GatherNd"}, "scores", FED),
+    "fused, with lengths taken by Gather, one utterance": (
+        fused.two_layers, {"taken": "Gather", "batch": 1}, "scores", FED
+    ),
+    "fused, with lengths, variables": (
+        fused.two_layers, {"taken": "GatherNd", "kept": "variables"}, "scores", {name: f"new_{name}" for name in FED}
+    ),
+    "fused, last step, state fed": (fused.two_layers, {}, "scores", FED),
+    "fused, last step, c and h in one input": (
+        fused.two_layers, {"kept": "packed"}, "scores", {"memory_0": "after_0", "memory_1": "after_1"}
+    ),
+    "fused, peephole and lengths": (
+        fused.two_layers, {"taken": "GatherNd", "use_peephole": True, "cell_clip": 0.5}, "scores", FED
+    ),
 }  # fmt: skip
+CALLS = 10
 
 
 @pytest.fixture(params=FAMILIES)
@@ -53,7 +69,7 @@ def to_ir(request, tmp_path):
     return by_mo if request.param == "mo" else by_openvino
 
 
-def expected_calls(graph, main: str, pairs: dict, count: int = 4):
+def expected_calls(graph, main: str, pairs: dict, count: int = CALLS):
     """(main output, {input: new state}) of chained calls in TensorFlow, from zero state."""
     found = []
     with session(graph.graph_def) as run:
@@ -99,7 +115,8 @@ def test_state_is_carried_inside(family, to_ir):
     counts = op_counts(model)
     assert counts["ReadValue"] == counts["Assign"] == len(pairs)
     assert not set(pairs) & set().union(*(port.get_names() for port in model.inputs))
-    assert [output.get_any_name().removesuffix(":0") for output in model.outputs] == [main]
+    (output,) = model.outputs
+    assert main in output.get_names()
     assert read_metadata(model)["state"] == "internal"
     expected = expected_calls(graph, main, pairs)
     request = compiled(model).create_infer_request()

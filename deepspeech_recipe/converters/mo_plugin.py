@@ -92,6 +92,8 @@ def _prepare_general(
 ) -> str:
     """Returns the line for a person."""
     general = rewrite_general(view, recognition, arguments.frozen, freeze="--freeze_placeholder_with_value")
+    lengths = [lstm.lengths.node for lstm in recognition.lstms if lstm.lengths is not None]
+    mo_request.take_used_lengths(arguments, general.edits.remove, lengths)
     states = [
         StateNames.of([name, *general.recipe_names.inputs.get(name, ())], new) for name, new in general.carried.items()
     ]

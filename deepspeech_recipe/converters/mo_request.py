@@ -61,6 +61,15 @@ def complete_general(arguments: Arguments, variables: list[str], new_states: lis
         arguments.outputs += [name for name in new_states if name not in arguments.outputs]
 
 
+def take_used_lengths(arguments: Arguments, removed: Iterable[str], lengths: Iterable[str]) -> None:
+    """Takes lengths that were frozen out of the request if they are in the number of steps now: nothing reads them."""
+    gone = {*removed} & {*lengths}
+    for key in [key for key in arguments.frozen if Tensor.parse(key).node in gone]:
+        arguments.forget_frozen(key)
+    if isinstance(arguments.shapes, dict):
+        arguments.set_inputs([], {name: shape for name, shape in arguments.shapes.items() if name not in gone})
+
+
 def add_new_states(arguments: Arguments, states: Iterable[StateNames]) -> None:
     """Internal states are written to, whatever outputs the user named."""
     outputs = arguments.outputs or []

@@ -14,6 +14,7 @@ from deepspeech_recipe.ir import names
 from deepspeech_recipe.ir.names import WINDOWS, find_input
 from deepspeech_recipe.ir.ov_api import i64, new_input, opset, ov, rebuild
 from deepspeech_recipe.passes.lstm_loop import CELL, HIDDEN, LENGTHS, B, R, W, X, lstm_sequences, replace_outputs
+from deepspeech_recipe.passes.shape_values import numbers, sizes
 
 # On the gates of a step past the length: sigmoid(±LARGE) is 0 and 1, and FP16 weights can hold it.
 _LARGE = 10_000.0
@@ -48,10 +49,10 @@ def lengths_input(model: ov.Model) -> ov.Model:
 
 def stop_at_own_lengths(model: ov.Model, name: str) -> ov.Model:
     """Makes the LSTMSequence of that name stop at the sequence lengths it has, which is more than OpenVINO's CPU
-    plugin does with them. A model that does not have it stays as it is."""
+    plugin does with them. A model that does not have it, or whose rows all run to the end, stays as it is."""
     model = model.clone()
     for lstm in lstm_sequences(model):
-        if lstm.get_friendly_name() == name:
+        if lstm.get_friendly_name() == name and not _runs_to_the_end(lstm):
             stop_at_lengths(lstm, lstm.input_value(LENGTHS))
     return model
 
@@ -89,11 +90,18 @@ def stop_at_lengths(lstm, lengths) -> None:
     states = opset.select(opset.unsqueeze(past, i64(1)), zero, gated.output(0))
     last = gated.output(1)
     if direction == "forward":
-        # [B, 1, T, H] with the initial state in front: a length is the index of its state.
-        first = opset.unsqueeze(lstm.input_value(HIDDEN), i64(2))
-        every = opset.squeeze(opset.concat([first, gated.output(0)], 2), i64(1))
-        last = opset.gather(every, lengths, np.int64(1), batch_dims=1).output(0)
+        # [B, 1, T, H] with the initial state in front: a length is the index of its state. GatherElements, because a
+        # Gather with batch_dims kills the process on a CPU with AVX-512 if the batch is fixed to 1 (2024.6, 2026.4).
+        hidden = lstm.input_value(HIDDEN)
+        every = opset.squeeze(opset.concat([opset.unsqueeze(hidden, i64(2)), gated.output(0)], 2), i64(1))
+        index = opset.broadcast(opset.unsqueeze(lengths, i64(2)), opset.shape_of(hidden))
+        last = opset.gather_elements(every, index, 1).output(0)
     replace_outputs(lstm, (states.output(0), last, gated.output(2)))
+
+
+def _runs_to_the_end(lstm) -> bool:
+    lengths, sequence = numbers(lstm.input_value(LENGTHS)), sizes(lstm.input_value(X))
+    return lengths is not None and sequence is not None and all(length == sequence[1] for length in lengths)
 
 
 def _all_steps(lstm, sequence, other):

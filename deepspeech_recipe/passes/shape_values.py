@@ -19,7 +19,7 @@ def sizes(output) -> list | None:
     place = output.get_node().get_friendly_name(), output.get_index()
     return [
         size.get_length() if size.is_static else (place, axis) if origin is None else origin
-        for axis, (size, origin) in enumerate(zip(shape, known, strict=True))
+        for axis, (size, origin) in enumerate(zip(shape, known))
     ]
 
 

@@ -142,8 +142,23 @@ def _hidden_states(
         if lengths is not None and _is_masked(view, reader, lengths):
             masked = Tensor(reader.name)
             sequence.append(masked)
-            last += find_last_states(view, masked, node.inputs[H_PREV], lengths)[0]
+            taken = find_last_states(view, masked, node.inputs[H_PREV], lengths)[0]
+            # The last step of a row that stopped before is zeros, and not its last state.
+            last += tuple(tensor for tensor in taken if view.nodes[tensor.node].op != "StridedSlice")
     return tuple(sequence), last
+
+
+def reads_past_lengths(view: GraphView, lstm: Lstm) -> Node | None:
+    """What reads states of steps past a row's own length, where a BlockLSTM runs on to the longest row's: all but the
+    mask and the last states at the lengths. None if nothing does."""
+    plain, *masked = lstm.layer.sequence
+    lasts = [view.nodes[tensor.node] for tensor in (*lstm.layer.last_c, *lstm.layer.last_h)]
+    at_the_end = [node for node in lasts if node.op == "StridedSlice"]
+    copies = [view.nodes[alias.node] for alias in view.aliases(plain)[1:]]
+    outputs = [node for node in copies if not view.is_read(node)]
+    readers = find_last_states(view, plain, lstm.layer.initial_h, lstm.lengths)[1]
+    others = [reader for reader in readers if Tensor(reader.name) not in masked]
+    return next(iter((*at_the_end, *outputs, *others)), None)
 
 
 def _is_masked(view: GraphView, node: Node, lengths: Tensor) -> bool:

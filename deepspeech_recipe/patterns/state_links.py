@@ -10,7 +10,7 @@ read off cells in plain operations, one step of an LSTM each, as TensorFlow's an
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor, once
@@ -54,20 +54,30 @@ def _plain_links(view: GraphView) -> tuple[Link, ...]:
     return (*_steps(view), *_loops(view), *_frames(view), *_block_cells(view), *_stops(view))
 
 
-def origin(view: GraphView, tensor: Tensor) -> Tensor:
-    """The tensor that this one is a part or another shape of."""
-    return view.follow(tensor, _data)
+Way = Callable[[Node], "Tensor | None"]
 
 
 def _data(node: Node) -> Tensor | None:
     return node.inputs[VIEWS[node.op]] if node.op in VIEWS else None
 
 
-def parts(view: GraphView, tensor: Tensor) -> set[Tensor]:
+def way_to(links: Iterable[Link]) -> Way:
+    """The way from a tensor back to what it is a part or another shape of, which ends at new states: that of a fused
+    LSTM is itself a part, of the states of all steps."""
+    ends = {link.new.node for link in links}
+    return lambda node: None if node.name in ends else _data(node)
+
+
+def origin(view: GraphView, tensor: Tensor, way: Way = _data) -> Tensor:
+    """The tensor that this one is a part or another shape of."""
+    return view.follow(tensor, way)
+
+
+def parts(view: GraphView, tensor: Tensor, way: Way = _data) -> set[Tensor]:
     """The tensors that this one is put together of, side by side or on top of each other."""
     pieces, pending, seen = set(), [tensor], set()
     while pending:
-        tensor = origin(view, pending.pop())
+        tensor = origin(view, pending.pop(), way)
         if tensor in seen:
             continue
         seen.add(tensor)

@@ -16,7 +16,7 @@ from deepspeech_recipe.graphdef.proto import DATA_TYPES
 from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
 from deepspeech_recipe.patterns.lstm import Lstm
 from deepspeech_recipe.patterns.state import State, constant_value, state_variable
-from deepspeech_recipe.patterns.state_links import LOOPS, Link, origin, parts
+from deepspeech_recipe.patterns.state_links import LOOPS, Link, Way, origin, parts, way_to
 
 _PLACEHOLDERS = ("Placeholder", "PlaceholderV2", "PlaceholderWithDefault")
 
@@ -28,9 +28,10 @@ def carried_states(view: GraphView, links: list[Link], known: Iterable[str] = ()
     Raises Refusal if a variable's state would be lost.
     """
     begins: dict[Tensor, list[Link]] = {}
+    way = way_to(links)
     for link in links:
-        begins.setdefault(origin(view, link.previous), []).append(link)
-    ends = _ends(view, begins)
+        begins.setdefault(origin(view, link.previous, way), []).append(link)
+    ends = _ends(view, begins, way)
     states = []
     for source in begins:
         node = view.producer(source)
@@ -38,7 +39,7 @@ def carried_states(view: GraphView, links: list[Link], known: Iterable[str] = ()
             continue
         new = _reached(view, begins, source)
         if view.is_variable(node):
-            states.append(_variable(view, node, begins[source][0], new))
+            states.append(_variable(view, node, begins[source][0], new, way))
         elif node.op in _PLACEHOLDERS:
             outputs = tuple(end for tensor in new for end, pieces in ends if tensor in pieces)
             if outputs:
@@ -75,20 +76,20 @@ def _reached(view: GraphView, begins: dict[Tensor, list[Link]], source: Tensor) 
     return reached
 
 
-def _ends(view: GraphView, begins: dict[Tensor, list[Link]]) -> list[tuple[Tensor, set[Tensor]]]:
+def _ends(view: GraphView, begins: dict[Tensor, list[Link]], way: Way) -> list[tuple[Tensor, set[Tensor]]]:
     """The tensors that nobody reads and that hold nothing but last states, with these."""
     last = {view.source(link.new) for links in begins.values() for link in links} - set(begins)
     last_states = []
     for node in view.nodes.values():
         tensor = Tensor(node.name)
         if node.inputs and not view.is_read(node):
-            pieces = parts(view, tensor)
+            pieces = parts(view, tensor, way)
             if pieces <= last:
                 last_states.append((tensor, pieces))
     return last_states
 
 
-def _variable(view: GraphView, node: Node, link: Link, new: dict[Tensor, None]) -> State:
+def _variable(view: GraphView, node: Node, link: Link, new: dict[Tensor, None], way: Way) -> State:
     if node.attribute("dtype") != DATA_TYPES["DT_FLOAT"]:
         raise Refusal(
             f"The state in the variable '{node.name}' is not of type float32",
@@ -103,7 +104,7 @@ def _variable(view: GraphView, node: Node, link: Link, new: dict[Tensor, None]) 
             remedy="Use the new value itself there, and export the graph again",
         )
     what = f"state of the cell '{link.node}'"
-    return state_variable(view, node, lambda tensor: bool(parts(view, tensor) & set(new)), what)
+    return state_variable(view, node, lambda tensor: bool(parts(view, tensor, way) & set(new)), what)
 
 
 def lost_variable(view: GraphView, carried: Iterable[str]) -> tuple[str, str] | None:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from deepspeech_recipe.errors import Refusal
-from deepspeech_recipe.graphdef.view import GraphView
+from deepspeech_recipe.graphdef.view import GraphView, Tensor
+from deepspeech_recipe.patterns.block_lstm import reads_past_lengths
 from deepspeech_recipe.patterns.lstm import BLOCK, LOOP, Lstm
 from deepspeech_recipe.patterns.state import State
 from deepspeech_recipe.patterns.stateful import lost_variable
@@ -94,11 +95,14 @@ def rewrite_general(view: GraphView, recognition: Recognition, frozen: Mapping, 
 def _replace(view: GraphView, lstm: Lstm, general: General, frozen: Mapping, freeze: str) -> str:
     """What becomes of an LSTM, for a person to read."""
     if lstm.form == BLOCK:
-        reason, steps = _steps(view, lstm, frozen)
-        if reason:
-            _refuse_lost_state(lstm, reason, freeze)
-            return f"BlockLSTM '{lstm.node}' is left as it is: {reason}"
-        replace_lstm(view, lstm, general.edits, lengths=False, steps=steps)
+        steps, reader = lstm.steps, None if lstm.lengths is None else reads_past_lengths(view, lstm)
+        if reader is not None:
+            steps = _length_of_all(view, lstm.lengths, frozen)
+            if steps is None:
+                reason = f"its states past a row's own length are read by '{reader.name}' ({reader.op})"
+                _refuse_lost_state(lstm, reason, freeze)
+                return f"BlockLSTM '{lstm.node}' is left as it is: {reason}"
+        replace_lstm(view, lstm, general.edits, lengths=reader is None, steps=steps)
         for state in lstm.states:
             _carry(view, state, general)
         made = "an LSTMSequence" if lstm.cell.is_plain else "a loop, for its peepholes or its clipped cell state"
@@ -127,17 +131,16 @@ def describe(recognition: Recognition, general: General) -> str:
     return f"no DeepSpeech model ({recognition.why_not}); {done}"
 
 
-def _steps(view: GraphView, lstm: Lstm, frozen: Mapping) -> tuple[str, int | None]:
-    """(why the BlockLSTM must stay as it is, or '', and the only T it is exact for; None: any)."""
-    if lstm.lengths is None:
-        return "", lstm.steps
-    value = view.value(lstm.lengths)
-    if value is None or not np.isfinite(value).all():
-        value = frozen.get(lstm.lengths.node)
-    lengths = set() if value is None else {int(length) for length in np.unique(value)}
-    if len(lengths) == 1:
-        return "", lengths.pop()
-    return f"its lengths '{lstm.lengths}' are {'not all the same' if lengths else 'an input'}", None
+def _length_of_all(view: GraphView, lengths: Tensor | None, frozen: Mapping) -> int | None:
+    """The length of every row, if it is known and the same."""
+    value = None if lengths is None else view.value(lengths)
+    if value is None and lengths is not None:
+        value = frozen.get(lengths.node)
+    try:
+        known = set() if value is None else set(np.asarray(value).astype(np.int64).reshape(-1).tolist())
+    except ValueError:  # what was typed is not a number: MO says so
+        return None
+    return known.pop() if len(known) == 1 else None
 
 
 def _refuse_lost_state(lstm: Lstm, reason: str, freeze: str) -> None:
