@@ -4,6 +4,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
@@ -17,7 +18,7 @@ from deepspeech_recipe.files import reading
 # Far above any model of this family; a damaged count is noticed before it is followed.
 _MOST = 200_000
 _LARGEST_OPTIONS = 4096
-_DTYPES = {"FLOAT32": "<f4", "FLOAT16": "<f2", "INT32": "<i4", "INT64": "<i8", "INT8": "i1", "UINT8": "u1"}
+_DTYPES = {"FLOAT32": "<f4", "FLOAT16": "<f2", "INT32": "<i4", "INT64": "<i8", "INT8": "i1", "UINT8": "u1", "BOOL": "?"}
 
 # What the flatbuffers library raises when offsets lead astray.
 _DAMAGE = (
@@ -110,13 +111,32 @@ class TFLiteModel:
         tensor = self._tensor(number)
         return tuple(int(tensor.Shape(axis)) for axis in _range(tensor.ShapeLength()))
 
+    def open_shape(self, number: int) -> tuple[int, ...]:
+        """The shape with -1 for sizes that the interpreter may change; the sizes themselves if the file keeps states,
+        which have one batch."""
+        tensor, shape = self._tensor(number), self.shape(number)
+        open_sizes = tuple(int(tensor.ShapeSignature(axis)) for axis in _range(tensor.ShapeSignatureLength()))
+        return open_sizes if len(open_sizes) == len(shape) and not self._keeps_states else shape
+
+    @cached_property
+    def _keeps_states(self) -> bool:
+        return any(map(self.is_variable, range(self._graph.TensorsLength())))
+
+    def is_variable(self, number: int) -> bool:
+        """Whether the tensor keeps its value from one call to the next."""
+        return bool(self._tensor(number).IsVariable())
+
+    def type_name(self, number: int) -> str:
+        """The type of a tensor's elements, as the schema names it."""
+        return self._type_names[self._tensor(number).Type()]
+
     def raw(self, number: int) -> np.ndarray | None:
         """The stored bytes of a constant, a view on the file; None for a tensor that is computed."""
         buffer = self._model.Buffers(self._tensor(number).Buffer())
         return buffer.DataAsNumpy() if buffer.DataLength() else None
 
     def is_quantized(self, number: int) -> bool:
-        return self._type_names[self._tensor(number).Type()] in ("INT8", "UINT8")
+        return number >= 0 and self.type_name(number) in ("INT8", "UINT8")
 
     def constant(self, number: int) -> np.ndarray | None:
         """A constant's value, dequantised to float32 if it is stored in 8 or 16 bits; None if computed."""
@@ -128,7 +148,7 @@ class TFLiteModel:
         data = self.raw(number)
         if data is None:
             return None
-        type_name = self._type_names[self._tensor(number).Type()]
+        type_name = self.type_name(number)
         values = data.view(_DTYPES[type_name]).reshape(self.shape(number))
         if type_name in ("INT8", "UINT8"):
             return self._dequantize(number, values)

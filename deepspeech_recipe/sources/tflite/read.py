@@ -12,6 +12,7 @@ from deepspeech_recipe.sources.canonical import canonical_graph
 from deepspeech_recipe.sources.loaded_model import Given, LoadedModel
 from deepspeech_recipe.sources.tflite.file import TFLiteModel, open_tflite
 from deepspeech_recipe.sources.tflite.network import read_network
+from deepspeech_recipe.sources.tflite.other import read_other
 
 _NUMBERS = ("version", "sample_rate", "feature_win_len", "feature_win_step", "beam_width")
 
@@ -22,6 +23,8 @@ def read_tflite(path: Path, given: Given) -> LoadedModel:
     Raises RecipeError if the file is damaged, or holds another model.
     """
     with open_tflite(path) as model:
+        if "input_node" not in model.inputs:
+            return read_other(path, model)
         network = read_network(model)
         audio = _audio(model)
         numbers = {name: _number(model, f"metadata_{name}") for name in _NUMBERS}
