@@ -40,8 +40,8 @@ FAMILIES = (
     ),
     (
         "A .tflite file is another model, or damaged",
-        "The unrolled LSTM of a `.tflite` file is rolled up again, which needs the structure that DeepSpeech's and "
-        "Coqui STT's exporters write.",
+        "The unrolled LSTM of DeepSpeech's and Coqui STT's exports is rolled up again, which needs the structure that "
+        "they write. Of other networks each operation is written as TensorFlow's, which needs its translation.",
         ("sources/tflite",),
     ),
     (

@@ -111,6 +111,8 @@ def files(model: str, kind: str, folder: Path) -> list[Path]:
     """Files of that kind, one for each release."""
     if (model, kind) == (OTHER, "SavedModel"):
         return sorted((FIXTURES / "keras").glob("*.zip"))
+    if (model, kind) == (OTHER, ".tflite"):
+        return sorted((FIXTURES / "tflite").glob("*.tflite"))
     if kind in FILES:
         return [FIXTURES / FILES[kind]] if model in EXPORTED else []
     found = []

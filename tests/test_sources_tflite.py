@@ -159,17 +159,6 @@ def test_a_network_that_differs_anywhere_is_refused(write, change, reason):
     assert "Looked for a DeepSpeech or Coqui STT export" in str(caught.value)
 
 
-@pytest.mark.requires_tf
-def test_another_model_is_refused_with_what_was_looked_for(tf, tmp_path):
-    with tf.Graph().as_default() as graph:
-        image = tf.compat.v1.placeholder(tf.float32, [1, 8], "image")
-        outputs = [tf.nn.relu(image, name="x")]
-        converter = tf.compat.v1.lite.TFLiteConverter(graph.as_graph_def(), [image], outputs)
-        (tmp_path / "other.tflite").write_bytes(converter.convert())
-    with pytest.raises(RecipeError, match=r"no input 'input_node' \(it has image\)\. Looked for a DeepSpeech"):
-        open_model(tmp_path / "other.tflite")
-
-
 def test_an_alphabet_of_another_size_is_refused(tmp_path):
     content = (EXPORTER / "plain" / "int8.tflite").read_bytes()
     labels = serialize_alphabet([bytes([b]) for b in b" abcdefghijklmnopqrstuvwxyz'"])

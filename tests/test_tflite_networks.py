@@ -179,6 +179,7 @@ def small(tf, tmp_path):
         signature = [tf.TensorSpec(shape) for shape in shapes]
         concrete = tf.function(function, input_signature=signature).get_concrete_function()
         converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete])
+        converter.allow_custom_ops = True
         if calibrate:
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
             converter.representative_dataset = lambda: [[np.ones(shape, np.float32) for shape in shapes]] * 2
@@ -198,8 +199,8 @@ def test_a_loop_is_refused_by_its_name_and_sent_to_ovc_which_takes_it(tf, small)
 
 
 def test_an_operation_that_nobody_takes_is_refused_without_ovc(tf, small):
-    with pytest.raises(Refusal, match=r"no translation here: UNIQUE\. .*Run the file with TensorFlow Lite itself"):
-        open_model(small(lambda x: tf.unique(x)[0], (8,)))
+    with pytest.raises(Refusal, match=r"no translation here: Betainc\. .*Run the file with TensorFlow Lite itself"):
+        open_model(small(lambda x: tf.math.betainc(x, x, x), (8,)))
 
 
 def test_a_network_whose_activations_have_8_bits_says_how_to_export_it(tf, small):
@@ -208,5 +209,5 @@ def test_a_network_whose_activations_have_8_bits_says_how_to_export_it(tf, small
 
 
 def test_a_network_without_an_lstm_is_for_ovc(tf, small):
-    with pytest.raises(RecipeError, match="No DeepSpeech model was found .*ovc"):
+    with pytest.raises(RecipeError, match=r"No DeepSpeech model was found .*ovc"):
         convert_model(small(tf.nn.relu, (1, 8)), converter="openvino")

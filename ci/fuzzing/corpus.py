@@ -92,7 +92,7 @@ def saved_models() -> tuple[tuple, ...]:
 
 @cache
 def tflites() -> tuple[bytes, ...]:
-    paths = sorted((FIXTURES / "exporter").rglob("int8.tflite"))
+    paths = [*sorted((FIXTURES / "exporter").rglob("int8.tflite")), *sorted((FIXTURES / "tflite").glob("*.tflite"))]
     return tuple(path.read_bytes() for path in paths)
 
 

@@ -35,7 +35,7 @@ def keras_layers(tf, form: str = "float", *, features: int = 30, units=(36, 40),
         @tf.function(input_signature=[tf.TensorSpec((1, 7, features), name="frames")])
         def __call__(self, x):
             x = tf.reverse(x, [1]) if backwards else x
-            for before, size in zip(sizes, units):
+            for before, size in zip(sizes, units, strict=False):
                 arguments = weights(before, 4 * size), weights(size, 4 * size), weights(4 * size)
                 x = layer(x, tf.zeros((1, size)), tf.zeros((1, size)), *arguments)[1]
             scores = tf.matmul(tf.reshape(x, [1, -1]), weights(7 * units[-1], 6)) + weights(6)
@@ -64,9 +64,9 @@ def streaming_core(tf, form: str = "float", *, steps: int = 3, features: int = 3
     dense, offset = weights(units, features), weights(features)
     gamma, beta = weights(features), weights(features)
 
-    @tf.function(
-        input_signature=[tf.TensorSpec((1, steps, features), name="block"), tf.TensorSpec((1, 2, units, 2), name="states")]
-    )  # fmt: skip
+    block, states = tf.TensorSpec((1, steps, features), name="block"), tf.TensorSpec((1, 2, units, 2), name="states")
+
+    @tf.function(input_signature=[block, states])
     def network(block, states):
         mean = tf.reduce_mean(block, -1, keepdims=True)
         variance = tf.reduce_mean(tf.math.squared_difference(block, mean), -1, keepdims=True)

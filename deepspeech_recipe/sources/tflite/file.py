@@ -47,7 +47,7 @@ class Operation:
     outputs: tuple[int, ...]
     table: Any
 
-    def option(self, options: type, name: str, default: int = 0):
+    def option(self, options: type, name: str, default: float = 0):
         """One field of the builtin options, which the file leaves out if all are defaults."""
         table = self.table.BuiltinOptions()
         if table is None:

@@ -62,7 +62,7 @@ class GraphWriter:
         for number in self.model.outputs.values():
             name, reference = self._names[number], self.read(number)
             if reference != name:
-                self.node("Identity", [reference], number, name=name, T=self.type_of(number))
+                self._builder.node(name, "Identity", [reference], T=self.type_of(number))
         excess = self._constants - 4 * size  # 8 bits become 32
         if excess > limits.allowed(limits.EXPANDED):
             raise RecipeError(
@@ -105,11 +105,11 @@ class GraphWriter:
             raise Refusal(f"The {what} is not a constant", node=self.model.name(number))
         return value
 
-    def node(self, op: str, inputs: Sequence[str], out: int, *, name: str = "", **attributes) -> str:
+    def node(self, op: str, inputs: Sequence[str], out: int, **attributes) -> str:
         """Writes a node that makes the tensor `out`, under its name; returns its reference."""
         if self.model.is_quantized(out):
             self.refuse_quantized(out)
-        written = self._builder.node(name or self._name(out), op, inputs, **attributes)
+        written = self._builder.node(self._name(out), op, inputs, **attributes)
         self._references[out] = written
         return written
 

@@ -1,7 +1,7 @@
 """TensorFlow Lite's UNIDIRECTIONAL_SEQUENCE_LSTM, a whole layer in one operation, as a BlockLSTM with its state.
 
-Source: tensorflow/lite/kernels/unidirectional_sequence_lstm.cc. The states are the file's own variables: they begin with
-zeros, and stay from one call to the next until the interpreter's `reset_all_variables`.
+Source: tensorflow/lite/kernels/unidirectional_sequence_lstm.cc. The states are the file's own variables: they begin
+with zeros, and stay from one call to the next until the interpreter's `reset_all_variables`.
 """
 
 import numpy as np
@@ -53,7 +53,7 @@ def write_sequence_lstm(writer: GraphWriter, operation: Operation) -> None:
         out,
         T=_F,
         forget_bias=0.0,
-        cell_clip=float(operation.option(options, "CellClip", 0.0)) or -1.0,
+        cell_clip=float(operation.option(options, "CellClip")) or -1.0,
         use_peephole=used,
     )
     for state, states in ((state_c, f"{cell}:1"), (state_h, f"{cell}:6")):
@@ -113,4 +113,3 @@ def _steps(writer: GraphWriter, x: str, out: int) -> str:
 
 def _last(writer: GraphWriter, states: str, out: int) -> str:
     return _slice(writer, states, -1, out, FLOAT)
-
