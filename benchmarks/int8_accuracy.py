@@ -12,9 +12,9 @@ import numpy as np
 from benchmarks.models import frozen_graph
 from benchmarks.page import write_between
 from deepspeech_recipe.conversion.convert import convert
+from deepspeech_recipe.corpus.evaluate import evaluate
 from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.passes.compress import LAYERS, LSTM_INPUT, LSTM_RECURRENT
-from deepspeech_recipe.runtime.evaluate import evaluate
 from deepspeech_recipe.runtime.recordings.audio_files import read_audio
 
 ROOT = Path(__file__).resolve().parent.parent

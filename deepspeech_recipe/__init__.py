@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from deepspeech_recipe.conversion.inspect import Inspection, inspect
     from deepspeech_recipe.conversion.result import ConvertResult, TensorInfo
     from deepspeech_recipe.converters.extensions import extensions
+    from deepspeech_recipe.corpus.evaluate import Evaluation, Score, evaluate
+    from deepspeech_recipe.corpus.features import features
+    from deepspeech_recipe.corpus.outcome import Outcome
+    from deepspeech_recipe.corpus.transcribe import transcribe, transcribe_files
     from deepspeech_recipe.demonstration import demo
-    from deepspeech_recipe.runtime.evaluate import Evaluation, Score, evaluate
-    from deepspeech_recipe.runtime.features import features
     from deepspeech_recipe.runtime.result import Letter, Result, Word
-    from deepspeech_recipe.runtime.transcribe import transcribe
     from deepspeech_recipe.self_test.finding import Finding, Health
     from deepspeech_recipe.self_test.run import doctor
     from deepspeech_recipe.sources.unpack import unpack
@@ -42,6 +43,7 @@ __all__ = [
     "Health",
     "Inspection",
     "Letter",
+    "Outcome",
     "RecipeError",
     "RecordingResult",
     "Refusal",
@@ -62,6 +64,7 @@ __all__ = [
     "features",
     "inspect",
     "transcribe",
+    "transcribe_files",
     "unpack",
     "verify",
 ]
@@ -72,15 +75,16 @@ _HOMES = {
     "Check": "verification.report.Check",
     "ConvertResult": "conversion.result.ConvertResult",
     "Diagnosis": "verification.diagnose.Diagnosis",
-    "Evaluation": "runtime.evaluate.Evaluation",
+    "Evaluation": "corpus.evaluate.Evaluation",
     "Finding": "self_test.finding.Finding",
     "Health": "self_test.finding.Health",
     "Inspection": "conversion.inspect.Inspection",
     "Letter": "runtime.result.Letter",
+    "Outcome": "corpus.outcome.Outcome",
     "RecordingResult": "verification.report.RecordingResult",
     "Report": "verification.report.Report",
     "Result": "runtime.result.Result",
-    "Score": "runtime.evaluate.Score",
+    "Score": "corpus.evaluate.Score",
     "Stage": "verification.diagnose.Stage",
     "TensorInfo": "conversion.result.TensorInfo",
     "Word": "runtime.result.Word",
@@ -90,11 +94,12 @@ _HOMES = {
     "demo": "demonstration.demo",
     "diagnose": "verification.diagnose.diagnose",
     "doctor": "self_test.run.doctor",
-    "evaluate": "runtime.evaluate.evaluate",
+    "evaluate": "corpus.evaluate.evaluate",
     "extensions": "converters.extensions.extensions",
-    "features": "runtime.features.features",
+    "features": "corpus.features.features",
     "inspect": "conversion.inspect.inspect",
-    "transcribe": "runtime.transcribe.transcribe",
+    "transcribe": "corpus.transcribe.transcribe",
+    "transcribe_files": "corpus.transcribe.transcribe_files",
     "unpack": "sources.unpack.unpack",
     "verify": "verification.run.verify",
 }

@@ -13,8 +13,8 @@ from deepspeech_recipe.converters import mo
 from deepspeech_recipe.converters.extensions import extensions
 from deepspeech_recipe.ir.read import read_ir
 from deepspeech_recipe.runtime import Recognizer
+from deepspeech_recipe.runtime.recordings.audio_files import audio_blocks
 from deepspeech_recipe.runtime.recordings.clips import Clip, read_clips
-from deepspeech_recipe.runtime.transcribe import transcribed
 from deepspeech_recipe.verification import verify
 from deepspeech_recipe.verification.report import tick
 
@@ -83,12 +83,12 @@ def _structure(ir: Path, log: Callable[[str], None]) -> bool:
 
 def _transcribe(ir: Path, clips: list[Clip], log: Callable[[str], None]) -> list[bool]:
     """Transcribes the recordings, and returns for each whether its text was recognised."""
-    checks, recognizer, paths = [], Recognizer(ir), [clip.path for clip in clips]
-    next(transcribed(recognizer, paths))  # the first one loads what reads audio: not timed
-    results = transcribed(recognizer, paths)
+    checks, recognizer = [], Recognizer(ir)
+    rate = recognizer.sample_rate
+    recognizer.transcribe_blocks(audio_blocks(clips[0].path, rate))  # loads what reads audio: not timed
     for clip in clips:
         started = time.perf_counter()
-        result = next(results)
+        result = recognizer.transcribe_blocks(audio_blocks(clip.path, rate))
         checks.append(result.text == clip.transcript)
         worked = time.perf_counter() - started
         log(f"   {tick(checks[-1])} {clip.path.stem}: {result.seconds:.1f} s of audio in {1000 * worked:.0f} ms")

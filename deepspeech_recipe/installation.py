@@ -179,6 +179,9 @@ OPTIONAL = (
     OptionalPackage("jiwer", "eval", "evaluate needs it"),
     OptionalPackage("sounddevice", "mic", "transcribe --mic needs it"),
     OptionalPackage("matplotlib", "plot", "verify --plot and benchmark -o need it"),
+    OptionalPackage("fsspec", "urls", "recordings at addresses (https://, s3://) need it"),
+    OptionalPackage("ray", "ray", "--cluster needs it"),
+    OptionalPackage("shtab", "completion", "--print-completion needs it"),
     OptionalPackage("tqdm", "progress", "the bar of long work on a terminal needs it"),
 )
 # Of the extra `dev`, besides some of those.

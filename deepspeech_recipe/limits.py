@@ -22,6 +22,7 @@ FOLDERS = 2000  # folders that these lie in
 CONVERSION = 8  # seconds of processor time for OpenVINO's frontend, where a graph keeps its loops
 DEPTH = 32  # of folders in each other
 TEXT_FIELDS = 300_000  # of a message in protobuf's text format, which is read by a hundred thousand a second
+PIPE = 4 * 2**30  # bytes that come through a pipe, of a recording with a header
 AUDIO = 64 * 2**20  # bytes that samples are in memory beyond a hundred times their file (speech in Opus: 85 times)
 
 

@@ -42,11 +42,12 @@ FLOORS = {
         "runtime": (1037, 125, "audio → text"),
     },
     "what people ask for": {
-        "verification": (126, 205, "model and IR, same audio"),
-        "conversion": (348, 205, "convert, inspect"),
-        "benchmarking": (570, 205, "side by side, in turns"),
-        "demonstration": (786, 190, "the bundled model"),
-        "self_test": (994, 190, "doctor"),
+        "verification": (113, 180, "model and IR, same audio"),
+        "conversion": (297, 168, "convert, inspect"),
+        "corpus": (475, 168, "folders of recordings"),
+        "benchmarking": (656, 175, "side by side, in turns"),
+        "demonstration": (840, 173, "the bundled model"),
+        "self_test": (1012, 150, "doctor"),
     },
     "front": {"cli": (560, 1076, "deepspeech-recipe: one file a command; every command is a Python function, too")},
 }

@@ -112,7 +112,7 @@ FAMILIES = (
         "Audio that cannot be heard",
         "Files are read by soundfile, other rates converted by soxr. A file that is cut off is refused, for its text "
         "would end early without a word.",
-        ("runtime/recordings/",),
+        ("runtime/recordings/", "corpus/listing.py", "corpus/engine.py", "corpus/outputs.py"),
     ),
     (
         "A language model that cannot be used",
@@ -122,12 +122,12 @@ FAMILIES = (
     (
         "Features that cannot be given",
         "`features` gives the output of a layer for each frame.",
-        ("runtime/features", "cli/features.py"),
+        ("corpus/features.py", "cli/features.py"),
     ),
     (
         "A test set that cannot be counted",
         "`evaluate` takes a CSV manifest, or a folder of LibriSpeech.",
-        ("runtime/evaluate.py", "runtime/recordings/clips.py"),
+        ("corpus/evaluate.py", "runtime/recordings/clips.py"),
     ),
     (
         "A graph is damaged, or asks for too much",

@@ -68,6 +68,13 @@ def test_help_lists_every_command_and_the_exit_codes(capsys):
     assert "0 done, 1 a check failed, 2 bad usage" in printed
 
 
+def test_the_command_alone_prints_help(capsys):
+    assert cli.main([]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("usage: deepspeech-recipe")
+    assert err == ""
+
+
 def test_version_is_printed(capsys):
     with pytest.raises(SystemExit):
         cli.main(["--version"])
@@ -77,10 +84,10 @@ def test_version_is_printed(capsys):
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        ([], "the following arguments are required: COMMAND (see deepspeech-recipe --help)"),
         (["convrt"], "invalid choice: 'convrt'"),
         (["inspect"], "inspect: the following arguments are required: MODEL (see deepspeech-recipe inspect --help)"),
-        (["inspect", "x.pb", "--jso"], "unrecognized arguments: --jso"),
+        (["inspect", "x.pb", "--jso"], "inspect: unrecognized arguments: --jso (see deepspeech-recipe inspect --help)"),
+        (["--jso"], "the following arguments are required: COMMAND (see deepspeech-recipe --help)"),
         (["unpack", "x.pbmm"], "unpack: the following arguments are required: OUT.pb"),
     ],
 )

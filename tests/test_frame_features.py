@@ -104,14 +104,17 @@ def test_the_command_writes_the_array_of_the_function(capsys, tmp_path, recogniz
 
 
 def test_bad_usage_of_features_is_one_line(capsys, tmp_path):
+    (tmp_path / "other").mkdir()
+    copy = tmp_path / "other" / FIRST.name
+    copy.symlink_to(FIRST)
     for reason, arguments in {
         "give the name of an .npy file": [FIRST, "-o", tmp_path / "out.txt"],
         "several recordings need a directory": [FIRST, SECOND, "-o", tmp_path / "out.npy"],
-        "two of the recordings have the same name": [FIRST, FIRST, "-o", tmp_path],
+        "two of the recordings have the same name": [FIRST, copy, "-o", tmp_path],
         "is not a number of frames": [FIRST, "-o", tmp_path / "out.npy", "--rate", "0"],
         "no tensor 'x'": [FIRST, "-o", tmp_path / "out.npy", "--tensor", "x"],
         "does not exist; make it first": [FIRST, "-o", tmp_path / "no" / "out.npy"],
     }.items():
         assert command(*arguments) == 2
         assert reason in capsys.readouterr().err
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["other"]

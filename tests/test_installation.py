@@ -183,11 +183,11 @@ def test_nothing_is_imported():
 def test_the_table_of_optional_packages_is_that_of_the_extras():
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     wanted = {
-        (re.split(r"[<>=;]", need)[0], extra): "python_version <" in need and int(need.split("'3.")[1].rstrip("'"))
+        (re.split(r"[<>=;[]", need)[0], extra): "python_version <" in need and int(need.split("'3.")[1].rstrip("'"))
         for extra, needs in extras.items() if extra != "dev" for need in needs
     }  # fmt: skip
     assert {(each.package, each.extra) for each in installation.OPTIONAL} == set(wanted)
-    own = {re.split(r"[<>=;]", need)[0] for need in extras["dev"]} - {each.package for each in installation.OPTIONAL}
+    own = {re.split(r"[<>=;[]", need)[0] for need in extras["dev"]} - {each.package for each in installation.OPTIONAL}
     assert set(installation.DEVELOPMENT) == own
     for each in installation.OPTIONAL:
         first_without = wanted[each.package, each.extra]

@@ -1,7 +1,7 @@
 """Subtitles: their two formats, and where a line ends."""
 
+from deepspeech_recipe.corpus.subtitles import cues, srt, vtt
 from deepspeech_recipe.runtime.result import Word
-from deepspeech_recipe.runtime.subtitles import cues, srt, vtt
 
 WORDS = [Word("one", 0.5, 0.75, 1.0), Word("two", 0.9996, 1.2344, 1.0), Word("<three>", 3661.5, 3662.0, 1.0)]
 

@@ -14,10 +14,10 @@ import threading
 from typing import Any
 
 from deepspeech_recipe import __version__
+from deepspeech_recipe.cli import console
+from deepspeech_recipe.cli.console import PROGRAM
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.files import printable
 
-PROGRAM = "deepspeech-recipe"
 COMMANDS = (
     "inspect",
     "convert",
@@ -43,17 +43,29 @@ class UsageError(RecipeError):
 class _Parser(argparse.ArgumentParser):
     """Reports usage errors in one line, as all others are."""
 
+    def parse_known_args(self, args=None, namespace=None):
+        """A command's own parser refuses what it does not know itself: else the whole program's help would be named."""
+        found, rest = super().parse_known_args(args, namespace)
+        if rest and self.prog != PROGRAM:
+            self.error(f"unrecognized arguments: {' '.join(rest)}")
+        return found, rest
+
     def error(self, message: str):
         command = self.prog.removeprefix(PROGRAM).strip()
         raise UsageError(f"{command + ': ' if command else ''}{message} (see {self.prog} --help)")
 
 
-class _Help(argparse.RawDescriptionHelpFormatter):
-    """Keeps descriptions as written, and room for a command's name before its help: argparse forgets its indent."""
+class _Help(argparse.HelpFormatter):
+    """Fits paragraphs to the terminal, and keeps room for a command's name before its help: argparse forgets its
+    indent."""
 
     def __init__(self, prog: str):
         super().__init__(prog, max_help_position=32)
         self._action_max_length = 2 * self._indent_increment + max(map(len, COMMANDS))
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        paragraphs = (super(_Help, self)._fill_text(each, width, indent) for each in text.strip().split("\n\n"))
+        return "\n\n".join(paragraphs)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -65,6 +77,7 @@ def build_parser() -> argparse.ArgumentParser:
         module = importlib.import_module(f"{__name__}.{name}")
         command = commands.add_parser(name, help=module.HELP, description=module.__doc__, **shared)
         module.add_arguments(command)
+        console.add_arguments(command)
         command.set_defaults(run=module.run)
     return parser
 
@@ -77,7 +90,12 @@ def main(argv: list[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")  # a terminal without UTF-8 does not stop it
     try:
         with _Interrupts():
-            arguments = build_parser().parse_args(argv)
+            parser, argv = build_parser(), sys.argv[1:] if argv is None else argv
+            if not argv:
+                parser.print_help()
+                return 0
+            arguments = parser.parse_args(argv)
+            console.set_level(vars(arguments).pop("console"))
             code = arguments.run(arguments)
             sys.stdout.flush()
             return code
@@ -119,7 +137,7 @@ class _Interrupts:
 
 def _fail(message: str) -> int:
     try:
-        print(f"{PROGRAM}: error: {printable(' '.join(message.split()))}", file=sys.stderr)
+        print(console.error(message), file=sys.stderr)
     except OSError:  # nobody can be told
         _drop(sys.stderr)
     return 2

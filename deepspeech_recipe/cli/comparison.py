@@ -5,7 +5,7 @@ import json
 
 def add_arguments(parser) -> None:
     parser.add_argument("model", metavar="MODEL", help="the model file the IR was made of")
-    parser.add_argument("ir", metavar="IR.xml")
+    parser.add_argument("ir", metavar="IR.xml", help="an IR, or a folder with one")
     parser.add_argument(
         "--audio", nargs="+", default=[], metavar="WAV",
         help="recordings to compare on (default: built-in ones, and random features)",

@@ -1,14 +1,17 @@
 """Counts the errors of an IR on a test set: WER and CER by jiwer, and the real-time factor.
 
-TESTSET is a CSV file with the columns of DeepSpeech's own: wav_filename, wav_filesize, transcript. A column `group`,
-or another that --group names, gives a line for each of its values. Or it is a folder of LibriSpeech as it is unpacked,
-whose groups are `speaker` and `chapter`.
+TESTSET is a CSV file with the columns of DeepSpeech's own: wav_filename, wav_filesize, transcript; --columns names
+others. A column `group`, or another that --group names, gives a line for each of its values. Or it is a folder of
+LibriSpeech as it is unpacked, whose groups are `speaker` and `chapter`.
+
+A clip that cannot be recognised is a line on stderr and not counted: exit code 1.
 """
 
+import argparse
 import json
 from collections.abc import Iterator
 
-from deepspeech_recipe.cli import recognition
+from deepspeech_recipe.cli import console, recognition
 from deepspeech_recipe.cli.progress import Progress
 from deepspeech_recipe.cli.text import rows
 
@@ -21,23 +24,44 @@ def add_arguments(parser) -> None:
     parser.add_argument(
         "--group", metavar="COLUMN", help="count apart by this column (default: group, if there is one)"
     )
+    parser.add_argument(
+        "--columns", type=_columns, default=argparse.SUPPRESS, metavar="FILE,TEXT",
+        help="columns of a CSV or TSV: of the recordings and of what is said (default: wav_filename,transcript)",
+    )  # fmt: skip
+    parser.add_argument("--normalise", action="store_true", help="compare without case and punctuation")
+    recognition.add_work(parser)
     parser.add_argument("--texts", action="store_true", help="print what was said and what was heard, too")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
 
 
-def run(arguments) -> int:
-    from deepspeech_recipe.runtime.evaluate import evaluate
+def _columns(text: str) -> tuple[str, str]:
+    names = tuple(text.split(","))
+    if len(names) != 2 or not all(names):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form FILE,TEXT")
+    return names
 
-    with Progress("clips") as progress:
+
+def run(arguments) -> int:
+    from deepspeech_recipe.corpus.evaluate import evaluate
+
+    columns = {"columns": arguments.columns} if hasattr(arguments, "columns") else {}
+    with Progress("s of audio") as progress:
         found = evaluate(
             arguments.manifest, arguments.model, device=arguments.device, alphabet=arguments.alphabet,
-            group=arguments.group, decoder=recognition.decoder(arguments), log=progress.log, progress=progress,
+            weights=arguments.weights, group=arguments.group, **columns, normalise=arguments.normalise,
+            batch=arguments.batch, cluster=arguments.cluster, decoder=recognition.decoder(arguments),
+            log=progress.note, on_failure=lambda text: progress.log(console.error(text)), progress=progress,
         )  # fmt: skip
     if arguments.json:
         print(json.dumps(found.as_dict(), indent=2, ensure_ascii=False))
     else:
         print("\n".join(_lines(found, arguments.texts)))
-    return 0
+        if found.plain is not None:
+            console.note(
+                f"Without case and punctuation the WER is {found.plain.wer:.2%}, not {found.total.wer:.2%}: the "
+                "transcripts are written in another way than the model's. --normalise counts so."
+            )
+    return int(bool(found.failed))
 
 
 def _lines(found, texts: bool) -> Iterator[str]:

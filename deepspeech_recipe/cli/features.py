@@ -1,30 +1,41 @@
 """Writes an array for each frame of recordings: probabilities, or the output of a layer, as .npy files.
 
-One recording: OUT.npy. Several: OUT is a directory, with a file for each of them, named as it is. Rows are frames:
-50 a second with the usual step of 20 ms. --rate gives another number of them by linear interpolation. With an IR of
-DeepSpeech v0.1, `--rate 50 --windows 16 --stride 2` gives what talking-head projects train on: 25 windows a second.
+Without -o beside each recording, named as it is. Rows are frames: 50 a second with the usual step of 20 ms. --rate
+gives another number of them by linear interpolation. --preset gives what a project of talking heads trains on: 25
+windows of 16 frames a second (--rate 50 --windows 16 --stride 2), in files of the names that it looks for.
+
+A recording that cannot be read is a line on stderr, and the others are done: exit code 1.
 """
 
 import argparse
-from pathlib import Path
+from dataclasses import replace
 
-from deepspeech_recipe.cli import recognition
-from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.cli import console, recognition
+from deepspeech_recipe.cli.progress import Progress
 
 HELP = "recordings → per-frame arrays (.npy)"
+_PRESETS = ("ad-nerf", "rad-nerf", "er-nerf")
 
 
 def add_arguments(parser) -> None:
-    parser.add_argument("audio", nargs="+", metavar="WAV", help="recordings")
+    parser.add_argument("audio", nargs="+", metavar="AUDIO", help="files, folders, or - for standard input")
     recognition.add_arguments(parser, search=False)
-    parser.add_argument("-o", "--output", metavar="OUT.npy", required=True)
-    parser.add_argument("--rate", type=_positive, metavar="FPS", help="frames a second (default: the model's own)")
+    recognition.add_recordings(parser)
     parser.add_argument(
-        "--tensor", metavar="NAME", default="logits",
+        "-o", "--output", metavar="OUT.npy",
+        help="a file, or a directory for the files of several recordings (default: beside each recording)",
+    )  # fmt: skip
+    parser.add_argument("--preset", choices=_PRESETS, help="what that project of talking heads expects")
+    quiet = {"default": argparse.SUPPRESS}
+    parser.add_argument("--rate", type=_positive, metavar="FPS", **quiet, help="frames a second (default: the model's)")
+    parser.add_argument(
+        "--tensor", metavar="NAME", **quiet,
         help="logits (default), dense_1, dense_2, dense_3, lstm, dense_5 or dense_6 (the scores before the softmax)",
     )  # fmt: skip
-    parser.add_argument("--windows", type=int, metavar="N", help="give each frame with those around it: N at a time")
-    parser.add_argument("--stride", type=int, metavar="N", default=1, help="take every N-th of them (default: 1)")
+    parser.add_argument(
+        "--windows", type=int, metavar="N", **quiet, help="give each frame with those around it: N at a time"
+    )
+    parser.add_argument("--stride", type=int, metavar="N", **quiet, help="take every N-th of them (default: 1)")
 
 
 def _positive(text: str) -> float:
@@ -38,36 +49,25 @@ def _positive(text: str) -> float:
 
 
 def run(arguments) -> int:
-    import numpy as np
+    from deepspeech_recipe.corpus.features import PRESETS, Frames, features_files
+    from deepspeech_recipe.corpus.outcome import Summary
 
-    from deepspeech_recipe.files import atomic_path, check_writable
-    from deepspeech_recipe.runtime.frame_features.deepspeech_v01 import extractor
-    from deepspeech_recipe.runtime.frame_features.frames import check_stride
-    from deepspeech_recipe.runtime.recordings.audio_files import read_audio
-
-    outputs = _outputs(arguments)
-    for path in outputs:
-        check_writable(path)
-    check_stride(arguments.stride)
-    network = extractor(arguments.model, arguments.device, alphabet=arguments.alphabet)
-    for audio, path in zip(arguments.audio, outputs, strict=True):
-        samples = read_audio(audio, network.sample_rate, recognition.log)
-        found = network.features(samples, arguments.tensor, arguments.rate, arguments.windows)[:: arguments.stride]
-        with atomic_path(path) as temporary:
-            np.save(temporary, found)
-        print(f"{path}: {list(found.shape)}")
-    return 0
-
-
-def _outputs(arguments) -> list[Path]:
-    output = Path(arguments.output)
-    if len(arguments.audio) == 1 and not output.is_dir():
-        if output.suffix != ".npy":
-            raise RecipeError(f"{output}: give the name of an .npy file, or a directory that exists.")
-        return [output]
-    if not output.is_dir():
-        raise RecipeError(f"{output}: several recordings need a directory; make it first.")
-    outputs = [output / f"{Path(audio).stem}.npy" for audio in arguments.audio]
-    if len(set(outputs)) < len(outputs):
-        raise RecipeError(f"{output}: two of the recordings have the same name.")
-    return outputs
+    preset = PRESETS.get(arguments.preset)
+    typed = {name: getattr(arguments, name) for name in vars(Frames()) if hasattr(arguments, name)}
+    summary = Summary()
+    with Progress("s of audio") as progress:
+        for outcome in features_files(
+            arguments.audio, arguments.model, replace(preset.frames if preset else Frames(), **typed),
+            output=arguments.output, suffix=preset.suffix if preset else "", device=arguments.device,
+            alphabet=arguments.alphabet, weights=arguments.weights, recursive=arguments.recursive, raw=arguments.raw,
+            log=progress.note, progress=progress,
+        ):  # fmt: skip
+            summary.add(outcome)
+            if outcome.error:
+                progress.log(console.error(outcome.error))
+            else:
+                path, shape = outcome.result
+                print(f"{path}: {list(shape)}", flush=True)
+    if summary.failed:
+        console.note(summary.line())
+    return summary.exit_code

@@ -1,4 +1,5 @@
-"""Prints what a model file holds: generation, sizes, tensors and their roles, audio settings, alphabet.
+"""Prints what a model file holds: generation, sizes, tensors and their roles, audio settings, alphabet. Of an IR, what
+it says of itself.
 
 A graph that is not a DeepSpeech model is described as far as it was recognised, with exit code 0. A DeepSpeech model
 that cannot be converted exactly is refused with the reason and exit code 2, as `convert` would.
@@ -19,7 +20,7 @@ HELP = "what a model file holds"
 
 
 def add_arguments(parser) -> None:
-    parser.add_argument("model", metavar="MODEL", help="a model file or directory")
+    parser.add_argument("model", metavar="MODEL", help="a model file or directory, or an IR")
     parser.add_argument("--recipe", metavar="FILE.py", help="a recipe to ask first")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
 
@@ -37,6 +38,9 @@ def _lines(found: Inspection) -> Iterator[str]:
     size = "" if file["size"] is None else f", {byte_count(file['size'])}"
     yield f"{file['path']}: {file['kind']}{size}, {file['nodes']} nodes"
     yield from (f"  {note}" for note in (*found["notes"], *found["warnings"]))
+    if found["ir"] is not None:
+        yield from _ir(found["ir"])
+        return
     if model is None:
         yield from _no_deepspeech(found)
         return
@@ -46,6 +50,29 @@ def _lines(found: Inspection) -> Iterator[str]:
     yield from rows(_tensors(model["tensors"]))
     yield from ("", "Audio and text")
     yield from rows(_audio_and_text(model))
+
+
+def _ir(ir: dict) -> Iterator[str]:
+    yield f"weights stored as {ir['weights']}"
+    directions = (("input", ir["inputs"]), ("output", ir["outputs"]))
+    yield from rows(
+        (direction, tensor["name"], shape(tensor["shape"]), tensor["type"])
+        for direction, tensors in directions
+        for tensor in tensors
+    )
+    if not ir["metadata"]:
+        yield "no metadata: another program made it"
+        return
+    yield "What it says of itself"
+    yield from rows((key, _value(key, value)) for key, value in ir["metadata"].items())
+
+
+def _value(key: str, value) -> str:
+    if key == "alphabet":
+        return _alphabet(value)
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {each}" for name, each in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list) else "not known" if value is None else str(value)
 
 
 def _no_deepspeech(found: Inspection) -> Iterator[str]:

@@ -1,18 +1,44 @@
 """What the commands that recognise speech share."""
 
 import argparse
-import sys
 
+from deepspeech_recipe.cli import console
 from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.ir.options import CHOICES
 
 
 def add_arguments(parser, *, search: bool = True) -> None:
     """Adds the options that say what recognises. search: those of beam search too."""
-    parser.add_argument("--model", metavar="IR.xml", required=True, help="an IR of `deepspeech-recipe convert`")
-    parser.add_argument("--alphabet", metavar="FILE", help="an alphabet.txt, for an IR without one")
+    parser.add_argument(
+        "--model", metavar="MODEL", required=True,
+        help="an IR, a folder with one, or any model file, which is converted once and kept",
+    )  # fmt: skip
+    parser.add_argument("--alphabet", metavar="FILE", help="an alphabet.txt, for a model without one")
+    parser.add_argument("--weights", choices=CHOICES["weights"], help="of a model file's IR (default: fp32)")
     parser.add_argument("--device", default="CPU", help="OpenVINO device (default: CPU)")
     if search:
         _add_search(parser)
+
+
+def add_work(parser) -> None:
+    """Adds the options on how many recordings are worked on."""
+    parser.add_argument(
+        "--batch", type=int, metavar="N",
+        help="recognise N of like length side by side: faster, and N in memory (default: 1; on a cluster 8)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--cluster", metavar="ADDRESS",
+        help="work on a Ray cluster: its address, auto, or local for one on this machine (needs the extra ray)",
+    )  # fmt: skip
+
+
+def add_recordings(parser) -> None:
+    """Adds the options on what is a recording."""
+    parser.add_argument("-r", "--recursive", action="store_true", help="the folders in folders too")
+    parser.add_argument(
+        "--raw", type=int, metavar="RATE",
+        help="the recordings are bare 16-bit samples of that rate in Hz, one channel, as ffmpeg -f s16le writes them",
+    )  # fmt: skip
 
 
 def _add_search(parser) -> None:
@@ -27,10 +53,11 @@ def _add_search(parser) -> None:
 
 def recognizer(arguments):
     """The Recognizer that the command line asks for."""
+    from deepspeech_recipe.conversion.model_cache import ir_of
     from deepspeech_recipe.runtime import Recognizer
 
-    chosen = decoder(arguments) if hasattr(arguments, "scorer") else None
-    return Recognizer(arguments.model, chosen, arguments.device, alphabet=arguments.alphabet)
+    ir = ir_of(arguments.model, weights=arguments.weights, alphabet=arguments.alphabet, log=console.note)
+    return Recognizer(ir, decoder(arguments), arguments.device, alphabet=arguments.alphabet)
 
 
 def decoder(arguments):
@@ -64,8 +91,3 @@ def _boosts(text: str) -> dict[str, float]:
         if not word:
             raise argparse.ArgumentTypeError(f"{each!r} is not of the form WORD:BOOST")
     return found
-
-
-def log(line: str) -> None:
-    """Prints what the user should know about the work."""
-    print(line, file=sys.stderr, flush=True)

@@ -1,6 +1,13 @@
 """Small helpers for what the commands print."""
 
+import shutil
+import sys
+import textwrap
 from collections.abc import Iterable, Iterator
+
+from deepspeech_recipe.files import printable
+
+_NARROWEST = 20  # letters, of a column that is wrapped
 
 
 def byte_count(size: int) -> str:
@@ -17,8 +24,14 @@ def shape(sizes: Iterable[int]) -> str:
 
 
 def rows(table: Iterable[tuple[str, ...]]) -> Iterator[str]:
-    """Lines of a table with aligned columns, indented by two."""
-    table = list(table)
+    """Lines of a table with aligned columns, indented by two; on a terminal the last column is as wide as it allows."""
+    table = [tuple(map(printable, row)) for row in table]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    for row in table:
-        yield "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+    room = 0
+    if sys.stdout.isatty():
+        room = max(_NARROWEST, shutil.get_terminal_size().columns - sum(width + 2 for width in widths[:-1]) - 3)
+    for *row, last in table:
+        lines = (textwrap.wrap(last, room) if room else [last]) or [""]
+        for number, line in enumerate(lines):
+            cells = [*(row if number == 0 else [""] * len(row)), line]
+            yield "  " + "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()

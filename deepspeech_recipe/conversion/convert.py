@@ -150,7 +150,7 @@ def convert(
     job = pipeline.start(model, options, facts, log)
     with error_context(model):
         wanted = job.says_what_it_is and (_can_compare(job) if verify is None else verify)
-        result = _write(job, Path(output), name, keep_graph=wanted)
+        result = write_irs(job, Path(output), name, keep_graph=wanted)
         if not wanted or not result.metadata:
             return result
         try:
@@ -161,7 +161,7 @@ def convert(
             return replace(result, notes=(*result.notes, f"not compared with the original: {reason}"))
 
 
-def _write(job: pipeline.Job, output: Path, name: str, *, keep_graph: bool) -> ConvertResult:
+def write_irs(job: pipeline.Job, output: Path, name: str, *, keep_graph: bool) -> ConvertResult:
     """Converts, and writes the models to files; nothing of them stays in memory."""
     model, converter = pipeline.convert(job, keep_graph=keep_graph)
     models = {name: model}

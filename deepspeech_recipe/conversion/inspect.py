@@ -7,6 +7,7 @@ from typing import Any, TypedDict
 from deepspeech_recipe.conversion.settings import complete_metadata
 from deepspeech_recipe.files import error_context, last_net
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
+from deepspeech_recipe.ir.find import find_ir
 from deepspeech_recipe.ir.initial_state import KEY
 from deepspeech_recipe.patterns.lstm import BLOCK, Lstm
 from deepspeech_recipe.patterns.state import State
@@ -37,6 +38,8 @@ class Inspection(TypedDict):
     - why_not: what a DeepSpeech model would have had, if deepspeech is None
     - recipe: None, or what a recipe (a Python file with one, see `recipes`) made of a graph that is not such a model:
       its name, summary, inputs, outputs and states
+    - ir: None, or what an IR says of itself: its metadata (empty if another program made it), inputs, outputs, and how
+      its weights are stored
     - misses: the recipes that do not fit → why not
     - states: what goes from call to call, and where it is kept
     - warnings: for instance states that freezing made constants
@@ -50,6 +53,7 @@ class Inspection(TypedDict):
     deepspeech: dict[str, Any] | None
     why_not: str | None
     recipe: dict[str, Any] | None
+    ir: dict[str, Any] | None
     misses: dict[str, str]
     states: list[dict[str, Any]]
     warnings: list[str]
@@ -59,10 +63,13 @@ class Inspection(TypedDict):
 
 
 def inspect(model: str | os.PathLike, *, recipe: str | os.PathLike | None = None) -> Inspection:
-    """Reads and recognises a model file. Needs neither TensorFlow nor OpenVINO.
+    """Reads and recognises a model file, or says what an IR says of itself. Needs neither TensorFlow nor, but for an
+    IR, OpenVINO.
 
     Raises RecipeError for a file that is not a model, Refusal for a DeepSpeech model that cannot be converted exactly.
     """
+    if (path := find_ir(model)) is not None:
+        return _ir_document(path)
     source = open_model(model)
     recipes = [] if recipe is None else [load(recipe)]
     with error_context(model), last_net(str(model)):
@@ -82,12 +89,44 @@ def _document(model: str | os.PathLike, source: LoadedModel, view: GraphView, fo
         "deepspeech": None if found.acoustic is None else _deepspeech(view, found.acoustic, source),
         "why_not": found.why_not,
         "recipe": _model(found.model) if isinstance(found.model, Model) else None,
+        "ir": None,
         "misses": found.misses,
         "states": [_state(state) for state in found.states],
         "warnings": warnings(found.constants),
         "lstms": [_block_lstm(lstm) for lstm in found.lstms if lstm.form == BLOCK],
         "rnns": [_rnn(lstm) for lstm in found.lstms if lstm.form != BLOCK],
         "refused": [str(refusal) for refusal in found.refused],
+    }
+
+
+def _ir_document(path: Path) -> Inspection:
+    from deepspeech_recipe.conversion.result import tensors  # it loads OpenVINO
+    from deepspeech_recipe.ir.metadata import metadata_of
+    from deepspeech_recipe.ir.read import read_ir
+    from deepspeech_recipe.verification.weights import weights_format
+
+    with error_context(path):
+        ir = read_ir(path)
+        metadata = metadata_of(ir)
+    size = sum(each.stat().st_size for each in (path, path.with_suffix(".bin")))
+    return {
+        "file": {"path": str(path), "kind": "ir", "size": size, "nodes": len(ir.get_ops())},
+        "notes": [],
+        "deepspeech": None,
+        "why_not": None,
+        "recipe": None,
+        "ir": {
+            "weights": weights_format(ir),
+            "inputs": list(tensors(ir, ir.inputs)),
+            "outputs": list(tensors(ir, ir.outputs)),
+            "metadata": metadata,
+        },
+        "misses": {},
+        "states": [],
+        "warnings": [],
+        "lstms": [],
+        "rnns": [],
+        "refused": [],
     }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import error_context
+from deepspeech_recipe.ir.find import find_ir
 from deepspeech_recipe.ir.initial_state import first_state, initial_states
 from deepspeech_recipe.ir.metadata import is_acoustic, read_metadata
 from deepspeech_recipe.ir.names import EXTERNAL, INTERNAL, NO_STATE, STATE_PAIRS, TENSORS, find_input, find_output, stem
@@ -26,12 +26,13 @@ class IR:
     """
 
     def __init__(self, ir, name: str = "The model"):
-        """ir: an IR's .xml, an ov.Model, or an opened IR, which is not read again. Raises RecipeError if it has no
-        metadata, or lacks a state's tensor."""
+        """ir: an IR's .xml, a folder with one, an ov.Model, or an opened IR, which is not read again.
+
+        Raises RecipeError if it has no metadata, or lacks a state's tensor."""
         if isinstance(ir, IR):
             self.__dict__.update(vars(ir))
             return
-        self.path = None if isinstance(ir, ov.Model) else Path(os.fspath(ir))
+        self.path = None if isinstance(ir, ov.Model) else find_ir(ir) or Path(ir)
         self.name = name if self.path is None else str(self.path)
         self.model = model = ir if self.path is None else read_ir(self.path)
         with error_context(self.name):

@@ -1,9 +1,11 @@
 """Which packages are installed, the optional ones of every extra too."""
 
+import shlex
 import sys
 from collections.abc import Iterator
 
 from deepspeech_recipe import __version__
+from deepspeech_recipe.conversion.model_cache import models_directory
 from deepspeech_recipe.installation import (
     DEVELOPMENT,
     OPTIONAL,
@@ -35,6 +37,18 @@ def findings() -> Iterator[Finding]:
         else:
             yield _optional(each)
     yield _development()
+
+
+def kept_models() -> Finding:
+    """The cache of IRs that were made of model files (`conversion.model_cache`)."""
+    name, directory = "models kept", models_directory()
+    files = [path for path in directory.rglob("*") if path.is_file()]
+    if not files:
+        return Finding(name, "ok", f"none in {directory}; `--model` with a model file keeps its IR there")
+    size = sum(path.stat().st_size for path in files)
+    count = sum(path.suffix == ".xml" for path in files)
+    text = f"{count} in {directory}, {size / 1e6:.0f} MB"
+    return Finding(name, "ok", text, f"To empty it: rm -r {shlex.quote(str(directory))}")
 
 
 def _optional(each: OptionalPackage) -> Finding:

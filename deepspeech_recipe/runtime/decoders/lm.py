@@ -4,6 +4,7 @@ Scores are those of DeepSpeech's decoder: log P(audio) + alpha · ln P(words) + 
 all paths of a text. Words are those of the scorer; several spaces count as one. See `greedy` for what a decoder is.
 """
 
+import copy
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -101,6 +102,18 @@ class Scorer:
             _check_weight(f"The boost of the hot word {word!r}", boost)
         self.path, self._words, self._width = Path(path), words, beam_width
         self.alpha, self.beta, self._hot_words = alpha, beta, dict(hot_words or {})
+
+    def files(self) -> dict[str, Path]:
+        """What it is read from, by names for copies in one folder: see `moved`."""
+        words = {"words": Path(self._words)} if isinstance(self._words, str | os.PathLike) else {}
+        return {"scorer": self.path, **words}
+
+    def moved(self, folder: Path) -> "Scorer":
+        """The same scorer, read from copies of its files in a folder."""
+        found = copy.copy(self)
+        found.path = folder / "scorer"
+        found._words = folder / "words" if "words" in self.files() else self._words
+        return found
 
     def for_model(self, labels: Sequence[bytes], beam_width: int | None = None) -> "ScorerSearch":
         """The decoder for a model with these labels; beam_width is the model's."""

@@ -33,31 +33,37 @@ def read_audio(path: str | os.PathLike, sample_rate: int, log: Callable[[str], N
 def audio_blocks(
     path: str | os.PathLike, sample_rate: int, log: Callable[[str], None] | None = None
 ) -> Iterator[np.ndarray]:
-    """Samples of a WAV, FLAC, OGG or MP3 file as float32 blocks `[n]`, mixed to mono, at sample_rate.
+    """Samples of a WAV, FLAC, OGG, Opus or MP3 file as float32 blocks `[n]`, mixed to mono, at sample_rate.
 
     Read by soundfile; without it, 16-bit WAV files still are. Other rates are converted by soxr.
     log: gets a line where something was converted. Raises RecipeError as `open_audio` does, and for an empty file.
     """
-    path = Path(path)
     with open_audio(path) as audio:
-        changes = []
-        if audio.channels > 1:
-            changes.append(f"{audio.channels} channels → mono")
-        convert: Callable[[np.ndarray, bool], np.ndarray] = _no_change
-        if audio.rate != sample_rate:
-            convert = _resampler(path, audio.rate, sample_rate)
-            lower = audio.rate < sample_rate
-            worse = " (what is above half its rate is missing: expect worse text)" if lower else ""
-            changes.append(f"{audio.rate} Hz → {sample_rate} Hz{worse}")
-        if changes and log:
-            log(one_line(f"{path}: {', '.join(changes)}"))
-        count = 0
-        for block in audio.blocks:
-            count += len(block)
-            yield convert(block, False)
-        if not count:
-            raise RecipeError(f"{path}: holds no audio.")
-        yield convert(np.zeros(0, np.float32), True)
+        yield from at_rate(audio, str(path), sample_rate, log)
+
+
+def at_rate(
+    audio: "Audio", name: str, sample_rate: int, log: Callable[[str], None] | None = None
+) -> Iterator[np.ndarray]:
+    """The blocks of an open recording, which `name` stands for in messages, as `audio_blocks` gives them."""
+    changes = []
+    if audio.channels > 1:
+        changes.append(f"{audio.channels} channels → mono")
+    convert: Callable[[np.ndarray, bool], np.ndarray] = _no_change
+    if audio.rate != sample_rate:
+        convert = _resampler(name, audio.rate, sample_rate)
+        lower = audio.rate < sample_rate
+        worse = " (what is above half its rate is missing: expect worse text)" if lower else ""
+        changes.append(f"{audio.rate} Hz → {sample_rate} Hz{worse}")
+    if changes and log:
+        log(one_line(f"{name}: {', '.join(changes)}"))
+    count = 0
+    for block in audio.blocks:
+        count += len(block)
+        yield convert(block, False)
+    if not count:
+        raise RecipeError(f"{name}: holds no audio.")
+    yield convert(np.zeros(0, np.float32), True)
 
 
 @dataclass(frozen=True)
@@ -178,12 +184,12 @@ def _no_change(samples: np.ndarray, last: bool) -> np.ndarray:
     return samples
 
 
-def _resampler(path: Path, rate: int, sample_rate: int) -> Callable[[np.ndarray, bool], np.ndarray]:
+def _resampler(name: str, rate: int, sample_rate: int) -> Callable[[np.ndarray, bool], np.ndarray]:
     try:
         import soxr
     except ImportError:
         raise RecipeError(
-            f"{path}: has a sample rate of {rate} Hz, the model wants {sample_rate} Hz. soxr converts it: {_INSTALL}."
+            f"{name}: has a sample rate of {rate} Hz, the model wants {sample_rate} Hz. soxr converts it: {_INSTALL}."
         ) from None
     stream = soxr.ResampleStream(rate, sample_rate, 1, dtype="float32")
     return lambda samples, last: stream.resample_chunk(samples, last=last)

@@ -1,8 +1,8 @@
 """Recordings of a test set and what is said in them: a CSV manifest of DeepSpeech's form, or LibriSpeech as it is."""
 
 import csv
+import itertools
 import os
-import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import TextIO
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import error_context, reading
 
-_COLUMNS = ("wav_filename", "transcript")
+COLUMNS = ("wav_filename", "transcript")
 _LONGEST_LINE = 2**17
 _LIBRISPEECH_GROUPS = ("speaker", "chapter")
 
@@ -20,38 +20,44 @@ _LIBRISPEECH_GROUPS = ("speaker", "chapter")
 class Clip:
     """A recording and what is said in it.
 
-    transcript: with single spaces between words. group: '' if clips are not counted apart.
+    place: where it stands in its list. transcript: with single spaces between words. group: '' if clips are not
+    counted apart.
     """
 
     path: Path
+    place: str
     transcript: str
     group: str
 
 
-def read_clips(path: str | os.PathLike, group: str | None = None) -> list[Clip]:
+def read_clips(path: str | os.PathLike, group: str | None = None, columns: tuple[str, str] = COLUMNS) -> list[Clip]:
     """Clips of a CSV file, or of a folder in which LibriSpeech's `*.trans.txt` lie beside their recordings.
 
+    columns: those of a recording's path and its transcript. Tabs may be in the place of commas.
     group: a column of the CSV, by default `group` if there is one; 'speaker' or 'chapter' of LibriSpeech.
     LibriSpeech's capitals become the small letters of DeepSpeech's alphabet, as its importer made them.
-    Raises RecipeError if it is neither, a recording is missing, or not one word is in it.
+    Raises RecipeError if it is neither, or not one word is in it. That the recordings are there is looked at later.
     """
     path = Path(path)
-    clips = list(_of_librispeech(path, group)) if os.path.isdir(path) else _of_csv(path, group)
+    clips = list(_of_librispeech(path, group)) if os.path.isdir(path) else _of_csv(path, group, columns)
     if not any(clip.transcript for clip in clips):
         raise RecipeError(f"{path}: {len(clips)} clips without a single word prove nothing.")
     return clips
 
 
-def _of_csv(path: Path, group: str | None) -> list[Clip]:
+def _of_csv(path: Path, group: str | None, wanted: tuple[str, str]) -> list[Clip]:
     with error_context(path), reading(path), path.open(newline="", encoding="utf-8-sig") as file:
         try:
-            rows = csv.DictReader(_lines(path, file), strict=True)
+            lines = _lines(path, file)
+            first = next(lines, "")
+            tabs = "\t" in first and "," not in first
+            rows = csv.DictReader(itertools.chain([first], lines), strict=True, delimiter="\t" if tabs else ",")
             columns = rows.fieldnames or []
-            for name in (*_COLUMNS, *([group] if group else [])):
+            for name in (*wanted, *([group] if group else [])):
                 if columns.count(name) != 1:
                     found = "has more than one column" if name in columns else "has no column"
                     raise RecipeError(f"{path}: {found} '{name}'. Its columns: {', '.join(columns) or 'none'}.")
-            return [_clip_of_row(path, rows.line_num, row, group or "group") for row in rows]
+            return [_clip_of_row(path, rows.line_num, row, wanted, group or "group") for row in rows]
         except csv.Error as error:
             raise RecipeError(f"{path}: is not a CSV file: line {rows.reader.line_num}: {error}.") from None
         except UnicodeDecodeError as error:
@@ -77,11 +83,11 @@ def _not_utf8(path: Path, error: UnicodeDecodeError) -> RecipeError:
     )
 
 
-def _clip_of_row(manifest: Path, line: int, row: dict, group: str) -> Clip:
-    name, transcript = (row[column] for column in _COLUMNS)
+def _clip_of_row(manifest: Path, line: int, row: dict, wanted: tuple[str, str], group: str) -> Clip:
+    name, transcript = (row[column] for column in wanted)
     if None in row or not name or transcript is None:
         raise RecipeError(f"{manifest}: line {line} does not have the columns of the first line.")
-    return Clip(_existing(manifest, line, name), " ".join(transcript.split()), row.get(group) or "")
+    return Clip(manifest.parent / name, f"{manifest}: line {line}", " ".join(transcript.split()), row.get(group) or "")
 
 
 def _of_librispeech(folder: Path, group: str | None) -> Iterator[Clip]:
@@ -106,16 +112,4 @@ def _clip_of_line(transcripts: Path, number: int, line: str, group: str | None) 
     if len(parts) != 3 or "/" in name or not words:
         raise RecipeError(f"{transcripts}: line {number} is not of the form SPEAKER-CHAPTER-NUMBER TEXT.")
     found = dict(zip(_LIBRISPEECH_GROUPS, (parts[0], "-".join(parts[:2])), strict=True)).get(group or "", "")
-    return Clip(_existing(transcripts, number, f"{name}.flac"), " ".join(words).lower(), found)
-
-
-def _existing(manifest: Path, line: int, name: str) -> Path:
-    """The path of a recording. A manifest may name one outside of its folder: most paths are absolute."""
-    path = manifest.parent / name
-    try:
-        with reading(path):
-            if not stat.S_ISREG(os.stat(path).st_mode):
-                raise RecipeError(f"{path}: is a directory, an audio file is needed.")
-    except RecipeError as error:
-        raise RecipeError(f"{manifest}: line {line}: {error}") from None
-    return path
+    return Clip(transcripts.parent / f"{name}.flac", f"{transcripts}: line {number}", " ".join(words).lower(), found)
