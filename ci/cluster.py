@@ -1,8 +1,8 @@
 """What a Ray cluster on this machine costs against one process on the same processors.
 
-`PYTHONPATH=. python ci/cluster.py [--recordings N] [--rounds N]`: both recognise the same recordings with the same batches,
-in turns, with all processors, and 1 is the exit code if the cluster takes more than 15 % longer by the medians. Starting it is
-not counted: a first turn of both is thrown away.
+`PYTHONPATH=. python ci/cluster.py [--recordings N] [--rounds N]`: both recognise the same recordings with the same
+batches, in turns, with all processors; the exit code is 1 if the cluster takes more than 15 % longer by the medians.
+Starting it is not counted: a first turn of both is thrown away.
 """
 
 import argparse

@@ -236,3 +236,40 @@ def test_results_go_to_stdout_alone(capsys, model):
     captured = capsys.readouterr()
     assert json.loads(captured.out)["file"]["path"] == str(model)
     assert captured.err == ""
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_completion_for_a_shell(capsys, shell):
+    pytest.importorskip("shtab")
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["--print-completion", shell])
+    assert stopped.value.code == 0
+    script = capsys.readouterr().out
+    assert all(name in script for name in (*cli.COMMANDS, "--recursive", "--cluster"))
+
+
+def test_completion_in_bash(capsys, tmp_path):
+    """What the shell offers after some letters: commands, options, files."""
+    pytest.importorskip("shtab")
+    with pytest.raises(SystemExit):
+        cli.main(["--print-completion", "bash"])
+    (tmp_path / "script").write_text(capsys.readouterr().out)
+    (tmp_path / "talk.wav").touch()
+
+    def offered(*words: str) -> list[str]:
+        ask = (
+            f"source {tmp_path}/script; COMP_WORDS=(deepspeech-recipe {' '.join(words)}); COMP_CWORD={len(words)}; "
+            "$(complete -p deepspeech-recipe | sed 's/.* -F \\([^ ]*\\) .*/\\1/') 2>/dev/null; echo \"${COMPREPLY[@]}\""
+        )
+        done = subprocess.run(["bash", "-c", ask], cwd=tmp_path, capture_output=True, text=True, check=True)
+        return done.stdout.split()
+
+    assert offered("tra") == ["transcribe"]
+    assert offered("transcribe", "--recu") == ["--recursive"]
+    assert offered("transcribe", "talk") == ["talk.wav"]
+
+
+def test_completion_without_shtab_names_the_remedy(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "shtab", None)
+    assert cli.main(["--print-completion", "bash"]) == 2
+    assert "pip install shtab" in one_error(capsys.readouterr())

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -118,16 +119,18 @@ class Killer:
     def _watch(self) -> None:
         while self.left and not self._end.wait(0.01):
             for process in self._readers():
-                os.kill(process, signal.SIGKILL)
-                self.left -= 1
+                with suppress(ProcessLookupError):  # it was done before
+                    os.kill(process, signal.SIGKILL)
+                    self.left -= 1
 
     def _readers(self) -> list[int]:
         found = []
         for entry in Path("/proc").iterdir():
             try:
-                if entry.name.isdecimal() and int(entry.name) != os.getpid():
-                    if any(os.readlink(each) == self._recording for each in (entry / "fd").iterdir()):
-                        found.append(int(entry.name))
+                if entry.name in ("self", str(os.getpid())) or not entry.name.isdecimal():
+                    continue
+                if any(os.readlink(each) == self._recording for each in (entry / "fd").iterdir()):
+                    found.append(int(entry.name))
             except OSError:  # it is gone, or another's
                 pass
         return found

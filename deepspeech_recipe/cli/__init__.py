@@ -68,10 +68,34 @@ class _Help(argparse.HelpFormatter):
         return "\n\n".join(paragraphs)
 
 
+class _PrintCompletion(argparse.Action):
+    """Prints a script of completion for a shell, by shtab."""
+
+    _FILES = ("MODEL", "IR.xml", "FILE", "WAV", "AUDIO", "TESTSET", "PNG", "OUT", "MODEL.pbmm", "MODEL_OR_IR", "PYTHON")
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        try:
+            import shtab
+        except ImportError:
+            raise RecipeError("Scripts of completion need shtab: pip install shtab.") from None
+        (commands,) = (each.choices for each in parser._actions if isinstance(each, argparse._SubParsersAction))
+        for action in (action for command in commands.values() for action in command._actions):
+            if action.metavar == "DIR":
+                action.complete = shtab.DIRECTORY
+            elif str(action.metavar).startswith(self._FILES):
+                action.complete = shtab.FILE
+        print(shtab.complete(parser, values))
+        parser.exit()
+
+
 def build_parser() -> argparse.ArgumentParser:
     shared: dict[str, Any] = {"epilog": _EXIT_CODES, "formatter_class": _Help, "allow_abbrev": False}
     parser = _Parser(prog=PROGRAM, description="Converts DeepSpeech and Coqui STT models to OpenVINO.", **shared)
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    parser.add_argument(
+        "--print-completion", action=_PrintCompletion, choices=("bash", "zsh"), metavar="SHELL",
+        help="print a script of completion for bash or zsh (needs the extra completion)",
+    )  # fmt: skip
     commands = parser.add_subparsers(metavar="COMMAND", dest="command", required=True)
     for name in COMMANDS:
         module = importlib.import_module(f"{__name__}.{name}")

@@ -45,7 +45,7 @@ def run(arguments) -> int:
     from deepspeech_recipe.corpus.evaluate import evaluate
 
     columns = {"columns": arguments.columns} if hasattr(arguments, "columns") else {}
-    with Progress("s of audio") as progress:
+    with recognition.results(arguments), Progress("s of audio") as progress:
         found = evaluate(
             arguments.manifest, arguments.model, device=arguments.device, alphabet=arguments.alphabet,
             weights=arguments.weights, group=arguments.group, **columns, normalise=arguments.normalise,

@@ -1,6 +1,10 @@
 """What the commands that recognise speech share."""
 
 import argparse
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, redirect_stdout
+from typing import TextIO
 
 from deepspeech_recipe.cli import console
 from deepspeech_recipe.errors import RecipeError
@@ -49,6 +53,14 @@ def _add_search(parser) -> None:
     search.add_argument("--beta", type=float, metavar="X", help="score for each word (default: the scorer's)")
     search.add_argument("--beam-width", type=int, metavar="N", help="default: the model's; without a scorer: greedy")
     search.add_argument("--hot-words", type=_boosts, metavar="WORD:BOOST,…", help="words to expect, or not to")
+
+
+@contextmanager
+def results(arguments) -> Iterator[TextIO]:
+    """Where results go: stdout. What Ray prints there about its workers goes to stderr meanwhile."""
+    stdout = sys.stdout
+    with redirect_stdout(sys.stderr) if arguments.cluster else nullcontext():
+        yield stdout
 
 
 def recognizer(arguments):

@@ -53,7 +53,7 @@ def run(arguments) -> int:
     from deepspeech_recipe.corpus.transcribe import transcribe_files
 
     summary, documents = Summary(), []
-    with Progress("s of audio") as progress:
+    with recognition.results(arguments) as stdout, Progress("s of audio") as progress:
         found = transcribe_files(
             arguments.audio, arguments.model, output=arguments.output, formats=arguments.format or ("txt",),
             resume=arguments.resume, decoder=recognition.decoder(arguments), device=arguments.device,
@@ -69,11 +69,11 @@ def run(arguments) -> int:
             if arguments.json or arguments.jsonl:
                 document = {"file": name, "error": outcome.error} if outcome.error else as_json(name, outcome.result)
                 if arguments.jsonl:
-                    progress.log(json.dumps(document, ensure_ascii=False), sys.stdout)
+                    progress.log(json.dumps(document, ensure_ascii=False), stdout)
                 else:
                     documents.append(document)
             elif not (outcome.error or arguments.output):
-                progress.log(_text(outcome.result, arguments, None if arguments.audio == [name] else name), sys.stdout)
+                progress.log(_text(outcome.result, arguments, None if arguments.audio == [name] else name), stdout)
     if arguments.json:
         print(json.dumps({"model": arguments.model, "results": documents}, indent=2, ensure_ascii=False))
     if arguments.output or summary.failed:
