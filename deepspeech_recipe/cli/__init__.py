@@ -93,7 +93,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser = _Parser(prog=PROGRAM, description="Converts DeepSpeech and Coqui STT models to OpenVINO.", **shared)
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     parser.add_argument(
-        "--print-completion", action=_PrintCompletion, default=argparse.SUPPRESS, choices=("bash", "zsh"), metavar="SHELL",
+        "--print-completion", action=_PrintCompletion, default=argparse.SUPPRESS,
+        choices=("bash", "zsh"), metavar="SHELL",
         help="print a script of completion for bash or zsh (needs the extra completion)",
     )  # fmt: skip
     commands = parser.add_subparsers(metavar="COMMAND", dest="command", required=True)
