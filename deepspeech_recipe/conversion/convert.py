@@ -149,7 +149,7 @@ def convert(
     save.check_output(output, [name, f"{name}{FEATURE_PART}"] if audio == "separate" else [name])
     job = pipeline.start(model, options, facts, log)
     with error_context(model):
-        wanted = job.says_what_it_is and (_can_compare(job) if verify is None else verify)
+        wanted = _can_compare(job) if verify is None else verify
         result = write_irs(job, Path(output), name, keep_graph=wanted)
         if not wanted or not result.metadata:
             return result

@@ -31,7 +31,7 @@ def check_model(options: Options, source: LoadedModel, recognition: Recognition)
 
 def _check_general(options: Options, recognition: Recognition) -> None:
     """Raises RecipeError for options of the IR contract: a graph without a DeepSpeech model gets the general passes."""
-    if not recognition.lstms and not recognition.states and not recognition.model:
+    if recognition.is_empty:
         refused = "".join(f" {refusal}" for refusal in recognition.refused)
         raise RecipeError(
             f"No DeepSpeech model was found ({recognition.why_not}), and no LSTM that could be converted, "

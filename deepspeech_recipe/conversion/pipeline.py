@@ -45,11 +45,6 @@ class Job:
     log: Callable[[str], None]
     notes: list[str] = field(default_factory=list)
 
-    @property
-    def says_what_it_is(self) -> bool:
-        """Whether the IR will have metadata, and so can be compared with the original."""
-        return self.recognition.model is not None or self.recognition.has_state
-
     def forget_graph(self) -> None:
         self.source, self.view = replace(self.source, graph=None), None
 
@@ -166,6 +161,7 @@ def passes(job: Job) -> Iterator[tuple[str, Pass]]:
             yield "", partial(fix_batch, batch=options.batch)
         if options.state == "internal":
             yield "", internal_state
+        yield "", partial(_add_metadata, weights=options.weights)
     else:
         # Lengths in windows first: attached audio turns that input into one of lengths in samples.
         if options.lengths == "input":
@@ -189,11 +185,15 @@ def passes(job: Job) -> Iterator[tuple[str, Pass]]:
         yield "", compress_to_fp16
 
 
+def _add_metadata(model: ov.Model, **known: Any) -> ov.Model:
+    write_metadata(model, {**read_metadata(model), **known})
+    return model
+
+
 def _describe(model: ov.Model, options: Options, source: LoadedModel) -> ov.Model:
     """Writes what the model says of itself, what was typed, and what of the options the converter does not know."""
     chosen = {"lengths": options.lengths, "audio": options.audio, "weights": options.weights}
-    write_metadata(model, {**complete_metadata(read_metadata(model), source), **chosen})
-    return model
+    return _add_metadata(model, **{**complete_metadata(read_metadata(model), source), **chosen})
 
 
 def audio_part(job: Job, model: ov.Model) -> ov.Model | None:

@@ -24,8 +24,8 @@ class TensorInfo(TypedDict):
 class ConvertResult:
     """What `convert` made.
 
-    files: the IR's .xml first. inputs, outputs: of the IR. metadata: what the IR says of itself; empty for a graph
-    that is not a DeepSpeech model. notes: lines for a person. verification: None if nothing was compared.
+    files: the IR's .xml first. inputs, outputs: of the IR. metadata: what the IR says of itself.
+    notes: lines for a person. verification: None if nothing was compared.
     """
 
     files: tuple[Path, ...]

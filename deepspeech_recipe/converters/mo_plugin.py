@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from deepspeech_recipe import __version__
 from deepspeech_recipe.converters import mo_checks, mo_graph, mo_request
@@ -16,7 +17,7 @@ from deepspeech_recipe.converters.request import check_request
 from deepspeech_recipe.converters.stateful import apply_general_contract
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import last_net
-from deepspeech_recipe.graphdef.view import GraphView, Tensor
+from deepspeech_recipe.graphdef.view import PLACEHOLDER_OPS, GraphView, Tensor
 from deepspeech_recipe.ir.options import DYNAMIC, Options
 from deepspeech_recipe.passes.internal_state import internal_state
 from deepspeech_recipe.passes.outputs import drop_unused_outputs
@@ -26,7 +27,7 @@ from deepspeech_recipe.recipes.recognition import Recognition, recognise
 from deepspeech_recipe.recipes.registry import load
 from deepspeech_recipe.recipes.summary import one_line, warnings
 from deepspeech_recipe.rewrite.acoustic_model import rewrite_acoustic
-from deepspeech_recipe.rewrite.edits import RECIPE_LSTM, Edits
+from deepspeech_recipe.rewrite.edits import Edits
 from deepspeech_recipe.rewrite.general import describe, rewrite_general
 from deepspeech_recipe.rewrite.reachability import ends
 
@@ -110,14 +111,16 @@ def _prepare_general(
     internal = options.get("state") == "internal"
     if not internal:
         mo_checks.check_untouched(arguments, view, general.edits, states)
-    _apply(graph, general.edits, operations)
+    named = [Tensor.parse(name).node for name in arguments.outputs or ends(view, general.edits)]
+    _apply(graph, general.edits, operations, named)
     # MO's BasicLSTMCell takes a cell with a projection for one without, and fails.
     for name in projected(view, recognition.links, recognition.states):
         mo_graph.exchange_terms(graph, name)
-    named = [Tensor.parse(name).node for name in arguments.outputs or ends(view, general.edits)]
+
+    starts = [node.name for node in view.of_op(*PLACEHOLDER_OPS)]
 
     def contract(ov_model):
-        return apply_general_contract(ov_model, recognition, general, _CONVERTER, named)
+        return apply_general_contract(ov_model, recognition, general, _CONVERTER, starts, named)
 
     _at_end(graph, contract, internal)
     return describe(recognition, general)
@@ -132,11 +135,11 @@ def _state_sizes(recognition: Recognition) -> dict[str, tuple[int, ...]]:
     }
 
 
-def _apply(graph, edits: Edits, operations) -> None:
+def _apply(graph, edits: Edits, operations, named: list[str] | None = None) -> None:
+    """named: the nodes that are the outputs of a general graph."""
     mo_graph.apply_edits(graph, edits, operations)
-    if any(node.op == RECIPE_LSTM for node in edits.add):
-        # Before any other pass: they read the LSTM until it is exchanged for another.
-        on_finished(graph, "unused outputs", drop_unused_outputs)
+    # Before any other pass: they read the LSTM until it is exchanged for another.
+    on_finished(graph, "unused outputs", partial(drop_unused_outputs, named=named))
     for name, apply in exact_lstms(edits):
         on_finished(graph, name, apply)
 

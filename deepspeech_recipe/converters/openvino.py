@@ -25,7 +25,7 @@ from deepspeech_recipe.converters.stateful import apply_general_contract
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import last_net
 from deepspeech_recipe.graphdef.check import check_nodes
-from deepspeech_recipe.graphdef.view import GraphView
+from deepspeech_recipe.graphdef.view import PLACEHOLDER_OPS, GraphView
 from deepspeech_recipe.ir.names import LOGITS, find_input
 from deepspeech_recipe.ir.options import Options
 from deepspeech_recipe.ir.ov_api import ov
@@ -108,8 +108,10 @@ def _prepare_general(graph, view: GraphView, recognition: Recognition) -> Prepar
     general = rewrite_general(view, recognition, {}, freeze="mo's --freeze_placeholder_with_value")
     outputs = general.ends or _outputs(view, general)
 
+    starts = [node.name for node in view.of_op(*PLACEHOLDER_OPS)]
+
     def contract(ov_model):
-        return apply_general_contract(ov_model, recognition, general, f"{NAME} {version()}", outputs)
+        return apply_general_contract(ov_model, recognition, general, f"{NAME} {version()}", starts, outputs)
 
     exact = [apply for _, apply in exact_lstms(general.edits)]
     edited = apply_edits(graph, view, general.edits, outputs)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from deepspeech_recipe import __version__
+from deepspeech_recipe.graphdef.view import Tensor
 from deepspeech_recipe.ir.initial_state import initial_state_json
 from deepspeech_recipe.ir.metadata import write_metadata
-from deepspeech_recipe.ir.names import find_input, find_output, in_order, name_tensors, stem
+from deepspeech_recipe.ir.names import EXTERNAL, NO_STATE, find_input, find_output, in_order, name_tensors, stem
 from deepspeech_recipe.ir.ov_api import ov, rebuild
 from deepspeech_recipe.recipes import Model
 from deepspeech_recipe.recipes.recognition import Recognition
@@ -15,13 +16,19 @@ from deepspeech_recipe.rewrite.general import General
 
 
 def apply_general_contract(
-    ov_model: ov.Model, recognition: Recognition, general: General, converter: str, ends: Iterable[str] = ()
+    ov_model: ov.Model,
+    recognition: Recognition,
+    general: General,
+    converter: str,
+    starts: Iterable[str] = (),
+    ends: Iterable[str] = (),
 ) -> ov.Model:
-    """Names the tensors of a model that is not an acoustic one, and writes its metadata, if it has states or a recipe.
+    """Names the tensors of a model that is not an acoustic one, and writes its metadata, if anything was recognised.
 
-    converter: its name and version. A state's input or output that the user cut off is passed over. ends: the graph's
-    output nodes, whose names go before other names of outputs. The IR's metadata has in `states` the pairs, input →
-    output, in `inputs` and `outputs` the names of the other tensors, in `graph` the framework's names of the states.
+    converter: its name and version. starts, ends: the graph's own input and output nodes, whose names go before others
+    of the same tensors. A state's input or output that the user cut off is passed over. The IR's metadata has in
+    `states` the pairs, input → output, in `inputs` and `outputs` the names of the other tensors, in `graph` which of
+    the framework's tensors each of them is.
     """
     model = recognition.model if isinstance(recognition.model, Model) else None
     inputs, outputs = general.recipe_names.inputs, general.recipe_names.outputs
@@ -31,8 +38,11 @@ def apply_general_contract(
         output = _output(ov_model, name, [new for new in candidates if new not in pairs.values()])
         if output is not None:
             pairs[name] = stem(output)
-    if pairs or model is not None:
-        named = _names(ov_model.inputs, {*inputs, *pairs}), _names(ov_model.outputs, {*outputs, *pairs.values(), *ends})
+    if not recognition.is_empty:
+        named = (
+            _names(ov_model.inputs, {*pairs}, {*inputs}, {*starts}),
+            _names(ov_model.outputs, {*pairs.values()}, {*outputs}, {*ends}),
+        )
         name_tensors(ov_model, *named)
         ov_model = rebuild(
             ov_model,
@@ -40,37 +50,44 @@ def apply_general_contract(
             results=in_order(ov_model.outputs, ov_model.get_results(), list(outputs)),
         )
         known = {} if model is None else {**model.metadata, "recipe": model.recipe}
+        of_recipe = {} if model is None else {name: stem(str(own)) for name, own in _tensors(model)}
         metadata = {
             "recipe": "general",
             **known,
             "recipe_version": __version__,
             "converter": converter,
-            "state": "external",
+            "state": EXTERNAL if pairs else NO_STATE,
             "states": pairs,
             "inputs": [name for name in named[0] if name not in pairs],
             "outputs": [name for name in named[1] if name not in pairs.values()],
-            "graph": _graph_names(ov_model, pairs),
+            "graph": {name: _first(of_recipe.get(name, name), names) for each in named for name, names in each.items()},
             **initial_state_json({name: general.initial.get(name) for name in pairs}),
         }
         write_metadata(ov_model, metadata)
     return ov_model
 
 
-def _names(ports, preferred: set[str]) -> dict[str, set[str]]:
-    """Every tensor under all of its names, with and without ':0', the recipe's first."""
+def _tensors(model: Model) -> list[tuple[str, Tensor]]:
+    return [*model.inputs.items(), *model.outputs.items()]
+
+
+def _names(ports, states: set[str], roles: set[str], own: set[str]) -> dict[str, set[str]]:
+    """Every tensor under all of its names, with and without ':0': the state's, else the recipe's, else the graph's own.
+    A state's new value that the graph has as an output too is named twice."""
     named = {}
     for port in ports:
-        names = sorted({stem(name) for name in port.get_names()}, key=lambda name: (len(name), name))
-        if names:
-            named[next((name for name in names if name in preferred), names[0])] = port.get_names()
+        names = {stem(name) for name in port.get_names()}
+        state = names & states
+        others = names & (roles | own) - states or (set() if state else names)
+        if others and not (state and port.get_node().get_type_name() == "Parameter"):
+            named[min(others, key=lambda name: (name not in roles, len(name), name))] = port.get_names()
+        named.update(dict.fromkeys(state, port.get_names()))
     return named
 
 
-def _graph_names(ov_model, pairs: Mapping[str, str]) -> dict[str, list[str]]:
-    """The framework's names of the states' tensors, which internal states no longer have."""
-    ports = [(name, find_input(ov_model, name)) for name in pairs]
-    ports += [(name, find_output(ov_model, name)) for name in pairs.values()]
-    return {name: sorted({stem(alias) for alias in port.get_names()}) for name, port in ports}
+def _first(name: str, names: Iterable[str]) -> list[str]:
+    """The framework's names of a tensor, the one that is the graph's own for it first."""
+    return sorted({stem(each) for each in names}, key=lambda each: (each != name, each))
 
 
 def _output(ov_model, name: str, candidates) -> str | None:

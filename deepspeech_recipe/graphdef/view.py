@@ -22,6 +22,7 @@ from deepspeech_recipe.graphdef.tensor import MOST_AXES
 
 __all__ = [
     "ASSIGN_OPS",
+    "PLACEHOLDER_OPS",
     "UPDATE_OPS",
     "VARIABLE_OPS",
     "Function",
@@ -32,6 +33,7 @@ __all__ = [
     "once",
 ]
 
+PLACEHOLDER_OPS = ("Placeholder", "PlaceholderV2", "PlaceholderWithDefault")
 VARIABLE_OPS = ("VariableV2", "Variable", "VarHandleOp")
 ASSIGN_OPS = ("Assign", "AssignVariableOp")
 # They change a variable by something in place of assigning it a value.

@@ -147,7 +147,8 @@ _STATEFUL = {
     "states": Kind("an output's name for each input's", _map_of(_is_text)),
     "inputs": Kind("a list of names", _are_texts),
     "outputs": Kind("a list of names", _are_texts),
-    "graph": Kind("a list of names for each state", _map_of(_are_texts)),
+    "graph": Kind("a list of names for each tensor", _map_of(_are_texts)),
+    "weights": _one_of(*CHOICES["weights"]),
 }
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.ir.names import LOGITS, RAW_LOGITS, both_forms, find_output
+from deepspeech_recipe.ir.names import LOGITS, RAW_LOGITS, both_forms, find_output, stem
 from deepspeech_recipe.ir.ov_api import opset, ov, rebuild
 
 
@@ -36,17 +38,19 @@ def set_head(model: ov.Model, current: str, wanted: str) -> ov.Model:
     return rebuild(model, results=[result if node.get_friendly_name() == old else node for node in model.get_results()])
 
 
-def drop_unused_outputs(model: ov.Model) -> ov.Model:
-    """Removes every Result that reads an LSTMSequence itself.
+def drop_unused_outputs(model: ov.Model, named: Collection[str] | None = None) -> ov.Model:
+    """Removes the Results that Model Optimizer made of its own accord: those that read an LSTMSequence itself, and, if
+    the model's own outputs are named, those of an LSTMCell that have none of the names.
 
-    Model Optimizer needs them to number the outputs of an LSTMSequence; a model's own outputs read what is squeezed
-    from it.
+    Model Optimizer needs the former to number the outputs of an LSTMSequence, while a model's own read what is squeezed
+    from it; its cells have the latter, whatever --output says.
     """
     model, kept = model.clone(), []
     for result in model.get_results():
         source = result.input_value(0)
-        if source.get_node().get_type_name() == "LSTMSequence":
+        kind = source.get_node().get_type_name()
+        if kind == "LSTMSequence":
             source.get_tensor().set_names(set())  # MO named each of them after the node
-        else:
+        elif kind != "LSTMCell" or named is None or any(stem(name) in named for name in source.get_names()):
             kept.append(result)
     return rebuild(model, results=kept)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from deepspeech_recipe.errors import Refusal
-from deepspeech_recipe.graphdef.view import ASSIGN_OPS, UPDATE_OPS, GraphView, Node, Tensor
+from deepspeech_recipe.graphdef.view import ASSIGN_OPS, PLACEHOLDER_OPS, UPDATE_OPS, GraphView, Node, Tensor
 
 _CONSTANT_OPS = ("Const", "Fill", "ZerosLike")
 
@@ -50,7 +50,7 @@ def recognise_state(view: GraphView, initial: Tensor, new: tuple[Tensor, ...], *
     node = view.producer(source)
     if node is None:
         return None
-    if node.op in ("Placeholder", "PlaceholderV2", "PlaceholderWithDefault"):
+    if node.op in PLACEHOLDER_OPS:
         return State("input", source, node.attribute("shape"), new)
     if view.is_variable(node):
         return replace(state_variable(view, node, any_of(view, new), what), new=new)

@@ -13,12 +13,10 @@ import numpy as np
 
 from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.proto import DATA_TYPES
-from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
+from deepspeech_recipe.graphdef.view import PLACEHOLDER_OPS, GraphView, Node, Tensor
 from deepspeech_recipe.patterns.lstm import Lstm
 from deepspeech_recipe.patterns.state import State, constant_value, state_variable
 from deepspeech_recipe.patterns.state_links import LOOPS, Link, Way, origin, parts, way_to
-
-_PLACEHOLDERS = ("Placeholder", "PlaceholderV2", "PlaceholderWithDefault")
 
 
 def carried_states(view: GraphView, links: list[Link], known: Iterable[str] = ()) -> tuple[State, ...]:
@@ -40,7 +38,7 @@ def carried_states(view: GraphView, links: list[Link], known: Iterable[str] = ()
         new = _reached(view, begins, source)
         if view.is_variable(node):
             states.append(_variable(view, node, begins[source][0], new, way))
-        elif node.op in _PLACEHOLDERS:
+        elif node.op in PLACEHOLDER_OPS:
             outputs = tuple(end for tensor in new for end, pieces in ends if tensor in pieces)
             if outputs:
                 states.append(State("input", source, node.attribute("shape"), tuple(dict.fromkeys(outputs))))

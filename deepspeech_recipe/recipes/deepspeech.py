@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from deepspeech_recipe import limits
 from deepspeech_recipe.errors import NoMatch, Refusal
-from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
+from deepspeech_recipe.graphdef.view import PLACEHOLDER_OPS, GraphView, Node, Tensor
 from deepspeech_recipe.patterns.block_lstm import HIDDEN_STATES, LSTM_OPS, X, recognise_block_lstm
 from deepspeech_recipe.patterns.lstm import Lstm
 from deepspeech_recipe.patterns.state import State, recognise_state
@@ -17,7 +17,6 @@ from deepspeech_recipe.recipes.dense_layers import head_behind, known, matmuls, 
 from deepspeech_recipe.recipes.metadata import Metadata, read_metadata
 
 NAME = "deepspeech"
-_PLACEHOLDERS = ("Placeholder", "PlaceholderV2", "PlaceholderWithDefault")
 _STATE_NAMES = ("previous_state_{}", "new_state_{}")
 
 
@@ -84,7 +83,7 @@ def _block_lstm(view: GraphView) -> Node:
 def _windows(view: GraphView, cell: Node) -> Node:
     """The placeholder `[B, T, window, features]` behind the LSTM's input."""
     behind = view.ancestors(cell.inputs[X]) if cell.inputs[X:] else ()
-    placeholders = [node for node in behind if node.op in _PLACEHOLDERS]
+    placeholders = [node for node in behind if node.op in PLACEHOLDER_OPS]
     if len(placeholders) != 1 or len(placeholders[0].attribute("shape") or ()) != 4:
         raise NoMatch("no placeholder of rank 4 (batch, time, window, features) leads to the BlockLSTM")
     return placeholders[0]

@@ -53,6 +53,11 @@ class Recognition:
         return None if self.acoustic else f"the recipe '{self.model.recipe}' fits"
 
     @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to do in the graph."""
+        return self.model is None and not self.lstms and not self.states
+
+    @property
     def all_states(self) -> tuple[State, ...]:
         """Those of BlockLSTMs too."""
         return (*(state for lstm in self.lstms for state in lstm.states), *self.states)

@@ -65,6 +65,22 @@ class NumpyGraph:
             )
 
 
+def unknown_operations(view: GraphView, fetches: Iterable[Tensor], feeds: Iterable[Tensor]) -> list[str]:
+    """The operations that stand in the way of computing tensors from others."""
+    fed, pending = set(feeds), list(fetches)
+    seen = set(pending)
+    unknown: dict[str, None] = {}
+    for tensor in pending:
+        node = None if tensor in fed else view.producer(tensor)
+        if node is not None:
+            if node.op != "Const" and node.op not in OPS:
+                unknown[node.op] = None
+            new = [each for each in node.inputs if each not in seen]
+            seen.update(new)
+            pending += new
+    return list(unknown)
+
+
 def _wide(value):
     value = np.asarray(value)
     return value.astype(np.float64) if value.dtype.kind == "f" else value

@@ -30,9 +30,18 @@ def _elementwise(function, *names):
     OPS.update(dict.fromkeys(names, lambda node, *values: function(*values)))
 
 
-_elementwise(lambda x: x, "Identity", "StopGradient", "PreventGradient", "Snapshot", "CheckNumerics")
+_elementwise(
+    lambda x: x,
+    "Identity",
+    "StopGradient",
+    "PreventGradient",
+    "Snapshot",
+    "CheckNumerics",
+    "ReadVariableOp",
+)
 _elementwise(np.less, "Less")
 _elementwise(np.square, "Square")
+_elementwise(np.tanh, "Tanh")
 _elementwise(np.sqrt, "Sqrt")
 _elementwise(lambda x: np.maximum(x, 0), "Relu")
 _elementwise(lambda x: np.clip(x, 0, 6), "Relu6")
@@ -125,3 +134,6 @@ def _lstm(node, inputs, gates: str, forget_bias: float, clip: float) -> dict[int
 
 def _sigmoid(x):
     return 0.5 * (1 + np.tanh(0.5 * x))
+
+
+_elementwise(_sigmoid, "Sigmoid")

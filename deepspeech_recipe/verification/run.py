@@ -43,7 +43,7 @@ def verify(
     opened = IR(ir, "the model")
     source = model if isinstance(model, LoadedModel) else open_model(model)
     if not is_acoustic(opened.metadata):
-        return verify_stateful(source, opened, device=device)
+        return verify_stateful(source, opened, device=device, reference=reference)
     original = find_original(source, recipe)
     converted = Converted(opened, device)
     converted.check_against(original)

@@ -1,0 +1,77 @@
+"""verify of models that are not DeepSpeech's: somebody converted a model of his own. Is the IR right?"""
+
+import numpy as np
+import pytest
+
+from deepspeech_recipe.conversion.convert import convert, convert_model
+from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.installation import TensorFlow
+from deepspeech_recipe.ir.ov_api import opset, rebuild
+from deepspeech_recipe.verification import stateful, tensorflow_session, verify
+from tests.graphs.one_lstm import lstm_graph
+
+
+@pytest.fixture(scope="module")
+def tagger(tmp_path_factory):
+    path = tmp_path_factory.mktemp("tagger") / "tagger.pb"
+    path.write_bytes(lstm_graph(5, 5).SerializeToString())
+    return path
+
+
+@pytest.fixture(scope="module")
+def ir(tagger):
+    return convert_model(tagger, converter="openvino")
+
+
+def test_a_model_without_a_state_is_compared_too(tagger, ir):
+    report = verify(tagger, ir, reference="numpy")
+    assert report.passed
+    assert report.reference == "numpy, float64"
+    assert [check.name for check in report.checks] == ["output 'y'"]
+
+
+def test_somebody_without_tensorflow_gets_the_numpy_reference(tagger, ir, monkeypatch):
+    monkeypatch.setattr(tensorflow_session, "tensorflow", lambda: TensorFlow("", {}, "is not installed"))
+    assert verify(tagger, ir).reference == "numpy, float64"
+    with pytest.raises(RecipeError, match="TensorFlow is not installed"):
+        verify(tagger, ir, reference="tensorflow")
+    monkeypatch.delitem(stateful.unknown_operations.__globals__["OPS"], "BlockLSTM")
+    with pytest.raises(RecipeError, match="the numpy reference does not know BlockLSTM"):
+        verify(tagger, ir)
+
+
+def test_a_reference_for_speech_models_only_is_said(tagger, ir):
+    with pytest.raises(RecipeError, match=r"'openvino' reads DeepSpeech models only.*Compare with tensorflow or numpy"):
+        verify(tagger, ir, reference="openvino")
+
+
+def test_an_output_of_another_shape_fails_though_its_numbers_fit(tagger, ir):
+    wrong = ir.clone()
+    (result,) = wrong.get_results()
+    longer = opset.unsqueeze(result.input_value(0), np.int64([0]))
+    longer.output(0).get_tensor().set_names({"y"})
+    result.input_value(0).get_tensor().set_names(set())
+    wrong = rebuild(wrong, results=[opset.result(longer)])
+    report = verify(tagger, wrong, reference="numpy")
+    (check,) = report.checks
+    assert not check.passed
+    assert check.detail == "shape [1, 5, 2, 4], of the original [5, 2, 4]"
+
+
+@pytest.mark.parametrize("weights", ["fp16", "int8"])
+def test_small_weights_are_compared_as_what_they_are(tagger, tmp_path, weights):
+    """Too few numbers to tell what they are stored as."""
+    found = convert(tagger, tmp_path, converter="openvino", weights=weights, verify=False)
+    report = verify(tagger, found.files[0], reference="numpy")
+    assert report.weights == weights
+    assert report.passed
+    assert report.checks[0].figure > 1e-5
+
+
+def test_an_output_is_the_graphs_own_tensor_of_that_name(tagger, ir):
+    """Converters leave other names on tensors: of a product `[18, 4]`, say, on the scores `[6, 3, 4]`."""
+    named = ir.clone()
+    named.output("y").get_tensor().add_names({"b"})  # the LSTM's bias
+    report = verify(tagger, named, reference="numpy")
+    assert [check.name for check in report.checks] == ["output 'y'"]
+    assert report.passed
