@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks import models
 from benchmarks.models import CannotMake
-from deepspeech_recipe.benchmarking.contenders import PACKAGE, Contender
+from deepspeech_recipe.benchmarking.contenders import PACKAGE, WORKERS, Contender
 
 DOCUMENTED, LOOP, PLUGIN = "documented IR", "default-frontend IR", "mo --extensions"
 FP32, INT8 = "convert fp32", "convert int8"
@@ -17,6 +17,8 @@ TENSORFLOW, DEEPSPEECH, STT = "TensorFlow", "deepspeech 0.9.3", "stt 1.4.0, int8
 INT8_GATHERED = "convert int8, streams gathered"
 GLIBC_HUGE_PAGES = "glibc.malloc.hugetlb=1"
 WITH_NEWEST, WITH_HUGE_PAGES = "newest OpenVINO", "huge pages"
+# What runs a file, beside the package's own workers, whose modules these import.
+WORKERS_HERE = {name: str(Path(__file__).with_name("workers") / f"run_{name}.py") for name in ("ir", "client")}
 NEWEST, HUGE_PAGES = f", {WITH_NEWEST}", f", {WITH_HUGE_PAGES}"
 
 
@@ -43,7 +45,7 @@ class Recipe:
     made: str
     python: str = "main"
     needs: tuple[str, ...] = ()
-    worker: str = "openvino"
+    worker: str = "ir"
     arguments: tuple[str, ...] = ()
     options: dict = field(default_factory=dict)
     file: str = ""  # whose file it is, of several recipes with the same one
@@ -61,11 +63,13 @@ class Recipe:
         again = again and self.ours and not self.file
         path = models.made(pb.parent / name, lambda path: self.make(pythons, pb, path, hidden), again=again)
         options = dict(self.options)
-        if self.worker == "openvino":
+        worker = WORKERS_HERE.get(self.worker, self.worker)
+        environment = {**self.environment, "PYTHONPATH": str(WORKERS)}
+        if self.worker == "ir":
             options = {"package": str(PACKAGE), "metadata": _metadata(), **options}
         python = getattr(pythons, self.python)
         return Contender(
-            self.name, path, self.worker, python, self.arguments, options, self.made, self.environment,
+            self.name, path, worker, python, self.arguments, options, self.made, environment,
             ours=self.ours, group=self.group,
         )  # fmt: skip
 

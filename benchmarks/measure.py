@@ -83,27 +83,31 @@ def main() -> int:
 
 def _measure(report: PageReport, scenario: str, team, plan: dict, rounds: int, work: Path) -> None:
     short = write_speech(work, [1])[1]
-    chunked = team.only([each.name for each in team.contenders if each.name not in NO_CHUNK])
+    chunked = many.only(team, [each.name for each in team.contenders if each.name not in NO_CHUNK])
     if scenario == "chunk":
         _turns(report, make.chunk(chunked, REPEAT), rounds)
         report.differences = make.differences(chunked)
     elif scenario == "streams":
-        one = many.streams(team.only([DOCUMENTED]), [1], REPEAT)
-        several = team.only([name for name in STREAMS if name != DOCUMENTED])
+        one = many.streams(many.only(team, [DOCUMENTED]), [1], REPEAT)
+        several = many.only(team, [name for name in STREAMS if name != DOCUMENTED])
         _turns(report, [*one, *many.streams(several, plan["rows"], REPEAT)], rounds)
     elif scenario == "live":
         audio = write_speech(work, [plan["live_seconds"]])[plan["live_seconds"]]
-        _turns(report, many.live(team.only(LIVE), plan["live"], audio), rounds)
+        _turns(report, many.live(many.only(team, LIVE), plan["live"], audio), rounds)
     elif scenario == "utterance":
-        recordings, some = write_speech(work, [plan["utterance"]]), team.only(UTTERANCE)
-        ours = team.only([name for name in UTTERANCE if name not in NO_CHUNK])
+        recordings, some = write_speech(work, [plan["utterance"]]), many.only(team, UTTERANCE)
+        ours = many.only(team, [name for name in UTTERANCE if name not in NO_CHUNK])
         _turns(report, [*make.utterance(some, recordings, short), *make.features(ours, recordings, short)], rounds)
     elif scenario == "length":
-        _turns(report, make.utterance(team.only(LENGTH), write_speech(work, plan["lengths"]), short, "length"), rounds)
+        _turns(
+            report,
+            make.utterance(many.only(team, LENGTH), write_speech(work, plan["lengths"]), short, "length"),
+            rounds,
+        )
         longest = write_speech(work, [plan["longest"]])
-        _turns(report, make.utterance(team.only(LONGEST), longest, short, "length"), 1)
+        _turns(report, make.utterance(many.only(team, LONGEST), longest, short, "length"), 1)
     else:
-        some, seconds = team.only(START), plan["working"]
+        some, seconds = many.only(team, START), plan["working"]
         _turns(report, make.start(some, write_speech(work, [seconds])[seconds], short), rounds)
 
 

@@ -1,10 +1,16 @@
 """Many streams: what docs/speed.md measures beside the scenarios of `deepspeech-recipe benchmark`."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from deepspeech_recipe.benchmarking.rounds import Entry
 from deepspeech_recipe.benchmarking.scenarios import FRAMES, Team
+
+
+def only(team: Team, names: Sequence[str]) -> Team:
+    """Some of the contenders, with the same workers."""
+    return replace(team, contenders=[contender for contender in team.contenders if contender.name in names])
 
 
 def streams(team: Team, rows: Sequence[int], repeat: int, frames: int = FRAMES) -> list[Entry]:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from benchmarks import scenarios as many
+from benchmarks.contenders import WORKERS_HERE
 from benchmarks.goals import Goal, PageReport
 from benchmarks.tables import tables
 from deepspeech_recipe.benchmarking import scenarios as make
@@ -334,7 +335,7 @@ def test_speech_of_any_length(tmp_path):
 def test_workers_run_on_python_3_9():
     import ast
 
-    for path in [*WORKERS.glob("*.py"), *RUN_GRAPH.parent.glob("*.py")]:
+    for path in [*map(Path, WORKERS_HERE.values()), *WORKERS.glob("*.py"), *RUN_GRAPH.parent.glob("*.py")]:
         ast.parse(path.read_text(), feature_version=(3, 9))
         assert "strict=" not in path.read_text(), "zip(strict=…) is of Python 3.10"
 

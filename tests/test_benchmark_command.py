@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.contenders import WORKERS_HERE
 from deepspeech_recipe import cli, convert
 from deepspeech_recipe.benchmarking.contenders import PACKAGE, PROGRAMS, WORKERS, ir_contender
 from deepspeech_recipe.benchmarking.recordings import write_speech
@@ -37,18 +38,23 @@ def irs(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def worker(tmp_path):
-    """`worker(kind)`: one with such an IR of tests/support/runtime_models.py; ends with the test."""
+    """`worker(kind)`: one with such an IR of tests/support/runtime_models.py; ends with the test. many: the one of
+    benchmarks/, which takes many streams."""
     with ExitStack() as stack:
 
-        def start(kind: str, **options) -> Worker:
+        def start(kind: str, *, many: bool = False, **options) -> Worker:
             path = tmp_path / "model.xml"
             ov.save_model(runtime_models.model(kind), path, compress_to_fp16=False)
             contender = ir_contender(path)
-            found = stack.enter_context(Worker(sys.executable, PROGRAMS["openvino"], 1))
+            found = stack.enter_context(many_streams() if many else Worker(sys.executable, PROGRAMS["openvino"], 1))
             found.ask("load", model=str(path), **contender.options | options)
             return found
 
         yield start
+
+
+def many_streams() -> Worker:
+    return Worker(sys.executable, WORKERS_HERE["ir"], 1, environment={"PYTHONPATH": str(WORKERS)})
 
 
 def one_call(windows: np.ndarray) -> np.ndarray:
@@ -78,7 +84,7 @@ def test_a_worker_s_chunks_are_chained(worker, monkeypatch, kind):
 
 def test_small_steps_make_a_chunk_together(worker, monkeypatch):
     width, features = 2 * runtime_models.CONTEXT + 1, runtime_models.AUDIO.dct_coefficient_count
-    found = worker("windows, 5 steps, batch 3")
+    found = worker("windows, 5 steps, batch 3", many=True)
     with pytest.raises(Failed, match="the IR takes 5 windows a call, a chunk has 16"):
         found.ask("chunk", frames=16, rows=3, repeat=1)
     with pytest.raises(Failed, match="the IR has a batch of 3"):
@@ -88,7 +94,7 @@ def test_small_steps_make_a_chunk_together(worker, monkeypatch):
 
 @pytest.mark.parametrize("kind", ["windows, open", "windows, 16 steps", "windows, int8", "internal state, int8"])
 def test_a_chunk_may_have_any_number_of_rows(worker, kind):
-    found = worker(kind)
+    found = worker(kind, many=True)
     for rows in (1, 2, 3, 1):
         if rows > 1 and kind.startswith("internal"):
             continue  # its state has one row
@@ -98,7 +104,7 @@ def test_a_chunk_may_have_any_number_of_rows(worker, kind):
 @pytest.mark.parametrize("kind", ["streaming", "streaming, int8"])
 def test_a_streaming_ir_gets_a_chunk_of_samples(worker, kind):
     found = worker(kind)
-    assert len(found.ask("chunk", frames=FRAMES, rows=1, repeat=2)["ms"]) == 2
+    assert len(found.ask("chunk", frames=FRAMES, repeat=2)["ms"]) == 2
     frames = [len(chunk) for chunk in found.ask("probabilities", frames=FRAMES, chunks=CHUNKS)]
     # The last frames wait for the context after them.
     assert frames[1:] == [FRAMES] * (CHUNKS - 1)
@@ -107,12 +113,12 @@ def test_a_streaming_ir_gets_a_chunk_of_samples(worker, kind):
 @pytest.mark.parametrize("options", [{}, {"recognizer": {"max_batch": 2}}])
 def test_live_streams_give_a_time_for_each_chunk(worker, tmp_path, options):
     audio = write_speech(tmp_path, [1])[1]  # 16000 samples are 4 blocks of 16 frames; the first one completes no chunk
-    assert len(worker("windows, open", **options).ask("live", audio=str(audio), rows=3)["ms"]) == 3 * 3
+    assert len(worker("windows, open", many=True, **options).ask("live", audio=str(audio), rows=3)["ms"]) == 3 * 3
 
 
 def test_an_ir_of_whole_utterances_has_no_chunks(worker):
     with pytest.raises(Failed, match="the IR takes whole utterances, so it has no chunks"):
-        worker("attached").ask("chunk", frames=FRAMES, rows=1, repeat=1)
+        worker("attached").ask("chunk", frames=FRAMES, repeat=1)
 
 
 def test_an_ir_from_elsewhere_is_given_what_the_runtime_asks_for(tmp_path):
@@ -127,7 +133,7 @@ def test_an_ir_from_elsewhere_is_given_what_the_runtime_asks_for(tmp_path):
             model = documented(model)
         path = tmp_path / f"{name}.xml"
         ov.save_model(model, path, compress_to_fp16=False)
-        with Worker(sys.executable, PROGRAMS["openvino"], 1) as found:
+        with many_streams() as found:
             found.ask("load", model=str(path), package=str(PACKAGE), metadata=metadata)
             texts.append(found.ask("utterance", audio=recording)["text"])
     assert texts[0] == texts[1] != ""

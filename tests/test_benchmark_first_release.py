@@ -1,14 +1,16 @@
 """DeepSpeech v0.1 in the benchmark: whole utterances, and one line for what a bidirectional network has not."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from benchmarks import scenarios as many
+from benchmarks.contenders import WORKERS_HERE
 from deepspeech_recipe import cli, convert
 from deepspeech_recipe.benchmarking import scenarios as make
-from deepspeech_recipe.benchmarking.contenders import ir_contender
+from deepspeech_recipe.benchmarking.contenders import WORKERS, ir_contender
 from deepspeech_recipe.benchmarking.recordings import write_speech
 from deepspeech_recipe.benchmarking.rounds import take_turns
 from deepspeech_recipe.processes.programs.loop import NO_CHUNKS
@@ -42,7 +44,8 @@ def test_an_ir_has_whole_utterances_and_starts_and_no_chunks(capsys, ir):
 
 def test_an_ir_has_no_streams(ir, tmp_path):
     audio = write_speech(tmp_path, [1])[1]
-    with make.Team([ir_contender(ir)], 1) as team:
+    contender = replace(ir_contender(ir), worker=WORKERS_HERE["ir"], environment={"PYTHONPATH": str(WORKERS)})
+    with make.Team([contender], 1) as team:
         entries = [*many.streams(team, (1, 2), 1), *many.live(team, (1, 2), audio)]
         take_turns(entries, 1)
     assert [(each.failure, each.rounds) for entry in entries for each in entry.measurements] == [(NO_CHUNKS, [])] * 4

@@ -7,7 +7,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[2]
 WORKERS = Path(__file__).with_name("workers")
-PROGRAMS = {name: WORKERS / f"run_{name}.py" for name in ("openvino", "tensorflow", "client")}
+PROGRAMS = {name: WORKERS / f"run_{name}.py" for name in ("openvino", "tensorflow")}
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,8 @@ class Contender:
 
     def as_dict(self) -> dict:
         """JSON values, without paths: they say nothing elsewhere."""
-        return {name: getattr(self, name) for name in ("name", "worker", "made", "ours", "group", "disk_bytes")}
+        said = {name: getattr(self, name) for name in ("name", "made", "ours", "group", "disk_bytes")}
+        return {**said, "worker": Path(self.worker).stem.removeprefix("run_")}
 
     def in_python(self, python: str | os.PathLike, version: str) -> "Contender":
         """The same file in another environment."""

@@ -70,14 +70,9 @@ class Measurement:
         """JSON values."""
         summary = self.summary
         return {
-            "scenario": self.scenario,
-            "contender": self.contender,
-            "point": self.point,
-            "unit": self.unit,
+            **vars(self),
             "summary": None if summary is None else {name: _short(value) for name, value in vars(summary).items()},
             "rounds": [[_short(sample) for sample in samples] for samples in self.rounds],
-            "facts": self.facts,
-            "failure": self.failure,
         }
 
 

@@ -68,16 +68,6 @@ class Report:
             ratio = self.ratio(measurement)
             times = None if ratio is None else {name: round(value, 4) for name, value in vars(ratio).items()}
             measurements.append({**measurement.as_dict(), "times_as_fast_as_baseline": times})
-        return {
-            "format": FORMAT,
-            "recipe_version": __version__,
-            "date": self.date,
-            "machine": self.machine,
-            "load_before": self.load,
-            "threads": self.threads,
-            "chunk_seconds": self.chunk_seconds,
-            "baseline": self.baseline,
-            "contenders": self.contenders,
-            "differences": self.differences,
-            "measurements": measurements,
-        }
+        said = {name: value for name, value in vars(self).items() if name != "load"}
+        known = {"format": FORMAT, "recipe_version": __version__, "load_before": self.load}
+        return {**known, **said, "measurements": measurements}

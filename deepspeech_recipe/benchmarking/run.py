@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
+from deepspeech_recipe.alphabet import label_texts
 from deepspeech_recipe.benchmarking import scenarios as make
 from deepspeech_recipe.benchmarking.contenders import PACKAGE, PROGRAMS, Contender, ir_contender
 from deepspeech_recipe.benchmarking.machine import usable_processors
@@ -13,10 +14,16 @@ from deepspeech_recipe.benchmarking.recordings import write_speech
 from deepspeech_recipe.benchmarking.report import Report
 from deepspeech_recipe.benchmarking.rounds import Entry, take_turns
 from deepspeech_recipe.benchmarking.write import check_output, write
+from deepspeech_recipe.conversion.convert import convert
 from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.graphdef.pure import pure_graph
 from deepspeech_recipe.installation import tensorflow
+from deepspeech_recipe.ir.form import AcousticIR
 from deepspeech_recipe.processes.worker import Failed, Worker
+from deepspeech_recipe.recipes.recognition import recognise
+from deepspeech_recipe.sources import open_model
 from deepspeech_recipe.temporary import temporary_directory
+from deepspeech_recipe.verification.original import find_original
 
 SCENARIOS = ("chunk", "utterance", "corpus", "start")
 DEFAULT_SCENARIOS = ("chunk", "utterance", "start")
@@ -133,7 +140,7 @@ def _contenders(models, against, device: str, folder: Path, forms: dict, log) ->
                     f"--against {against}: a model file runs in TensorFlow, which {installed.problem}. "
                     f"To install it: {installed.remedy}; or give an IR."
                 )
-            found.append(_tensorflow(_open(against), folder))
+            found.append(_tensorflow(open_model(against), folder))
         first = found[0].name
     for model in models:
         if _is_ir(model):
@@ -154,19 +161,8 @@ def _name(path, others: list[Contender]) -> str:
     return str(path) if any(other.name == name for other in others) else name
 
 
-def _open(path):
-    from deepspeech_recipe.sources import open_model
-
-    return open_model(path)
-
-
 def _tensorflow(source, folder: Path) -> Contender:
     """What the outputs need of the graph, and nothing else (`graphdef.pure`): a worker runs what it is given."""
-    from deepspeech_recipe.alphabet import label_texts
-    from deepspeech_recipe.graphdef.pure import pure_graph
-    from deepspeech_recipe.recipes.recognition import recognise
-    from deepspeech_recipe.verification.original import find_original
-
     original = find_original(source)
     roles = ("windows", "lengths", "state_c", "state_h", "logits", "new_c", "new_h", "samples", "mfccs")
     tensors = {role: getattr(original, role) for role in roles}
@@ -185,8 +181,6 @@ def _tensorflow(source, folder: Path) -> Contender:
 
 
 def _converted(model, others: list[Contender], device: str, folder: Path, forms: dict, log) -> list[Contender]:
-    from deepspeech_recipe.conversion.convert import convert
-
     found = []
     name = _name(model, others)
     for form, options in forms.items():
@@ -197,7 +191,7 @@ def _converted(model, others: list[Contender], device: str, folder: Path, forms:
         made = f"`convert {' '.join(f'--{option} {value}' for option, value in options.items())}`"
         found.append(ir_contender(result.files[0], f"{name}, {form}", device=device, made=made))
     if tensorflow().usable and not any(other.worker == "tensorflow" for other in others):
-        found.insert(0, _tensorflow(_open(model), folder))
+        found.insert(0, _tensorflow(open_model(model), folder))
     return found
 
 
@@ -226,8 +220,6 @@ def _distinct(contenders: list[Contender]) -> list[Contender]:
 
 def _sizes(contenders: list[Contender]) -> tuple[int, float, int]:
     """Frames of a chunk: what the IRs take in a call, or DeepSpeech's 16; seconds of a frame; sample rate."""
-    from deepspeech_recipe.ir.form import AcousticIR
-
     irs = [AcousticIR(contender.model) for contender in contenders if contender.worker == "openvino"]
     steps = [ir.steps for ir in irs if ir.steps]
     rates = [ir.audio.sample_rate for ir in irs if ir.audio is not None]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from deepspeech_recipe.benchmarking.contenders import PROGRAMS, Contender
@@ -45,10 +45,6 @@ class Team:
     def folder(self) -> str:
         """An empty directory that goes with the workers."""
         return str(self._stack.enter_context(temporary_directory()))
-
-    def only(self, names: Sequence[str]) -> "Team":
-        """Some of the contenders, with the same workers."""
-        return replace(self, contenders=[contender for contender in self.contenders if contender.name in names])
 
     def start(self, contender: Contender, stack: ExitStack) -> tuple[Worker, dict]:
         """A new worker with the contender's file, and its versions. stack: ends it."""
@@ -96,7 +92,7 @@ class Team:
 
 def chunk(team: Team, repeat: int, frames: int = FRAMES) -> list[Entry]:
     """One chunk of one stream after the other, its state fed back."""
-    return team.entries("chunk", "chunk", {None: {"frames": frames, "rows": 1, "repeat": repeat}}, {"repeat": 1})
+    return team.entries("chunk", "chunk", {None: {"frames": frames, "repeat": repeat}}, {"repeat": 1})
 
 
 def utterance(team: Team, recordings: dict[float, Path], short: Path, scenario: str = "utterance") -> list[Entry]:

@@ -38,7 +38,7 @@ class Stub(Commands):
     def compile(self, cache: str = "") -> dict:
         return self._turn("compile", scale=1 if cache else 2)
 
-    def chunk(self, frames: int, rows: int, repeat: int) -> dict:
+    def chunk(self, frames: int, repeat: int, rows: int = 1) -> dict:
         return self._turn("chunk", repeat, rows)
 
     def utterance(self, audio: str) -> dict:

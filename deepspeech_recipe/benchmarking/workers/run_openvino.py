@@ -12,24 +12,18 @@ import numpy as np  # noqa: E402
 import openvino as ov  # noqa: E402
 from signals import flat_windows, int16_samples, softmax, windows  # noqa: E402
 
-# What the outputs of documented conversions are called, which kept the framework's names.
-STATES = {"c": ("new_state_c", "/GatherNd", "/GatherV2"), "h": ("new_state_h", "/GatherNd_1", "/GatherV2_1")}
-METADATA = ["deepspeech_recipe", "json"]
+STATES = {"c": ("new_state_c",), "h": ("new_state_h",)}  # how the names of outputs may end
 
 
 class Worker(Commands):
     packages = ("openvino", "numpy")
 
-    def load(
-        self, model: str, device: str = "CPU", package: str = "", metadata: str = "", chunk_samples: int = 0,
-        recognizer=None,
-    ):  # fmt: skip
-        """Notes what to run. package: where this project lies. metadata: given to an IR that has none. chunk_samples:
-        of one chunk, for an IR that takes audio in blocks. recognizer: further options of the runtime's Recognizer."""
-        self.options = recognizer or {}
-        self.model, self.device, self.metadata, self.chunk_samples = model, device, metadata, chunk_samples
+    def load(self, model: str, device: str = "CPU", package: str = "", chunk_samples: int = 0):
+        """Notes what to run. package: where this project lies. chunk_samples: of one chunk, for an IR that takes audio
+        in blocks."""
+        self.model, self.device, self.chunk_samples = model, device, chunk_samples
         self.config = {"INFERENCE_NUM_THREADS": THREADS} if device == "CPU" else {}
-        self.calls: dict = {}
+        self.call: Any = None
         self.network: Any = None
         sys.path.append(package)
 
@@ -38,18 +32,16 @@ class Worker(Commands):
         start = time.perf_counter()
         compiled = self._compile(self.model, cache)
         spent = 1000 * (time.perf_counter() - start)
-        self.calls = {1: Call(compiled, 1, self.chunk_samples)}
+        self.call = Call(compiled, self.chunk_samples)
         return {"ms": [spent]}
 
-    def chunk(self, frames: int, rows: int, repeat: int) -> dict:
-        call = self._call(rows)
-        call.prepare(frames)
-        return {"ms": timed(call, repeat)}
+    def chunk(self, frames: int, repeat: int) -> dict:
+        return self._timed(self._call(), frames, repeat)
 
     def probabilities(self, frames: int, chunks: int) -> list:
         """Probabilities of chained chunks from zero state, row after row; of one call with all frames if there are no
         chunks."""
-        call = self._call(1)
+        call = self._call()
         if call.whole:
             return [softmax(call.utterance(frames * chunks)).tolist()]
         call.prepare(frames)
@@ -75,15 +67,6 @@ class Worker(Commands):
         texts = [result.text for result in network.transcribe_batch(samples)]
         return {"ms": [1000 * (time.perf_counter() - start)], "texts": texts}
 
-    def live(self, audio: str, rows: int) -> dict:
-        """That many streams that hear the audio at real-time pace: how late each chunk's text is."""
-        from deepspeech_recipe.runtime.load import load
-
-        network = self._network()
-        if not hasattr(network, "stream"):
-            raise ValueError(NO_CHUNKS)
-        return {"ms": (1000 * load(network, int16_samples(audio), rows).latencies).tolist()}
-
     def features(self, audio: str) -> dict:
         """The part of it that ends with the MFCCs."""
         from deepspeech_recipe.runtime.inference.mfcc_frames import LARGEST_CALL
@@ -100,15 +83,14 @@ class Worker(Commands):
                 pass
         return {"ms": [1000 * (time.perf_counter() - start)]}
 
-    def _call(self, rows: int):
-        if rows not in self.calls:
-            if rows == 1:
-                compiled = self._compile(self.model)
-            else:
-                others = [call for number, call in self.calls.items() if number > 1]
-                compiled = others[0].compiled if others else self._compile(self._batched())
-            self.calls[rows] = Call(compiled, rows, self.chunk_samples)
-        return self.calls[rows]
+    def _call(self):
+        if self.call is None:
+            self.call = Call(self._compile(self.model), self.chunk_samples)
+        return self.call
+
+    def _timed(self, call, frames: int, repeat: int) -> dict:
+        call.prepare(frames)
+        return {"ms": timed(call, repeat)}
 
     def _compile(self, model, cache: str = ""):
         core, config = ov.Core(), dict(self.config)
@@ -118,44 +100,24 @@ class Worker(Commands):
             config["CACHE_DIR"] = cache
         return core.compile_model(model, self.device, config)
 
-    def _batched(self):
-        """The model for any number of rows; raises if it does not let itself be reshaped."""
-        model = ov.Core().read_model(self.model)
-        shapes = {}
-        for port in model.inputs:
-            shape = port.get_partial_shape()
-            if shape[0].is_static and len(shape) > 1:
-                shapes[port.get_any_name()] = ov.PartialShape([-1, *list(shape)[1:]])
-        if shapes:
-            model.reshape(shapes)
-        return model
-
     def _network(self):
         """The runtime's Recognizer, or its DeepSpeechV01."""
         if self.network is None:
             from deepspeech_recipe.runtime.frame_features.deepspeech_v01 import extractor
 
-            model: Any = self.model
-            if self.metadata:
-                model = ov.Core().read_model(self.model)
-                if not model.has_rt_info(METADATA):
-                    self._dress(model)
-            self.network = extractor(model, self.device, config=self.config, **self.options)
+            model, options = self._recognizer()
+            self.network = extractor(model, self.device, config=self.config, **options)
         return self.network
 
-    def _dress(self, model) -> None:
-        """Gives an IR that somebody else made the names and the metadata that the runtime asks for."""
-        model.set_rt_info(self.metadata, METADATA)
-        for kind in STATES:
-            port = named(model.outputs, STATES[kind])
-            if port is not None and "new_state_" + kind not in port.get_names():
-                port.add_names({"new_state_" + kind})
+    def _recognizer(self):
+        """What the Recognizer is made of, and its further options."""
+        return self.model, {}
 
 
 class Call:
     """One chunk of all rows, its state fed back. Tensors are set once and shared, as a fast program would."""
 
-    def __init__(self, compiled, rows: int, chunk_samples: int):
+    def __init__(self, compiled, chunk_samples: int, rows: int = 1):
         self.compiled, self.rows, self.chunk_samples = compiled, rows, chunk_samples
         self.request = compiled.create_infer_request()
         self.inputs = {name.split(":")[0]: port for port in compiled.inputs for name in sorted(port.get_names())}

@@ -54,22 +54,22 @@ class Worker(Commands):
         self._step()
         return {"ms": [1000 * (time.perf_counter() - start)]}
 
-    def chunk(self, frames: int, rows: int, repeat: int) -> dict:
-        self._prepare(frames, rows)
+    def chunk(self, frames: int, repeat: int) -> dict:
+        self._prepare(frames)
         return {"ms": timed(self._step, repeat)}
 
     def probabilities(self, frames: int, chunks: int) -> list:
-        self._prepare(None, 1)
+        self._prepare()
         if self.whole:
             return [softmax(self._run(flat_windows(frames * chunks, self.sizes[0]))).tolist()]
-        self._prepare(frames, 1)
+        self._prepare(frames)
         self._reset()
         return [self._step().tolist() for _ in range(chunks)]
 
     def utterance(self, audio: str) -> dict:
         """A recording to text as DeepSpeech's client does it: the graph's feature part window by window, then chunks;
         v0.1's: one call."""
-        self._prepare(None, 1)
+        self._prepare()
         samples = int16_samples(audio)
         start = time.perf_counter()
         if self.whole:
@@ -89,11 +89,8 @@ class Worker(Commands):
         text = greedy_text(np.concatenate(found), self.labels)
         return {"ms": [1000 * (time.perf_counter() - start)], "text": text}
 
-    def live(self, **arguments) -> dict:
-        raise ValueError("TensorFlow has no streams")
-
     def features(self, audio: str) -> dict:
-        self._prepare(None, 1)
+        self._prepare()
         samples = int16_samples(audio)
         start = time.perf_counter()
         (self._vectors if self.whole else self._features)(samples)
@@ -140,14 +137,14 @@ class Worker(Commands):
             self.size = graph.get_tensor_by_name(self.names["state_c"]).shape.as_list()[1]
         self._reset()
 
-    def _prepare(self, frames, rows: int) -> None:
+    def _prepare(self, frames=None) -> None:
         if self.session is None:
             self._open()
         if frames is not None and self.whole:
             raise ValueError(NO_CHUNKS)
         if frames is not None and frames != self.steps:
             raise ValueError(f"the graph takes {self.steps} windows a call, a chunk has {frames}")
-        if rows != self.rows:
+        if self.rows != 1:
             raise ValueError(f"the graph has a batch of {self.rows}")
 
     def _reset(self) -> None:
