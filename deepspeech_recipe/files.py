@@ -144,3 +144,9 @@ def one_line(text: str) -> str:
 def printable(text: str) -> str:
     """Puts a mark in the place of each letter that a terminal would follow."""
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
+
+
+def last_line(error: Exception) -> str:
+    """What the many lines of a library's error end with, OpenVINO's for one."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1].rstrip(".") if lines else type(error).__name__

@@ -7,12 +7,12 @@ import openvino as ov
 import pytest
 from hypothesis import given, settings, strategies
 
-from deepspeech_recipe.audio import reference
 from deepspeech_recipe.audio.framing import client_frame_count
 from deepspeech_recipe.errors import RecipeError, Refusal
 from deepspeech_recipe.ir.audio_settings import AudioSettings
 from deepspeech_recipe.ir.metadata import read_metadata
 from deepspeech_recipe.passes.attach_audio import attach_audio, feature_model
+from tests.support import client_audio
 from tests.support.acoustic_model import CLASSES, HIDDEN, acoustic_model
 from tests.support.audio_signals import SETTINGS, signals
 
@@ -43,7 +43,7 @@ def pair(name: str):
 
 def expected_logits(acoustic, samples, audio):
     """samples [N] → logits [frames, classes] of the acoustic model on windows made in numpy."""
-    windows = reference.context_windows(reference.client_mfccs(samples, audio), CONTEXT)[None]
+    windows = client_audio.context_windows(client_audio.client_mfccs(samples, audio), CONTEXT)[None]
     zero = np.zeros((1, HIDDEN), np.float32)
     feeds = {"input_node": windows, "previous_state_c": zero, "previous_state_h": zero}
     return acoustic(feeds)["logits"][:, 0]
@@ -148,7 +148,7 @@ def test_feature_model(name):
     features = compiled(model)
     samples = signals(audio.sample_rate)["speech"]
     for count in (0, 100, len(samples)):
-        expected = reference.context_windows(reference.client_mfccs(samples[:count], audio), CONTEXT)
+        expected = client_audio.context_windows(client_audio.client_mfccs(samples[:count], audio), CONTEXT)
         np.testing.assert_allclose(features([samples[None, :count]])[0][0], expected, rtol=0, atol=1e-4)
 
 
@@ -227,7 +227,7 @@ def tensorflow_logits(run, graph, samples, audio, n_context: int):
     padded[: len(samples)] = samples
     frames = [padded[start : start + audio.window_size] for start in np.arange(count) * audio.stride]
     mfccs = np.concatenate([run(names.mfccs, {names.samples: frame}) for frame in frames])
-    feed = {names.input: reference.context_windows(mfccs, n_context)[None], names.lengths: [count]}
+    feed = {names.input: client_audio.context_windows(mfccs, n_context)[None], names.lengths: [count]}
     if names.initialize:
         run(names.initialize)
     else:

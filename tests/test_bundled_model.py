@@ -9,10 +9,10 @@ import pytest
 
 import deepspeech_recipe
 from deepspeech_recipe.alphabet import parse_alphabet
-from deepspeech_recipe.audio.reference import mfcc
 from deepspeech_recipe.graphdef.proto import GraphDef, parse
 from deepspeech_recipe.graphdef.tensor import shape_of, to_numpy
 from deepspeech_recipe.ir.audio_settings import AudioSettings
+from tests.support.client_audio import mfcc
 from training.plan import digest, held_out_voices, plan
 from training.text import ALPHABET, greedy
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from deepspeech_recipe.alphabet import serialize_alphabet
-from deepspeech_recipe.audio.reference import mfcc
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.proto import GraphDef
 from deepspeech_recipe.ir.audio_settings import AudioSettings
 from deepspeech_recipe.processes.programs.plain_session import plain_session
 from deepspeech_recipe.sources.canonical import Dense, Weights, canonical_graph
+from tests.support.client_audio import mfcc
 
 CONTEXT, N_INPUT, H, CLASSES = 2, 4, 7, 6
 ROUNDING = 5e-6  # measured: 2e-7, with layer normalisation 2.6e-6

@@ -370,7 +370,28 @@ def test_damaged_files_open_or_are_refused(tmp_path_factory, data):
     assert isinstance(result, LoadedModel) or str(path) in str(result)
 
 
-@pytest.mark.parametrize("control", ["loop", "condition"])
+def test_weights_that_branches_read_become_constants(tf, tmp_path):
+    module = tf.Module()
+    module.weight, module.other = tf.Variable([2.0, 3.0, 5.0]), tf.Variable([7.0, 11.0, 13.0])
+
+    @tf.function(input_signature=[tf.TensorSpec([], tf.int32, name="index"), tf.TensorSpec([3], name="x")])
+    def run(index, x):
+        branches = [lambda: x * module.weight, lambda: x + module.other, lambda: module.weight - x]
+        return {"y": tf.switch_case(index, branches)}
+
+    module.run = run
+    tf.saved_model.save(module, str(tmp_path / "saved"), signatures=run)
+    graph = open_model(tmp_path / "saved").graph
+    tf1, x = tf.compat.v1, np.float32([1, -2, 4])
+    expected = [run(tf.constant(index), tf.constant(x))["y"].numpy() for index in range(3)]
+    with tf.Graph().as_default(), tf1.Session() as session:
+        tf.import_graph_def(tf1.GraphDef.FromString(graph.SerializeToString()), name="")
+        for index in range(3):
+            found = session.run("y:0", {"index:0": index, "x:0": x})
+            np.testing.assert_array_equal(found, expected[index])
+
+
+@pytest.mark.parametrize("control", ["loop", "condition", "choice"])
 @pytest.mark.parametrize("inside", [True, False])
 def test_a_state_in_a_loop_or_a_condition_is_not_lost(tf, tmp_path, control, inside):
     """inside: where the variable is assigned; it is read there in any case."""
@@ -387,6 +408,8 @@ def test_a_state_in_a_loop_or_a_condition_is_not_lost(tf, tmp_path, control, ins
     def run(x):
         if control == "loop":
             y = tf.while_loop(lambda time, _: time < 2, lambda time, y: (time + 1, step(y)), (0, x))[1]
+        elif control == "choice":
+            y = tf.switch_case(tf.cast(x[0], tf.int32), [lambda: step(x), lambda: -x, lambda: x])
         else:
             y = tf.cond(x[0] > 0, lambda: step(x), lambda: x)
         if not inside:

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies
 
-from deepspeech_recipe.audio import reference
 from deepspeech_recipe.errors import RecipeError, Refusal
 from deepspeech_recipe.ir.metadata import read_metadata
 from deepspeech_recipe.ir.names import STATE_PAIRS
@@ -15,6 +14,7 @@ from deepspeech_recipe.passes.attach_audio import attach_audio
 from deepspeech_recipe.passes.fast_recurrence import fast_recurrence
 from deepspeech_recipe.passes.internal_state import internal_state
 from deepspeech_recipe.passes.streaming import streaming_model
+from tests.support import client_audio
 from tests.support.acoustic_model import CLASSES, HIDDEN, acoustic_model
 from tests.support.audio_signals import SETTINGS, signals
 from tests.support.compare import check_structure, compiled, op_counts
@@ -196,7 +196,7 @@ def test_a_call_without_a_new_frame_leaves_the_state_alone():
     for found, wanted in zip(states(), before, strict=True):
         np.testing.assert_array_equal(found, wanted)
     feed(request, samples[3010:], end=True)
-    windows = reference.context_windows(reference.client_mfccs(samples, BASE), CONTEXT)[None]
+    windows = client_audio.context_windows(client_audio.client_mfccs(samples, BASE), CONTEXT)[None]
     zero = np.zeros((1, HIDDEN), np.float32)
     acoustic = compiled(acoustic_model(26, CONTEXT))
     expected = acoustic({"input_node": windows, **dict.fromkeys(STATE_PAIRS, zero)})

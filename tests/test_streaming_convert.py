@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies
 
-from deepspeech_recipe.audio import reference
 from deepspeech_recipe.audio.framing import client_frame_count
 from deepspeech_recipe.conversion.convert import convert
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.ir.audio_settings import AudioSettings
 from deepspeech_recipe.ir.ov_api import ov
+from tests.support import client_audio
 from tests.support.audio_signals import signals
 from tests.support.compare import check_structure, compiled
 
@@ -90,7 +90,7 @@ def whole_utterance(run_graph, graph, samples, audio, n_context: int) -> np.ndar
     frames = [padded[at : at + audio.window_size] for at in range(0, count * audio.stride, audio.stride)]
     mfccs = np.concatenate([run_graph(names.mfccs, {names.samples: frame}) for frame in frames])
     zero = np.zeros((1, graph.options.n_hidden), np.float32)
-    feeds = {names.input: reference.context_windows(mfccs, n_context)[None], names.lengths: [count]}
+    feeds = {names.input: client_audio.context_windows(mfccs, n_context)[None], names.lengths: [count]}
     return run_graph(names.logits, feeds | {names.state_c: zero, names.state_h: zero})
 
 

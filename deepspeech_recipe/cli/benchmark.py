@@ -3,7 +3,8 @@ converted to FP32 and 8 bits, and runs in TensorFlow too if that is installed.
 """
 
 import argparse
-import sys
+
+from deepspeech_recipe.cli.text import step_log, typed
 
 HELP = "how fast are IRs and models on this machine?"
 
@@ -39,15 +40,9 @@ def run(arguments) -> int:
     from deepspeech_recipe.benchmarking.run import DEFAULT_SCENARIOS, SCENARIOS, benchmark
     from deepspeech_recipe.benchmarking.write import json_text
 
-    options = dict(vars(arguments))
-    for name in ("command", "run", "json"):
-        del options[name]
+    options = typed(arguments)
     asked = options["scenarios"] or DEFAULT_SCENARIOS
     options["scenarios"] = SCENARIOS if "all" in asked else tuple(dict.fromkeys(asked))
-    report = benchmark(log=_log if sys.stderr.isatty() else None, **options)
+    report = benchmark(log=step_log(), **options)
     print(json_text(report) if arguments.json else markdown(report), end="")
     return 0
-
-
-def _log(line: str) -> None:
-    print(f"… {line}", file=sys.stderr, flush=True)

@@ -1,6 +1,6 @@
 """What the commands that compare an IR with its model share."""
 
-import json
+from deepspeech_recipe.cli.text import json_document
 
 
 def add_arguments(parser) -> None:
@@ -17,5 +17,5 @@ def add_arguments(parser) -> None:
 
 def print_report(report, as_json: bool) -> int:
     """Prints what verify or diagnose found, and returns the exit code."""
-    print(json.dumps(report.as_dict(), indent=2, ensure_ascii=False) if as_json else "\n".join(report.lines()))
+    print(json_document(report.as_dict()) if as_json else "\n".join(report.lines()))
     return report.exit_code

@@ -4,11 +4,9 @@ Exit code 1 if the IR was compared with the original and differs.
 """
 
 import argparse
-import json
-import sys
 from collections.abc import Iterator
 
-from deepspeech_recipe.cli.text import rows, shape
+from deepspeech_recipe.cli.text import json_document, rows, shape, step_log, typed
 from deepspeech_recipe.ir.options import CHOICES, DYNAMIC, Options
 
 HELP = "a model file → an IR"
@@ -80,19 +78,12 @@ def add_arguments(parser) -> None:
 def run(arguments) -> int:
     from deepspeech_recipe.conversion.convert import convert
 
-    options = dict(vars(arguments))
-    for name in ("command", "run", "json"):
-        del options[name]
-    result = convert(log=_log if sys.stderr.isatty() else None, **options)
+    result = convert(log=step_log(), **typed(arguments))
     if arguments.json:
-        print(json.dumps(result.as_dict(), indent=2, ensure_ascii=False))
+        print(json_document(result.as_dict()))
     else:
         print("\n".join(_lines(result)))
     return 0 if result.verification is None else result.verification.exit_code
-
-
-def _log(line: str) -> None:
-    print(f"… {line}", file=sys.stderr, flush=True)
 
 
 def _lines(result) -> Iterator[str]:

@@ -5,6 +5,7 @@ Exit code 1 if one differs.
 """
 
 from deepspeech_recipe.cli import comparison
+from deepspeech_recipe.cli.text import typed
 
 HELP = "where an IR parts from its model"
 add_arguments = comparison.add_arguments
@@ -13,7 +14,4 @@ add_arguments = comparison.add_arguments
 def run(arguments) -> int:
     from deepspeech_recipe.verification.diagnose import diagnose
 
-    report = diagnose(
-        arguments.model, arguments.ir, audio=arguments.audio, device=arguments.device, recipe=arguments.recipe
-    )
-    return comparison.print_report(report, arguments.json)
+    return comparison.print_report(diagnose(**typed(arguments)), arguments.json)

@@ -4,7 +4,7 @@ installed, it is run on a small graph, which takes a while.
 Exit code 1 if something that should work does not.
 """
 
-import json
+from deepspeech_recipe.cli.text import json_document
 
 HELP = "what is installed, what works, known traps"
 
@@ -21,5 +21,5 @@ def run(arguments) -> int:
 
     health = doctor(on_finding=None if arguments.json else say)
     if arguments.json:
-        print(json.dumps(health.as_dict(), indent=2, ensure_ascii=False))
+        print(json_document(health.as_dict()))
     return health.exit_code

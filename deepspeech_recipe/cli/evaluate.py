@@ -8,12 +8,11 @@ A clip that cannot be recognised is a line on stderr and not counted: exit code 
 """
 
 import argparse
-import json
 from collections.abc import Iterator
 
 from deepspeech_recipe.cli import console, recognition
 from deepspeech_recipe.cli.progress import Progress
-from deepspeech_recipe.cli.text import rows
+from deepspeech_recipe.cli.text import json_document, rows
 
 HELP = "error rates on a test set"
 
@@ -53,7 +52,7 @@ def run(arguments) -> int:
             log=progress.note, on_failure=lambda text: progress.log(console.error(text)), progress=progress,
         )  # fmt: skip
     if arguments.json:
-        print(json.dumps(found.as_dict(), indent=2, ensure_ascii=False))
+        print(json_document(found.as_dict()))
     else:
         print("\n".join(_lines(found, arguments.texts)))
         if found.plain is not None:

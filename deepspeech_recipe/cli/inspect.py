@@ -7,11 +7,10 @@ that cannot be converted exactly is refused with the reason and exit code 2, as 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from deepspeech_recipe.cli.text import byte_count, rows, shape
+from deepspeech_recipe.cli.text import byte_count, json_document, rows, shape, typed
 
 if TYPE_CHECKING:
     from deepspeech_recipe.conversion.inspect import Inspection
@@ -28,8 +27,8 @@ def add_arguments(parser) -> None:
 def run(arguments) -> int:
     from deepspeech_recipe.conversion.inspect import inspect
 
-    found = inspect(arguments.model, recipe=arguments.recipe)
-    print(json.dumps(found, indent=2, ensure_ascii=False) if arguments.json else "\n".join(_lines(found)))
+    found = inspect(**typed(arguments))
+    print(json_document(found) if arguments.json else "\n".join(_lines(found)))
     return 0
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 from deepspeech_recipe.cli import console, recognition
 from deepspeech_recipe.cli.progress import Progress
+from deepspeech_recipe.cli.text import json_document
 from deepspeech_recipe.errors import RecipeError
 
 HELP = "recordings → text"
@@ -75,7 +76,7 @@ def run(arguments) -> int:
             elif not (outcome.error or arguments.output):
                 progress.log(_text(outcome.result, arguments, None if arguments.audio == [name] else name), stdout)
     if arguments.json:
-        print(json.dumps({"model": arguments.model, "results": documents}, indent=2, ensure_ascii=False))
+        print(json_document({"model": arguments.model, "results": documents}))
     if arguments.output or summary.failed:
         console.note(summary.line())
     return summary.exit_code
@@ -117,7 +118,7 @@ def _live(arguments) -> int:
         else:
             print(_text(result, arguments, name if len(names) > 1 else None), flush=True)
     if arguments.json:
-        print(json.dumps({"model": arguments.model, "results": documents}, indent=2, ensure_ascii=False))
+        print(json_document({"model": arguments.model, "results": documents}))
     return 0
 
 

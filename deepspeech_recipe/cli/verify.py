@@ -3,6 +3,7 @@ text. The original runs in TensorFlow if it is installed, else in OpenVINO's own
 """
 
 from deepspeech_recipe.cli import comparison
+from deepspeech_recipe.cli.text import typed
 
 HELP = "is an IR the same as its model?"
 
@@ -19,8 +20,4 @@ def add_arguments(parser) -> None:
 def run(arguments) -> int:
     from deepspeech_recipe.verification import verify
 
-    report = verify(
-        arguments.model, arguments.ir, audio=arguments.audio, device=arguments.device, plot=arguments.plot,
-        reference=arguments.reference, recipe=arguments.recipe,
-    )  # fmt: skip
-    return comparison.print_report(report, arguments.json)
+    return comparison.print_report(verify(**typed(arguments)), arguments.json)

@@ -1,9 +1,10 @@
 """Any model file → an OpenVINO model in memory, or an IR in files, with every option of the IR contract."""
 
 import os
-from collections.abc import Callable, Collection
-from dataclasses import replace
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 from deepspeech_recipe.conversion import pipeline
 from deepspeech_recipe.conversion.result import ConvertResult, tensors
@@ -27,6 +28,7 @@ from deepspeech_recipe.ir.options import (
     Weights,
 )
 from deepspeech_recipe.ir.ov_api import ov
+from deepspeech_recipe.sources.loaded_model import METADATA, SHAPE
 from deepspeech_recipe.verification import verify as compare
 from deepspeech_recipe.verification.report import Report
 
@@ -68,21 +70,13 @@ def convert_model(
 
     Raises RecipeError or Refusal.
     """
+    given = locals()
     if audio == "separate":
         raise RecipeError(
             "convert_model returns one model, and audio 'separate' is two: the network, and the audio part beside it. "
             "Give audio='attached' for one model, or write both with convert."
         )
-    options = Options(
-        converter=converter, recipe=_absolute(recipe), state=state, time_steps=time_steps, batch=batch, lengths=lengths,
-        audio=audio, weights=weights, keep_fp16=_layers(keep_fp16), activations=activations, device=device, head=head,
-    )  # fmt: skip
-    facts = {
-        "alphabet": alphabet, "sample_rate": sample_rate, "window_ms": window_ms, "step_ms": step_ms,
-        "beam_width": beam_width, "language": language, "n_steps": n_steps, "n_context": n_context,
-        "upper_frequency": upper_frequency,
-    }  # fmt: skip
-    job = pipeline.start(model, options, facts, log or _silent)
+    job = _start(given)
     with error_context(model):
         return pipeline.convert(job, keep_graph=False)[0]
 
@@ -135,19 +129,10 @@ def convert(
 
     Nothing is written unless everything succeeds. Raises RecipeError or Refusal.
     """
-    log = log or _silent
-    options = Options(
-        converter=converter, recipe=_absolute(recipe), state=state, time_steps=time_steps, batch=batch, lengths=lengths,
-        audio=audio, weights=weights, keep_fp16=_layers(keep_fp16), activations=activations, device=device, head=head,
-    )  # fmt: skip
-    facts = {
-        "alphabet": alphabet, "sample_rate": sample_rate, "window_ms": window_ms, "step_ms": step_ms,
-        "beam_width": beam_width, "language": language, "n_steps": n_steps, "n_context": n_context,
-        "upper_frequency": upper_frequency,
-    }  # fmt: skip
+    given = locals()
     name = _name(model) if name is None else name
     save.check_output(output, [name, f"{name}{FEATURE_PART}"] if audio == "separate" else [name])
-    job = pipeline.start(model, options, facts, log)
+    job = _start(given)
     with error_context(model):
         wanted = _can_compare(job) if verify is None else verify
         result = write_irs(job, Path(output), name, keep_graph=wanted)
@@ -159,6 +144,14 @@ def convert(
             if verify:
                 raise
             return replace(result, notes=(*result.notes, f"not compared with the original: {reason}"))
+
+
+def _start(given: Mapping[str, Any]) -> pipeline.Job:
+    """Begins with what `convert` or `convert_model` was given, each by its keyword."""
+    values = {**given, "recipe": _absolute(given["recipe"]), "keep_fp16": _layers(given["keep_fp16"])}
+    options = Options(**{field.name: values[field.name] for field in fields(Options)})
+    facts = {name: values[name] for name in (*METADATA, *SHAPE)}
+    return pipeline.start(given["model"], options, facts, given["log"] or _silent)
 
 
 def write_irs(job: pipeline.Job, output: Path, name: str, *, keep_graph: bool) -> ConvertResult:

@@ -15,7 +15,7 @@ from pathlib import Path
 from deepspeech_recipe.converters.mo_safety import check_import
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import error_context, reading
-from deepspeech_recipe.graphdef.node import called_by
+from deepspeech_recipe.graphdef.node import called_by, node_of
 from deepspeech_recipe.graphdef.proto import GraphDef, MetaGraphDef, SavedModel, parse, parse_text
 from deepspeech_recipe.graphdef.pure import NotPure, check_operation
 from deepspeech_recipe.graphdef.view import VARIABLE_OPS, Tensor
@@ -147,7 +147,7 @@ def _check_runs(graph, first: Iterable[str], filename: str) -> None:
                     f"{node.op} would read another file than the model's own checkpoint", node=node.name,
                     remedy="Export the graph anew",
                 )  # fmt: skip
-            sources = [_name(reference) for reference in node.input]
+            sources = [node_of(reference) for reference in node.input]
             stack += [source for source in sources if source not in seen]
             seen.update(sources)
             for called in called_by(node):
@@ -162,13 +162,8 @@ def _check_runs(graph, first: Iterable[str], filename: str) -> None:
 
 def _behind(reference: str, nodes: dict) -> str:
     """The node that a name comes from, behind copies."""
-    name, seen = _name(reference), set()
+    name, seen = node_of(reference), set()
     while name in nodes and nodes[name].op == "Identity" and nodes[name].input and name not in seen:
         seen.add(name)
-        name = _name(nodes[name].input[0])
+        name = node_of(nodes[name].input[0])
     return name
-
-
-def _name(reference: str) -> str:
-    """The node of 'node:1', of '^node', and of a function's 'node:output:0'."""
-    return reference.lstrip("^").split(":")[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from deepspeech_recipe.graphdef.node import Tensor
+from deepspeech_recipe.graphdef.node import node_of
 
 # What places such a node in a branch or a loop: nothing else tells TensorFlow where it belongs.
 _FLOW = frozenset({"Enter", "Exit", "LoopCond", "Merge", "NextIteration", "Switch"})
@@ -45,5 +45,5 @@ class ControlFlow:
                 return True
             if node.op != "Identity" or not node.input:
                 return False
-            name = Tensor.parse(node.input[0].lstrip("^")).node
+            name = node_of(node.input[0])
         return False

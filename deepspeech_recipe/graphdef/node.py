@@ -31,6 +31,11 @@ class Tensor(NamedTuple):
         return cls(node, int(port)) if is_port else cls(text)
 
 
+def node_of(reference: str) -> str:
+    """The node that a NodeDef's input names: 'node', 'node:1', '^node', or 'node:output:0' inside of a function."""
+    return reference.lstrip("^").partition(":")[0]
+
+
 class Function(NamedTuple):
     """A function of a graph's library: names of its arguments, references of what it returns, its NodeDefs."""
 

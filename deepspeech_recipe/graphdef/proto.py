@@ -90,23 +90,12 @@ _MESSAGES = {
 }
 
 _Field = descriptor_pb2.FieldDescriptorProto
-_SCALARS = {
-    "string": _Field.TYPE_STRING,
-    "bytes": _Field.TYPE_BYTES,
-    "bool": _Field.TYPE_BOOL,
-    "float": _Field.TYPE_FLOAT,
-    "double": _Field.TYPE_DOUBLE,
-    "int32": _Field.TYPE_INT32,
-    "int64": _Field.TYPE_INT64,
-    "uint32": _Field.TYPE_UINT32,
-    "uint64": _Field.TYPE_UINT64,
-    "fixed32": _Field.TYPE_FIXED32,
-}
+_SCALARS = ("string", "bytes", "bool", "float", "double", "int32", "int64", "uint32", "uint64", "fixed32")
 
 
 def _set_type(field, type_name: str) -> None:
     if type_name in _SCALARS:
-        field.type = _SCALARS[type_name]
+        field.type = getattr(_Field, f"TYPE_{type_name.upper()}")
     else:
         field.type = _Field.TYPE_ENUM if type_name == "DataType" else _Field.TYPE_MESSAGE
         field.type_name = f".{_PACKAGE}.{type_name}"

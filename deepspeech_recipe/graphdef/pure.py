@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.control_flow import ControlFlow
-from deepspeech_recipe.graphdef.node import Tensor, called_by
+from deepspeech_recipe.graphdef.node import Tensor, called_by, node_of
 from deepspeech_recipe.graphdef.proto import DATA_TYPES, GraphDef, NodeDef
 from deepspeech_recipe.graphdef.pure_ops import PURE_OPS, RANDOM_OPS
 
@@ -71,7 +71,7 @@ def _pure_nodes(graph, fetches, feeds, functions: _Functions, *, random: bool) -
             raise Refusal(f"The graph has no node '{name}'", remedy="Copy the file again")
         _refuse_late_read(nodes[name], fed, nodes)
         node = _copy(_read_of_fed(nodes[name], fed, nodes), functions, flow.place(name), random=random)
-        stack += [Tensor.parse(reference.lstrip("^")).node for reference in node.input]
+        stack += [node_of(reference) for reference in node.input]
         yield node
 
 
@@ -141,7 +141,7 @@ def _refuse_late_read(node, fed: Mapping, nodes: Mapping) -> None:
             if name in seen or name not in nodes:
                 continue
             seen.add(name)
-            inputs = [Tensor.parse(each.lstrip("^")).node for each in nodes[name].input]
+            inputs = [node_of(each) for each in nodes[name].input]
             if nodes[name].op.startswith("Assign") and inputs[:1] == [variable]:
                 raise Refusal(
                     f"The variable '{variable}' is read after it was assigned",
@@ -197,7 +197,7 @@ class _Functions:
         copy.signature.CopyFrom(function.signature)
         name = function.signature.name
         nodes = {node.name: node for node in function.node_def}
-        stack = [reference.split(":")[0] for reference in function.ret.values()]
+        stack = [node_of(reference) for reference in function.ret.values()]
         kept: set[str] = set()
         while stack:
             inner = stack.pop()
@@ -206,7 +206,7 @@ class _Functions:
             kept.add(inner)
             node = _copy(nodes[inner], self, random=self._random, where=name)
             copy.node_def.append(node)
-            stack += [reference.split(":")[0] for reference in node.input]
+            stack += [node_of(reference) for reference in node.input]
         for output, reference in function.ret.items():
             copy.ret[output] = reference
         copy.DiscardUnknownFields()

@@ -8,7 +8,7 @@ from typing import ClassVar
 from xml.parsers import expat
 
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.files import error_context, reading
+from deepspeech_recipe.files import error_context, last_line, reading
 from deepspeech_recipe.ir.ov_api import ov
 
 
@@ -113,9 +113,3 @@ class _Network:
             if len(self._fed.get(number, ())) < inputs:
                 return name
         return None
-
-
-def last_line(error: Exception) -> str:
-    """What OpenVINO's many-line errors end with."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1].rstrip(".") if lines else type(error).__name__

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.files import last_line
 from deepspeech_recipe.ir.model import IR
 from deepspeech_recipe.ir.names import INTERNAL, stem
 from deepspeech_recipe.ir.ov_api import opset, ov, rebuild
-from deepspeech_recipe.ir.read import last_line
 
 
 class StatefulModel:

@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.files import check_writable, existing_parent
+from deepspeech_recipe.files import check_writable, existing_parent, last_line
 from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.ir.precision import keep_audio_fp32
-from deepspeech_recipe.ir.read import last_line
 from deepspeech_recipe.ir.replace import is_whole, replace_irs
 from deepspeech_recipe.temporary import temporary_directory
 

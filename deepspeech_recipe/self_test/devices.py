@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.files import last_line
 from deepspeech_recipe.self_test.finding import Finding
 
 # Devices that compute in half precision are right too.
@@ -47,7 +48,7 @@ def converter(graph) -> Finding:
     try:
         _convert(graph)
     except (RecipeError, ImportError, RuntimeError) as error:
-        return Finding(name, "problem", f"does not work: {_one_line(error)}", "pip install --upgrade openvino")
+        return Finding(name, "problem", f"does not work: {last_line(error)}", "pip install --upgrade openvino")
     return Finding(name, "ok", "works")
 
 
@@ -90,18 +91,13 @@ def _capability(graph, device: str, what: str, request: dict, remedy: str) -> Fi
     try:
         model = _convert(graph, **request)
     except (RecipeError, ImportError, RuntimeError) as error:
-        return Finding(name, "absent", f"not tried, as there is no converter: {_one_line(error)}")
+        return Finding(name, "absent", f"not tried, as there is no converter: {last_line(error)}")
     try:
         report = verify(graph, model, device=device, reference="numpy")
     except (RecipeError, RuntimeError) as error:
         status = "problem" if device == "CPU" else "absent"
-        return Finding(name, status, f"does not work: {_one_line(error)}", remedy)
+        return Finding(name, status, f"does not work: {last_line(error)}", remedy)
     worst = max(check.figure for check in report.checks if check.name.startswith(("probabilities", "cell", "hidden")))
     if worst > _LARGEST_ERROR:
         return Finding(name, "problem", f"wrong numbers, off by {worst:.2g}", remedy)
     return Finding(name, "ok", f"largest difference {worst:.1g}")
-
-
-def _one_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[-1] if lines else type(error).__name__).rstrip(".")

@@ -63,11 +63,6 @@ def read_text(path: Path):
     return graph
 
 
-def input_name(reference: str) -> str:
-    """The node of an input reference: 'name', 'name:2' or '^name'."""
-    return reference.removeprefix("^").rpartition(":")[0] or reference.removeprefix("^")
-
-
 def _refuse_relatives(path: Path, data: bytes) -> None:
     """Other messages with graphs in them, which a user may take for a frozen graph."""
     for message, remedy in (

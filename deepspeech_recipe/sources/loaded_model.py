@@ -10,15 +10,17 @@ from deepspeech_recipe.files import atomic_path
 from deepspeech_recipe.graphdef.proto import Message
 from deepspeech_recipe.sources.stream import write_graph
 
+# What a file itself may not know, by the keywords of `open_model`: of any model, and of a graph that is rebuilt.
 METADATA = ("alphabet", "sample_rate", "window_ms", "step_ms", "beam_width", "language")
+SHAPE = ("n_steps", "n_context", "upper_frequency")
 
 
 @dataclass(frozen=True)
 class Given:
     """What the user typed, which goes before what a file says.
 
-    metadata: by the keys of METADATA. shape: of a graph that is rebuilt from variables: n_steps (-1: open), n_context,
-    upper_frequency (Hz).
+    metadata: by the keys of METADATA. shape: of a graph that is rebuilt from variables, by those of SHAPE:
+    n_steps (-1: open), n_context, upper_frequency (Hz).
     """
 
     metadata: Mapping[str, Any] = field(default_factory=dict)

@@ -85,8 +85,12 @@ class Package:
 
     def write(self, file) -> None:
         """Writes the graph to a binary file without holding any constant in memory."""
-        contents = {name: _Region(self, *place) for name, place in self.content.items()}
+        contents = {name: (size, self._pieces(offset, size)) for name, (offset, size) in self.content.items()}
         write_graph(self.skeleton, file, contents)
+
+    def _pieces(self, offset: int, size: int) -> Iterator[bytes]:
+        for at in range(offset, offset + size, _PIECE):
+            yield self.read(at, min(_PIECE, offset + size - at))
 
     def read(self, offset: int, size: int) -> bytes:
         data = self._mapped[offset : offset + size]
@@ -99,18 +103,6 @@ class Package:
         length = (offset + size - first) // mmap.PAGESIZE * mmap.PAGESIZE
         if length > 0 and hasattr(mmap, "MADV_DONTNEED"):
             self._mapped.madvise(mmap.MADV_DONTNEED, first, length)
-
-
-class _Region:
-    """A constant's bytes in the mapped file, read in pieces."""
-
-    def __init__(self, package: Package, offset: int, size: int):
-        self._package, self._offset, self.nbytes = package, offset, size
-
-    def __iter__(self) -> Iterator[bytes]:
-        end = self._offset + self.nbytes
-        for offset in range(self._offset, end, _PIECE):
-            yield self._package.read(offset, min(_PIECE, end - offset))
 
 
 @contextmanager

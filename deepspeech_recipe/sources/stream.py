@@ -1,9 +1,8 @@
 """Writes GraphDefs node by node: the memory needed is that of the largest constant, not of the whole graph."""
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import BinaryIO, Protocol
+from collections.abc import Iterable, Mapping
+from typing import BinaryIO
 
 from deepspeech_recipe.graphdef.proto import GraphDef, NodeDef, TensorProto
 
@@ -12,39 +11,19 @@ _NODE, _ATTR, _KEY, _VALUE, _TENSOR, _CONTENT = (number << 3 | 2 for number in (
 _LARGE = 2**16  # elements
 
 
-class Content(Protocol):
-    """The bytes of a constant, in pieces."""
-
-    @property
-    def nbytes(self) -> int: ...
-
-    def __iter__(self) -> Iterator[bytes | memoryview]: ...
-
-
-@dataclass(frozen=True)
-class _Whole:
-    data: bytes
-
-    @property
-    def nbytes(self) -> int:
-        return len(self.data)
-
-    def __iter__(self) -> Iterator[bytes]:
-        yield self.data
-
-
-def write_graph(graph, file: BinaryIO, contents: Mapping[str, Content] | None = None) -> None:
+def write_graph(graph, file: BinaryIO, contents: Mapping[str, tuple[int, Iterable[bytes]]] = {}) -> None:
     """Writes `graph` to a binary file, as one serialized GraphDef.
 
-    contents: node name → the bytes of a Const whose `value` has a type and a shape, but no tensor_content yet.
+    contents: node name → the bytes of a Const whose `value` has a type and a shape, but no tensor_content yet: how many
+    there are, and they themselves in pieces.
     """
-    contents = contents or {}
     for node in graph.node:
-        content: Content | None = contents.get(node.name)
-        if content is None and node.op == "Const" and _is_large(node.attr["value"].tensor):
-            content = _Whole(node.attr["value"].tensor.tensor_content)
-        if content is not None and content.nbytes:
-            _write_const(node, content, file)
+        size, pieces = contents.get(node.name, (0, ()))
+        if not size and node.op == "Const" and _is_large(node.attr["value"].tensor):
+            pieces = (node.attr["value"].tensor.tensor_content,)
+            size = len(pieces[0])
+        if size:
+            _write_const(node, size, pieces, file)
         else:
             data = node.SerializeToString(deterministic=True)
             file.write(_header(_NODE, len(data)) + data)
@@ -58,8 +37,8 @@ def write_graph(graph, file: BinaryIO, contents: Mapping[str, Content] | None = 
     file.write(rest.SerializeToString(deterministic=True))
 
 
-def _write_const(node, content: Content, file: BinaryIO) -> None:
-    """The same bytes as node.SerializeToString() gives up to field order, without a second copy of `content`."""
+def _write_const(node, size: int, pieces: Iterable[bytes], file: BinaryIO) -> None:
+    """The same bytes as node.SerializeToString() gives up to field order, without a second copy of `pieces`."""
     tensor = node.attr["value"].tensor
     head = NodeDef(name=node.name, op=node.op, input=node.input, device=node.device)
     for key, value in node.attr.items():
@@ -67,12 +46,12 @@ def _write_const(node, content: Content, file: BinaryIO) -> None:
             head.attr[key].CopyFrom(value)
     head = head.SerializeToString(deterministic=True)
     prefix = TensorProto(dtype=tensor.dtype, tensor_shape=tensor.tensor_shape).SerializeToString()
-    prefix += _header(_CONTENT, content.nbytes)
+    prefix += _header(_CONTENT, size)
     # Each message wraps the one before: tensor in attribute value in map entry in node.
     for tag, before in ((_TENSOR, b""), (_VALUE, bytes([_KEY, 5]) + b"value"), (_ATTR, head), (_NODE, b"")):
-        prefix = before + _header(tag, len(prefix) + content.nbytes) + prefix
+        prefix = before + _header(tag, len(prefix) + size) + prefix
     file.write(prefix)
-    for piece in content:
+    for piece in pieces:
         file.write(piece)
 
 

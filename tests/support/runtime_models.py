@@ -5,7 +5,6 @@ from functools import cache
 
 import numpy as np
 
-from deepspeech_recipe.audio import reference
 from deepspeech_recipe.ir.metadata import read_metadata, write_metadata
 from deepspeech_recipe.ir.names import STATE_PAIRS, find
 from deepspeech_recipe.ir.ov_api import opset, ov, rebuild
@@ -15,6 +14,7 @@ from deepspeech_recipe.passes.internal_state import internal_state
 from deepspeech_recipe.passes.sequence_lengths import lengths_input
 from deepspeech_recipe.passes.streaming import streaming_model
 from deepspeech_recipe.runtime import Recognizer
+from tests.support import client_audio
 from tests.support.acoustic_model import CLASSES, HIDDEN, acoustic_model
 from tests.support.audio_signals import SETTINGS, signals
 
@@ -117,7 +117,7 @@ def expected(samples, name: str = "16 kHz", int8: bool = False, initial: float =
 
     int8: with the recurrent weights rounded. initial: what its states are full of.
     """
-    windows = reference.context_windows(reference.client_mfccs(samples, SETTINGS[name]), CONTEXT)[None]
+    windows = client_audio.context_windows(client_audio.client_mfccs(samples, SETTINGS[name]), CONTEXT)[None]
     begin = np.full((1, HIDDEN), initial, np.float32)
     feeds = {"input_node": windows, "previous_state_c": begin, "previous_state_h": begin}
     return _acoustic(name, int8)(feeds)["logits"][:, 0]

@@ -53,6 +53,16 @@ def timed(call, repeat: int) -> list:
     return samples
 
 
+def status() -> dict:
+    """Bytes of the process's memory by their names in /proc/self/status; empty if the system does not tell."""
+    try:
+        with open("/proc/self/status") as file:
+            fields = (line.split() for line in file if line.startswith("Vm"))
+            return {name.rstrip(":"): 1024 * int(size) for name, size, _ in fields}
+    except OSError:
+        return {}
+
+
 class Commands:
     """What every worker can be asked."""
 
@@ -75,13 +85,5 @@ class Commands:
 
     def memory(self) -> dict:
         """Bytes of resident memory, at the most so far and now; empty if the system does not tell."""
-        found: dict = {}
-        try:
-            with open("/proc/self/status") as file:
-                for line in file:
-                    name, value = line.split(":", 1)
-                    if name in ("VmHWM", "VmRSS"):
-                        found[{"VmHWM": "peak", "VmRSS": "now"}[name]] = 1024 * int(value.split()[0])
-        except OSError:
-            pass
-        return found
+        found = status()
+        return {"peak": found["VmHWM"], "now": found["VmRSS"]} if found else {}

@@ -6,7 +6,7 @@ What a graph asks for may be more than the machine has: the process that asked s
 import os
 import sys
 
-from loop import serve
+from loop import serve, status
 
 os.environ.update(TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="")
 
@@ -22,7 +22,7 @@ class Worker:
 
     def __init__(self):
         self._sessions = {}
-        self._start = _data_size()
+        self._start = status().get("VmData", 0)
 
     def version(self) -> str:
         """TensorFlow's."""
@@ -57,15 +57,6 @@ def _one_line(call):
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         told = [line for line in lines if not line.startswith(("Graph execution", "Detected at", "Node:", "Traceback"))]
         raise ValueError((told or lines or [type(error).__name__])[0].rstrip(".")) from None
-
-
-def _data_size() -> int:
-    """Bytes of memory that the process may write to; 0 if the system does not tell."""
-    try:
-        with open("/proc/self/status") as file:
-            return next(1024 * int(line.split()[1]) for line in file if line.startswith("VmData"))
-    except (OSError, StopIteration):
-        return 0
 
 
 def _limit(size: int) -> None:

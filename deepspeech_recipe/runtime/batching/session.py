@@ -7,7 +7,7 @@ from queue import Empty
 import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.ir.read import last_line
+from deepspeech_recipe.files import last_line
 from deepspeech_recipe.runtime.batching.worker import Batcher, Row
 from deepspeech_recipe.runtime.inference.mfcc_frames import MfccFrames
 from deepspeech_recipe.runtime.inference.sessions import Session

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from deepspeech_recipe.audio.framing import client_frame_count
 from deepspeech_recipe.ir.audio_settings import AudioSettings
 from deepspeech_recipe.ir.form import AcousticIR
 from deepspeech_recipe.ir.names import LOGITS, SAMPLES
@@ -38,7 +39,7 @@ def through_samples(
         feeds = ir.feeds({SAMPLES: samples, ir.lengths: lengths})
         found = requests.run(feeds, lambda request: scores(ir.view(request, LOGITS), ir))
         for row, number in enumerate(numbers):
-            yield number, [found[: audio.frame_count(len(utterances[number])) + 1, row]]
+            yield number, [found[: client_frame_count(len(utterances[number]), audio), row]]
 
 
 def through_windows(recognizer, ir: AcousticIR, utterances: Sequence[np.ndarray], rows: int) -> Iterator:

@@ -8,11 +8,11 @@ import numpy as np
 from deepspeech_recipe import limits
 from deepspeech_recipe.errors import RecipeError, Refusal
 from deepspeech_recipe.graphdef.build import DType, set_attr
+from deepspeech_recipe.graphdef.node import node_of
 from deepspeech_recipe.graphdef.tensor import dtype_number
 from deepspeech_recipe.graphdef.view import ASSIGN_OPS, VARIABLE_OPS
 from deepspeech_recipe.sources.checkpoint.bundle import Bundle
 from deepspeech_recipe.sources.checkpoint.files import find_prefix
-from deepspeech_recipe.sources.frozen import input_name
 
 
 class Variables:
@@ -52,7 +52,7 @@ class Variables:
 
 def variable_nodes(nodes: list) -> tuple[list, list]:
     """(variables that the needed part of the graph only reads, those that it assigns: state)."""
-    assigned = {input_name(node.input[0]) for node in nodes if node.op in ASSIGN_OPS and node.input}
+    assigned = {node_of(node.input[0]) for node in nodes if node.op in ASSIGN_OPS and node.input}
     variables = [node for node in nodes if node.op in VARIABLE_OPS]
     weights = [node for node in variables if node.name not in assigned]
     return weights, [node for node in variables if node.name in assigned]
@@ -78,7 +78,7 @@ def freeze(nodes: Iterable, frozen: Iterable, variables: Variables) -> None:
             set_attr(node, "dtype", DType(dtype_number(value.dtype)))
             set_attr(node, "value", np.asarray(value))
             del node.input[:]
-        elif node.op == "ReadVariableOp" and input_name(node.input[0]) in by_name:
+        elif node.op == "ReadVariableOp" and node_of(node.input[0]) in by_name:
             dtype = node.attr["dtype"].type
             node.op = "Identity"
             node.attr.clear()

@@ -6,9 +6,8 @@ from collections.abc import Iterable, Sequence
 from deepspeech_recipe import limits
 from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.functions import write_out
-from deepspeech_recipe.graphdef.node import Function, functions_of
+from deepspeech_recipe.graphdef.node import Function, functions_of, node_of
 from deepspeech_recipe.graphdef.proto import NodeDef
-from deepspeech_recipe.sources.frozen import input_name
 
 CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 _EFFECTS = ("AssignVariableOp", "AssignAddVariableOp", "AssignSubVariableOp")
@@ -24,7 +23,7 @@ def needed(nodes: Iterable, roots: Iterable[str]) -> list:
         name = stack.pop()
         if name not in reached and name in by_name:
             reached.add(name)
-            stack += [input_name(reference) for reference in by_name[name].input]
+            stack += [node_of(reference) for reference in by_name[name].input]
     return [node for node in nodes if node.name in reached]
 
 
@@ -41,7 +40,7 @@ def inline_calls(nodes: list, library, roots: list[str]) -> tuple[list, list[str
     written: set[str] = set()
     while True:
         effects = [node.name for node in nodes if node.name in written and node.op in _EFFECTS]
-        nodes = needed(nodes, [*map(input_name, roots), *effects])
+        nodes = needed(nodes, [*map(node_of, roots), *effects])
         calls = [node for node in nodes if node.op in CALLS]
         if not calls:
             return nodes, roots
@@ -103,10 +102,10 @@ def _body(call, functions: dict[str, Function], taken: set[str], moved: dict[str
 
 
 def _follow(reference: str, moved: dict[str, list[str]]) -> str:
-    while (name := input_name(reference)) in moved:
+    while (name := node_of(reference)) in moved:
         if reference.startswith("^"):
             outputs = moved[name]
-            reference = f"^{input_name(outputs[0])}" if outputs else ""
+            reference = f"^{node_of(outputs[0])}" if outputs else ""
         else:
             number = reference.rpartition(":")[2] if ":" in reference else "0"
             if not number.isdigit() or int(number) >= len(moved[name]):

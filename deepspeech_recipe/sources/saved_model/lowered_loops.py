@@ -3,9 +3,8 @@
 from typing import Any
 
 from deepspeech_recipe.errors import Refusal
-from deepspeech_recipe.graphdef.node import called_by
+from deepspeech_recipe.graphdef.node import called_by, node_of
 from deepspeech_recipe.graphdef.proto import DATA_TYPES, GraphDef
-from deepspeech_recipe.sources.frozen import input_name
 from deepspeech_recipe.sources.saved_model.inlining import CALLS
 
 _RESOURCE = DATA_TYPES["DT_RESOURCE"]
@@ -39,7 +38,7 @@ def freeze_loops(nodes, library, types: dict[str, int]) -> None:
     functions = {function.signature.name: function for function in library.function}
     for node in nodes:
         if node.op in _CALLERS:
-            given = [types.get(input_name(reference)) for reference in node.input if not reference.startswith("^")]
+            given = [types.get(node_of(reference)) for reference in node.input if not reference.startswith("^")]
             _freeze_call(node, given, functions)
 
 

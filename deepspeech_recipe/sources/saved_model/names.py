@@ -2,8 +2,8 @@
 
 import re
 
+from deepspeech_recipe.graphdef.node import node_of
 from deepspeech_recipe.graphdef.proto import DATA_TYPES
-from deepspeech_recipe.sources.frozen import input_name
 
 _WRAPPER = re.compile(r"(^|/)Identity(_\d+)?_*$")
 # Outputs that clients address by name, whether or not a signature lists them.
@@ -51,11 +51,11 @@ def without_wrappers(nodes: list, roots: list[str]) -> list[str]:
 
 def own_outputs(graph, outputs: dict[str, str]) -> dict[str, str]:
     """Gives an output that other nodes read, or that is not a first one, a node of its own."""
-    read = {input_name(reference) for node in graph.node for reference in node.input}
+    read = {node_of(reference) for node in graph.node for reference in node.input}
     names = {node.name for node in graph.node}
     found, taken = {}, set()
     for key, reference in outputs.items():
-        node = input_name(reference)
+        node = node_of(reference)
         if node in read or node in taken or reference not in (node, f"{node}:0"):
             name = key if key not in names else f"{key}/output"
             copy = graph.node.add(name=name, op="Identity", input=[reference])
@@ -78,7 +78,7 @@ def new_names(graph, meta, outputs: dict[str, str], prefix: str) -> dict[str, st
         inputs.update({key: info.name for key, info in meta.signature_def[name].inputs.items()})
     wanted = {**inputs, **outputs}
     for key in sorted(wanted):
-        node = input_name(wanted[key])
+        node = node_of(wanted[key])
         is_first = ":" not in wanted[key] or wanted[key].endswith(":0")
         if node in names and is_first and key not in names and key not in new.values():
             new[node] = key
@@ -92,7 +92,7 @@ def rename(graph, names: dict[str, str]) -> None:
     for node in graph.node:
         node.name = names.get(node.name, node.name)
         for index, reference in enumerate(node.input):
-            name = input_name(reference)
+            name = node_of(reference)
             if name in names:
                 node.input[index] = reference.replace(name, names[name], 1)
         if "_class" in node.attr:  # placement hints refer to nodes by name

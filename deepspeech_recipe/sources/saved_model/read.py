@@ -6,13 +6,13 @@ from pathlib import Path
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import reading
 from deepspeech_recipe.graphdef.check import check_graph
+from deepspeech_recipe.graphdef.node import node_of
 from deepspeech_recipe.graphdef.proto import GraphDef, NodeDef, SavedModel, parse, parse_text
 from deepspeech_recipe.graphdef.view import ASSIGN_OPS
 from deepspeech_recipe.sources.checkpoint.bundle import Bundle
 from deepspeech_recipe.sources.checkpoint.rebuild import Surroundings, rebuild
 from deepspeech_recipe.sources.checkpoint.training_graph import find_features
 from deepspeech_recipe.sources.checkpoint.variables import NAMINGS, find_naming
-from deepspeech_recipe.sources.frozen import input_name
 from deepspeech_recipe.sources.loaded_model import Given, LoadedModel
 from deepspeech_recipe.sources.saved_model import names
 from deepspeech_recipe.sources.saved_model.freezing import Variables, freeze, variable_nodes
@@ -36,12 +36,12 @@ def read_saved_model(path: Path, given: Given) -> LoadedModel:
     prefix = names.prefix(meta)
     signature = names.signature_outputs(meta, only=_SERVING if keys else None)
     roots = [*signature.values(), *names.known_outputs(meta, prefix)]
-    nodes, notes = needed(meta.graph_def.node, map(input_name, roots)), []
+    nodes, notes = needed(meta.graph_def.node, map(node_of, roots)), []
     if any(node.op in CALLS for node in nodes):
         nodes, roots = inline_calls(nodes, meta.graph_def.library, roots)
         roots = names.without_wrappers(nodes, roots)
         assigns = [node.name for node in nodes if node.op in ASSIGN_OPS]
-        nodes = _by_data(nodes, [*map(input_name, roots), *assigns])
+        nodes = _by_data(nodes, [*map(node_of, roots), *assigns])
         notes.append("functions written out")
     weights, states = variable_nodes(nodes)
     library = needed_library(nodes, meta.graph_def.library)
