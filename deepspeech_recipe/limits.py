@@ -6,7 +6,7 @@ as wide, for a file that is trusted and larger.
 
 import os
 
-from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.errors import RecipeError, Refusal
 
 VARIABLE = "DEEPSPEECH_RECIPE_LIMITS"
 
@@ -36,6 +36,12 @@ def allowed(bound: float) -> float:
     if not 0 < factor < float("inf"):
         raise RecipeError(f"The environment variable {VARIABLE} must be a number above zero, not '{text}'.")
     return bound * factor
+
+
+def check(reason: str, wanted: float, bound: float, *, node: str = "") -> None:
+    """Raises Refusal, with the reason and the node, if `wanted` exceeds what is allowed of a bound."""
+    if wanted > allowed(bound):
+        raise Refusal(reason, node=node, remedy=remedy(wanted, bound))
 
 
 def remedy(wanted: float, bound: float) -> str:

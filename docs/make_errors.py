@@ -171,16 +171,27 @@ def _family(module: str) -> str:
 
 
 def messages_of(module: Path) -> Iterator[str]:
-    """What each `RecipeError(…)` and `Refusal(…)` in a module says."""
-    calls = (node for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))) if isinstance(node, ast.Call))
+    """What each `RecipeError(…)`, `Refusal(…)` and `limits.check(…)` in a module says."""
+    nodes = list(ast.walk(ast.parse(module.read_text(encoding="utf-8"))))
+    reasons = {node.lineno: node.value for node in nodes if isinstance(node, ast.Assign) and _is_reason(node)}
+    calls = (node for node in nodes if isinstance(node, ast.Call))
     for node in sorted(calls, key=lambda call: call.lineno):
-        if getattr(node.func, "id", "") in ERRORS and node.args:
-            text = _text(node.args[0])
+        beyond = ast.unparse(node.func) == "limits.check"
+        if (getattr(node.func, "id", "") in ERRORS or beyond) and node.args:
+            reason = node.args[0]
+            if getattr(reason, "id", "") == "reason" and beyond:
+                reason = reasons[max(line for line in reasons if line < node.lineno)]
+            text = _text(reason)
             for keyword in node.keywords:
                 if keyword.arg == "remedy":
                     text = f"{text.rstrip('.')}. {_text(keyword.value).rstrip('.')}."
+            text += ". …." if beyond else ""
             if len(text.replace("…", "").strip(" .:,")) > 10:
                 yield " ".join(text.replace("*", "\\*").replace("<", "\\<").split())
+
+
+def _is_reason(node: ast.Assign) -> bool:
+    return getattr(node.targets[0], "id", "") == "reason" and isinstance(node.value, (ast.Constant, ast.JoinedStr))
 
 
 def _text(node: ast.expr) -> str:

@@ -36,8 +36,7 @@ def check_nodes(nodes: Iterable, functions: Mapping[str, Function] = {}) -> None
     """Raises RecipeError if NodeDefs and the functions that they may call do not form a graph that could run."""
     nodes = list(nodes)
     total = len(nodes) + sum(len(function.nodes) for function in functions.values())
-    if total > limits.allowed(limits.NODES):
-        raise RecipeError(f"the graph has {total} nodes. {limits.remedy(total, limits.NODES)}.")
+    limits.check(f"the graph has {total} nodes", total, limits.NODES)
     excess = _Part(nodes).check()
     check_signatures(nodes, functions)
     for name, function in functions.items():
@@ -46,11 +45,7 @@ def check_nodes(nodes: Iterable, functions: Mapping[str, Function] = {}) -> None
             check_signatures(function.nodes, functions)
         except RecipeError as error:
             raise RecipeError(f"function '{name}': {error}") from None
-    if excess > limits.allowed(limits.EXPANDED):
-        raise RecipeError(
-            f"constants that are written as one repeated value take {excess} bytes. "
-            f"{limits.remedy(excess, limits.EXPANDED)}."
-        )
+    limits.check(f"constants that are written as one repeated value take {excess} bytes", excess, limits.EXPANDED)
     check_calls(functions)
 
 

@@ -51,11 +51,7 @@ def check_calls(functions: Mapping[str, Function]) -> None:
                 continue
             del path[name]
             depth[name] = 1 + max((depth[each] for each in _called(functions, name)), default=0)
-            if depth[name] > limits.allowed(limits.CALLS_WITHIN_CALLS):
-                raise RecipeError(
-                    f"functions call functions {depth[name]} deep. "
-                    f"{limits.remedy(depth[name], limits.CALLS_WITHIN_CALLS)}."
-                )
+            limits.check(f"functions call functions {depth[name]} deep", depth[name], limits.CALLS_WITHIN_CALLS)
 
 
 def _called(functions: Mapping[str, Function], name: str) -> Iterator[str]:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from deepspeech_recipe import limits
-from deepspeech_recipe.errors import NoMatch, Refusal
+from deepspeech_recipe.errors import NoMatch
 from deepspeech_recipe.graphdef.constant_ops import CONSTANT_OPS, computed
 from deepspeech_recipe.graphdef.edges import Edges
 from deepspeech_recipe.graphdef.node import Function, Node, Tensor, functions_of
@@ -159,12 +159,8 @@ class GraphView(Edges):
             if tensor not in self._computed and tensor not in self._computed_from:
                 self._computed_from.add(tensor)
                 self._excess -= _WIDER * value.nbytes
-        if self._excess > limits.allowed(limits.EXPANDED):
-            raise Refusal(
-                f"What the graph computes from constants takes {self._excess} bytes more than {_WIDER} times these",
-                node=node.name,
-                remedy=limits.remedy(self._excess, limits.EXPANDED),
-            )
+        reason = f"What the graph computes from constants takes {self._excess} bytes more than {_WIDER} times these"
+        limits.check(reason, self._excess, limits.EXPANDED, node=node.name)
 
     def is_variable(self, node: Node) -> bool:
         """Whether the node's value may be another one in the next call.

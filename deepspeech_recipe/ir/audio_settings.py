@@ -37,9 +37,7 @@ class SpectrogramSettings:
         """Refuses what TensorFlow's operation refuses. node: the node to name."""
         if self.window_size < 2:
             raise Refusal(f"window_size is {self.window_size}, at least 2 is needed", node=node)
-        if self.window_size > limits.allowed(limits.WINDOW):
-            reason = f"window_size is {self.window_size}"
-            raise Refusal(reason, node=node, remedy=limits.remedy(self.window_size, limits.WINDOW))
+        limits.check(f"window_size is {self.window_size}", self.window_size, limits.WINDOW, node=node)
         if self.stride < 1:
             raise Refusal(f"stride is {self.stride}, at least 1 is needed", node=node)
 
@@ -77,18 +75,13 @@ class MfccSettings:
         """Refuses what no Mfcc has, whatever spectrogram it reads. node: the node to name."""
         if self.sample_rate < 1:
             raise Refusal(f"The sample rate is {self.sample_rate} Hz", node=node)
-        if self.filterbank_channel_count < 1:
-            reason = f"filterbank_channel_count is {self.filterbank_channel_count}"
-            raise Refusal(f"{reason}, at least 1 is needed", node=node)
-        if self.filterbank_channel_count > limits.allowed(limits.CHANNELS):
-            reason = f"filterbank_channel_count is {self.filterbank_channel_count}"
-            raise Refusal(reason, node=node, remedy=limits.remedy(self.filterbank_channel_count, limits.CHANNELS))
-        if not 1 <= self.dct_coefficient_count <= self.filterbank_channel_count:
+        channels = self.filterbank_channel_count
+        if channels < 1:
+            raise Refusal(f"filterbank_channel_count is {channels}, at least 1 is needed", node=node)
+        limits.check(f"filterbank_channel_count is {channels}", channels, limits.CHANNELS, node=node)
+        if not 1 <= self.dct_coefficient_count <= channels:
             reason = f"dct_coefficient_count is {self.dct_coefficient_count}"
-            raise Refusal(
-                f"{reason}, it must be from 1 to filterbank_channel_count ({self.filterbank_channel_count})",
-                node=node,
-            )
+            raise Refusal(f"{reason}, it must be from 1 to filterbank_channel_count ({channels})", node=node)
         if not 0 <= self.lower_frequency_limit < self.upper_frequency_limit < math.inf:
             raise Refusal(
                 f"lower_frequency_limit ({self.lower_frequency_limit:g} Hz) must not be negative"

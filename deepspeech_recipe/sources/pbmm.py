@@ -44,11 +44,8 @@ class Package:
             if node.op == "ImmutableConst":
                 self._make_const(node)
         excess = sum(size for _, size in self.content.values()) - len(mapped)
-        if excess > limits.allowed(limits.EXPANDED):
-            raise RecipeError(
-                f"{path}: its constants share regions, and take {excess} bytes more than the file has. "
-                f"{limits.remedy(excess, limits.EXPANDED)}."
-            )
+        reason = f"{path}: its constants share regions, and take {excess} bytes more than the file has"
+        limits.check(reason, excess, limits.EXPANDED)
 
     def _make_const(self, node) -> None:
         region = node.attr["memory_region_name"].s.decode(errors="replace")

@@ -110,11 +110,11 @@ def _mono(path: Path, audio: Audio) -> Iterator[np.ndarray]:
 def _check_length(path: Path, seconds: float) -> None:
     """Raises RecipeError if a file of its size cannot hold that much audio: some bytes of silence are hours."""
     beyond = seconds * _SPEECH_RATE * _SAMPLE_BYTES - _MOST_FOR_A_BYTE * path.stat().st_size
-    if beyond > limits.allowed(limits.AUDIO):
-        raise RecipeError(
-            f"{path}: holds {seconds / 60:.0f} minutes of audio in {path.stat().st_size} bytes. In memory they are "
-            f"{beyond:.0f} bytes more than {_MOST_FOR_A_BYTE} times the file. {limits.remedy(beyond, limits.AUDIO)}."
-        )
+    reason = (
+        f"{path}: holds {seconds / 60:.0f} minutes of audio in {path.stat().st_size} bytes. In memory they are "
+        f"{beyond:.0f} bytes more than {_MOST_FOR_A_BYTE} times the file"
+    )
+    limits.check(reason, beyond, limits.AUDIO)
 
 
 def seconds_of(path: str | os.PathLike) -> float:

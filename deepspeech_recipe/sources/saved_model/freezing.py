@@ -68,11 +68,8 @@ def freeze(nodes: Iterable, frozen: Iterable, variables: Variables) -> None:
         if node.name in by_name:
             value = variables[node]
             excess += value.nbytes
-            if excess > limits.allowed(limits.EXPANDED):
-                raise RecipeError(
-                    f"The variables share values, and take {excess} bytes more than their files have. "
-                    f"{limits.remedy(excess, limits.EXPANDED)}."
-                )
+            reason = f"The variables share values, and take {excess} bytes more than their files have"
+            limits.check(reason, excess, limits.EXPANDED)
             node.op = "Const"
             node.attr.clear()
             set_attr(node, "dtype", DType(dtype_number(value.dtype)))

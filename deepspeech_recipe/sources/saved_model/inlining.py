@@ -68,11 +68,7 @@ def _check_size(nodes: list, functions: dict[str, Function]) -> None:
         return len(nodes) + sum(size(node.attr["f"].func.name) for node in nodes if node.op in CALLS)
 
     total = _total(nodes)
-    if total > limits.allowed(limits.NODES):
-        raise Refusal(
-            f"The graph has {total:.3g} nodes with all of its functions written out",
-            remedy=limits.remedy(total, limits.NODES),
-        )
+    limits.check(f"The graph has {total:.3g} nodes with all of its functions written out", total, limits.NODES)
 
 
 def _body(call, functions: dict[str, Function], taken: set[str], moved: dict[str, list[str]]) -> list:
