@@ -70,7 +70,7 @@ def convert_model(
 
     Raises RecipeError or Refusal.
     """
-    given = locals()
+    given = locals()  # all keywords by their names, which are those of Options and of open_model
     if audio == "separate":
         raise RecipeError(
             "convert_model returns one model, and audio 'separate' is two: the network, and the audio part beside it. "
@@ -129,7 +129,7 @@ def convert(
 
     Nothing is written unless everything succeeds. Raises RecipeError or Refusal.
     """
-    given = locals()
+    given = locals()  # all keywords by their names, which are those of Options and of open_model
     name = _name(model) if name is None else name
     save.check_output(output, [name, f"{name}{FEATURE_PART}"] if audio == "separate" else [name])
     job = _start(given)
