@@ -10,13 +10,15 @@ from deepspeech_recipe.graphdef.build import FLOAT, INT32, DType, GraphBuilder
 from deepspeech_recipe.sources.canonical.nodes import F32
 from tests.support.compare import check_call, op_counts
 from tests.support.rnn_check import convert
+from tests.support.skips import has_tensorflow
 
 T, B, INPUTS, H = 6, 3, 5, 4
 CASES = list(itertools.product(["BlockLSTM", "BlockLSTMV2"], [True, False], [0.0, 0.4]))
 
 
-def graph_of(op: str, peephole: bool, clip: float) -> bytes:
-    """x [T, B, INPUTS], c, h [B, H] → y [T, B, H], last_c [B, H]."""
+def graph_of(op: str, peephole: bool, clip: float, *, stripped: bool = False) -> bytes:
+    """x [T, B, INPUTS], c, h [B, H] → y [T, B, H], last_c [B, H]. stripped: without the attributes of the cell, which
+    then has the operation's own."""
     graph = GraphBuilder()
     rng = np.random.default_rng(2)
     graph.placeholder("x", FLOAT, (T, B, INPUTS))
@@ -29,7 +31,8 @@ def graph_of(op: str, peephole: bool, clip: float) -> bytes:
         graph.const(f"p_{gate}", rng.standard_normal(H), np.float32)
     extra = {"forget_bias": 0.5} if op == "BlockLSTM" else {}
     inputs = ["steps", "x", "c", "h", "w", "p_i", "p_f", "p_o", "b"]
-    graph.node("lstm", op, inputs, **F32, cell_clip=clip, use_peephole=peephole, **extra)
+    cell = {} if stripped else {"cell_clip": clip, "use_peephole": peephole, **extra}
+    graph.node("lstm", op, inputs, **F32, **cell)
     graph.node("y", "Identity", ["lstm:6"], **F32)
     edges = [graph.const(f"last_c/{name}", [value], np.int32) for name, value in (("begin", -1), ("end", 0), ("by", 1))]
     masks = {"shrink_axis_mask": 1, "begin_mask": 0, "end_mask": 1, "ellipsis_mask": 0, "new_axis_mask": 0}
@@ -92,15 +95,35 @@ def test_the_clip_matters():
     assert np.abs(numpy_cell(feeds, 0.0)[0] - states).max() > 0.1
 
 
-def numpy_cell(feeds: dict, clip: float):
-    """(hidden states, last cell state) of graph_of('BlockLSTM', True, clip)."""
+@pytest.mark.parametrize("op", ["BlockLSTM", "BlockLSTMV2"])
+def test_stripped_attributes_are_the_operations_own(op):
+    """Exporters strip attributes that have their default: tensorflow/core/ops/rnn_ops.cc has forget_bias = 1 and
+    cell_clip = 3 for BlockLSTM, cell_clip = 0 for BlockLSTMV2, which has no forget_bias."""
+    graph = graph_of(op, False, 0.0, stripped=True)
+    model, _ = convert(graph)
+    feeds = feeds_of(5)
+    feeds["c:0"] *= 4  # beyond the clip
+    own = {"clip": 3.0, "forget_bias": 1.0} if op == "BlockLSTM" else {"clip": 0.0, "forget_bias": 0.0}
+    states, c = numpy_cell(feeds, **own, peephole=False, gates="ijfo" if op == "BlockLSTM" else "ifjo")
+    expected = {"y:0": states, "last_c:0": c}
+    check_call(model, feeds, expected)
+    if has_tensorflow():
+        from tests.support.reference import run_graph
+
+        for (name, value), found in zip(expected.items(), run_graph(graph, feeds, list(expected)), strict=True):
+            np.testing.assert_allclose(value, found, rtol=0, atol=1e-6, err_msg=name)
+
+
+def numpy_cell(feeds: dict, clip: float, *, forget_bias: float = 0.5, peephole: bool = True, gates: str = "ijfo"):
+    """(hidden states, last cell state) of graph_of with the same options; gates: their order."""
     rng = np.random.default_rng(2)
     w, b = (rng.standard_normal(shape).astype(np.float32) for shape in ((INPUTS + H, 4 * H), (4 * H,)))
-    p_i, p_f, p_o = (rng.standard_normal(H).astype(np.float32) for _ in range(3))
+    p_i, p_f, p_o = (rng.standard_normal(H).astype(np.float32) * peephole for _ in range(3))
     c, h, states = feeds["c:0"], feeds["h:0"], []
     for x in feeds["x:0"]:
-        i, j, f, o = np.split(np.concatenate([x, h], 1) @ w + b, 4, 1)
-        c = _sigmoid(i + c * p_i) * np.tanh(j) + _sigmoid(f + 0.5 + c * p_f) * c
+        parts = dict(zip(gates, np.split(np.concatenate([x, h], 1) @ w + b, 4, 1), strict=True))
+        i, j, f, o = (parts[gate] for gate in "ijfo")
+        c = _sigmoid(i + c * p_i) * np.tanh(j) + _sigmoid(f + forget_bias + c * p_f) * c
         c = np.clip(c, -clip, clip) if clip else c
         h = _sigmoid(o + c * p_o) * np.tanh(c)
         states.append(h)

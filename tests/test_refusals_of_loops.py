@@ -1,5 +1,6 @@
 """One near miss for each reason to leave a loop or a row of LSTM cells as it is that no other test asks for."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +87,50 @@ def of_cell(part, new):
     return edit
 
 
+def counted(graph, first=0, step=1):
+    """The variable that is compared with the lengths begins at another number, or counts in other steps."""
+    merge = graph.behind(graph.of_op("GreaterEqual")[0], 0)
+    enter, after = (graph.source(merge, port) for port in (0, 1))
+    enter.input[0] = graph.constant("other_first", np.int32(first))
+    graph.source(after, 0).input[1] = graph.constant("other_step", np.int32(step))
+
+
+def part_of(op: str, port: int, change: dict):
+    """The range that is an input of a TensorArray's operation, with another limit or start."""
+
+    def edit(graph):
+        indices = graph.behind(graph.of_op(op)[0], port)
+        for place, value in change.items():
+            indices.input[place] = graph.constant(f"range_{place}", np.int32(value))
+
+    return edit
+
+
+def other_axis(graph):
+    split = graph.cells()[0].split
+    split.input[0] = graph.constant("other_axis", np.int32(0))
+
+
+def turned(side: str):
+    def edit(graph):
+        graph.cells()[0].matmul.attr[f"transpose_{side}"].b = True
+
+    return edit
+
+
+def ones_past(graph):
+    """What rows past their length give out is full of ones."""
+    select = graph.source(graph.of_op("TensorArrayWriteV3")[0], 2)
+    graph.behind(select, 1).input[1] = graph.constant("one", np.float32(1))
+
+
+def other_axis_of_time(graph):
+    """As many steps as there are rows: Shape(x)[1] where x is [T, B, …]."""
+    bound = graph.behind(graph.of_op("Less")[0], 1)
+    for port, value in ((1, 1), (2, 2)):
+        bound.input[port] = graph.constant(f"axis_{port}", np.int32([value]))
+
+
 def larger(graph):
     for number, array in enumerate(graph.of_op("TensorArrayV3")):
         array.input[0] = graph.constant(f"size_{number}", np.int32(77))
@@ -103,6 +148,16 @@ LOOPS = {
     "products": (products, "The gates are a sum of 3 products, where those of x and h were looked for"),
     "x and h": (of_cell("concat", "Concat"), "The kernel's factor as [x, h] was looked for, a Concat was found"),
     "joined": (features, "x and h are not joined along their features"),
+    "axis of the gates": (other_axis, "The four gates are not the four quarters of one product"),
+    "kernel turned": (turned("b"), "The LSTM's kernel is transposed"),
+    "x and h turned": (turned("a"), "The LSTM's kernel is transposed"),
+    "time from 1 on": (partial(counted, first=1), "was looked for, its states end in AddV2"),
+    "every other time": (partial(counted, step=2), "was looked for, its states end in AddV2"),
+    "steps read from 1 on": (part_of("TensorArrayScatterV3", 1, {0: 1}), "does not read one step of a sequence after"),
+    "steps taken from 1 on": (part_of("TensorArrayGatherV3", 1, {0: 1}), "output array is read by a TensorArrayGather"),
+    "fewer steps taken": (part_of("TensorArrayGatherV3", 1, {1: 5}), "output array is read by a TensorArrayGather"),
+    "rows for steps": (other_axis_of_time, "it runs for another number of steps than its sequence has"),
+    "ones past the length": (ones_past, "it has a variable that is neither a state of its cells nor their output"),
     "type": (doubled, "The LSTM computes in float64"),
     "kernel": (lambda g: g.placeholder(g.behind(g.cells()[0].matmul, 1)), "The LSTM's kernel is not a constant"),
     "bias": (lambda g: g.placeholder(g.behind(g.cells()[0].bias_add, 1)), "The LSTM's bias is not a constant"),
@@ -159,6 +214,44 @@ def test_keras_loops_that_keep_the_last_output(edit, reason):
     graph = Edited(open_model(FIXTURES / "keras" / "keras.zip").graph)
     edit(graph)
     assert reason in refused(graph.graph)
+
+
+def last_first(graph):
+    """With lengths this is not what running backwards computes: a short row would begin within its padding."""
+    for node in graph.graph.node:
+        for place, name in enumerate(node.input):
+            if name in ("net/unstack", "net/unstack:2"):
+                node.input[place] = "net/unstack" if name.endswith(":2") else "net/unstack:2"
+
+
+def parts_of_features(graph):
+    graph.of_op("Unpack")[0].attr["axis"].i = 2
+
+
+def another_number(graph):
+    graph.of_op("Unpack")[0].attr["num"].i = 4
+
+
+@pytest.mark.parametrize("edit", [last_first, parts_of_features, another_number])
+def test_steps_that_do_not_read_the_parts_of_one_sequence_in_their_order(edit):
+    graph = Edited(parse(GraphDef, (FIXTURES / "rnn" / "switch.pb").read_bytes(), what="a test"))
+    edit(graph)
+    found = recognise(GraphView.of(graph.graph))
+    assert not found.lstms
+    reason = "The steps of an LSTM are not the parts of one sequence, in their order"
+    assert [str(refusal).partition(".")[0] for refusal in found.refused] == [reason] * 2
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_stack_of_the_hidden_states_along_another_axis_than_time_or_rows(axis):
+    """What is stacked along the features keeps its Pack, which reads the steps."""
+    graph = Edited(parse(GraphDef, (FIXTURES / "rnn" / "switch.pb").read_bytes(), what="a test"))
+    (pack,) = (node for node in graph.of_op("Pack") if len(node.input) == 3)
+    pack.attr["axis"].i = axis
+    (lstm,) = recognise(GraphView.of(graph.graph)).lstms
+    top = lstm.layers[-1]
+    stacks = {0: top.sequence, 1: top.batch_major}
+    assert {key: len(tensors) for key, tensors in stacks.items()} == {0: int(axis == 0), 1: int(axis == 1)}
 
 
 @pytest.mark.requires_tf

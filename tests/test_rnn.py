@@ -10,7 +10,9 @@ from deepspeech_recipe.graphdef.proto import GraphDef, parse
 from deepspeech_recipe.graphdef.view import GraphView
 from deepspeech_recipe.recipes.recognition import recognise
 from tests.support.compare import check_call, check_structure
+from tests.support.graph_edits import Edited
 from tests.support.rnn_check import assert_states_are_carried, convert, make, references
+from tests.support.skips import has_tensorflow
 
 FIXTURES = Path(__file__).with_name("fixtures") / "rnn"
 
@@ -76,6 +78,49 @@ def test_inspect_lists_them(capsys):
     assert (
         "LSTM loop 'net/rnn/while' (5 → 4 → 7) can become LSTMSequences; lengths 'lengths:0'" in capsys.readouterr().out
     )
+
+
+def other_lengths(graph, node):
+    """One less than the layer stops at."""
+    one = graph.constant(f"{node.name}/one", np.int32(1))
+    node.input[1] = graph.add(f"{node.name}/less", "Sub", node.input[1], one).name
+    graph.nodes[node.input[1]].attr["T"].type = 3
+
+
+def whole_rows(graph, node):
+    node.op = "ReverseV2"
+    node.input[1] = graph.constant(f"{node.name}/axis", np.int32([0]))
+    node.attr["Tidx"].type = 3
+    for key in ("seq_dim", "batch_dim", "Tlen"):
+        del node.attr[key]
+
+
+def time_and_rows_exchanged(graph, node):
+    """Lengths of rows reverse the batch then; as many steps as rows make it run."""
+    node.attr["seq_dim"].i, node.attr["batch_dim"].i = 1, 0
+
+
+def begins_with_ones(graph, node):
+    for state in graph.of_op("Fill"):
+        if "bw/BasicLSTMCellZeroState" in state.name:
+            state.input[1] = graph.constant(f"{state.name}/one/{node.name}", np.float32(1))
+
+
+@pytest.mark.parametrize("edit", [other_lengths, whole_rows, time_and_rows_exchanged, begins_with_ones])
+def test_a_reversal_that_running_backwards_does_not_replace_stays(edit):
+    graph = Edited(parse(GraphDef, (FIXTURES / "both.pb").read_bytes(), what="a test"))
+    for node in list(graph.of_op("ReverseSequence")):
+        edit(graph, node)
+    graph_def = graph.graph.SerializeToString()
+    found = recognise(GraphView.of(parse(GraphDef, graph_def, what="a test")))
+    assert [(lstm.direction, lstm.reversals) for lstm in found.lstms] == [("forward", ())] * 2
+    if has_tensorflow():
+        from tests.support.reference import run_graph
+
+        feeds = {"x:0": np.random.default_rng(7).standard_normal((3, 3, 5)).astype(np.float32)}
+        feeds["lengths:0"] = np.array([3, 1, 2], np.int32)
+        outputs = ["out:0", "state_2:0", "state_3:0"]
+        check_call(convert(graph_def)[0], feeds, dict(zip(outputs, run_graph(graph_def, feeds, outputs), strict=True)))
 
 
 @pytest.mark.requires_tf

@@ -1,0 +1,185 @@
+"""Breaks the code in many small ways and counts how many of them a test sees; see ci/mutants.
+
+    reach        notes which test runs which line, in this environment; test files that have not changed are not run again
+    run          tries the edits that no environment has killed yet
+    report       the score by package, and the survivors; exit code 1 below 95 %, or with a survivor that nothing explains
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+os.environ |= {"CI": "true", "OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
+
+from ci.mutation.edits import GROUPS, Edit, chosen
+from ci.mutation.forks import KILLED, ROOT, Job, copy_of_tree, run_all, warm_up
+from ci.mutation.reach import Map, Recorder
+
+EXPLAINED = Path(__file__).with_name("explained.txt")
+LEAST = 95  # percent
+# The fastest tests that reach an edit, then the others that do, then all tests of the same files: seconds of each.
+STAGES = (5.0, 60.0, 60.0)
+
+
+def _arguments():
+    parser = argparse.ArgumentParser(
+        prog="python -m ci.mutation", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("what", choices=("reach", "run", "report", "list"))
+    parser.add_argument("--work", type=Path, required=True, help="folder of the maps and results")
+    parser.add_argument("--environment", choices=("mo", "current"), default="mo", help="which one this Python is of")
+    parser.add_argument("--count", type=int, default=330, help="edits in all (default 330)")
+    parser.add_argument("--seed", type=int, default=13)
+    parser.add_argument("--package", action="append", choices=list(GROUPS), help="only these")
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--again", action="store_true", help="try those that were killed too")
+    return parser.parse_args()
+
+
+def main() -> int:
+    given = _arguments()
+    given.work = given.work.resolve()
+    edits = chosen(ROOT, given.count, given.seed)
+    edits = {group: edits[group] for group in given.package or edits}
+    if given.what == "list":
+        for group in edits.values():
+            print("\n".join(f"{edit.path}:{edit.lines[0]} {edit.key}" for edit in group))
+        return 0
+    if given.what == "report":
+        return _report(given.work, edits)
+    warm_up()
+    trees = [copy_of_tree(given.work / f"tree-{given.environment}-{number}") for number in range(given.jobs)]
+    if given.what == "reach":
+        return _reach(given.work / given.environment, trees)
+    return _run(given, [edit for group in edits.values() for edit in group], trees)
+
+
+def _reach(folder: Path, trees: list[Path]) -> int:
+    folder.mkdir(parents=True, exist_ok=True)
+    files = sorted((ROOT / "tests").glob("test_*.py"))
+    for old in {*folder.glob("*.json")} - {_notes(folder, file) for file in files}:
+        old.unlink()
+    begin = time.monotonic()
+
+    def job(file: Path) -> Job:
+        result = _notes(folder, file)
+
+        def done(code, log: Path) -> None:
+            if code not in (0, 5):
+                print(f"  {file.name} ends with {code}:\n{_last_lines(log)}", flush=True)
+
+        return Job([f"tests/{file.name}"], 1800, done, lambda tree: [Recorder(tree, result)])
+
+    missing = [file for file in files if not _notes(folder, file).exists()]
+    run_all(map(job, missing), trees)
+    print(f"{len(missing)} of {len(files)} test files run in {time.monotonic() - begin:.0f} s")
+    return 0
+
+
+def _notes(folder: Path, file: Path) -> Path:
+    return folder / f"{file.stem}-{hashlib.sha256(file.read_bytes()).hexdigest()[:12]}.json"
+
+
+def _run(given, edits: list[Edit], trees: list[Path]) -> int:
+    reached = Map(given.work / given.environment)
+    results = _Results(given.work / f"{given.environment}.jsonl")
+    killed = set() if given.again else _killed(given.work)
+    begin = time.monotonic()
+    waiting = [edit for edit in edits if edit.key not in killed]
+
+    def first(edit: Edit) -> Job:
+        source = (ROOT / edit.path).read_bytes()
+        near = reached.tests(ROOT, edit)
+        stages = [_within(near, reached, STAGES[0])]
+        stages.append(_within([test for test in near if test not in stages[0]], reached, STAGES[1]))
+        rest = [test for test in reached.of_files(near) if test not in {*stages[0], *stages[1]}]
+        stages.append(_within(rest, reached, STAGES[2]))
+        return stage(edit, (edit.path, edit.apply(source)), [tests for tests in stages if tests], 0.0)
+
+    def stage(edit: Edit, change, stages: list[list[str]], spent: float) -> Job:
+        tests = stages[0] if stages else ["tests/test_names.py::nothing_reaches_it"]
+        started = time.monotonic()
+
+        def done(code, log: Path) -> Job | None:
+            seconds = spent + time.monotonic() - started
+            if code == 0 and stages[1:]:
+                return stage(edit, change, stages[1:], seconds)
+            outcome = "survived" if code == 0 else "unreached" if not stages else "killed"
+            by = "" if outcome != "killed" else KILLED if code == KILLED else _killer(log)
+            results.add(edit.key, {"outcome": outcome, "by": by, "seconds": round(seconds, 1)})
+            print(f"{outcome:9} {seconds:5.1f} s  {edit.key}  {by}", flush=True)
+            return None
+
+        expected = sum(reached.seconds[test] for test in tests if test in reached.seconds)
+        return Job(["-x", *tests], 60 + 6 * expected, done, change=change)
+
+    run_all([Job(["--collect-only", "tests"], 600, lambda code, log: None) for _ in trees], trees)  # compiles all
+    run_all(map(first, waiting), trees)
+    print(f"{len(waiting)} edits tried in {time.monotonic() - begin:.0f} s")
+    return 0
+
+
+def _within(tests: list[str], reached: Map, seconds: float) -> list[str]:
+    found = []
+    for test in tests:
+        seconds -= reached.seconds[test]
+        if found and seconds < 0:
+            break
+        found.append(test)
+    return found
+
+
+class _Results:
+    def __init__(self, path: Path):
+        self.path = path
+
+    def add(self, key: str, result: dict) -> None:
+        with self.path.open("a") as file:
+            print(json.dumps({"edit": key, **result}), file=file)
+
+    def read(self) -> dict[str, dict]:
+        """The last result of each edit."""
+        lines = self.path.read_text().splitlines() if self.path.exists() else []
+        return {each.pop("edit"): each for each in map(json.loads, lines)}
+
+
+def _killed(work: Path) -> set[str]:
+    found = {}
+    for name in ("current", "mo"):
+        for key, result in _Results(work / f"{name}.jsonl").read().items():
+            found.setdefault(key, set()).add(result["outcome"])
+    return {key for key, outcomes in found.items() if "killed" in outcomes}
+
+
+def _killer(log: Path) -> str:
+    failed = [line for line in log.read_text(errors="replace").splitlines() if line.startswith(("FAILED", "ERROR"))]
+    return failed[0].split(" - ")[0] if failed else _last_lines(log, 1)
+
+
+def _last_lines(log: Path, count: int = 8) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-count:])
+
+
+def _report(work: Path, edits: dict[str, list[Edit]]) -> int:
+    reasons = dict(line.split(" | ", 1) for line in EXPLAINED.read_text().splitlines() if " | " in line)
+    killed, survivors, total = _killed(work), [], 0
+    print(f"{'package':14}{'edits':>6}{'killed':>8}")
+    for group, found in edits.items():
+        left = [edit for edit in found if edit.key not in killed]
+        survivors += left
+        total += len(found)
+        print(f"{group:14}{len(found):6}{len(found) - len(left):8}{100 * (1 - len(left) / len(found)):7.0f} %")
+    score = 100 * (1 - len(survivors) / total)
+    print(f"{'all':14}{total:6}{total - len(survivors):8}{score:9.1f} %")
+    for edit in survivors:
+        print(f"{edit.path}:{edit.lines[0]}: {edit.key.split(' ', 1)[1]}\n    {reasons.get(edit.key, 'NOT EXPLAINED')}")
+    unexplained = [edit for edit in survivors if edit.key not in reasons]
+    return 1 if unexplained or score < LEAST else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
