@@ -53,6 +53,20 @@ def test_layers_are_those_between_the_weights(recognizer):
             np.testing.assert_allclose(other.features(samples, tensor), found[tensor], rtol=0, atol=1e-4)
 
 
+@pytest.mark.parametrize("kind", ["none", "attached", "streaming"])
+def test_what_came_out_stays_what_it_was(kind):
+    """OpenVINO's results are views on memory that the next call overwrites."""
+    session = Recognizer(bundled_ir(kind), config={"INFERENCE_NUM_THREADS": 1}).session(4, "lstm")
+    parts, copies = [], []
+    for part in session.feed(samples_of(FIRST)[:12000]), session.feed(samples_of(FIRST)[12000:]), session.finish():
+        for values in part:
+            parts.append(values)
+            copies.append(values.copy())
+    assert len(parts) > 2
+    for values, copy in zip(parts, copies, strict=True):
+        np.testing.assert_array_equal(values, copy)
+
+
 def test_any_frame_rate_keeps_the_time_of_each_frame():
     """A line stays a line, and each frame keeps its time."""
     step, seconds = 0.02, 2.0

@@ -103,13 +103,31 @@ def test_frames_come_at_the_same_time_from_every_kind(kind):
     assert sum(map(len, session.finish())) == 1
 
 
-def test_the_block_may_be_written_to_after_feeding():
-    stream, block = recognizer("windows, open").session(16), np.zeros(100, np.float32)
-    found = []
+@pytest.mark.parametrize("kind", ["windows, open", "attached", "streaming"])
+def test_the_block_may_be_written_to_after_feeding(kind):
+    """And what came out stays what it is when more does."""
+    stream, block = recognizer(kind).session(2), np.zeros(100, np.float32)
+    found, before = [], []
     for at in range(0, 6000, 100):
         block[:] = speech()[at : at + 100]
-        found += stream.feed(block)
-    same(np.concatenate([*found, *stream.finish()]), expected(speech()[:6000]))
+        for part in stream.feed(block):
+            found.append(part)
+            before.append(part.copy())
+    assert len(found) > 3
+    rest = list(stream.finish())
+    same(np.concatenate([*found, *rest]), expected(speech()[:6000]))
+    for part, copy in zip(found, before, strict=True):
+        np.testing.assert_array_equal(part, copy)
+
+
+@pytest.mark.parametrize("kind", ["attached", "streaming"])
+def test_an_utterance_that_is_kept_whole_is_kept_as_it_was(kind, monkeypatch):
+    monkeypatch.setattr("deepspeech_recipe.runtime.recognizer.expose_state", lambda *arguments: None)
+    session = Recognizer(runtime_models.model(kind), config=ONE_THREAD).session(200)
+    block = speech()[:6000].copy()
+    found = list(session.feed(block))
+    block[:] = 1
+    same(np.concatenate([*found, *session.finish()]), expected(speech()[:6000]))
 
 
 @pytest.mark.parametrize("kind", ["windows, 16 steps", "internal state", "attached, lengths, loop", "streaming"])
@@ -153,19 +171,38 @@ def test_threads_share_one_recognizer(kind):
     assert len({result.confidence for result in wanted}) == len(parts)
 
 
+class Noting:
+    """A decoder that notes what each of its utterances is fed."""
+
+    def __init__(self, decoder):
+        self.decoder, self.fed = decoder, []
+
+    def start(self):
+        utterance, parts = self.decoder.start(), []
+        self.fed.append(parts)
+        feed = utterance.feed
+        utterance.feed = lambda probabilities: parts.append(probabilities.copy()) or feed(probabilities)
+        return utterance
+
+
 @pytest.mark.parametrize("kind", KINDS)
-def test_batches_are_exact_for_every_row(kind):
-    utterances = [speech()[at : at + size] for at, size in ((0, 9000), (500, 0), (900, 511), (3000, 20000), (0, 4001))]
+def test_batches_are_exact_for_every_row(kind, monkeypatch):
+    """All frames of each, the last one too; every utterance has another number of them."""
+    utterances = [speech()[at : at + size] for at, size in ((0, 9000), (500, 0), (900, 512), (3000, 20000), (0, 4001))]
     one = recognizer(kind)
+    alone = [one.transcribe(samples) for samples in utterances]
+    decoder = Noting(one._decoder)
+    monkeypatch.setattr(one, "_decoder", decoder)
     found = one.transcribe_batch(utterances)
-    for result, samples in zip(found, utterances, strict=True):
-        alone = one.transcribe(samples)
-        assert (result.text, result.letters and result.letters[0].start) == (
-            alone.text,
-            alone.letters and alone.letters[0].start,
-        )
-        assert result.confidence == pytest.approx(alone.confidence, abs=1e-4)
+    frames = {sum(map(len, parts)): np.concatenate(parts) for parts in decoder.fed}
+    for result, samples, single in zip(found, utterances, alone, strict=True):
+        wanted = expected(samples, int8=rounded(kind))
+        same(frames.pop(len(wanted)), wanted)
+        assert result.text == single.text
+        assert [letter.start for letter in result.letters] == [letter.start for letter in single.letters]
+        assert result.confidence == pytest.approx(single.confidence, abs=1e-4)
         assert result.seconds == len(samples) / 16000
+    assert not frames
     assert one.transcribe_batch([]) == []
 
 

@@ -47,10 +47,11 @@ class StatefulModel:
 
     def reset(self, rows: int | None = None, states: Mapping[str, np.ndarray] | None = None) -> None:
         """Begins a new stream, with the model's initial state. rows: the batch, for states that leave it open (1 by
-        default). states: other values for the external states to begin with."""
+        default). states: other values for the external states to begin with; they are copied."""
         if self._ir.state == INTERNAL:
             self._request.reset_state()
-        self._states = self._ir.first_states(rows) if states is None else dict(states)
+        given = self._ir.first_states(rows) if states is None else states
+        self._states = {name: np.array(value) for name, value in given.items()}
 
     def __call__(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """One call: values of `inputs` by name → copies of `outputs`. Raises RecipeError for other names."""

@@ -70,7 +70,12 @@ def model(kind: str, audio=AUDIO, **metadata):
         found = streaming_model(found, audio, CONTEXT)
     if attached:
         found = attach_audio(found, audio, CONTEXT)
-    return found if recurrence is None else fast_recurrence(found, weights=recurrence)
+    return found if recurrence is None else _with_loop(found, recurrence)
+
+
+def _with_loop(found, weights: str):
+    """Processors with VNNI would round the activations too, other ones for each way to cut the audio."""
+    return fast_recurrence(found, weights=weights, activations="fp32")
 
 
 def _without_state(found):
@@ -108,7 +113,7 @@ def write_separate(folder, name: str = "m"):
 def _acoustic(name: str, int8: bool):
     found = acoustic_model(SETTINGS[name].dct_coefficient_count, CONTEXT)
     if int8:
-        found = fast_recurrence(found, weights="int8")
+        found = _with_loop(found, "int8")
     return ov.Core().compile_model(found, "CPU", {"INFERENCE_PRECISION_HINT": "f32", **ONE_THREAD})
 
 
