@@ -5,6 +5,7 @@ import os
 import pytest
 
 from deepspeech_recipe.files import TRACEBACK
+from tests.support.limits import Limits
 from tests.support.skips import Skips, environment, has_mo, has_tensorflow
 
 _MARKERS = {
@@ -13,11 +14,16 @@ _MARKERS = {
 }
 
 
+def pytest_addoption(parser):
+    parser.addoption("--limits", action="store_true", help="list every limit of a number with the largest error seen")
+
+
 def pytest_configure(config):
     os.environ[TRACEBACK] = "1"  # what is not foreseen is a fault here
     for name, (_, reason) in _MARKERS.items():
         config.addinivalue_line("markers", f"{name}: {reason}; skipped where it is absent")
     config.pluginmanager.register(Skips(config), "listed-skips")
+    config.pluginmanager.register(Limits(config), "limits")
 
 
 def pytest_report_header(config):

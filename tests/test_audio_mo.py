@@ -12,6 +12,7 @@ import pytest
 from deepspeech_recipe.graphdef.build import FLOAT, DType, GraphBuilder
 from tests.support.audio_signals import signals
 from tests.support.graph_edits import with_any_length
+from tests.support.limits import assert_close
 from tests.support.reference import run_graph
 
 pytestmark = [pytest.mark.requires_mo, pytest.mark.requires_tf]
@@ -88,7 +89,7 @@ def test_samples_of_any_length(written, options):
         (expected,) = run_graph(graph_def, {"input_samples:0": samples}, ["mfccs:0"])
         found = compiled([samples])[0]
         assert found.shape == expected.shape
-        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
+        assert_close(found, expected, 1e-4)
 
 
 def test_samples_of_a_fixed_length(written, deepspeech):
@@ -100,7 +101,7 @@ def test_samples_of_a_fixed_length(written, deepspeech):
         samples = signals(16000)["speech"][:length]
         model.reshape([length])
         (expected,) = run_graph(graph_def, {"input_samples:0": samples}, ["mfccs:0"])
-        np.testing.assert_allclose(run(model, samples), expected, rtol=0, atol=1e-4)
+        assert_close(run(model, samples), expected, 1e-4)
 
 
 def test_channels_and_magnitude(written):
@@ -110,7 +111,7 @@ def test_channels_and_magnitude(written):
     samples = np.stack([speech, 0.3 * speech[::-1]], 1)
     (expected,) = run_graph(graph_def, {"samples:0": samples}, ["audio/Mfcc:0"])
     assert expected.shape[0] == 2
-    np.testing.assert_allclose(run(model, samples), expected, rtol=0, atol=1e-4)
+    assert_close(run(model, samples), expected, 1e-4)
 
 
 def test_spectrogram_with_two_readers(written):
@@ -121,8 +122,8 @@ def test_spectrogram_with_two_readers(written):
     outputs = ["audio/Mfcc:0", "copy:0"]
     found = ov.Core().compile_model(model, "CPU", PRECISE)([samples])
     mfccs, power = run_graph(graph_def, {"samples:0": samples}, outputs)
-    np.testing.assert_allclose(found["audio/Mfcc:0"], mfccs, rtol=0, atol=1e-4)
-    np.testing.assert_allclose(found["copy:0"], power, rtol=0, atol=3e-6 * power.max())
+    assert_close(found["audio/Mfcc:0"], mfccs, 1e-4)
+    assert_close(found["copy:0"], power, 3e-6 * power.max())
 
 
 def test_mfcc_of_a_given_spectrogram(written):
@@ -130,7 +131,7 @@ def test_mfcc_of_a_given_spectrogram(written):
     model = mo(written(graph_def), input="0:audio/Mfcc[1,?,257]", output="audio/Mfcc")
     samples = signals(16000)["speech"]
     power, mfccs = run_graph(graph_def, {"samples:0": samples}, ["audio/AudioSpectrogram:0", "audio/Mfcc:0"])
-    np.testing.assert_allclose(run(model, power), mfccs, rtol=0, atol=1e-4)
+    assert_close(run(model, power), mfccs, 1e-4)
 
 
 REFUSALS = {
@@ -177,4 +178,4 @@ def test_the_command_from_a_copy_of_both_folders(written, deepspeech, tmp_path):
     assert constant_types(model) == {"f32", "i64"}
     samples = signals(16000)["speech"][3000:3512]
     (expected,) = run_graph(graph.graph_def, {"input_samples:0": samples}, ["mfccs:0"])
-    np.testing.assert_allclose(run(model, samples), expected, rtol=0, atol=1e-4)
+    assert_close(run(model, samples), expected, 1e-4)

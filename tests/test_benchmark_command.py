@@ -21,6 +21,7 @@ from deepspeech_recipe.processes.worker import Failed, Worker
 from tests.support import runtime_models
 from tests.support.bundled import MODEL
 from tests.support.command_line import one_error
+from tests.support.limits import assert_close
 from tests.support.skips import has_tensorflow
 
 ROOT = PACKAGE
@@ -79,7 +80,7 @@ def test_a_worker_s_chunks_are_chained(worker, monkeypatch, kind):
     found = worker(kind)
     for _ in range(2):  # from zero state each time
         values = np.array(found.ask("probabilities", frames=FRAMES, chunks=CHUNKS))
-        np.testing.assert_allclose(values.reshape(expected.shape), expected, rtol=0, atol=1e-5)
+        assert_close(values.reshape(expected.shape), expected, 1e-6)
 
 
 def test_small_steps_make_a_chunk_together(worker, monkeypatch):

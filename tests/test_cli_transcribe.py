@@ -13,6 +13,7 @@ from deepspeech_recipe.cli import main
 from deepspeech_recipe.runtime import Recognizer
 from deepspeech_recipe.runtime.recordings import live
 from tests.support.bundled import MODEL, bundled_ir, samples_of, transcripts
+from tests.support.limits import assert_close
 from training.text import greedy
 
 FIRST, SECOND = list(transcripts())[:2]
@@ -60,7 +61,7 @@ def test_the_same_as_tensorflow(tf, recognizer):
     with session(open_model(MODEL).graph.SerializeToString()) as run:
         for path in transcripts():
             expected = tensorflow_probabilities(run, samples_of(path), audio)
-            np.testing.assert_allclose(recognizer.features(samples_of(path)), expected, rtol=0, atol=1e-4)
+            assert_close(recognizer.features(samples_of(path)), expected, 1e-4)
             assert recognizer.transcribe(samples_of(path)).text == greedy(expected) != ""
 
 

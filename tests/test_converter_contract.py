@@ -13,6 +13,7 @@ from deepspeech_recipe.passes.sequence_lengths import lengths_input
 from deepspeech_recipe.passes.streaming import streaming_model
 from tests.fixtures.synthetic.cases import CASES, HEADS, UNEQUAL
 from tests.support import compare, contract
+from tests.support.limits import assert_close
 
 # mo takes seconds for what openvino does in a tenth: of graphs that differ in names or numbers only, it gets one.
 _MO_TOO = [name for name in CASES if name not in ("v0.7", "v0.8", "steps_24", "no_lengths_v0.3", "rate_8k")]
@@ -205,4 +206,4 @@ def test_a_streaming_model_gives_in_blocks_what_the_whole_gives(converted, conve
     for block, end in zip(np.split(samples, [0, 10, 3320, 3700], axis=1), [False] * 4 + [True], strict=True):
         request.infer({"samples": block, "end_of_stream": np.array(end)})
         found.append(compare.outputs_of(request)["logits"])
-    np.testing.assert_allclose(np.concatenate(found), whole, rtol=0, atol=compare.F32)
+    assert_close(np.concatenate(found), whole, compare.EXACT)

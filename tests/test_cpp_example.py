@@ -19,6 +19,7 @@ from deepspeech_recipe.passes.streaming import streaming_model
 from tests.support.acoustic_model import acoustic_model
 from tests.support.audio_signals import SETTINGS, signals
 from tests.support.compare import compiled
+from tests.support.limits import assert_close
 
 EXAMPLE = "examples/cpp"
 LABELS = ["a", "é", "語", " ", '"', "z"]
@@ -97,7 +98,7 @@ def test_probabilities_are_pythons(program, model, tmp_path, count, block):
     found = np.array([line.split() for line in done.stdout.splitlines()], np.float32)
     expected = in_python(model, samples)
     assert found.shape == expected.shape
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+    assert_close(found, expected, 1e-6)
 
 
 @pytest.fixture

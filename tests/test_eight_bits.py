@@ -10,6 +10,7 @@ from deepspeech_recipe.ir.ov_api import Parameter, opset, ov
 from deepspeech_recipe.passes.eight_bits import quantize_rows
 from deepspeech_recipe.passes.weight_matrix import matrix_product, set_activations
 from tests.support.compare import compiled
+from tests.support.limits import assert_close
 
 SHAPES = [(37, 50), (1200, 24)]  # the second has more rows than are looked at together
 RNG = np.random.default_rng(7)
@@ -139,4 +140,4 @@ def test_an_ir_of_an_int8_file_computes_what_the_file_does(tmp_path, variant):
         feeds[state] = RNG.normal(0, 0.5, wide.input(state).get_shape()).astype(np.float32)
     for name, wanted in compiled(wide)(feeds).to_dict().items():
         found = compiled(small)(feeds)[name.get_any_name()]
-        np.testing.assert_allclose(found, wanted, rtol=0, atol=2e-6)
+        assert_close(found, wanted, 2e-6)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.support.exporter_fixtures import FOLDER, OPTIONS, describe, expected
+from tests.support.limits import assert_close
 from tests.support.reference import session
 
 pytestmark = pytest.mark.requires_tf
@@ -57,6 +58,6 @@ def test_this_tensorflow_computes_what_tensorflow_1_15_did(variant):
             got = run(fetches, feed)
             state = got[2:]
             for name, ours, theirs in zip(fetches, got, row, strict=True):
-                np.testing.assert_allclose(ours, theirs, rtol=0, atol=3e-5, err_msg=name)
+                assert_close(ours, theirs, 3e-5, name)
         mfccs = run("mfccs:0", {"input_samples:0": want.samples})
-    np.testing.assert_allclose(mfccs, want.mfccs, rtol=0, atol=1e-4)
+    assert_close(mfccs, want.mfccs, 1e-4)

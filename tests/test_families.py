@@ -4,7 +4,6 @@ import re
 import runpy
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from deepspeech_recipe.graphdef.proto import GraphDef, parse
@@ -12,6 +11,7 @@ from deepspeech_recipe.graphdef.view import GraphView
 from deepspeech_recipe.recipes.recognition import recognise
 from tests.families import Graph, families
 from tests.support.compare import EXACT, compiled, op_counts
+from tests.support.limits import assert_close
 from tests.support.rnn_check import convert
 
 ROOT = Path(__file__).parent.parent
@@ -38,7 +38,7 @@ def check(model, family, graph: Graph) -> None:
             )
             for name, value in want.items():
                 assert found[name].shape == value.shape, name
-                np.testing.assert_allclose(found[name], value, rtol=0, atol=EXACT, err_msg=name)
+                assert_close(found[name], value, EXACT, name)
                 assert value.size == 0 or value.std() > 0.01, f"{name} says nothing"
             ours = {name: found[output] for name, output in graph.states.items()}
             theirs = {name: want[output] for name, output in graph.states.items()}

@@ -5,9 +5,10 @@ import pytest
 
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.ir.ov_api import Parameter, opset, ov
-from deepspeech_recipe.passes.eight_bits import quantize_rows
 from deepspeech_recipe.passes.fast_recurrence import fast_recurrence
 from tests.support.compare import compiled, op_counts
+from tests.support.limits import assert_close
+from tests.support.rounding import eight_bits
 
 INPUT, HIDDEN = 5, 12
 DIRECTIONS = {"forward": 1, "reverse": 1, "bidirectional": 2}
@@ -46,23 +47,21 @@ def test_lossless_form_gives_the_same_numbers(direction, sizes):
     assert "LSTMSequence" not in counts
     assert counts["TensorIterator"] == DIRECTIONS[direction]
     for found, wanted in zip(run(fast, batch, steps, DIRECTIONS[direction]), expected, strict=True):
-        np.testing.assert_allclose(found, wanted, rtol=0, atol=2e-6)
+        assert_close(found, wanted, 1e-6)
 
 
 def test_int8_form_is_the_lossless_one_of_the_rounded_matrix():
     model, recurrent = lstm_model()
     plain = run(model, 2, 9, 1)
-    rounded = quantize_rows(recurrent[0])
-    rounding = np.abs(rounded.matrix() - recurrent[0]).max()
-    assert 0 < rounding <= rounded.scales.max() / 2
+    rounded = eight_bits(recurrent[0])
     fast = fast_recurrence(model, weights="int8", activations="fp32")
     found = run(fast, 2, 9, 1)
     reference, _ = lstm_model()
     for node in reference.get_ordered_ops():
         if node.get_type_name() == "LSTMSequence":
-            node.input(5).replace_source_output(opset.constant(rounded.matrix()[None]).output(0))
+            node.input(5).replace_source_output(opset.constant(rounded[None]).output(0))
     for value, wanted, before in zip(found, run(reference, 2, 9, 1), plain, strict=True):
-        np.testing.assert_allclose(value, wanted, rtol=0, atol=2e-6)
+        assert_close(value, wanted, 1e-6)
         assert np.abs(value - before).max() > 1e-5
 
 

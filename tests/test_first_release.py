@@ -15,6 +15,7 @@ from deepspeech_recipe.ir.options import Options
 from deepspeech_recipe.passes.sequence_lengths import lengths_input
 from deepspeech_recipe.recipes.recognition import recognise
 from tests.support.compare import EXACT, check_structure, compiled
+from tests.support.limits import assert_close
 
 GRAPH = Path(__file__).with_name("fixtures") / "old_tensorflow" / "v0.1.pb"
 
@@ -53,14 +54,14 @@ def test_both_directions_become_sequences(expected):
     metadata = read_metadata(model)
     assert (metadata["generation"], metadata["bidirectional"], metadata["head"]) == ("v0.1", True, "raw")
     found = run(model, input_node=expected["chunks"])
-    np.testing.assert_allclose(found, expected["whole"], rtol=0, atol=EXACT)
+    assert_close(found, expected["whole"], EXACT)
 
 
 def test_rows_shorter_than_the_sequence(expected):
     model = lengths_input(convert(GRAPH.read_bytes()))
     check_structure(model, 2, backwards=1)
     found = run(model, input_node=expected["chunks"], lengths=expected["lengths"].astype(np.int64))
-    np.testing.assert_allclose(found, expected["logits"], rtol=0, atol=EXACT)
+    assert_close(found, expected["logits"], EXACT)
     assert np.abs(expected["logits"] - expected["whole"]).max() > 0.1
 
 
@@ -70,13 +71,13 @@ def test_a_row_alone_needs_no_lengths(expected):
     assert len(set(expected["lengths"])) > 1
     for row, length in enumerate(expected["lengths"]):
         found = model({"input_node": expected["chunks"][row : row + 1, :length]})["logits"]
-        np.testing.assert_allclose(found[:, 0], expected["logits"][:length, row], rtol=0, atol=EXACT)
+        assert_close(found[:, 0], expected["logits"][:length, row], EXACT)
 
 
 def test_fixed_sizes(expected):
     model = convert(GRAPH.read_bytes(), time_steps=9, batch=4)
     assert list(model.input(0).shape) == [4, 9, 57]
-    np.testing.assert_allclose(run(model, input_node=expected["chunks"]), expected["whole"], rtol=0, atol=EXACT)
+    assert_close(run(model, input_node=expected["chunks"]), expected["whole"], EXACT)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +126,7 @@ def test_plain_mo(tmp_path, prefix):
         x = np.random.default_rng(rows).standard_normal((rows, steps, 57)).astype(np.float32)
         feeds = {f"{scope}input_node:0": x, f"{scope}input_lengths:0": [steps] * rows}
         (want,) = run_graph(graph, feeds, [f"{scope}logits:0"])
-        np.testing.assert_allclose(run(model, input_node=x), want, rtol=0, atol=EXACT)
+        assert_close(run(model, input_node=x), want, EXACT)
         assert f"{scope}logits:0" in model.output(0).get_names()
     assert len(model.outputs) == 1
     x, lengths = x[:, [0, 0, 0]], [1, 3, 2]
@@ -133,7 +134,7 @@ def test_plain_mo(tmp_path, prefix):
     for gated in (lengths_input(model), lengths_input(convert(graph))):
         check_structure(gated, 2, backwards=1)
         found = run(gated, input_node=x, lengths=np.int64(lengths))
-        np.testing.assert_allclose(found, want, rtol=0, atol=EXACT)
+        assert_close(found, want, EXACT)
 
 
 @pytest.mark.requires_tf
@@ -164,7 +165,7 @@ def test_windows_that_are_time_major_make_it_a_general_model(tmp_path):
     feeds = {"input_node:0": np.random.default_rng(1).standard_normal((7, 3, 57)).astype(np.float32)}
     feeds["input_lengths:0"] = np.int32([7, 2, 5])
     (want,) = run_graph(path.read_bytes(), feeds, ["logits:0"])
-    np.testing.assert_allclose(compiled(model)(feeds)["logits"], want, rtol=0, atol=EXACT)
+    assert_close(compiled(model)(feeds)["logits"], want, EXACT)
 
 
 @pytest.mark.requires_tf
@@ -185,9 +186,9 @@ def test_features_are_those_of_its_client():
 
     with np.load(CLASSIC) as arrays:
         samples, coefficients, vectors = (arrays[name] for name in ("samples", "mfcc", "vectors"))
-    np.testing.assert_allclose(mfcc(samples, 16000)[::2], coefficients, rtol=0, atol=1e-5)
+    assert_close(mfcc(samples, 16000)[::2], coefficients, 1e-5)
     found = input_vectors(samples, 16000, 26, 9)
-    np.testing.assert_allclose(found[::7], vectors, rtol=0, atol=1e-6)
+    assert_close(found[::7], vectors, 1e-6)
     assert abs(found.mean()) < 1e-5
     assert found.std() == pytest.approx(1, abs=1e-5)
 
@@ -213,7 +214,7 @@ def test_windows_for_talking_heads(ir):
     network = DeepSpeechV01(ir)
     frames = network.features(samples)
     want = run(convert(GRAPH.read_bytes()), input_node=input_vectors(samples, 16000, 3, 9)[None])[:, 0]
-    np.testing.assert_allclose(frames, want, rtol=0, atol=EXACT)
+    assert_close(frames, want, EXACT)
     windows = network.features(samples, rate=50, windows=16)
     assert windows.shape == (50, 16, 10)  # one second
     np.testing.assert_array_equal(windows[20], frames[12:28])
@@ -256,7 +257,7 @@ def test_the_runner_of_any_model_runs_it_without_a_state(ir, expected):
     network = StatefulModel(ir)
     assert (network.inputs, network.outputs, dict(network.states)) == (("input_node",), ("logits",), {})
     found = network({"input_node": expected["chunks"]})["logits"]
-    np.testing.assert_allclose(found, expected["whole"], rtol=0, atol=EXACT)
+    assert_close(found, expected["whole"], EXACT)
 
 
 def test_diagnose_says_that_it_does_not_know_it(ir):

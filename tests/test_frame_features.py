@@ -10,6 +10,7 @@ from deepspeech_recipe.ir.metadata import read_metadata
 from deepspeech_recipe.runtime import Recognizer
 from deepspeech_recipe.runtime.frame_features import frames as frame_features
 from tests.support.bundled import bundled_ir, samples_of, transcripts
+from tests.support.limits import assert_close
 
 LAYERS = ("dense_1", "dense_2", "dense_3", "lstm", "dense_5", "dense_6")
 FIRST, SECOND = list(transcripts())[:2]
@@ -43,14 +44,14 @@ def test_layers_are_those_between_the_weights(recognizer):
         "dense_5": dense("lstm", 5).clip(0, 20),
         "dense_6": dense("dense_5", 6),
     }.items():
-        np.testing.assert_allclose(found[tensor], expected, rtol=0, atol=1e-4, err_msg=tensor)
+        assert_close(found[tensor], expected, 5e-5, tensor)
     powers = np.exp(found["dense_6"])
-    np.testing.assert_allclose(found["logits"], powers / powers.sum(1, keepdims=True), rtol=0, atol=1e-5)
+    assert_close(found["logits"], powers / powers.sum(1, keepdims=True), 1e-6)
     assert read_metadata(recognizer._whole.model)["dense_sizes"][2] == found["dense_3"].shape[1]
     for kind in ("attached", "streaming"):
         other = Recognizer(bundled_ir(kind), config={"INFERENCE_NUM_THREADS": 1})
         for tensor in ("dense_3", "dense_5"):
-            np.testing.assert_allclose(other.features(samples, tensor), found[tensor], rtol=0, atol=1e-4)
+            assert_close(other.features(samples, tensor), found[tensor], 1e-5)
 
 
 @pytest.mark.parametrize("kind", ["none", "attached", "streaming"])
@@ -76,7 +77,7 @@ def test_any_frame_rate_keeps_the_time_of_each_frame():
         found = frame_features.resampled(values, step, rate, seconds)
         wanted = ((np.arange(round(seconds * rate)) + 0.5) / rate).clip(times[0], times[-1])
         assert found.dtype == np.float32
-        np.testing.assert_allclose(found, np.stack([wanted, 3 - wanted], 1), rtol=0, atol=1e-5)
+        assert_close(found, np.stack([wanted, 3 - wanted], 1), 1e-6)
     one = frame_features.resampled(values[:1], step, 25, 0.0)
     np.testing.assert_array_equal(one, values[:1])
     with pytest.raises(RecipeError, match="frame rate of 0"):
@@ -110,11 +111,9 @@ def test_the_command_writes_the_array_of_the_function(capsys, tmp_path, recogniz
     assert found.shape == (frames, 16, recognizer.metadata["dense_sizes"][2])
     assert capsys.readouterr().out == f"{output}: {list(found.shape)}\n"
     same = deepspeech_recipe.features(FIRST, bundled_ir(), rate=25, tensor="dense_3", windows=16)
-    np.testing.assert_allclose(found, same, rtol=0, atol=1e-5)
+    assert_close(found, same, 1e-6)
     assert command(FIRST, SECOND, "-o", tmp_path) == 0
-    np.testing.assert_allclose(
-        np.load(tmp_path / f"{SECOND.stem}.npy"), recognizer.features(samples_of(SECOND)), rtol=0, atol=1e-5
-    )
+    assert_close(np.load(tmp_path / f"{SECOND.stem}.npy"), recognizer.features(samples_of(SECOND)), 1e-6)
 
 
 def test_bad_usage_of_features_is_one_line(capsys, tmp_path):

@@ -9,6 +9,7 @@ from deepspeech_recipe.conversion.convert import convert
 from deepspeech_recipe.conversion.inspect import inspect
 from deepspeech_recipe.runtime import StatefulModel
 from tests.graphs import foreign, stateful
+from tests.support.limits import assert_close
 from tests.support.mo_run import mo
 from tests.support.model_forms import run_from, write_forms
 from tests.support.reference import random_chunks
@@ -46,7 +47,7 @@ def check(ir, main: str, feeds, outputs, initial: dict) -> None:
         for given, want in zip(feeds, outputs, strict=True):
             named = {key.removesuffix(":0"): value for key, value in given.items()}
             found = run({name: named[name] for name in run.inputs})[main]
-            np.testing.assert_allclose(found, want, rtol=0, atol=TOLERANCE)
+            assert_close(found, want, TOLERANCE)
 
 
 @pytest.mark.parametrize("state", ["external", "internal"])
@@ -108,7 +109,7 @@ def test_every_release_frozen_with_its_state_keeps_it(deepspeech, tmp_path, vers
     run = StatefulModel(result.files[0])
     for chunk, want in zip(chunks, run_from(graph.graph_def, forms.initial, feeds, ["logits:0"]), strict=True):
         found = run({"input_node": chunk})["logits"]
-        np.testing.assert_allclose(found, want[0], rtol=0, atol=1e-5 * max(1, np.abs(want[0]).max()))
+        assert_close(found, want[0], 1e-5 * max(1, np.abs(want[0]).max()))
 
 
 def test_audio_attached_and_in_blocks(deepspeech, tmp_path):

@@ -9,6 +9,7 @@ from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.build import FLOAT, INT32, DType, GraphBuilder
 from deepspeech_recipe.sources.canonical.nodes import F32
 from tests.support.compare import check_call, op_counts
+from tests.support.limits import assert_close
 from tests.support.rnn_check import convert
 from tests.support.skips import has_tensorflow
 
@@ -111,7 +112,7 @@ def test_stripped_attributes_are_the_operations_own(op):
         from tests.support.reference import run_graph
 
         for (name, value), found in zip(expected.items(), run_graph(graph, feeds, list(expected)), strict=True):
-            np.testing.assert_allclose(value, found, rtol=0, atol=1e-6, err_msg=name)
+            assert_close(value, found, 1e-6, name)
 
 
 def numpy_cell(feeds: dict, clip: float, *, forget_bias: float = 0.5, peephole: bool = True, gates: str = "ijfo"):

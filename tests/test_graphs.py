@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.graphs.releases import VERSIONS
+from tests.support.limits import assert_close
 from tests.support.reference import random_chunks, run_chunks
 
 pytestmark = pytest.mark.requires_tf
@@ -12,7 +13,7 @@ SAME = 2e-6  # other spellings of the same arithmetic
 
 def _same(a, b, what=("logits", "c", "h"), tolerance=SAME):
     for field in what:
-        np.testing.assert_allclose(getattr(a, field), getattr(b, field), rtol=0, atol=tolerance, err_msg=field)
+        assert_close(getattr(a, field), getattr(b, field), tolerance, field)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -25,7 +26,7 @@ def test_every_release_runs_with_lively_numbers(deepspeech, version):
     if version in ("0.2", "0.3"):
         np.testing.assert_array_equal(result.logits, result.raw_logits)
     else:
-        np.testing.assert_allclose(result.logits.sum(-1), 1, rtol=0, atol=1e-5)
+        assert_close(result.logits.sum(-1), 1, 1e-5)
         assert result.logits.max(-1).mean() > 0.15  # far from uniform
 
 

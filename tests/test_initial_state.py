@@ -11,6 +11,7 @@ from deepspeech_recipe.patterns.state import initial_state
 from deepspeech_recipe.recipes.summary import span
 from deepspeech_recipe.runtime import Recognizer
 from tests.support import runtime_models
+from tests.support.limits import assert_close
 from tests.support.runtime_models import KINDS, ONE_THREAD, expected, rounded, speech
 
 F32 = {"T": DType(FLOAT)}
@@ -116,7 +117,7 @@ def test_every_kind_of_ir_begins_with_it(kind):
     recognizer = Recognizer(model, config=ONE_THREAD)
     wanted = expected(speech(), int8=rounded(kind), initial=0.5)
     for _ in range(2):
-        np.testing.assert_allclose(recognizer.features(speech()), wanted, rtol=0, atol=2e-6)
+        assert_close(recognizer.features(speech()), wanted, 8e-7)
     assert np.abs(wanted - expected(speech(), int8=rounded(kind))).max() > 1e-3
 
 
@@ -126,5 +127,5 @@ def test_streams_that_share_calls_begin_with_it():
     session = recognizer.session(5)
     for _ in range(2):
         found = np.concatenate([*session.feed(speech()), *session.finish()])
-        np.testing.assert_allclose(found, expected(speech(), initial=0.5), rtol=0, atol=2e-6)
+        assert_close(found, expected(speech(), initial=0.5), 8e-7)
         session.reset()

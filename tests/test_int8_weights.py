@@ -10,10 +10,12 @@ from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.ir.ov_api import Parameter, opset, ov
 from deepspeech_recipe.ir.precision import is_audio_constant
 from deepspeech_recipe.passes.compress import LAYERS, compress_weights, dense_layers
-from deepspeech_recipe.passes.eight_bits import quantize_rows
 from deepspeech_recipe.passes.fast_recurrence import fast_recurrence
+from deepspeech_recipe.passes.weight_matrix import weight_matrix
 from deepspeech_recipe.sources.canonical import canonical_graph
-from tests.support.compare import compiled, op_counts, runtime_info
+from tests.support.compare import check_call, compiled, op_counts, runtime_info
+from tests.support.limits import assert_close
+from tests.support.rounding import eight_bits
 from tests.support.source_models import AUDIO, HIDDEN, N_CONTEXT, N_INPUT, SIZES, make_weights
 
 FORMS = {
@@ -32,7 +34,7 @@ def rounded(weights):
     """The weights as 8 bits hold them."""
 
     def matrix(kernel):  # [inputs, outputs]
-        return quantize_rows(kernel.T).matrix().T
+        return eight_bits(kernel.T).T
 
     dense = {
         name: dataclasses.replace(layer, kernel=matrix(layer.kernel))
@@ -79,6 +81,32 @@ def run(model) -> list[np.ndarray]:
     return [value.copy() for call in range(2) for value in request.infer(feeds(model, call)).values()]
 
 
+def test_half_precision_keeps_weights_beyond_its_range_finite():
+    x = Parameter(ov.Type.f32, ov.PartialShape([1, 2]))
+    matrix = weight_matrix(np.float32([[1e6, 1], [-1e6, 0], [65504, -1]]), "fp16")
+    model = ov.Model([opset.result(opset.matmul(x, matrix, False, True))], [x], "wide")
+    (found,) = compiled(model)([np.float32([[1, 3]])]).values()
+    assert found.tolist() == [[65507, -65504, 65501]]
+
+
+@pytest.mark.parametrize("activations", ["fp32", "int8"])
+@pytest.mark.parametrize("turned", [False, True], ids=["x", "x turned"])
+@pytest.mark.parametrize("transposed", [False, True], ids=["as inputs × outputs", "as outputs × inputs"])
+def test_a_matrix_is_rounded_by_its_outputs_whichever_way_it_lies(transposed, turned, activations):
+    rng = np.random.default_rng(6)
+    matrix = (rng.standard_normal((5, 7)) * np.arange(1, 6)[:, None]).astype(np.float32)  # [outputs, inputs]
+    values = rng.standard_normal((3, 7)).astype(np.float32)
+    given = values.T if turned else values
+    x = Parameter(ov.Type.f32, ov.PartialShape(list(given.shape)))
+    x.output(0).get_tensor().set_names({"x"})
+    product = opset.matmul(x, matrix if transposed else np.ascontiguousarray(matrix.T), turned, transposed)
+    product.output(0).get_tensor().set_names({"y"})
+    model = compress_weights(ov.Model([opset.result(product)], [x], "product"), activations=activations)
+    if activations == "int8":  # as on a processor that does not round them
+        model.set_rt_info("0", ["runtime_options", "DYNAMIC_QUANTIZATION_GROUP_SIZE"])
+    check_call(model, {"x": np.ascontiguousarray(given)}, {"y": values @ eight_bits(matrix).T}, 5e-6)
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_numbers_are_those_of_the_rounded_weights(tmp_path, form):
     weights = make_weights()
@@ -90,7 +118,7 @@ def test_numbers_are_those_of_the_rounded_weights(tmp_path, form):
     same = run(converted(tmp_path, rounded(weights), name="rounded", **FORMS[form]))
     differs = 0.0
     for found, wanted, before in zip(run(small), same, plain, strict=True):
-        np.testing.assert_allclose(found, wanted, rtol=0, atol=3e-6)
+        assert_close(found, wanted, 5e-7)
         differs = max(differs, np.abs(found - before).max(initial=0))
     assert differs > 1e-4
 
@@ -100,6 +128,10 @@ def bodies(model):
     for node in model.get_ops():
         if node.get_type_name() == "TensorIterator":
             yield node.get_function()
+
+
+def is_float_constant(node) -> bool:
+    return node.get_type_name() == "Constant" and node.get_element_type().is_real()
 
 
 def matrices(model) -> list[str]:
@@ -117,6 +149,8 @@ def matrices(model) -> list[str]:
 def test_every_matrix_has_8_bits_in_the_file_and_when_it_runs(tmp_path, form):
     model = converted(tmp_path, make_weights(), weights="int8", **FORMS[form])
     assert matrices(model) == ["i8"] * 7
+    kinds = {node.get_element_type() for each in bodies(model) for node in each.get_ops() if is_float_constant(node)}
+    assert kinds == {ov.Type.f32}  # scales, biases and audio parts
     audio = [node for node in model.get_ops() if is_audio_constant(node)]
     assert {node.get_element_type() for node in audio} == ({ov.Type.f32} if form == "streaming" else set())
     products = []

@@ -14,6 +14,7 @@ from deepspeech_recipe.ir.read import read_ir
 from deepspeech_recipe.runtime import StatefulModel
 from tests.support import runtime_models, verify_models
 from tests.support.bundled import bundled_ir, transcripts
+from tests.support.limits import assert_close
 from tests.support.runtime_models import AUDIO, CONTEXT, KINDS
 
 # What keeps the state: the caller, the request, nobody.
@@ -58,8 +59,8 @@ def test_chained_calls_are_one_sequence(kind):
     wanted = together({WINDOWS: ten})[LOGITS]
     for _ in range(2):  # the second time after a reset
         first, second = (chained(feeds(chained, seed))[LOGITS] for seed in (1, 2))
-        np.testing.assert_allclose(first, wanted[:5], rtol=0, atol=2e-6)
-        same = np.abs(second - wanted[5:]).max() < 2e-6
+        assert_close(first, wanted[:5], 5e-7)
+        same = np.abs(second - wanted[5:]).max() < 5e-7
         assert same == (WHERE[kind] != "none")
         chained.reset()
 
@@ -71,7 +72,7 @@ def test_internal_and_external_states_have_the_same_values_and_names():
     assert set(inside.states) == set(outside.states) == set(STATE_PAIRS)
     for name, values in outside.states.items():
         assert np.abs(values).max() > 0.01
-        np.testing.assert_allclose(inside.states[name], values, rtol=0, atol=2e-6)
+        assert_close(inside.states[name], values, 5e-7)
 
 
 @pytest.mark.parametrize("kind", ["windows, open", "internal state"])
@@ -85,7 +86,7 @@ def test_what_a_call_gave_is_the_callers_own(kind):
     before = found[LOGITS].copy(), {name: values.copy() for name, values in states.items()}
     for values in (found[LOGITS], *model.states.values()):
         values[:] = 7
-    np.testing.assert_allclose(model(feeds(model, 2))[LOGITS], second, rtol=0, atol=2e-6)
+    assert_close(model(feeds(model, 2))[LOGITS], second, 5e-7)
     for name, values in states.items():
         np.testing.assert_array_equal(values, before[1][name])
     assert (found[LOGITS] == 7).all()
@@ -94,7 +95,7 @@ def test_what_a_call_gave_is_the_callers_own(kind):
         again.reset(states=before[1])
         for values in before[1].values():
             values[:] = 7
-        np.testing.assert_allclose(again(feeds(again, 2))[LOGITS], second, rtol=0, atol=2e-6)
+        assert_close(again(feeds(again, 2))[LOGITS], second, 5e-7)
 
 
 def test_a_batch_that_is_open_has_as_many_rows_as_are_asked_for():
@@ -114,7 +115,7 @@ def test_extra_tensors_come_beside_the_outputs():
     assert set(found) == {LOGITS, *ends}
     scores = found["dense_6"].reshape(found[LOGITS].shape)
     powers = np.exp(scores - scores.max(-1, keepdims=True))
-    np.testing.assert_allclose(found[LOGITS], powers / powers.sum(-1, keepdims=True), rtol=0, atol=2e-6)
+    assert_close(found[LOGITS], powers / powers.sum(-1, keepdims=True), 5e-7)
 
 
 @pytest.mark.parametrize("lost", [*STATE_PAIRS, *STATE_PAIRS.values()])

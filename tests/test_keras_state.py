@@ -12,6 +12,7 @@ from deepspeech_recipe.runtime import StatefulModel
 from deepspeech_recipe.sources import open_model
 from deepspeech_recipe.sources.checkpoint.bundle import Bundle
 from tests.support.compare import compiled, op_counts
+from tests.support.limits import assert_close
 
 FIXTURES = Path(__file__).parent / "fixtures" / "keras"
 UNITS = (7, 6)
@@ -31,7 +32,7 @@ def check(path, values, output, *, state: str, converter: str):
     for _ in range(2):
         run.reset()
         for x, y in zip(*values, strict=True):
-            np.testing.assert_allclose(next(iter(run({name: x}).values())), y, rtol=0, atol=1e-5)
+            assert_close(next(iter(run({name: x}).values())), y, 1e-6)
     states = run.states
     assert sorted(value.shape for value in states.values()) == [(2, 6), (2, 6), (2, 7), (2, 7)]
     assert all(np.abs(value).max() > 0.05 for value in states.values())
@@ -113,7 +114,7 @@ def test_unrolled_layers(tf, tmp_path, batch, options, wrapped):
     request = compiled(model).create_infer_request()
     for x in np.random.default_rng(2).standard_normal((3, batch or 6, 4, 5)).astype(np.float32):
         expected = call(x=tf.constant(x))["output_0"].numpy()
-        np.testing.assert_allclose(request.infer([x])[0], expected, rtol=0, atol=1e-6)
+        assert_close(request.infer([x])[0], expected, 1e-6)
 
 
 def test_a_loop_that_stays_one_keeps_its_state(tf, tmp_path):
@@ -185,7 +186,7 @@ def test_the_state_begins_with_what_it_was_saved_with(tf, tmp_path, state):
     for _ in range(2):
         run.reset()
         for each, want in zip(x, y, strict=True):
-            np.testing.assert_allclose(next(iter(run({name: each}).values())), want, rtol=0, atol=1e-6)
+            assert_close(next(iter(run({name: each}).values())), want, 1e-6)
 
 
 def test_bundle_reads_what_tensorflow_reads(tf, tmp_path):

@@ -9,6 +9,7 @@ from deepspeech_recipe.ir.metadata import read_metadata
 from tests.graphs import foreign
 from tests.support import compare, contract
 from tests.support.compare import compiled, op_counts
+from tests.support.limits import assert_close
 from tests.support.mo_run import EXTENSIONS, MOError, mo
 from tests.support.reference import session
 
@@ -113,7 +114,7 @@ def test_the_name_for_the_hidden_states_holds_them():
     with session(each.path.read_bytes()) as run:
         feeds = {f"{name}:0": value for name, value in feeds.items()} | {"input_lengths:0": np.full(3, 7)}
         expected = run(f"{CELL}/BlockLSTM:6", feeds)
-    np.testing.assert_allclose(found, expected, rtol=0, atol=compare.F32)
+    assert_close(found, expected, compare.F32)
 
 
 @pytest.fixture(scope="module")
@@ -151,6 +152,4 @@ def test_make_stateful_of_another_model(stacked):
         for seed in range(4):
             feeds = graph.feeds(seed)
             request.infer(feeds)
-            np.testing.assert_allclose(
-                request.get_output_tensor(0).data, run(graph.outputs[0], feeds), rtol=0, atol=1e-5
-            )
+            assert_close(request.get_output_tensor(0).data, run(graph.outputs[0], feeds), 1e-5)

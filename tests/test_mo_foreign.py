@@ -5,6 +5,7 @@ import pytest
 
 from tests.graphs import foreign, fused
 from tests.support.compare import check_call, compiled, op_counts
+from tests.support.limits import assert_close
 from tests.support.mo_run import MOError, mo
 from tests.support.reference import run_graph, session
 
@@ -43,7 +44,7 @@ def test_foreign_lstm_becomes_one_sequence(tmp_path):
     assert "becomes an LSTMSequence" in said(printed)[0]
     feeds = graph.feeds()
     (expected,) = run_graph(graph.graph_def, feeds, list(graph.outputs))
-    np.testing.assert_allclose(run_ir(model, feeds), expected, rtol=0, atol=1e-5)
+    assert_close(run_ir(model, feeds), expected, 1e-5)
 
 
 def test_foreign_lstm_that_cannot_be_expressed_gets_one_line(tmp_path, capfd):
@@ -73,10 +74,10 @@ def test_two_stacked_stateful_cells_of_another_model(tmp_path):
             feeds = graph.feeds(seed)
             expected = run(graph.outputs[0], feeds)
             request.infer({**feeds, **states})
-            np.testing.assert_allclose(request.get_tensor(graph.outputs[0]).data, expected, rtol=0, atol=1e-5)
+            assert_close(request.get_tensor(graph.outputs[0]).data, expected, 1e-5)
             states = {name: request.get_tensor(f"new_{name}").data.copy() for name in graph.states}
             for name in graph.states:
-                np.testing.assert_allclose(states[name], run(f"{name}:0"), rtol=0, atol=1e-5)
+                assert_close(states[name], run(f"{name}:0"), 1e-5)
 
 
 def test_lengths_of_another_model_that_may_differ_are_refused(tmp_path):

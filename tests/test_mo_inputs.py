@@ -8,6 +8,7 @@ import pytest
 from deepspeech_recipe.ir.metadata import read_metadata
 from deepspeech_recipe.runtime import StatefulModel
 from tests.support.compare import check_structure
+from tests.support.limits import assert_close
 from tests.support.mo_run import EXTENSIONS, mo
 from tests.support.model_forms import ARGUMENTS, run_from, write_forms
 from tests.support.reference import random_chunks, run_chunks
@@ -71,7 +72,7 @@ def check_calls(model, expected, chunks) -> None:
         for want, chunk in zip(expected, chunks, strict=True):
             found = run({"input_node": chunk})["logits"], *(run.states[name] for name in STATES)
             for have, value in zip(found, want, strict=True):
-                np.testing.assert_allclose(have, value, rtol=0, atol=TOLERANCE * max(1, np.abs(value).max()))
+                assert_close(have, value, TOLERANCE * max(1, np.abs(value).max()))
 
 
 @pytest.mark.parametrize(("version", "form"), CASES)

@@ -4,12 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from deepspeech_recipe.runtime import StatefulModel
 from tests.graphs.releases import VERSIONS
 from tests.support.compare import check_conversion
+from tests.support.limits import assert_close
 from tests.support.mo_run import EXTENSIONS
 from tests.support.model_forms import run_from, write_forms
 from tests.support.reference import random_chunks
@@ -60,4 +60,4 @@ def test_plain_mo_call_of_a_metagraph(deepspeech, tmp_path):
     run, chunks = StatefulModel(ir), random_chunks(graph, 4)
     feeds = [{"input_node:0": chunk, "input_lengths:0": [16]} for chunk in chunks]
     for chunk, (want, *_) in zip(chunks, run_from(graph.graph_def, forms.initial, feeds, ["logits:0"]), strict=True):
-        np.testing.assert_allclose(run({"input_node": chunk})["logits"], want, rtol=0, atol=HALF_WEIGHTS)
+        assert_close(run({"input_node": chunk})["logits"], want, HALF_WEIGHTS)

@@ -14,6 +14,7 @@ from tests.support.compare import (
     op_counts,
     run,
 )
+from tests.support.limits import assert_close
 from tests.support.mo_run import EXTENSIONS, MOError, mo
 from tests.support.reference import random_chunks, run_chunks
 
@@ -108,7 +109,7 @@ def test_outputs_that_the_user_names(deepspeech, graph_file, version, outputs):
     values |= {"new_state_c": expected.c, "new_state_h": expected.h}
     request = _first_call(model, chunks[0])
     for name in outputs.split(","):
-        np.testing.assert_allclose(request.get_tensor(name).data, values[name][0], rtol=0, atol=F32)
+        assert_close(request.get_tensor(name).data, values[name][0], F32)
 
 
 def _first_call(model, chunk):
@@ -170,7 +171,7 @@ def test_raw_head_by_transformations_config(deepspeech, graph_file):
     model, _ = mo(graph_file(), "--transformations_config", str(EXTENSIONS / "raw_head.json"))
     graph = deepspeech()
     chunks = random_chunks(graph)
-    np.testing.assert_allclose(run(model, chunks)["logits"], run_chunks(graph, chunks).raw_logits, rtol=0, atol=F32)
+    assert_close(run(model, chunks)["logits"], run_chunks(graph, chunks).raw_logits, F32)
     assert "raw_logits" in model.outputs[0].get_names()
 
 

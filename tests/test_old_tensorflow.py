@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.support.exporter_fixtures import describe
+from tests.support.limits import assert_close
 from tests.support.reference import session
 
 pytestmark = pytest.mark.requires_tf
@@ -34,6 +35,6 @@ def test_this_tensorflow_computes_the_same(version):
         run("initialize_state")
         for chunk, logits, c, h in zip(want["chunks"], want["logits"], want["c"], want["h"], strict=True):
             feed = {"input_node:0": chunk / np.float32(16), "input_lengths:0": [7] * 3}
-            np.testing.assert_allclose(run("logits:0", feed), logits, rtol=0, atol=5e-6)
-            np.testing.assert_allclose(run("previous_state_c:0"), c, rtol=0, atol=5e-6)
-            np.testing.assert_allclose(run("previous_state_h:0"), h, rtol=0, atol=5e-6)
+            assert_close(run("logits:0", feed), logits, 5e-6)
+            assert_close(run("previous_state_c:0"), c, 5e-6)
+            assert_close(run("previous_state_h:0"), h, 5e-6)

@@ -23,6 +23,7 @@ from deepspeech_recipe.verification import verify
 from deepspeech_recipe.verification.diagnose import diagnose
 from tests.support.bundled import MODEL, samples_of, transcripts
 from tests.support.compare import compiled, op_counts
+from tests.support.limits import assert_close
 
 PAGE = Path(__file__).parent.parent / "docs" / "own-lstm.md"
 
@@ -161,6 +162,6 @@ def test_plain_mo_makes_the_same(fork, recipe, ir, tmp_path):
     for number in range(3):
         x = np.random.default_rng(number).standard_normal(shape).astype(np.float32)
         found = [network({"input_node": x, **each}) for network, each in zip((ours, theirs), feeds, strict=True)]
-        np.testing.assert_allclose(found[0]["logits"], found[1]["logits"], rtol=0, atol=1e-6)
+        assert_close(found[0]["logits"], found[1]["logits"], 1e-6)
         for each, values in zip(feeds, found, strict=True):
             each.update({f"previous_state_{part}": values[f"new_state_{part}"].copy() for part in "ch"})

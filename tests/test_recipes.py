@@ -23,6 +23,7 @@ from deepspeech_recipe.recipes.recognition import recognise
 from deepspeech_recipe.runtime import StatefulModel
 from deepspeech_recipe.sources.canonical.nodes import F32
 from tests.support.compare import op_counts
+from tests.support.limits import assert_close
 
 RECIPE = Path(__file__).parent / "support" / "recipes.py"
 HEADER = "from deepspeech_recipe.recipes import *\nNAME = 'mine'\n"
@@ -84,8 +85,8 @@ def test_a_recipe_carries_a_state_that_topology_alone_would_not(write, filter_pb
             value[:] = 0
         x = np.random.default_rng(1).standard_normal((2, 3)).astype(np.float32)
         value = 0.9 * value + x
-        np.testing.assert_allclose(run({"x": x})["negative"], -value, rtol=0, atol=1e-6)
-        np.testing.assert_allclose(run.states["y"], value, rtol=0, atol=1e-6)
+        assert_close(run({"x": x})["negative"], -value, 5e-7)
+        assert_close(run.states["y"], value, 5e-7)
 
 
 def test_the_runner_names_its_inputs(write, filter_pb, tmp_path):
@@ -277,3 +278,15 @@ def test_verify_refuses_another_graph(tmp_path):
     result = convert(path, tmp_path, recipe=RECIPE, converter="openvino", verify=False)
     with pytest.raises(RecipeError, match=r"is not made of .*other\.pb"):
         verify(other, result.files[0])
+
+
+def test_what_is_compared_is_what_the_recipe_says(write, tmp_path, monkeypatch):
+    """Not what would be recognised without it."""
+    from deepspeech_recipe.conversion import convert as module
+
+    asked = []
+    monkeypatch.setattr(module, "compare", lambda source, ir, **options: asked.append(options))
+    (tmp_path / "filter.pb").write_bytes(filter_graph().graph.SerializeToString())
+    recipe = write(FILTER)
+    convert(tmp_path / "filter.pb", tmp_path / "out", recipe=recipe, converter="openvino", verify=True)
+    assert asked == [{"recipe": str(recipe)}]

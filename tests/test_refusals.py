@@ -136,7 +136,11 @@ DEEPSPEECH = {
     "fit": ("v0.9", lambda g: weights(g, bias=40), "weight matrix [26, 44] and bias [40] do not fit together"),
     "room": ("v0.9", lambda g: weights(g, (11, 44)), "weight matrix [11, 44] leaves no room for an input"),
     "steps": ("v0.9", no_length, "neither the largest length, nor a constant, nor the length of the sequence"),
-    "rows for steps": ("no_lengths_v0.5", axis_of_shape(1), "neither the largest length, nor a constant, nor the length of"),
+    "rows for steps": (
+        "no_lengths_v0.5",
+        axis_of_shape(1),
+        "neither the largest length, nor a constant, nor the length of",
+    ),
     "unequal lengths": ("v0.9", of_lengths(7, 7, 5), "runs the LSTM for [7, 7, 5] steps, but its windows have 7 steps"),
     "other lengths": ("v0.9", of_lengths(6, 6, 6), "runs the LSTM for [6, 6, 6] steps, but its windows have 7 steps"),
     "lengths of any steps": ("steps_open", of_lengths(7, 7, 7), "but its windows have a dynamic number of steps"),

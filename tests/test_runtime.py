@@ -22,10 +22,11 @@ from deepspeech_recipe.runtime.inference.acoustic import ChunkedModel
 from tests.support import runtime_models
 from tests.support.acoustic_model import CLASSES
 from tests.support.audio_signals import SETTINGS
+from tests.support.limits import assert_close
 from tests.support.runtime_models import AUDIO, KINDS, ONE_THREAD, expected, recognizer, rounded, speech
 
-# Measured: 5e-7 (attached audio, f32).
-TOLERANCE = 2e-6
+# Measured: 5e-7 on an older processor (attached audio), 3e-8 on a newer one.
+TOLERANCE = 8e-7
 
 
 def probabilities(session, blocks) -> np.ndarray:
@@ -34,7 +35,7 @@ def probabilities(session, blocks) -> np.ndarray:
 
 
 def same(found, wanted) -> None:
-    np.testing.assert_allclose(found, wanted, rtol=0, atol=TOLERANCE)
+    assert_close(found, wanted, TOLERANCE)
 
 
 def test_importing_the_runtime_needs_numpy_and_openvino_only():

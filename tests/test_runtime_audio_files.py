@@ -10,6 +10,7 @@ import pytest
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.runtime.recordings.audio_files import audio_blocks, read_audio, seconds_of
 from deepspeech_recipe.verification.recordings import read_recording
+from tests.support.limits import assert_close
 from tests.support.runtime_models import speech
 
 soundfile = pytest.importorskip("soundfile")
@@ -33,7 +34,7 @@ def test_every_format_is_read_as_float_samples(tmp_path, name, subtype, toleranc
     soundfile.write(tmp_path / name, speech(), 16000, subtype)
     found = read_audio(tmp_path / name, 16000)
     assert found.dtype == np.float32
-    np.testing.assert_allclose(found, speech(), rtol=0, atol=tolerance)
+    assert_close(found, speech(), tolerance)
 
 
 def test_channels_are_mixed_and_rates_converted(tmp_path):
@@ -45,7 +46,7 @@ def test_channels_are_mixed_and_rates_converted(tmp_path):
     assert notes == [f"{tmp_path / 'a.wav'}: 2 channels → mono, 48000 Hz → 16000 Hz"]
     wanted = tone[::3] / 2
     assert len(found) == len(wanted)
-    np.testing.assert_allclose(found[500:-500], wanted[500:-500], rtol=0, atol=1e-4)  # less the ends, where it begins
+    assert_close(found[500:-500], wanted[500:-500], 1e-6)  # less the ends, where it begins
 
 
 def test_what_lies_above_half_the_rate_does_not_come_through(tmp_path):
@@ -83,7 +84,7 @@ def test_without_soundfile_and_soxr(tmp_path, monkeypatch):
     soundfile.write(tmp_path / "24.wav", speech(), 16000, "PCM_24")
     soundfile.write(tmp_path / "8k.wav", speech(), 8000, "PCM_16")
     without(monkeypatch, "soundfile", "soxr")
-    np.testing.assert_allclose(read_audio(tmp_path / "16.wav", 16000), speech() / 4, rtol=0, atol=2e-5)
+    assert_close(read_audio(tmp_path / "16.wav", 16000), speech() / 4, 2e-5)
     with pytest.raises(
         RecipeError, match=r"24\.wav: is not a 16-bit WAV file but 24-bit PCM.*pip install soundfile soxr"
     ):
@@ -224,7 +225,7 @@ def test_forms_of_wav_files(tmp_path, monkeypatch, form, channels, alone):
     if alone:
         without(monkeypatch, "soundfile")
     for name in ("a.wav", "odd.wav"):
-        np.testing.assert_allclose(read_audio(tmp_path / name, 16000), wanted, rtol=0, atol=1e-7)
+        assert_close(read_audio(tmp_path / name, 16000), wanted, 1e-7)
         assert seconds_of(tmp_path / name) == len(speech()) / 16000
     with pytest.raises(RecipeError, match=r"is cut off: \d+ of \d+ bytes"):
         read_audio(tmp_path / "cut.wav", 16000)

@@ -6,6 +6,7 @@ import pytest
 from deepspeech_recipe.ir.names import STATE_PAIRS
 from deepspeech_recipe.runtime.inference.acoustic import StatefulCall
 from tests.support.acoustic_model import CLASSES, HIDDEN
+from tests.support.limits import assert_close
 from tests.support.runtime_models import AUDIO, CONTEXT, recognizer
 
 EXTERNAL = ["windows, open", "windows, 5 steps, batch 3", "attached"]
@@ -52,7 +53,7 @@ def test_two_utterances_through_one_request(kind):
             found[seed] = (state, [*parts, probabilities])
     for seed in (1, 2):
         assert np.shape(found[seed][1]) == (3, 5, 1, CLASSES)
-        np.testing.assert_allclose(found[seed][1], wanted[seed], rtol=0, atol=2e-6)
+        assert_close(found[seed][1], wanted[seed], 8e-7)
         forgotten, _ = alone(windows(10 * seed + 2, 5), alone.begin(1))
         assert np.abs(forgotten - wanted[seed][2]).max() > 1e-3
 
@@ -65,7 +66,7 @@ def test_the_state_taken_off_an_attached_model_is_the_acoustic_models():
     assert sorted(map(float, (values.sum() for values in ours.values()))) == pytest.approx(
         sorted(map(float, (values.sum() for values in theirs.values()))), abs=1e-4
     )
-    np.testing.assert_allclose(taken(second, theirs)[0], plain(second, ours)[0], rtol=0, atol=2e-6)
+    assert_close(taken(second, theirs)[0], plain(second, ours)[0], 8e-7)
     crossed = dict(zip(theirs, reversed(theirs.values()), strict=True))
     assert np.abs(taken(second, crossed)[0] - plain(second, ours)[0]).max() > 1e-3
 
@@ -80,4 +81,4 @@ def test_an_internal_state_is_its_requests_own():
     for seed in (1, 2):
         found.append(first(windows(seed, 4), {})[0])
         second(windows(seed + 7, 4), {})
-    np.testing.assert_allclose(found, wanted, rtol=0, atol=2e-6)
+    assert_close(found, wanted, 8e-7)

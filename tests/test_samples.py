@@ -7,6 +7,7 @@ import pytest
 
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.runtime.recordings.samples import as_samples
+from tests.support.limits import assert_close
 
 RAMP = np.linspace(-0.5, 0.5, 9)
 
@@ -23,7 +24,7 @@ def test_samples_of_every_kind_become_floats(samples):
     found = as_samples(samples)
     assert found.dtype == np.float32
     assert found.dtype.isnative
-    np.testing.assert_allclose(found, RAMP, rtol=0, atol=3e-4 if np.asarray(samples).dtype == np.float16 else 1e-7)
+    assert_close(found, RAMP, 1e-7)
 
 
 def test_a_recording_that_was_made_too_loud_is_taken():

@@ -17,6 +17,7 @@ from deepspeech_recipe.graphdef.proto import MetaGraphDef
 from deepspeech_recipe.graphdef.tensor import to_numpy
 from deepspeech_recipe.sources import LoadedModel, open_model
 from tests.graphs.releases import RELEASES, VERSIONS
+from tests.support.limits import assert_close
 from tests.support.reference import random_chunks, run_chunks
 from tests.support.source_models import LABELS, N_CONTEXT, make_weights, outcome
 
@@ -120,7 +121,7 @@ def test_a_checkpoint_of_every_release_computes_what_its_frozen_graph_does(deeps
     chunks = random_chunks(graph)
     found, want = (run_chunks(each, chunks) for each in (rebuilt, graph))
     for part in ("raw_logits", "c", "h"):
-        np.testing.assert_allclose(getattr(found, part), getattr(want, part), rtol=0, atol=2e-6, err_msg=part)
+        assert_close(getattr(found, part), getattr(want, part), 2e-6, part)
     assert np.ptp(want.h) > 0.5
 
 

@@ -9,6 +9,7 @@ from deepspeech_recipe.ir.metadata import read_metadata
 from deepspeech_recipe.ir.ov_api import ov
 from tests.graphs import foreign, fused, stateful
 from tests.support.compare import compiled, op_counts
+from tests.support.limits import assert_close
 from tests.support.mo_run import EXTENSIONS, MOError, mo
 from tests.support.reference import session
 
@@ -103,9 +104,9 @@ def test_state_is_carried_outside(family, to_ir):
     for seed, (value, new) in enumerate(expected):
         request.infer({**frames(graph, pairs, seed), **states})
         states = {name: request.get_tensor(output).data.copy() for name, output in pairs.items()}
-        np.testing.assert_allclose(request.get_tensor(main).data, value, rtol=0, atol=1e-5)
+        assert_close(request.get_tensor(main).data, value, 1e-5)
         for name in pairs:
-            np.testing.assert_allclose(states[name], new[name], rtol=0, atol=1e-5)
+            assert_close(states[name], new[name], 1e-5)
             assert np.abs(new[name]).max() > 0.1
 
 
@@ -124,10 +125,10 @@ def test_state_is_carried_inside(family, to_ir):
         request.reset_state()
         for seed, (value, _) in enumerate(expected):
             request.infer(frames(graph, pairs, seed))
-            np.testing.assert_allclose(request.get_tensor(main).data, value, rtol=0, atol=1e-5)
+            assert_close(request.get_tensor(main).data, value, 1e-5)
             inside = {state.name: state.state.data for state in request.query_state()}
             for name in pairs:
-                np.testing.assert_allclose(inside[name], expected[seed][1][name], rtol=0, atol=1e-5)
+                assert_close(inside[name], expected[seed][1][name], 1e-5)
 
 
 def test_a_second_call_needs_the_state_of_the_first(family):

@@ -9,6 +9,7 @@ from deepspeech_recipe.graphdef.view import GraphView
 from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.recipes.recognition import recognise
 from tests.support.compare import check_call, check_structure, compiled
+from tests.support.limits import assert_close
 from tests.support.rnn_check import assert_states_are_carried, convert, make, references
 
 pytestmark = pytest.mark.requires_tf
@@ -180,10 +181,10 @@ def test_states_in_variables_are_not_lost(tmp_path, converter):
             feeds = graph.feeds(seed)
             expected = run("out:0", feeds)
             request.infer({**feeds, **states})
-            np.testing.assert_allclose(request.get_tensor("out:0").data, expected, rtol=0, atol=1e-6)
+            assert_close(request.get_tensor("out:0").data, expected, 1e-6)
             states = {name: request.get_tensor(f"new_{name}").data.copy() for name in graph.states}
             for name, value in states.items():
-                np.testing.assert_allclose(value, run(f"{name}:0"), rtol=0, atol=1e-6)
+                assert_close(value, run(f"{name}:0"), 1e-6)
                 assert np.abs(value).max() > 0.1
 
 

@@ -14,6 +14,7 @@ from deepspeech_recipe.ir.ov_api import ov
 from tests.support import client_audio
 from tests.support.audio_signals import signals
 from tests.support.compare import check_structure, compiled
+from tests.support.limits import assert_close
 
 SYNTHETIC = Path(__file__).parent / "fixtures" / "synthetic"
 STREAMING = {"converter": "openvino", "audio": "attached", "state": "internal", "verify": False}
@@ -46,7 +47,7 @@ def test_convert_makes_a_streaming_ir(tmp_path):
     whole = compiled(ov.Core().read_model(tmp_path / "whole.xml"))([samples[None]])["logits"]
     found = run(compiled(model).create_infer_request(), samples, [0, 1, 5000, 320, 320, 9000])
     assert found.shape == whole.shape == (75, 1, 10)
-    np.testing.assert_allclose(found, whole, rtol=0, atol=1e-6)
+    assert_close(found, whole, 5e-7)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +103,7 @@ def test_signals_through_tensorflow(parity, signal):
     for sizes in ([160] * 40, [0, 1, 3000, 7]):
         found = run(request, samples, sizes)
         assert found.shape == expected.shape
-        np.testing.assert_allclose(found, expected, rtol=0, atol=5e-5)
+        assert_close(found, expected, 5e-5)
 
 
 @settings(max_examples=10, deadline=None)
@@ -113,4 +114,4 @@ def test_any_blocks_through_tensorflow(parity, sizes, count):
     expected = original(samples)
     found = run(request, samples, sizes)
     assert found.shape == expected.shape
-    np.testing.assert_allclose(found, expected, rtol=0, atol=5e-5)
+    assert_close(found, expected, 5e-5)

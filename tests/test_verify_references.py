@@ -16,6 +16,7 @@ from deepspeech_recipe.verification.recordings import flushed, random_features, 
 from deepspeech_recipe.verification.references import Numpy, make_reference
 from tests.fixtures.synthetic.cases import CASES
 from tests.support import verify_models as models
+from tests.support.limits import assert_close
 
 CHUNKS = [7, 1, 12, 10]
 
@@ -34,26 +35,26 @@ def run(original, which: str, lengths=None):
     return run_original(original, make_reference(original, which), windows[:, : sum(chunks)], chunks, lengths)
 
 
-def assert_close(found, expected):
+def assert_same(found, expected):
     for part in ("probabilities", "c", "h"):
         one, other = getattr(found, part), getattr(expected, part)
         assert (one is None) == (other is None)
         if one is not None:
             assert one.shape == other.shape
-            np.testing.assert_allclose(one, other, rtol=0, atol=3e-6)
+            assert_close(one, other, 3e-6)
 
 
 @pytest.mark.requires_tf
 @pytest.mark.parametrize("name", CASES)
 def test_numpy_is_tensorflow(name):
     original = original_of(name)
-    assert_close(run(original, "numpy"), run(original, "tensorflow"))
+    assert_same(run(original, "numpy"), run(original, "tensorflow"))
 
 
 @pytest.mark.parametrize("name", ["v0.6", "v0.9", "coqui", "layer_norm", "steps_open", "no_state", "bytes"])
 def test_numpy_is_openvinos_own_frontend(name):
     original = original_of(name)
-    assert_close(run(original, "numpy"), run(original, "openvino"))
+    assert_same(run(original, "numpy"), run(original, "openvino"))
 
 
 @pytest.mark.requires_tf
@@ -61,7 +62,7 @@ def test_numpy_is_openvinos_own_frontend(name):
 def test_unequal_lengths_in_numpy_and_tensorflow(name):
     original = original_of(name)
     lengths = np.array([[7, 3], [0, 1], [12, 9], [4, 0]])
-    assert_close(run(original, "numpy", lengths), run(original, "tensorflow", lengths))
+    assert_same(run(original, "numpy", lengths), run(original, "tensorflow", lengths))
 
 
 @pytest.mark.requires_tf
@@ -72,7 +73,7 @@ def test_features_in_numpy_and_tensorflow(name):
     samples = flushed(speech_like(rate, 0.4), *framing)
     found = Numpy(original).features(samples)
     assert len(found) == (len(samples) - framing[0]) // framing[1] + 1
-    np.testing.assert_allclose(found, make_reference(original, "tensorflow").features(samples), rtol=0, atol=1e-4)
+    assert_close(found, make_reference(original, "tensorflow").features(samples), 1e-4)
 
 
 @pytest.mark.parametrize("name", ["v0.3", "v0.9"])
@@ -82,8 +83,8 @@ def test_rows_are_independent_and_chunks_do_not_matter(name):
     reference = Numpy(original)
     alone = run_original(original, reference, windows[None], [21])
     rows = run_original(original, reference, np.stack([windows[::-1], windows]), [4, 7, 10])
-    np.testing.assert_allclose(rows.probabilities[:, 1], alone.probabilities[:, 0], rtol=0, atol=1e-12)
-    np.testing.assert_allclose(rows.c[-1, 1], alone.c[-1, 0], rtol=0, atol=1e-12)
+    assert_close(rows.probabilities[:, 1], alone.probabilities[:, 0], 1e-12)
+    assert_close(rows.c[-1, 1], alone.c[-1, 0], 1e-12)
     assert np.abs(rows.c[-1, 0] - alone.c[-1, 0]).max() > 0.1
 
 
@@ -117,7 +118,7 @@ def test_an_attribute_that_was_stripped_has_tensorflows_default(name, forget_bia
         if node.op.startswith("BlockLSTM"):
             assert node.attr["forget_bias"].f == forget_bias
             node.attr.pop("forget_bias")
-    assert_close(run(find_original(original.source), "numpy"), expected)
+    assert_same(run(find_original(original.source), "numpy"), expected)
 
 
 def test_unknown_references_are_refused():
@@ -156,4 +157,4 @@ def test_roles_are_found_where_names_are_others():
     assert found.new_c.node.startswith("net/")
     windows = windows_of(random_features(14, found.n_input), found.window_frames)[None]
     one, other = (run_original(each, Numpy(each), windows, [14]) for each in (found, expected))
-    assert_close(one, other)
+    assert_same(one, other)

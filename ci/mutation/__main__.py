@@ -1,8 +1,8 @@
 """Breaks the code in many small ways and counts how many of them a test sees; see ci/mutants.
 
-    reach        notes which test runs which line, in this environment; test files that have not changed are not run again
-    run          tries the edits that no environment has killed yet
-    report       the score by package, and the survivors; exit code 1 below 95 %, or with a survivor that nothing explains
+reach        notes which test runs which line, in this environment; unchanged test files are not run again
+run          tries the edits that no environment has killed yet
+report       the score by package, and the survivors; exit code 1 below 95 %, or with one that nothing explains
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """Edits of the code that a careless hand could make, by rule: one small change of one expression or statement each.
 
-Which of them are tried is decided by a hash of the seed and of the edit itself, so a change elsewhere in the code moves no
-choice.
+Which of them are tried is decided by a hash of the seed and of the edit itself, so a change elsewhere in the code moves
+no choice.
 """
 
 from __future__ import annotations
@@ -22,7 +22,18 @@ GROUPS = {
 }
 _CHECKS = re.compile(r"_?(check|ensure|require|refuse|validate|assert)")
 _COPIES = {"copy", "deepcopy", "array", "list", "dict", "set", "ascontiguousarray"}
-_ALONG_AXES = {"concatenate", "stack", "split", "expand_dims", "squeeze", "unsqueeze", "concat", "gather", "moveaxis", "sum"}
+_ALONG_AXES = {
+    "concatenate",
+    "stack",
+    "split",
+    "expand_dims",
+    "squeeze",
+    "unsqueeze",
+    "concat",
+    "gather",
+    "moveaxis",
+    "sum",
+}
 _WITH_DEFAULT = {"get", "attribute", "getattr", "pop", "next"}
 _NOT_EXCHANGED = {"isinstance", "issubclass", "getattr", "hasattr", "setattr", "zip", "super", "cast"}
 _SMALLER = {ast.Lt: "<=", ast.LtE: "<", ast.Gt: ">=", ast.GtE: ">"}
@@ -127,7 +138,7 @@ def _is_typing(node: ast.AST) -> bool:
 
 
 def _lines(target, statement: ast.stmt | None) -> tuple[int, int]:
-    """The lines that run if the edited code does: those of a simple statement, or of the expression in a compound one."""
+    """The lines that run if the edited code does: those of a simple statement, or of an expression in another."""
     if statement is None or hasattr(statement, "body"):
         return target.lineno, target.end_lineno
     return statement.lineno, statement.end_lineno
@@ -155,7 +166,9 @@ def _exchanged_operands(finder: _Finder, node: ast.AST, parent: ast.AST):
         yield node, f"({finder.text(node.right)}) {sign} ({finder.text(node.left)})"
     if isinstance(node, ast.Call) and len(node.args) > 1 and _name(node.func) not in _NOT_EXCHANGED:
         first, second = node.args[:2]
-        if not any(isinstance(each, (ast.Starred, ast.Lambda, ast.Constant, ast.JoinedStr)) for each in (first, second)):
+        if not any(
+            isinstance(each, (ast.Starred, ast.Lambda, ast.Constant, ast.JoinedStr)) for each in (first, second)
+        ):
             yield _Span(first, second), f"{finder.text(second)}, {finder.text(first)}"
     if isinstance(node, ast.Tuple) and len(node.elts) > 1 and isinstance(parent, (ast.Assign, ast.Return, ast.For)):
         first, second = node.elts[:2]

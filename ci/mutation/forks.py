@@ -1,4 +1,4 @@
-"""Runs of pytest in copies of this process and of the tree: a copy has imported what takes seconds, and none of ours."""
+"""Runs of pytest in copies of this process and of the tree: a copy has imported what takes long, and none of ours."""
 
 from __future__ import annotations
 
@@ -35,7 +35,10 @@ def copy_of_tree(place: Path) -> Path:
     """All files that belong to the project, a repository of its own, for some tests ask git."""
     shutil.rmtree(place, ignore_errors=True)
     listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, check=True
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
     ).stdout
     for name in {*listed.decode().split("\0")} - {""}:
         if (ROOT / name).exists():

@@ -112,7 +112,7 @@ class Map:
         for function, first, there in spots:
             if first in lines or there.intersection(lines):
                 found |= self._by_function.get(function, set())
-        if found or edit.function and any(first in lines or there.intersection(lines) for _, first, there in spots):
+        if found or (edit.function and any(first in lines or there.intersection(lines) for _, first, there in spots)):
             return found
         # Of the module or of a class: whoever runs what reads the name.
         for name in _assigned(module, lines):

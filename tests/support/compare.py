@@ -15,6 +15,7 @@ from deepspeech_recipe.graphdef.view import GraphView
 from deepspeech_recipe.ir.options import Options
 from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.recipes.recognition import recognise
+from tests.support.limits import assert_close
 from tests.support.reference import random_chunks, run_chunks
 
 F32 = 1e-5
@@ -116,10 +117,8 @@ def run(model, chunks, lengths=None) -> dict[str, np.ndarray]:
 def check_close(found: dict, want: dict, tolerance: float = F32, *, relative: bool = False) -> None:
     """Every tensor that was found, against TensorFlow's. relative: to the largest value, if that is above 1."""
     for name, values in found.items():
-        assert values.shape == want[name].shape, f"{name}: {values.shape} instead of {want[name].shape}"
-        assert np.isfinite(values).all(), name
-        worst = np.abs(values - want[name]).max() / (max(1, np.abs(want[name]).max()) if relative else 1)
-        assert worst <= tolerance, f"{name} is off by {worst:.2g}"
+        scale = max(1, np.abs(want[name]).max()) if relative else 1
+        assert_close(values / scale, want[name] / scale, tolerance, name)
     assert np.ptp(want["logits"], axis=-1).max() > 0.05, "the numbers to compare with say nothing"
 
 
@@ -128,7 +127,7 @@ def check_call(model, feeds: dict, expected: dict, tolerance: float = EXACT) -> 
     network = compiled(model)
     found = network({port: value for port in network.inputs for name, value in feeds.items() if name in port.names})
     for name, want in expected.items():
-        np.testing.assert_allclose(found[name], want, rtol=0, atol=tolerance, err_msg=name)
+        assert_close(found[name], want, tolerance, name)
 
 
 def op_counts(model) -> collections.Counter:
