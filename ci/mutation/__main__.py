@@ -71,6 +71,8 @@ def _reach(folder: Path, trees: list[Path]) -> int:
         def done(code, log: Path) -> None:
             if code not in (0, 5):
                 print(f"  {file.name} ends with {code}:\n{_last_lines(log)}", flush=True)
+            if code not in (0, 1, 5):
+                result.unlink(missing_ok=True)
 
         return Job([f"tests/{file.name}"], 1800, done, lambda tree: [Recorder(tree, result)])
 
@@ -108,8 +110,8 @@ def _run(given, edits: list[Edit], trees: list[Path]) -> int:
             seconds = spent + time.monotonic() - started
             if code == 0 and stages[1:]:
                 return stage(edit, change, stages[1:], seconds)
-            outcome = "survived" if code == 0 else "unreached" if not stages else "killed"
-            by = "" if outcome != "killed" else KILLED if code == KILLED else _killer(log)
+            outcome = "unreached" if not stages else _outcome(code, log)
+            by = "" if outcome == "survived" else KILLED if code == KILLED else _killer(log)
             results.add(edit.key, {"outcome": outcome, "by": by, "seconds": round(seconds, 1)})
             print(f"{outcome:9} {seconds:5.1f} s  {edit.key}  {by}", flush=True)
             return None
@@ -121,6 +123,15 @@ def _run(given, edits: list[Edit], trees: list[Path]) -> int:
     run_all(map(first, waiting), trees)
     print(f"{len(waiting)} edits tried in {time.monotonic() - begin:.0f} s")
     return 0
+
+
+def _outcome(code: int | str, log: Path) -> str:
+    """Of what pytest ended with; 'error' if no test came to run, which says nothing."""
+    if code == 0:
+        return "survived"
+    if code == 4:  # the edited package does not even load, or no such test is there
+        return "killed" if "while loading conftest" in log.read_text(errors="replace") else "error"
+    return "error" if code in (3, 5, 70) else "killed"
 
 
 def _within(tests: list[str], reached: Map, seconds: float) -> list[str]:

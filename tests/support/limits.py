@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 ROOT = Path(__file__).parents[2]
 LOOSE = 10
@@ -52,6 +53,7 @@ class Limits:
         else:
             self._add([[*key, *values] for key, values in _measured.items()])
 
+    @pytest.hookimpl(optionalhook=True)  # of pytest-xdist, in the main process
     def pytest_testnodedown(self, node):
         self._add(getattr(node, "workeroutput", {}).get("limits", []))
 
