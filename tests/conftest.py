@@ -57,6 +57,30 @@ def requires_mo():
     _need("requires_mo")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _mo_in_this_process():
+    """`convert` by mo without a process for each; yields what starts a real one."""
+    if not has_mo():
+        yield None
+        return
+    from deepspeech_recipe.converters import mo
+    from tests.support.mo_run import run_here
+
+    real = mo.run
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mo, "run", run_here)
+        yield real
+
+
+@pytest.fixture
+def real_mo(_mo_in_this_process, monkeypatch):
+    """`convert` starts the command `mo`, as it does for users."""
+    if _mo_in_this_process is not None:
+        from deepspeech_recipe.converters import mo
+
+        monkeypatch.setattr(mo, "run", _mo_in_this_process)
+
+
 @pytest.fixture(scope="session")
 def deepspeech(tf):
     """`deepspeech(version, **options)`: a synthetic graph with distinct sizes, cached by its options."""

@@ -65,7 +65,7 @@ def test_the_remedy_keeps_to_the_package_that_is_there(monkeypatch, found, comma
 
 
 @pytest.mark.requires_mo
-def test_the_real_process_with_every_option(tmp_path):
+def test_the_real_process_with_every_option(tmp_path, real_mo):
     each = contract.case("v0.5")
     options = {"time_steps": "dynamic", "batch": "dynamic", "head": "raw", "lengths": "input", "sample_rate": 16000}
     result = deepspeech_recipe.convert(each.path, tmp_path / "out", name="m", verify=False, **options)
@@ -84,7 +84,7 @@ def test_the_real_process_with_every_option(tmp_path):
 
 
 @pytest.mark.requires_mo
-def test_a_failed_mo_is_one_line_in_its_own_words(tmp_path):
+def test_a_failed_mo_is_one_line_in_its_own_words(tmp_path, real_mo):
     with pytest.raises(RecipeError, match=r"^mo failed: .*missing.pb") as caught:
         mo.run(["--input_model", str(tmp_path / "missing.pb")], tmp_path)
     assert "\n" not in str(caught.value)

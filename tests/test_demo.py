@@ -29,7 +29,7 @@ def assert_all_passed(printed: str, folder) -> None:
 
 
 @pytest.mark.requires_mo
-def test_the_demo_converts_by_mo_and_compares_with_tensorflow(capsys, tmp_path):
+def test_the_demo_converts_by_mo_and_compares_with_tensorflow(capsys, tmp_path, real_mo):
     code, printed = run(capsys, tmp_path)
     assert code == 0, printed
     assert "$ mo --extensions " in printed

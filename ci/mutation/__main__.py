@@ -7,7 +7,6 @@ report       the score by package, and the survivors; exit code 1 below 95 %, or
 
 import argparse
 import hashlib
-import json
 import os
 import sys
 import time
@@ -18,9 +17,9 @@ os.environ |= {"CI": "true", "OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "
 from ci.mutation.edits import GROUPS, Edit, chosen
 from ci.mutation.forks import KILLED, ROOT, Job, copy_of_tree, run_all, warm_up
 from ci.mutation.reach import Map, Recorder
+from ci.mutation.report import ENVIRONMENTS, Results, report
+from ci.mutation.report import killed as killed_edits
 
-EXPLAINED = Path(__file__).with_name("explained.txt")
-LEAST = 95  # percent
 # The fastest tests that reach an edit, then the others that do, then all tests of the same files: seconds of each.
 STAGES = (5.0, 60.0, 60.0)
 
@@ -31,7 +30,7 @@ def _arguments():
     )
     parser.add_argument("what", choices=("reach", "run", "report", "list"))
     parser.add_argument("--work", type=Path, required=True, help="folder of the maps and results")
-    parser.add_argument("--environment", choices=("mo", "current"), default="mo", help="which one this Python is of")
+    parser.add_argument("--environment", choices=ENVIRONMENTS, default="mo", help="which one this Python is of")
     parser.add_argument("--count", type=int, default=330, help="edits in all (default 330)")
     parser.add_argument("--seed", type=int, default=13)
     parser.add_argument("--package", action="append", choices=list(GROUPS), help="only these")
@@ -50,7 +49,7 @@ def main() -> int:
             print("\n".join(f"{edit.path}:{edit.lines[0]} {edit.key}" for edit in group))
         return 0
     if given.what == "report":
-        return _report(given.work, edits)
+        return report(given.work, edits)
     warm_up()
     trees = [copy_of_tree(given.work / f"tree-{given.environment}-{number}") for number in range(given.jobs)]
     if given.what == "reach":
@@ -88,8 +87,8 @@ def _notes(folder: Path, file: Path) -> Path:
 
 def _run(given, edits: list[Edit], trees: list[Path]) -> int:
     reached = Map(given.work / given.environment)
-    results = _Results(given.work / f"{given.environment}.jsonl")
-    killed = set() if given.again else _killed(given.work)
+    results = Results(given.work / f"{given.environment}.jsonl")
+    killed = set() if given.again else killed_edits(given.work)
     begin = time.monotonic()
     waiting = [edit for edit in edits if edit.key not in killed]
 
@@ -144,28 +143,6 @@ def _within(tests: list[str], reached: Map, seconds: float) -> list[str]:
     return found
 
 
-class _Results:
-    def __init__(self, path: Path):
-        self.path = path
-
-    def add(self, key: str, result: dict) -> None:
-        with self.path.open("a") as file:
-            print(json.dumps({"edit": key, **result}), file=file)
-
-    def read(self) -> dict[str, dict]:
-        """The last result of each edit."""
-        lines = self.path.read_text().splitlines() if self.path.exists() else []
-        return {each.pop("edit"): each for each in map(json.loads, lines)}
-
-
-def _killed(work: Path) -> set[str]:
-    found = {}
-    for name in ("current", "mo"):
-        for key, result in _Results(work / f"{name}.jsonl").read().items():
-            found.setdefault(key, set()).add(result["outcome"])
-    return {key for key, outcomes in found.items() if "killed" in outcomes}
-
-
 def _killer(log: Path) -> str:
     failed = [line for line in log.read_text(errors="replace").splitlines() if line.startswith(("FAILED", "ERROR"))]
     return failed[0].split(" - ")[0] if failed else _last_lines(log, 1)
@@ -173,23 +150,6 @@ def _killer(log: Path) -> str:
 
 def _last_lines(log: Path, count: int = 8) -> str:
     return "\n".join(log.read_text(errors="replace").splitlines()[-count:])
-
-
-def _report(work: Path, edits: dict[str, list[Edit]]) -> int:
-    reasons = dict(line.split(" | ", 1) for line in EXPLAINED.read_text().splitlines() if " | " in line)
-    killed, survivors, total = _killed(work), [], 0
-    print(f"{'package':14}{'edits':>6}{'killed':>8}")
-    for group, found in edits.items():
-        left = [edit for edit in found if edit.key not in killed]
-        survivors += left
-        total += len(found)
-        print(f"{group:14}{len(found):6}{len(found) - len(left):8}{100 * (1 - len(left) / len(found)):7.0f} %")
-    score = 100 * (1 - len(survivors) / total)
-    print(f"{'all':14}{total:6}{total - len(survivors):8}{score:9.1f} %")
-    for edit in survivors:
-        print(f"{edit.path}:{edit.lines[0]}: {edit.key.split(' ', 1)[1]}\n    {reasons.get(edit.key, 'NOT EXPLAINED')}")
-    unexplained = [edit for edit in survivors if edit.key not in reasons]
-    return 1 if unexplained or score < LEAST else 0
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import itertools
 import logging
 import sys
 import tempfile
@@ -42,6 +43,23 @@ def mo(model, *arguments: str, plugin: bool = True, fp16: bool = False):
     if ov_model is None:
         raise MOError("\n".join(errors.lines))
     return ov_model, printed.getvalue()
+
+
+def run_here(arguments: list[str], directory) -> str:
+    """`converters.mo.run` in this process: a new one takes 15 s, most of them to import TensorFlow."""
+    from openvino.runtime import serialize
+
+    from deepspeech_recipe.converters.mo import _reason
+    from deepspeech_recipe.errors import RecipeError
+
+    given = dict(itertools.pairwise(arguments))
+    try:
+        model, printed = mo(None, *arguments)
+    except MOError as error:
+        said = "\n".join(f"[ ERROR ] {line}" for line in str(error).splitlines())
+        raise RecipeError(f"mo failed: {_reason(said, 1)}") from None
+    serialize(model, str(Path(given["--output_dir"], Path(given["--input_model"]).stem).with_suffix(".xml")))
+    return printed
 
 
 class _Messages(logging.Handler):
