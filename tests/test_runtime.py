@@ -219,14 +219,21 @@ def test_a_batch_is_one_call_for_each_chunk_of_all_rows(kind, monkeypatch):
     assert max(count for _, count in calls) == 16
 
 
-def test_a_batch_that_cannot_be_cut_is_one_call_with_its_lengths(monkeypatch):
+@pytest.mark.parametrize("kind", ["attached, lengths", "attached, lengths, batch 3"])
+def test_a_batch_that_cannot_be_cut_is_one_call_with_its_lengths(kind, monkeypatch):
     def fail(*arguments):
         raise AssertionError("one by one")
 
     monkeypatch.setattr("deepspeech_recipe.runtime.recognizer.expose_state", lambda *arguments: None)
-    one = Recognizer(runtime_models.model("attached, lengths"), config=ONE_THREAD)
+    one = Recognizer(runtime_models.model(kind), config=ONE_THREAD)
     monkeypatch.setattr(Recognizer, "transcribe", fail)
-    assert len(one.transcribe_batch([speech(), speech()[:700]])) == 2
+    one._decoder = decoder = Noting(one._decoder)
+    utterances = [speech(), speech()[:700], speech()[:5000], speech()[:511]]
+    assert len(one.transcribe_batch(utterances)) == 4
+    frames = {sum(map(len, parts)): np.concatenate(parts) for parts in decoder.fed}
+    for samples in utterances:
+        wanted = expected(samples)
+        same(frames.pop(len(wanted)), wanted)
 
 
 def test_long_audio_goes_through_in_chunks(monkeypatch):

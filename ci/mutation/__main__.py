@@ -21,7 +21,7 @@ from ci.mutation.report import ENVIRONMENTS, Results, report
 from ci.mutation.report import killed as killed_edits
 
 # The fastest tests that reach an edit, then the others that do, then all tests of the same files: seconds of each.
-STAGES = (5.0, 60.0, 60.0)
+STAGES = (4.0, 40.0, 40.0)
 
 
 def _arguments():
@@ -35,6 +35,7 @@ def _arguments():
     parser.add_argument("--seed", type=int, default=13)
     parser.add_argument("--package", action="append", choices=list(GROUPS), help="only these")
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--stages", type=int, choices=(1, 2, 3), default=3, help="1: the fastest tests only (default 3)")
     parser.add_argument("--again", action="store_true", help="try those that were killed too")
     return parser.parse_args()
 
@@ -99,7 +100,7 @@ def _run(given, edits: list[Edit], trees: list[Path]) -> int:
         stages.append(_within([test for test in near if test not in stages[0]], reached, STAGES[1]))
         rest = [test for test in reached.of_files(near) if test not in {*stages[0], *stages[1]}]
         stages.append(_within(rest, reached, STAGES[2]))
-        return stage(edit, (edit.path, edit.apply(source)), [tests for tests in stages if tests], 0.0)
+        return stage(edit, (edit.path, edit.apply(source)), [tests for tests in stages if tests][: given.stages], 0.0)
 
     def stage(edit: Edit, change, stages: list[list[str]], spent: float) -> Job:
         tests = stages[0] if stages else ["tests/test_names.py::nothing_reaches_it"]
