@@ -35,7 +35,9 @@ def _arguments():
     parser.add_argument("--seed", type=int, default=13)
     parser.add_argument("--package", action="append", choices=list(GROUPS), help="only these")
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--stages", type=int, choices=(1, 2, 3), default=3, help="1: the fastest tests only (default 3)")
+    parser.add_argument(
+        "--stages", type=int, choices=(1, 2, 3), default=3, help="1: the fastest tests only (default 3)"
+    )
     parser.add_argument("--again", action="store_true", help="try those that were killed too")
     return parser.parse_args()
 
