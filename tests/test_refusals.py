@@ -172,6 +172,7 @@ DEEPSPEECH = {
         "read by a Slice, where a Gather at length·batch + range was looked for",
     ),
     "window": ("v0.9", lambda g: window(g, 6, 11), "The windows have 6 frames of 11 features; an odd number of frames"),
+    "no features": ("v0.9", lambda g: window(g, 5, 0), "numbers, 0 features a frame"),
     "features": ("v0.9", lambda g: window(g, 7, -1), "The windows have 7 frames of an unknown number of features"),
     "order": ("v0.9", order, "The windows are not brought into time-major order by a Transpose [1, 0, 2, 3]"),
     "sequence": (
@@ -215,6 +216,26 @@ SAME = {
     "steps of the sequence": ("no_lengths_v0.5", axis_of_shape(0)),
     "all axes": ("no_lengths_v0.5", with_all_axes(0b110, 0b110)),
 }
+
+
+def folded_zeros(graph, axis=0):
+    """Zeros as initial state, stored in front of the sequence with the shape that they have there."""
+    (lstm,) = graph.of_op("BlockLSTM")
+    shape = [11, 3] if axis else [3, 11]
+    for port, node in enumerate(graph.of_op("ConcatV2")):
+        node.input[0] = graph.constant(f"folded_{port}", np.zeros(np.insert(shape, axis, 1), np.float32))
+        lstm.input[2 + port] = graph.constant(f"zeros_{port}", np.zeros((3, 11), np.float32))
+
+
+def test_zeros_in_front_of_the_states_may_be_folded():
+    graph = Edited(parse(GraphDef, case("v0.9").path.read_bytes(), what="a test"))
+    folded_zeros(graph)
+    model = recognise(GraphView.of(graph.graph)).acoustic
+    assert (model.state_c.kind, model.state_h.kind) == ("constant", "constant")
+    assert len(model.state_c.new) == 1
+    folded_zeros(graph := Edited(parse(GraphDef, case("v0.9").path.read_bytes(), what="a test")), axis=1)
+    with pytest.raises(Refusal, match="also read by"):
+        recognise(GraphView.of(graph.graph))
 
 
 @pytest.mark.parametrize("name", SAME)

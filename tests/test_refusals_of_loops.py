@@ -181,6 +181,23 @@ def refused(graph) -> str:
     return str(refusal)
 
 
+def test_the_node_at_fault_is_the_one_that_has_to_change():
+    graph = Edited(parse(GraphDef, (FIXTURES / "rnn" / "layers.pb").read_bytes(), what="a test"))
+    kernel = graph.behind(graph.cells()[0].matmul, 1)
+    graph.placeholder(kernel)
+    (refusal,) = recognise(GraphView.of(graph.graph)).refused
+    assert refusal.node == kernel.name
+
+
+def test_a_kernel_of_another_size_is_named_with_its_sizes():
+    graph = Edited(parse(GraphDef, (FIXTURES / "rnn" / "layers.pb").read_bytes(), what="a test"))
+    cell = graph.cells()[0]
+    graph.behind(cell.bias_add, 1).attr["value"].CopyFrom(
+        graph.nodes[graph.constant("b", np.ones(12, "f"))].attr["value"]
+    )
+    assert "The LSTM's kernel [9, 16] does not fit its bias or state" in refused(graph.graph)
+
+
 @pytest.mark.parametrize("name", LOOPS)
 def test_a_loop_that_is_not_an_lstm_is_left_with_the_reason(name):
     edit, reason = LOOPS[name]

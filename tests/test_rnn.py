@@ -123,17 +123,6 @@ def test_a_reversal_that_running_backwards_does_not_replace_stays(edit):
         check_call(convert(graph_def)[0], feeds, dict(zip(outputs, run_graph(graph_def, feeds, outputs), strict=True)))
 
 
-def test_a_reversal_whose_axes_are_the_operations_own_is_known():
-    """Exporters strip attributes that have their default: ReverseSequence's batch_dim is 0."""
-    graph = Edited(parse(GraphDef, (FIXTURES / "while.pb").read_bytes(), what="a test"))
-    reversals = graph.of_op("ReverseSequence")
-    assert [(node.attr["seq_dim"].i, node.attr["batch_dim"].i) for node in reversals] == [(1, 0)] * 2
-    for node in reversals:
-        del node.attr["batch_dim"]
-    found = recognise(GraphView.of(graph.graph)).lstms
-    assert sorted(lstm.direction for lstm in found) == ["forward", "reverse"]
-
-
 @pytest.mark.requires_tf
 def test_a_state_that_is_given_keeps_the_reversal():
     """Backwards the steps past a length come first, and would change a state that is not zero."""
