@@ -89,7 +89,10 @@ def test_samples_of_any_length(written, options):
         (expected,) = run_graph(graph_def, {"input_samples:0": samples}, ["mfccs:0"])
         found = compiled([samples])[0]
         assert found.shape == expected.shape
-        assert_close(found, expected, 1e-4)
+        if expected.size:
+            assert_close(found, expected, 1e-4)
+        else:
+            assert len(samples) < graph.options.sample_rate * graph.options.window_ms // 1000
 
 
 def test_samples_of_a_fixed_length(written, deepspeech):

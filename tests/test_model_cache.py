@@ -16,6 +16,7 @@ from deepspeech_recipe.ir.model import IR
 from deepspeech_recipe.ir.ov_api import ov
 from tests.support.bundled import MODEL, bundled_ir, transcripts
 from tests.support.command_line import one_error
+from tests.support.limits import assert_close
 from tests.support.pbmm_writer import write_pbmm
 
 FIRST, SECOND = list(transcripts())[:2]
@@ -115,7 +116,7 @@ def test_features_and_evaluate_take_it_too(tmp_path, model, capsys):
     assert "0.00%" in capsys.readouterr().out
     assert main(["features", str(FIRST), "--model", str(model), "-o", str(tmp_path / "o.npy")]) == 0
     expected = deepspeech_recipe.features(FIRST, bundled_ir())
-    np.testing.assert_allclose(np.load(tmp_path / "o.npy"), expected, rtol=0, atol=1e-5)
+    assert_close(np.load(tmp_path / "o.npy"), expected, 1e-5)
 
 
 def test_v0_1_keeps_its_batch(tmp_path):
