@@ -15,6 +15,7 @@ from deepspeech_recipe.passes.attach_audio import attach_audio, feature_model
 from tests.support import client_audio
 from tests.support.acoustic_model import CLASSES, HIDDEN, acoustic_model
 from tests.support.audio_signals import SETTINGS, signals
+from tests.support.limits import assert_close
 
 BASE = SETTINGS["16 kHz"]
 CONTEXT = 3
@@ -56,7 +57,7 @@ def test_attached_audio_gives_the_probabilities_of_separate_features(name):
     for signal, samples in signals(audio.sample_rate).items():
         found = whole([samples[None]])["logits"]
         expected = expected_logits(acoustic, samples, audio)
-        np.testing.assert_allclose(found[:, 0], expected, rtol=0, atol=5e-7, err_msg=signal)
+        assert_close(found[:, 0], expected, 2e-7, signal)
         assert found.shape == (client_frame_count(len(samples), audio), 1, CLASSES)
 
 
@@ -81,7 +82,7 @@ def test_any_number_of_samples(name, count, rows):
     found = whole([samples])["logits"]
     for row in range(rows):
         expected = expected_logits(acoustic, samples[row], audio)
-        np.testing.assert_allclose(found[:, row], expected, rtol=0, atol=5e-7)
+        assert_close(found[:, row], expected, 2e-7)
 
 
 @pytest.mark.parametrize("batch", [1, 2])
@@ -93,7 +94,7 @@ def test_batch_and_length_can_be_fixed(batch):
     expected = expected_logits(pair("16 kHz")[0], samples[0], BASE)
     found = compiled(model)([samples])["logits"]
     for row in range(batch):
-        np.testing.assert_allclose(found[:, row], expected, rtol=0, atol=5e-7)
+        assert_close(found[:, row], expected, 2e-7)
 
 
 def test_rows_of_unequal_lengths():
@@ -108,7 +109,7 @@ def test_rows_of_unequal_lengths():
     for row, length in enumerate(lengths):
         frames = client_frame_count(length, BASE)
         expected = expected_logits(pair("16 kHz")[0], samples[row, :length], BASE)
-        np.testing.assert_allclose(found[:frames, row], expected, rtol=0, atol=5e-7)
+        assert_close(found[:frames, row], expected, 2e-7)
         assert not found[frames:, row].any()
 
 
@@ -136,7 +137,7 @@ def test_compression_leaves_the_audio_part_in_full_precision(tmp_path):
     assert types == {"f32", "i64"}
     samples = signals(16000)["speech"]
     expected = expected_logits(pair("16 kHz")[0], samples, BASE)
-    np.testing.assert_allclose(compiled(model)([samples[None]])["logits"][:, 0], expected, rtol=0, atol=3e-5)
+    assert_close(compiled(model)([samples[None]])["logits"][:, 0], expected, 3e-5)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -149,7 +150,7 @@ def test_feature_model(name):
     samples = signals(audio.sample_rate)["speech"]
     for count in (0, 100, len(samples)):
         expected = client_audio.context_windows(client_audio.client_mfccs(samples[:count], audio), CONTEXT)
-        np.testing.assert_allclose(features([samples[None, :count]])[0][0], expected, rtol=0, atol=1e-4)
+        assert_close(features([samples[None, :count]])[0][0], expected, 1e-4)
 
 
 def test_feature_model_of_a_fixed_batch():
@@ -217,7 +218,7 @@ def test_whole_utterances_through_tensorflow_and_mo(tf, tmp_path, options):
         for signal, samples in signals(audio.sample_rate).items():
             expected = tensorflow_logits(run, graph, samples, audio, metadata["n_context"])
             found = whole([samples[None]])["logits"]
-            np.testing.assert_allclose(found, expected, rtol=0, atol=5e-5, err_msg=signal)
+            assert_close(found, expected, 5e-5, signal)
 
 
 def tensorflow_logits(run, graph, samples, audio, n_context: int):

@@ -11,6 +11,7 @@ from deepspeech_recipe.graphdef.build import GraphBuilder
 from deepspeech_recipe.ir.audio_settings import AudioSettings, read_attributes
 from tests.support import client_audio
 from tests.support.audio_signals import SETTINGS, signals
+from tests.support.limits import assert_close
 
 BASE = SETTINGS["16 kHz"]
 
@@ -30,8 +31,8 @@ def test_reference_equals_tensorflow(tf, name):
         spectrogram, mfccs = tensorflow_features(tf, samples, settings)
         found = reference.spectrogram(samples, settings)
         scale = abs(spectrogram).max() or 1
-        np.testing.assert_allclose(found / scale, spectrogram / scale, rtol=0, atol=2e-7, err_msg=signal)
-        np.testing.assert_allclose(client_audio.mfcc(samples, settings), mfccs, rtol=0, atol=1e-6, err_msg=signal)
+        assert_close(found / scale, spectrogram / scale, 2e-7, signal)
+        assert_close(client_audio.mfcc(samples, settings), mfccs, 1e-6, signal)
 
 
 @pytest.mark.parametrize(("window", "stride"), [(512, 320), (400, 160), (64, 100)])
@@ -48,7 +49,7 @@ def test_upper_limit_between_nyquist_and_the_next_bin(tf):
     samples = signals(16000)["speech"]
     near = dataclasses.replace(BASE, upper_frequency_limit=8030.0)
     expected = tensorflow_features(tf, samples, near)[1]
-    np.testing.assert_allclose(client_audio.mfcc(samples, near), expected, rtol=0, atol=1e-6)
+    assert_close(client_audio.mfcc(samples, near), expected, 1e-6)
     beyond = dataclasses.replace(BASE, upper_frequency_limit=8031.25)
     assert not tensorflow_features(tf, samples, beyond)[1].any()
     with pytest.raises(Refusal, match=r"8031.25 Hz.*half the sample rate \(8000 Hz\).*only zeros.*'Mfcc'"):

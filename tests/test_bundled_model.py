@@ -13,6 +13,7 @@ from deepspeech_recipe.graphdef.proto import GraphDef, parse
 from deepspeech_recipe.graphdef.tensor import shape_of, to_numpy
 from deepspeech_recipe.ir.audio_settings import AudioSettings
 from tests.support.client_audio import mfcc
+from tests.support.limits import assert_close
 from training.plan import digest, held_out_voices, plan
 from training.text import ALPHABET, greedy
 
@@ -120,7 +121,7 @@ def test_frames_as_the_client_counts_them(frozen, samples, frames):
     pcm = np.random.default_rng(0).integers(-9000, 9000, samples).astype(np.int16)
     padded = np.zeros((frames - 1) * 320 + 512)
     padded[:samples] = pcm / 32768
-    np.testing.assert_allclose(frozen.mfccs(pcm), mfcc(padded, AUDIO), atol=1e-4)
+    assert_close(frozen.mfccs(pcm), mfcc(padded, AUDIO), 1e-4)
 
 
 @pytest.mark.parametrize("row", transcripts(), ids=lambda row: Path(row["wav_filename"]).stem)

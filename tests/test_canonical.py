@@ -12,6 +12,7 @@ from deepspeech_recipe.ir.audio_settings import AudioSettings
 from deepspeech_recipe.processes.programs.plain_session import plain_session
 from deepspeech_recipe.sources.canonical import Dense, Weights, canonical_graph
 from tests.support.client_audio import mfcc
+from tests.support.limits import assert_close
 
 CONTEXT, N_INPUT, H, CLASSES = 2, 4, 7, 6
 ROUNDING = 5e-6  # measured: 2e-7, with layer normalisation 2.6e-6
@@ -114,7 +115,7 @@ def test_the_canonical_graph_computes_what_numpy_does(run, layer_norm, n_steps, 
     }
     got = run(graph, ["logits:0", "new_state_c:0", "new_state_h:0"], feeds)
     for ours, expected in zip(got, forward(weights, x, lengths, c, h), strict=True):
-        np.testing.assert_allclose(ours, expected, atol=ROUNDING)
+        assert_close(ours, expected, ROUNDING)
 
 
 def test_features_and_metadata_are_in_the_canonical_graph(run):
@@ -126,7 +127,7 @@ def test_features_and_metadata_are_in_the_canonical_graph(run):
     names = ["version", "sample_rate", "feature_win_len", "feature_win_step", "beam_width", "alphabet"]
     outputs = ["mfccs:0", *(f"metadata_{name}:0" for name in [*names, "language"])]
     frames, *metadata = run(graph, outputs, {"input_samples:0": samples})
-    np.testing.assert_allclose(frames, mfcc(samples, AUDIO), atol=1e-4)
+    assert_close(frames, mfcc(samples, AUDIO), 1e-4)
     assert [item.tolist() for item in metadata] == [[6], [8000], [25], [18], [77], [alphabet], [b"xy"]]
 
 
