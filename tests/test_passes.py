@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from deepspeech_recipe import passes
+from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.ir.ov_api import opset, ov
 from deepspeech_recipe.passes.attach_audio import attach_audio
 from deepspeech_recipe.passes.compress import compress_to_fp16, compress_weights
@@ -19,6 +20,7 @@ from deepspeech_recipe.passes.sequence_lengths import lengths_input, stop_at_own
 from deepspeech_recipe.passes.streaming import streaming_model
 from tests.support.acoustic_model import HIDDEN, acoustic_model
 from tests.support.audio_signals import SETTINGS
+from tests.support.compare import op_counts
 
 CONTEXT, NAME = 3, "the lstm"
 PASSES = {
@@ -78,3 +80,30 @@ def test_all_passes_are_here():
     returns_model = {each for each in functions if inspect.signature(each).return_annotation == "ov.Model"}
     takes_model = {each for each in returns_model if next(iter(inspect.signature(each).parameters)) == "model"}
     assert takes_model == PASSES.keys()
+
+
+def test_a_model_for_no_device_in_particular_is_one_for_the_cpu():
+    counts = op_counts(compress_weights(model()))
+    assert (counts["TensorIterator"], counts.get("LSTMSequence", 0)) == (1, 0)
+
+
+@pytest.mark.parametrize(("lost", "side"), [("previous_state_h", "input"), ("new_state_h", "output")])
+def test_a_state_without_its_other_half_cannot_be_internal(lost, side):
+    """It would be lost without a word."""
+    given = fix_batch(model(), 1)
+    for port in (*given.inputs, *given.outputs):
+        if lost in port.get_names():
+            port.get_tensor().set_names({"other"})
+    with pytest.raises(RecipeError, match=rf"'previous_state_h' → 'new_state_h' cannot become .* has no {side} of"):
+        internal_state(given)
+
+
+def test_a_head_that_is_not_there_cannot_be_changed():
+    raw = set_head(model(), "probabilities", "raw")
+    with pytest.raises(RecipeError, match="'logits' does not come from a Softmax"):
+        set_head(raw, "probabilities", "raw")
+    for port in raw.outputs:
+        if "logits" in port.get_names():
+            port.get_tensor().set_names({"scores"})
+    with pytest.raises(RecipeError, match="no output 'logits' whose head could be changed"):
+        set_head(raw, "raw", "probabilities")

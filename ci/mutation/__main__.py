@@ -94,37 +94,43 @@ def _run(given, edits: list[Edit], trees: list[Path]) -> int:
     killed = set() if given.again else killed_edits(given.work)
     begin = time.monotonic()
     waiting = [edit for edit in edits if edit.key not in killed]
+    # All is read now: who works on the code meanwhile changes no edit.
+    sources = {edit.path: (ROOT / edit.path).read_bytes() for edit in waiting}
+    tests_of = {edit.key: _stages(edit, reached)[: given.stages] for edit in waiting}
 
-    def first(edit: Edit) -> Job:
-        source = (ROOT / edit.path).read_bytes()
-        near = reached.tests(ROOT, edit)
-        stages = [_within(near, reached, STAGES[0])]
-        stages.append(_within([test for test in near if test not in stages[0]], reached, STAGES[1]))
-        rest = [test for test in reached.of_files(near) if test not in {*stages[0], *stages[1]}]
-        stages.append(_within(rest, reached, STAGES[2]))
-        return stage(edit, (edit.path, edit.apply(source)), [tests for tests in stages if tests][: given.stages], 0.0)
+    def note(edit: Edit, outcome: str, by: str = "", seconds: float = 0.0) -> None:
+        results.add(edit.key, {"outcome": outcome, "by": by, "seconds": round(seconds, 1)})
+        print(f"{outcome:9} {seconds:5.1f} s  {edit.key}  {by}", flush=True)
 
-    def stage(edit: Edit, change, stages: list[list[str]], spent: float) -> Job:
-        tests = stages[0] if stages else ["tests/test_names.py::nothing_reaches_it"]
+    def stage(edit: Edit, stages: list[list[str]], spent: float = 0.0) -> Job:
         started = time.monotonic()
 
         def done(code, log: Path) -> Job | None:
             seconds = spent + time.monotonic() - started
             if code == 0 and stages[1:]:
-                return stage(edit, change, stages[1:], seconds)
-            outcome = "unreached" if not stages else _outcome(code, log)
-            by = "" if outcome == "survived" else KILLED if code == KILLED else _killer(log)
-            results.add(edit.key, {"outcome": outcome, "by": by, "seconds": round(seconds, 1)})
-            print(f"{outcome:9} {seconds:5.1f} s  {edit.key}  {by}", flush=True)
+                return stage(edit, stages[1:], seconds)
+            outcome = _outcome(code, log)
+            note(edit, outcome, "" if outcome == "survived" else KILLED if code == KILLED else _killer(log), seconds)
             return None
 
-        expected = sum(reached.seconds[test] for test in tests if test in reached.seconds)
-        return Job(["-x", *tests], 60 + 6 * expected, done, change=change)
+        limit = 60 + 6 * sum(reached.seconds[test] for test in stages[0])
+        return Job(["-x", *stages[0]], limit, done, change=(edit.path, edit.apply(sources[edit.path])))
 
+    for edit in waiting:
+        if not tests_of[edit.key]:
+            note(edit, "unreached")
     run_all([Job(["--collect-only", "tests"], 600, lambda code, log: None) for _ in trees], trees)  # compiles all
-    run_all(map(first, waiting), trees)
+    run_all((stage(edit, tests_of[edit.key]) for edit in waiting if tests_of[edit.key]), trees)
     print(f"{len(waiting)} edits tried in {time.monotonic() - begin:.0f} s")
     return 0
+
+
+def _stages(edit: Edit, reached: Map) -> list[list[str]]:
+    near = reached.tests(ROOT, edit)
+    first = _within(near, reached, STAGES[0])
+    second = _within([test for test in near if test not in first], reached, STAGES[1])
+    others = [test for test in reached.of_files(near) if test not in {*first, *second}]
+    return [tests for tests in (first, second, _within(others, reached, STAGES[2])) if tests]
 
 
 def _outcome(code: int | str, log: Path) -> str:
