@@ -15,7 +15,7 @@ from tests.support.client_audio import mfcc
 from tests.support.limits import assert_close
 
 CONTEXT, N_INPUT, H, CLASSES = 2, 4, 7, 6
-ROUNDING = 1e-6  # measured: 3e-8
+ROUNDING = 5e-6  # measured: 2e-7, with layer normalisation 2.6e-6
 AUDIO = AudioSettings(
     sample_rate=8000,
     window_size=200,
