@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deepspeech_recipe.errors import Refusal
+from deepspeech_recipe.errors import RecipeError, Refusal
 
 # The packages that put their files into the one folder `tensorflow`.
 _TENSORFLOW = (
@@ -186,6 +186,15 @@ OPTIONAL = (
 )
 # Of the extra `dev`, besides some of those.
 DEVELOPMENT = ("hypothesis", "mypy", "pdoc", "pytest", "pytest-xdist", "ruff", "setuptools")
+
+
+def needed(reason: str, module: str) -> Any:
+    """An optional module. Raises RecipeError, with the reason, if it is not installed."""
+    try:
+        __import__(module)
+    except ImportError:
+        raise RecipeError(reason) from None
+    return sys.modules[module]
 
 
 def unavailable(package: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "deepspeech_recipe"
 PAGE = Path(__file__).with_name("errors.md")
-ERRORS = ("RecipeError", "Refusal", "NoTensorFlow", "NotPure", "NotRepeatable")
+ERRORS = ("RecipeError", "Refusal", "NoTensorFlow", "NotPure", "NotRepeatable", "needed")
 
 # title, what it means and what to do, modules
 FAMILIES = (
@@ -171,7 +171,7 @@ def _family(module: str) -> str:
 
 
 def messages_of(module: Path) -> Iterator[str]:
-    """What each `RecipeError(…)`, `Refusal(…)` and `limits.check(…)` in a module says."""
+    """What each `RecipeError(…)`, `Refusal(…)`, `limits.check(…)` and `needed(…)` in a module says."""
     nodes = list(ast.walk(ast.parse(module.read_text(encoding="utf-8"))))
     reasons = {node.lineno: node.value for node in nodes if isinstance(node, ast.Assign) and _is_reason(node)}
     calls = (node for node in nodes if isinstance(node, ast.Call))
@@ -179,7 +179,7 @@ def messages_of(module: Path) -> Iterator[str]:
         beyond = ast.unparse(node.func) == "limits.check"
         if (getattr(node.func, "id", "") in ERRORS or beyond) and node.args:
             reason = node.args[0]
-            if getattr(reason, "id", "") == "reason" and beyond:
+            if getattr(reason, "id", "") == "reason" and (beyond or node.func.id == "needed"):
                 reason = reasons[max(line for line in reasons if line < node.lineno)]
             text = _text(reason)
             for keyword in node.keywords:

@@ -9,6 +9,7 @@ from deepspeech_recipe.benchmarking.measurement import Measurement, Summary
 from deepspeech_recipe.benchmarking.report import Report
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import atomic_path
+from deepspeech_recipe.installation import needed
 
 OURS, OTHERS = "#1f6fb4", "#a3a3a3"
 _BARS = (
@@ -62,13 +63,8 @@ def draw(panels: Sequence[Panel], path: str | os.PathLike) -> None:
 
 
 def _figure(heights: list[float]):
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise RecipeError("Pictures need matplotlib: pip install matplotlib") from None
-    figure = Figure(figsize=(8, sum(heights)), layout="constrained")
-    FigureCanvasAgg(figure)
+    matplotlib = needed("Pictures need matplotlib: pip install matplotlib", "matplotlib.figure")
+    figure = matplotlib.Figure(figsize=(8, sum(heights)), layout="constrained")
     return figure, figure.subplots(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
 
 

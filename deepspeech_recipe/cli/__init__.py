@@ -74,10 +74,9 @@ class _PrintCompletion(argparse.Action):
     _FILES = ("MODEL", "IR.xml", "FILE", "WAV", "AUDIO", "TESTSET", "PNG", "OUT", "MODEL.pbmm", "MODEL_OR_IR", "PYTHON")
 
     def __call__(self, parser, namespace, values, option_string=None):
-        try:
-            import shtab
-        except ImportError:
-            raise RecipeError("Scripts of completion need shtab: pip install shtab.") from None
+        from deepspeech_recipe.installation import needed
+
+        shtab = needed("Scripts of completion need shtab: pip install shtab.", "shtab")
         (commands,) = (each.choices for each in parser._actions if isinstance(each, argparse._SubParsersAction))
         for action in (action for command in commands.values() for action in command._actions):
             if action.metavar == "DIR":

@@ -11,6 +11,7 @@ from deepspeech_recipe.corpus.outcome import Outcome, in_order
 from deepspeech_recipe.corpus.transcribe import engine_for
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import error_context, one_line
+from deepspeech_recipe.installation import needed
 from deepspeech_recipe.ir.options import Weights
 from deepspeech_recipe.runtime.recordings.clips import COLUMNS, Clip, read_clips
 
@@ -122,11 +123,7 @@ def evaluate(
 
 
 def _jiwer():
-    try:
-        import jiwer
-    except ImportError:
-        raise RecipeError("Error rates need jiwer: pip install jiwer.") from None
-    return jiwer
+    return needed("Error rates need jiwer: pip install jiwer.", "jiwer")
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import atomic_path
+from deepspeech_recipe.installation import needed
 from deepspeech_recipe.verification.checks import Comparison
 
 _MOST_PANELS = 4  # recordings in one picture
@@ -14,16 +14,11 @@ _SMALLEST_ERROR = 1e-9  # a logarithmic axis has no zero
 
 def plotter():
     """A function (comparisons, limit, path) that writes a PNG. Raises RecipeError if matplotlib is missing."""
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise RecipeError("--plot needs matplotlib: pip install matplotlib") from None
+    matplotlib = needed("--plot needs matplotlib: pip install matplotlib", "matplotlib.figure")
 
     def draw(comparisons: list[Comparison], limit: float, path) -> None:
         shown = comparisons[:_MOST_PANELS]
-        figure = Figure(figsize=(5.2 * len(shown), 7.5), layout="constrained")
-        FigureCanvasAgg(figure)
+        figure = matplotlib.Figure(figsize=(5.2 * len(shown), 7.5), layout="constrained")
         columns = figure.subplots(3, len(shown), squeeze=False, sharex="col").T
         for comparison, axes in zip(shown, columns, strict=True):
             _panel(axes, comparison, limit)

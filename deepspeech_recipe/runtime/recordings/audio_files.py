@@ -11,6 +11,7 @@ import numpy as np
 from deepspeech_recipe import limits
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import error_context, one_line, reading
+from deepspeech_recipe.installation import needed
 from deepspeech_recipe.quiet import native_code_quiet
 from deepspeech_recipe.runtime.recordings.samples import as_samples
 from deepspeech_recipe.runtime.recordings.wav_file import check_rate, is_wav, pcm16_blocks, read_header
@@ -185,12 +186,8 @@ def _no_change(samples: np.ndarray, last: bool) -> np.ndarray:
 
 
 def _resampler(name: str, rate: int, sample_rate: int) -> Callable[[np.ndarray, bool], np.ndarray]:
-    try:
-        import soxr
-    except ImportError:
-        raise RecipeError(
-            f"{name}: has a sample rate of {rate} Hz, the model wants {sample_rate} Hz. soxr converts it: {_INSTALL}."
-        ) from None
+    reason = f"{name}: has a sample rate of {rate} Hz, the model wants {sample_rate} Hz. soxr converts it: {_INSTALL}."
+    soxr = needed(reason, "soxr")
     stream = soxr.ResampleStream(rate, sample_rate, 1, dtype="float32")
     return lambda samples, last: stream.resample_chunk(samples, last=last)
 

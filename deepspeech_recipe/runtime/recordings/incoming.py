@@ -13,6 +13,7 @@ import numpy as np
 from deepspeech_recipe import limits
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import error_context, one_line, reading
+from deepspeech_recipe.installation import needed
 from deepspeech_recipe.runtime.recordings.audio_files import Audio, open_audio
 from deepspeech_recipe.runtime.recordings.samples import as_samples
 from deepspeech_recipe.runtime.recordings.wav_file import check_rate
@@ -156,14 +157,10 @@ def size_at(address: str) -> int:
 @contextmanager
 def _fetching(address: str) -> Iterator[tuple]:
     """fsspec's file system and the place on it. Raises RecipeError, whatever those who fetch raise."""
+    reason = f"{address}: an address needs fsspec and the package of its kind: pip install 'fsspec[http]'."
+    fsspec = needed(reason, "fsspec.core")
     try:
-        from fsspec.core import url_to_fs
-    except ImportError:
-        raise RecipeError(
-            f"{address}: an address needs fsspec and the package of its kind: pip install 'fsspec[http]'."
-        ) from None
-    try:
-        yield url_to_fs(address)
+        yield fsspec.url_to_fs(address)
     except Exception as error:  # each of fsspec's file systems has its own
         reason = " ".join(str(error).split()) or type(error).__name__
         raise RecipeError(one_line(f"{address}: cannot be read ({reason.rstrip('.')}).")) from None

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.installation import needed
 
 _BLOCK_SECONDS = 0.1
 
@@ -26,9 +27,7 @@ def at_real_time(blocks: Iterable[np.ndarray], sample_rate: int, pace: float = 1
 def microphone(sample_rate: int) -> Iterator[np.ndarray]:
     """Blocks of the default input device, int16, without end. Raises RecipeError if there is none."""
     try:
-        import sounddevice
-    except ImportError:
-        raise RecipeError("The microphone needs sounddevice: pip install sounddevice.") from None
+        sounddevice = needed("The microphone needs sounddevice: pip install sounddevice.", "sounddevice")
     except OSError as error:
         raise RecipeError(f"The microphone needs the PortAudio library ({error}).") from None
     blocks: queue.Queue = queue.Queue()

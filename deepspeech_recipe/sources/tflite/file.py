@@ -14,6 +14,7 @@ import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import reading
+from deepspeech_recipe.installation import needed
 
 # Far above any model of this family; a damaged count is noticed before it is followed.
 _MOST = 200_000
@@ -204,10 +205,7 @@ def open_tflite(path: Path) -> Iterator[TFLiteModel]:
 
     Raises RecipeError naming `path` if the file is damaged, also when that shows only inside the block.
     """
-    try:
-        import tflite
-    except ImportError:
-        raise RecipeError(f"{path}: reading .tflite files needs the package 'tflite': pip install tflite") from None
+    tflite = needed(f"{path}: reading .tflite files needs the package 'tflite': pip install tflite", "tflite")
     with reading(path):
         data = path.read_bytes()
     try:
