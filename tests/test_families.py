@@ -22,11 +22,16 @@ LOOPS = ("Loop", "TensorIterator")
 
 
 def check(model, family, graph: Graph) -> None:
-    """The form, and the numbers of all calls, each side with its own states."""
-    from tests.support.reference import session
-
+    """The form and the numbers."""
     ops = op_counts(model)
     assert (ops["LSTMSequence"], sum(ops[op] for op in LOOPS)) == (family.sequences, family.loops)
+    check_numbers(model, graph)
+
+
+def check_numbers(model, graph: Graph) -> None:
+    """Those of all calls, each side with its own states."""
+    from tests.support.reference import session
+
     network = compiled(model)
     ours, theirs = {}, {}
     with session(graph.graph_def) as run:
@@ -68,6 +73,20 @@ def test_what_is_refused_says_why(family):
     found = recognise(GraphView.of(parse(GraphDef, family.graph().graph_def, what="a test")))
     assert not found.lstms
     assert any(family.reason in str(refusal) for refusal in found.refused)
+
+
+@pytest.mark.requires_tf
+@pytest.mark.requires_mo
+@pytest.mark.parametrize("family", REFUSED, ids=str)
+def test_what_is_refused_keeps_its_numbers(tmp_path, family):
+    """The plugin breaks nothing that `mo` converts without it."""
+    from tests.support.mo_run import mo
+
+    graph = family.graph()
+    (tmp_path / "model.pb").write_bytes(graph.graph_def)
+    model = mo(tmp_path / "model.pb")[0]
+    assert op_counts(model)["LSTMSequence"] == 0
+    check_numbers(model, graph)
 
 
 def test_the_page_is_current():

@@ -78,7 +78,7 @@ def test_the_same_through_mo(tmp_path, op, peephole, clip):
     path = tmp_path / "model.pb"
     path.write_bytes(graph)
     model, printed = mo(path)
-    assert "becomes a loop, for its peepholes or its clipped cell state" in printed
+    assert "becomes a loop, for its peepholes and its cell state clipped to ±0.4" in printed
     assert op_counts(model)["TensorIterator"] == 1
     feeds = feeds_of(3)
     outputs = ["y:0", "last_c:0"]

@@ -117,20 +117,43 @@ def test_unrolled_layers(tf, tmp_path, batch, options, wrapped):
         assert_close(request.infer([x])[0], expected, 1e-6)
 
 
-def test_a_loop_that_stays_one_keeps_its_state(tf, tmp_path):
-    """A cell with another activation is no LSTMSequence: its loop stays, its variables do not."""
+@pytest.mark.parametrize("activation", ["relu", "cos"])
+def test_a_loop_that_stays_one_keeps_its_state(tf, tmp_path, activation):
+    """A cell with another activation is no LSTMSequence: it is a loop, its state is carried over all the same."""
     import keras
 
     start = keras.Input(batch_shape=(2, 3, 5))
-    states = keras.layers.LSTM(7, stateful=True, activation="relu", name="lstm")(start)
+    function = tf.math.cos if activation == "cos" else activation
+    states = keras.layers.LSTM(7, stateful=True, activation=function, name="lstm")(start)
     model = keras.Model(start, keras.layers.Dense(4)(states))
     model.export(str(tmp_path / "saved"), verbose=False)
     result = convert(tmp_path / "saved", tmp_path / "out", state="internal", verify=True)
-    assert any("converted without mo" in note for note in result.notes)
+    assert any("converted without mo" in note for note in result.notes) == (activation == "cos")
+    assert any("becomes a loop, for its activation relu" in note for note in result.notes) == (activation == "relu")
     assert {"Loop", "TensorIterator"} & set(op_counts(ov.Core().read_model(result.files[0])))
     names = sorted(check.name for check in result.verification.checks)
     assert names == ["output 'output_0'", "state 'lstm/rnn_state'", "state 'lstm/rnn_state_1'"]
     assert result.verification.passed
+
+
+@pytest.mark.parametrize("unroll", [True, False])
+def test_old_keras_gates_carry_their_state_over_ten_calls(tf, tmp_path, unroll):
+    """`hard_sigmoid`: the cell is a loop, and the state inputs and outputs as an LSTMSequence's are."""
+    import keras
+
+    keras.utils.set_random_seed(5)
+    start = keras.Input(batch_shape=(2, 3, 5))
+    options = {"stateful": True, "recurrent_activation": "hard_sigmoid", "unroll": unroll}
+    states = keras.layers.LSTM(7, bias_initializer="random_normal", **options)(start)
+    keras.Model(start, keras.layers.Dense(4)(states)).export(str(tmp_path / "saved"), verbose=False)
+    result = convert(tmp_path / "saved", tmp_path / "out", converter="openvino", verify=False)
+    counts = op_counts(ov.Core().read_model(result.files[0]))
+    assert (counts["TensorIterator"], counts["LSTMSequence"], counts["Loop"]) == (1, 0, 0)
+    run, call = StatefulModel(result.files[0]), tf.saved_model.load(str(tmp_path / "saved")).signatures
+    ((name,), (argument,)) = run.inputs, call["serving_default"].structured_input_signature[1]
+    for x in np.random.default_rng(3).standard_normal((10, 2, 3, 5)).astype(np.float32):
+        expected = call["serving_default"](**{argument: tf.constant(x)})["output_0"].numpy()
+        np.testing.assert_allclose(next(iter(run({name: x}).values())), expected, rtol=0, atol=1e-6)
 
 
 def test_verify_runs_the_variables_themselves(tf, tmp_path):

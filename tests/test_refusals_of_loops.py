@@ -17,8 +17,7 @@ FIXTURES = Path(__file__).with_name("fixtures")
 
 def quarter(graph):
     cell = graph.cells()[0]
-    graph.add("relu", "Relu", cell.output_gate.input[0])
-    cell.output_gate.input[0] = "relu"
+    cell.split.op = "Unpack"
 
 
 def same_quarter(graph):
@@ -142,8 +141,10 @@ LOOPS = {
         of_cell("c", "Sub"),
         "The cell state as a sum of what is kept and what is added was looked for, a Su",
     ),
-    "gate": (quarter, "Gate o as a quarter of one product was looked for, a Relu was found"),
-    "gates": (same_quarter, "The four gates are not the four quarters of one product"),
+    "activation": (of_cell("tanh", "Cos"), "An activation of the cell computes with a Cos"),
+    "gate": (of_cell("output_gate", "Cos"), "An activation of the cell computes with a Cos"),
+    "same gates": (same_quarter, "Two of the cell's four gates are one, as coupled gates are"),
+    "gates": (quarter, "The gates as a product with a kernel plus a bias was looked for, a Unpack was found"),
     "product": (of_cell("matmul", "BatchMatMul"), "The gates as a product with a kernel plus a bias was looked for"),
     "products": (products, "The gates are a sum of 3 products, where those of x and h were looked for"),
     "x and h": (of_cell("concat", "Concat"), "The kernel's factor as [x, h] was looked for, a Concat was found"),

@@ -248,7 +248,7 @@ def test_inspect_lists_them(tmp_path, capsys):
     graph, _ = case("if_layers")
     (tmp_path / "model.pb").write_bytes(graph.graph_def)
     assert main(["inspect", str(tmp_path / "model.pb")]) == 0
-    line = "LSTM of 6 steps 'net/rnn/cond' (5 → 4 → 7) can become LSTMSequences; lengths 'lengths:0'"
+    line = "LSTM of 6 steps 'net/rnn/cond' (5 → 4 → 7) can become 2 LSTMSequences; lengths 'lengths:0'"
     assert line in capsys.readouterr().out
 
 
@@ -261,9 +261,8 @@ def refusals(graph_def: bytes) -> str:
 
 
 OTHER_CELLS = {
-    "peephole": "6 LSTM cells share a kernel: Something is added to gate",
+    "crossed": "6 LSTM cells share a kernel: A Mul is added to a gate that is not a peephole connection",
     "projection": "hidden state of one comes from a MatMul, as a projection makes it",
-    "clip": "6 LSTM cells share a kernel: The cell state is clipped",
 }
 
 

@@ -88,15 +88,14 @@ def _no_deepspeech(found: Inspection) -> Iterator[str]:
     for lstm in found["lstms"]:
         kinds = {f"{role} in {state['kind']} '{state['name']}'" for role, state in lstm["states"].items() if state}
         yield (
-            f"  fused LSTM '{lstm['node']}' ({lstm['input_size']} → {lstm['hidden_size']}) can become an LSTMSequence"
-            f"{'; state: ' + ', '.join(sorted(kinds)) if kinds else ''}"
+            f"  fused LSTM '{lstm['node']}' ({lstm['input_size']} → {lstm['hidden_size']}) can become "
+            f"{lstm['replacement']}{'; state: ' + ', '.join(sorted(kinds)) if kinds else ''}"
         )
     for rnn in found["rnns"]:
         sizes = " → ".join(map(str, rnn["sizes"]))
-        many = len(rnn["sizes"]) > 2
         what = "LSTM loop" if rnn["kind"] == "loop" else f"LSTM of {rnn['steps']} steps"
         lengths = f"; lengths '{rnn['lengths']}'" if rnn["lengths"] else ""
-        yield f"  {what} '{rnn['node']}' ({sizes}) can become {'LSTMSequences' if many else 'an LSTMSequence'}{lengths}"
+        yield f"  {what} '{rnn['node']}' ({sizes}) can become {rnn['replacement']}{lengths}"
     yield from (f"  left as it is: {reason}" for reason in found["refused"])
 
 

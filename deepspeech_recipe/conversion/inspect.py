@@ -44,7 +44,7 @@ class Inspection(TypedDict):
     - states: what goes from call to call, and where it is kept
     - warnings: for instance states that freezing made constants
     - lstms: the fused LSTMs that can be converted
-    - rnns: LSTMs that are loops or stand step by step
+    - rnns: LSTMs that are loops or stand step by step; `replacement` of both: what they become, for a person to read
     - refused: reasons for those that cannot be converted
     """
 
@@ -200,6 +200,7 @@ def _block_lstm(lstm: Lstm) -> dict[str, Any]:
         "node": lstm.node,
         "input_size": lstm.cell.input_size,
         "hidden_size": lstm.hidden_size,
+        "replacement": lstm.replacement,
         "lengths": None if lstm.lengths is None else str(lstm.lengths),
         "states": {
             role: None if state is None else {"kind": state.kind, "name": state.name}
@@ -214,6 +215,7 @@ def _rnn(lstm: Lstm) -> dict[str, Any]:
         "kind": lstm.form,
         # What the first layer reads, and the cells of each.
         "sizes": [lstm.cell.input_size, *(layer.cell.hidden_size for layer in lstm.layers)],
+        "replacement": lstm.replacement,
         "lengths": None if lstm.lengths is None else str(lstm.lengths),
         "steps": lstm.steps,
     }

@@ -1,5 +1,7 @@
 """Edits on a GraphDef, for OpenVINO's TensorFlow frontend: what `mo_graph` does for Model Optimizer."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -80,7 +82,7 @@ def _write(builder: GraphBuilder, edited: EditedGraph, node: NewNode) -> None:
     inputs, attributes = list(node.inputs), dict(node.attributes)
     if node.op == RECIPE_LSTM:
         weights = []
-        for letter, value in zip("WRB", attributes["weights"], strict=True):
+        for letter, value in zip("WRB", attributes["weights"]):
             _weight(builder, edited, f"{node.name}/{letter}", value)
             weights.append(Tensor(f"{node.name}/{letter}"))
         inputs[3:3] = weights

@@ -72,9 +72,9 @@ def exact_lstms(edits: Edits) -> Iterator[tuple[str, Callable]]:
     for node in edits.add:
         if node.op != RECIPE_LSTM:
             continue
-        name = f"{node.name}/{_NAME}"
-        if len(node.inputs) > 3:
+        name, lengths = f"{node.name}/{_NAME}", len(node.inputs) > 3
+        if node.attributes["activations"] is not None:
+            own = {key: node.attributes[key] for key in ("peepholes", "clip", "activations")}
+            yield f"cell of {node.name}", partial(general_cell, name=name, lengths=lengths, **own)
+        elif lengths:
             yield f"lengths of {node.name}", partial(stop_at_own_lengths, name=name)
-        peepholes, clip = node.attributes["peepholes"], node.attributes["clip"]
-        if clip or peepholes is not None:
-            yield f"cell of {node.name}", partial(general_cell, name=name, peepholes=peepholes, clip=clip)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import sys
+from copy import copy
 from pathlib import Path
 
 from openvino.runtime import PartialShape
@@ -153,6 +154,19 @@ class Arguments:
         # 2022.3 does not say; there the command runs MO's main.py.
         main = Path(getattr(sys.modules["__main__"], "__file__", None) or "")
         return bool(self._argv.silent) and main.parts[-3:] != ("tools", "mo", "main.py")
+
+    def convert_by_frontend(self, frontend, path: Path):
+        """The ov.Model of a graph's .pb file as `mo` makes it without --extensions, by OpenVINO's own frontend: cut,
+        with the shapes, types, values and batch that the user typed. The legacy pipeline finds none of these then."""
+        from openvino.tools.mo.moc_frontend.pipeline import moc_pipeline
+
+        own, argv = copy(self._argv), self._argv
+        own.input_model, own.input_checkpoint, own.saved_model_dir, own.input_meta_graph = str(path), None, None, None
+        own.share_weights = False  # the file goes
+        model = moc_pipeline(own, frontend)
+        argv.placeholder_shapes, argv.placeholder_data_types, argv.freeze_placeholder_with_value = None, {}, {}
+        argv.unnamed_freeze_placeholder_with_value, argv.inputs_list, argv.output, argv.batch = [], [], None, None
+        return model
 
     @property
     def configuration(self) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from deepspeech_recipe import __version__
-from deepspeech_recipe.converters import mo_checks, mo_graph, mo_request
+from deepspeech_recipe.converters import mo_checks, mo_frontend, mo_graph, mo_request
 from deepspeech_recipe.converters.contract import apply_contract, names_of
 from deepspeech_recipe.converters.lowering import exact_lstms
 from deepspeech_recipe.converters.mo_arguments import Arguments
@@ -112,11 +112,14 @@ def _prepare_general(
     if not internal:
         mo_checks.check_untouched(arguments, view, general.edits, states)
     named = [Tensor.parse(name).node for name in arguments.outputs or ends(view, general.edits)]
-    _apply(graph, general.edits, operations, named)
-    # MO's BasicLSTMCell takes a cell with a projection for one without, and fails.
-    for name in projected(view, recognition.links, recognition.states):
-        mo_graph.exchange_terms(graph, name)
-
+    if mo_frontend.has_loops(view, general.edits) and mo_frontend.convert(graph, arguments, view, general):
+        general.lines.append("the loops that are left are converted by OpenVINO's own frontend")
+    else:
+        mo_graph.apply_edits(graph, general.edits, operations)
+        # MO's BasicLSTMCell takes a cell with a projection for one without, and fails.
+        for name in projected(view, recognition.links, recognition.states):
+            mo_graph.exchange_terms(graph, name)
+    _finish(graph, general.edits, named)
     starts = [node.name for node in view.of_op(*PLACEHOLDER_OPS)]
 
     def contract(ov_model):
@@ -135,9 +138,14 @@ def _state_sizes(recognition: Recognition) -> dict[str, tuple[int, ...]]:
     }
 
 
-def _apply(graph, edits: Edits, operations, named: list[str] | None = None) -> None:
-    """named: the nodes that are the outputs of a general graph."""
+def _apply(graph, edits: Edits, operations) -> None:
     mo_graph.apply_edits(graph, edits, operations)
+    _finish(graph, edits)
+
+
+def _finish(graph, edits: Edits, named: list[str] | None = None) -> None:
+    """What remains to be done with the edits' LSTMs when they are an ov.Model's. named: the nodes that are the outputs
+    of a general graph."""
     # Before any other pass: they read the LSTM until it is exchanged for another.
     on_finished(graph, "unused outputs", partial(drop_unused_outputs, named=named))
     for name, apply in exact_lstms(edits):

@@ -3,6 +3,8 @@
 The recogniser decides, the graph is edited, and the frontend translates what is left; weights go past it.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +59,7 @@ class Prepared:
 
     def convert(self) -> ov.Model:
         """Returns the ov.Model. Raises RecipeError."""
-        ov_model = _translate(self.edited)
+        ov_model = translate_edited(self.edited)
         try:
             for apply in self.passes:
                 ov_model = apply(ov_model)
@@ -88,7 +90,7 @@ def _prepare_acoustic(graph, view: GraphView, model: AcousticModel, options: Opt
 
     def shapes(batch: int, steps: int) -> dict[str, tuple[int, ...]]:
         states = {tensor.node: (batch, model.lstm.hidden_size) for tensor in model.inputs.values()}
-        return states | {model.windows.node: model.windows_shape(batch, steps)}
+        return {**states, model.windows.node: model.windows_shape(batch, steps)}
 
     outputs = [model.logits.node, *_new_states(view, model, edits)]
     # All sizes are open until `apply_contract`, so that none of the graph's own can be built into anything.
@@ -106,7 +108,7 @@ def _prepare_acoustic(graph, view: GraphView, model: AcousticModel, options: Opt
 def _prepare_general(graph, view: GraphView, recognition: Recognition) -> Prepared:
     """LSTMs become LSTMSequences, state variables inputs and outputs; tensors are called what a recipe calls them."""
     general = rewrite_general(view, recognition, {}, freeze="mo's --freeze_placeholder_with_value")
-    outputs = general.ends or _outputs(view, general)
+    outputs = general.ends or outputs_of(view, general)
 
     starts = [node.name for node in view.of_op(*PLACEHOLDER_OPS)]
 
@@ -127,7 +129,7 @@ def _new_states(view: GraphView, model: AcousticModel, edits) -> list[str]:
     ]
 
 
-def _outputs(view: GraphView, general: General) -> list[str]:
+def outputs_of(view: GraphView, general: General) -> list[str]:
     """What nobody reads and an input reaches."""
     outputs = []
     for name in ends(view, general.edits):
@@ -139,7 +141,14 @@ def _outputs(view: GraphView, general: General) -> list[str]:
     return outputs
 
 
-def _translate(edited: EditedGraph):
+def _convert(frontend, path: Path):
+    return frontend.convert(frontend.load(str(path)))
+
+
+def translate_edited(edited: EditedGraph, convert: Callable = _convert):
+    """The ov.Model that the frontend makes of an edited graph.
+
+    convert: (frontend, path of a .pb file) → ov.Model. Raises RecipeError."""
     # A loop's output that leads to its own initial state shows only now that the loop is one node; the frontend would
     # go round in it for ever.
     check_nodes(edited.graph.node)
@@ -148,17 +157,17 @@ def _translate(edited: EditedGraph):
         path.write_bytes(edited.graph.SerializeToString(deterministic=True))
         if is_at_risk(edited.graph):
             try_conversion(path, edited.weights)
-        return translate(path, edited.weights)
+        return translate(path, edited.weights, convert)
 
 
-def translate(path: Path, weights: Sequence[np.ndarray]):
+def translate(path: Path, weights: Sequence[np.ndarray], convert: Callable = _convert):
     """The ov.Model that the frontend makes of an edited graph's .pb file."""
     frontend = FrontEndManager().load_by_framework("tf")
     translators = Translators(weights)
     for extension in translators.extensions:
         frontend.add_extension(extension)
     try:
-        return frontend.convert(frontend.load(str(path)))
+        return convert(frontend, path)
     except Exception as error:  # each version of OpenVINO has other types here
         if translators.refusal is not None:
             raise translators.refusal from None

@@ -3,6 +3,8 @@
 The frontend tells a translator neither the node's name nor its type, so names are attributes.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from functools import partial
 

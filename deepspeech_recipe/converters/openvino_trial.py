@@ -4,6 +4,8 @@ A loop that is not what TensorFlow writes can keep the frontend busy for ever, o
 holds was checked when it was read. DeepSpeech's graphs, and others whose loops became LSTMSequences, have none left.
 """
 
+from __future__ import annotations
+
 import json
 import sys
 from collections.abc import Sequence

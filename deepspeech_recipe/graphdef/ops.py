@@ -58,7 +58,7 @@ _KINDS = {
     "s": "frame_name shared_name container memory_region_name data_format message",
     "b": "transpose_a transpose_b keep_dims use_peephole magnitude_squared is_constant Truncate validate_shape "
     "dynamic_size",
-    "f": "forget_bias cell_clip upper_frequency_limit lower_frequency_limit",
+    "f": "alpha forget_bias cell_clip upper_frequency_limit lower_frequency_limit",
     "i": "N num num_split axis batch_dims seq_dim batch_dim begin_mask end_mask ellipsis_mask new_axis_mask "
     "shrink_axis_mask window_size stride filterbank_channel_count dct_coefficient_count parallel_iterations",
     "list(type)": "Tin Tout dtypes",
@@ -81,8 +81,9 @@ _TABLE = (
         "1",
         "",
     ),
+    ("Softplus Softsign Elu Selu LeakyRelu Exp Erf Abs", "1", "1", ""),
     ("Sigmoid Tanh Relu Relu6 Softmax Rsqrt Square Sqrt Neg ZerosLike Shape Squeeze Cast LogicalNot", "1", "1", ""),
-    ("Add AddV2 BiasAdd Sub Mul RealDiv SquaredDifference MatMul Minimum Maximum", "2", "1", ""),
+    ("Add AddV2 BiasAdd Sub Mul RealDiv Div SquaredDifference MatMul Minimum Maximum", "2", "1", ""),
     ("Less LessEqual Greater GreaterEqual Equal NotEqual LogicalAnd LogicalOr", "2", "1", ""),
     ("Mean Sum Max Min Prod All Any Reshape ExpandDims Transpose Tile Fill Gather GatherNd", "2", "1", ""),
     ("ReverseV2", "2", "1", ""),

@@ -6,7 +6,7 @@ from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
 from deepspeech_recipe.patterns.last_state import find_last_states
 from deepspeech_recipe.patterns.lengths import is_range, is_time_length, root
-from deepspeech_recipe.patterns.lstm import BLOCK, NOT_FROZEN, Cell, Layer, Lstm
+from deepspeech_recipe.patterns.lstm import BLOCK, NOT_FROZEN, Cell, Layer, Lstm, quarters
 
 LSTM_OPS = ("BlockLSTM", "BlockLSTMV2")
 # Inputs of BlockLSTM and BlockLSTMV2 (tensorflow/core/ops/rnn_ops.cc).
@@ -44,16 +44,17 @@ def recognise_block_lstm(view: GraphView, node: Node, *, plain: bool = True) -> 
 
 def _cell(view: GraphView, node: Node) -> Cell:
     rows, columns = _check_weights(view, node)
-    is_first = node.op == "BlockLSTM"
+    size, is_first = columns // 4, node.op == "BlockLSTM"
+    order, w, b = "icfo" if is_first else "ifco", view.source(node.inputs[W]), view.source(node.inputs[B])
     # What the operation does without an attribute: exporters strip attributes that have their default.
     clip = max(0.0, float(node.attribute("cell_clip", 3.0 if is_first else 0.0)))
     return Cell(
-        kernels=(view.source(node.inputs[W]),),
-        bias=view.source(node.inputs[B]),
-        gates="icfo" if is_first else "ifco",
+        kernel=quarters(w, order, size),
+        recurrent=quarters(w, order, size, row=rows - size),
+        biases=tuple((part,) for part in quarters(b, order, size)),
         forget_bias=float(node.attribute("forget_bias", 1.0)) if is_first else 0.0,
-        input_size=rows - columns // 4,
-        hidden_size=columns // 4,
+        input_size=rows - size,
+        hidden_size=size,
         peepholes=_peepholes(view, node) if node.attribute("use_peephole", False) else (),
         clip=clip,
     )

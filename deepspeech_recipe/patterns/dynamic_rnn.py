@@ -16,6 +16,7 @@ from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.view import GraphView, Tensor, once
 from deepspeech_recipe.patterns.bidirectional import find_reversals
 from deepspeech_recipe.patterns.loop_arrays import (
+    is_step,
     last_read,
     sequence_of,
     stacked,
@@ -26,7 +27,7 @@ from deepspeech_recipe.patterns.loop_arrays import (
 from deepspeech_recipe.patterns.loop_body import LoopBody
 from deepspeech_recipe.patterns.loop_steps import number_of_steps
 from deepspeech_recipe.patterns.lstm import LOOP, Layer, Lstm
-from deepspeech_recipe.patterns.lstm_cell import Step, looks_like_cell, recognise_cell
+from deepspeech_recipe.patterns.lstm_cell import States, Step, looks_like_cell, nearest_miss, recognise_cell
 from deepspeech_recipe.patterns.while_loop import Loop, Variable, find_loops
 
 
@@ -65,15 +66,15 @@ def recognise_loop(view: GraphView, loop: Loop) -> Lstm:
     _check_lengths(body, chain, outputs)
     steps = number_of_steps(body, x)
     layers = tuple(_layer(body, cell, x, steps) for cell in chain)
-    constants = [tensor for cell in chain for tensor in (*cell.step.cell.kernels, cell.step.cell.bias) if tensor]
+    constants = [tensor for cell in chain for tensor in cell.step.cell.constants]
     return Lstm(
         form=LOOP,
         node=loop.node,
         x=x,
         layers=layers,
         steps=steps,
-        dead=tuple(v.final.node for v in loop.variables if v.final is not None and not view.consumers(v.final)),
-        inside=None if all(tensor.node in view.nodes for tensor in constants) else loop.view,
+        passed_on={last: first for last, first in loop.passed_on.items() if view.consumers(last)},
+        inside=None if all(view.constant_shape(tensor) is not None for tensor in constants) else loop.view,
     )
 
 
@@ -103,12 +104,17 @@ def _final(body: LoopBody, variable: Variable) -> tuple[Tensor, ...]:
 
 def _cells(body: LoopBody) -> list[_Cell]:
     after = {v: body.kept(v.next, v) for v in body.loop.variables}
-    hidden = [v for v, new in after.items() if looks_like_cell(body.view, new)]
+    new = set(after.values())
+    states = States(lambda tensor: body.loop.variable(tensor) is not None, lambda tensor: tensor in new)
+    hidden = [v for v, tensor in after.items() if looks_like_cell(body.view, tensor, states)]
+    for miss in (nearest_miss(body.view, tensor, states) for v, tensor in after.items() if v not in hidden):
+        if miss is not None:
+            raise body.refuse(miss.reason, miss.node)
     if not hidden:
         raise _no_cell(body, after)
     cells = []
     for h in hidden:
-        step = recognise_cell(body.view, after[h], lambda tensor: body.loop.variable(tensor) is not None)
+        step = recognise_cell(body.view, after[h], states)
         c = body.loop.variable(step.c)
         if body.loop.variable(step.h) is not h or c is None or c is h or after[c] != step.new_c:
             raise body.refuse("its cell does not read the states that it writes", step.new_h.node)
@@ -117,8 +123,11 @@ def _cells(body: LoopBody) -> list[_Cell]:
 
 
 def _no_cell(body: LoopBody, after: dict[Variable, Tensor]) -> Refusal:
-    states = [new for v, new in after.items() if not body.counts(v) and not written(body, v)]
-    nodes = [node for node in map(body.view.producer, states) if node is not None]
+    new = [new for v, new in after.items() if not body.counts(v) and not written(body, v)]
+    nodes = [node for node in map(body.view.producer, new) if node is not None]
+    for node in nodes:
+        if node.op in ("Select", "SelectV2") and is_step(body, node.inputs[0]):
+            return body.refuse("a mask decides which steps count", node.name)
     ops = " and ".join(sorted({node.op for node in nodes})) or "nothing"
     return body.refuse(
         f"a hidden state σ(o) · tanh(c) was looked for, its states end in {ops}", nodes[0].name if nodes else ""

@@ -32,6 +32,12 @@ def sequence_of(body: LoopBody, x: Tensor) -> Tensor:
     raise body.refuse("its cell does not read one step of a sequence after the other", node.name)
 
 
+def is_step(body: LoopBody, tensor: Tensor) -> bool:
+    """Whether the tensor is made of what is read from an array at the time of the step, as masks are."""
+    nodes = body.view.ancestors(tensor)
+    return any(node.op in _READS and body.is_time(node.inputs[_READS[node.op][0]]) for node in nodes)
+
+
 def written(body: LoopBody, variable: Variable) -> Tensor | None:
     """What a step puts into the variable at its time, if that is an array of outputs."""
     node = _write(body, variable)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
+from deepspeech_recipe.patterns.gates import ADDITIONS
 from deepspeech_recipe.patterns.lengths import root
-from deepspeech_recipe.patterns.lstm_cell import ADDITIONS, NOT_PLAIN
+from deepspeech_recipe.patterns.lstm_cell import NOT_LSTM
 from deepspeech_recipe.patterns.state import is_zero
 from deepspeech_recipe.patterns.while_loop import Loop, Variable
 
@@ -21,7 +22,7 @@ class LoopBody:
 
     def refuse(self, reason: str, node: str = "") -> Refusal:
         """The refusal of this loop."""
-        return Refusal(f"The loop '{self.loop.node}' is not a plain LSTM: {reason}", node=node, remedy=NOT_PLAIN)
+        return Refusal(f"The loop '{self.loop.node}' is not a known LSTM: {reason}", node=node, remedy=NOT_LSTM)
 
     def counts(self, variable: Variable) -> bool:
         """Whether the variable is 0, 1, 2, …"""

@@ -2,62 +2,101 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
-from deepspeech_recipe.errors import NoMatch
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
+from deepspeech_recipe.patterns.activations import SIGMOID, TANH, Expression, described
 from deepspeech_recipe.patterns.state import State
 
 BLOCK, LOOP, STEPS = "BlockLSTM", "loop", "steps"
 NOT_FROZEN = "Freeze the graph, so that trained variables become constants"
 
 
+class Part(NamedTuple):
+    """A part of a constant: what lies from that row and that column on."""
+
+    tensor: Tensor
+    row: int = 0
+    column: int = 0
+
+
+GATES = "fico"  # in the order of an LSTMSequence
+PLAIN = (SIGMOID, SIGMOID, TANH, SIGMOID, TANH)
+
+
 @dataclass(frozen=True)
 class Cell:
     """What an LSTM computes in one step, as the constants of a graph.
 
-    kernels: one tensor `[I+H, 4H]` (x above h), or two, `[I, 4H]` and `[H, 4H]`. bias: `[4H]`, or None.
-    gates: the order of the gates i, c, f, o in them. forget_bias is still to be added to gate f.
-    peepholes: their weights `[H]` for the gates i, f, o; clip: the bound of the cell state, 0 for none. An LSTMSequence
-    has neither: a cell with one of them becomes a loop.
+    kernel, recurrent: for each gate f, i, c, o the weights `[I, H]` of x and `[H, H]` of h. biases: for each gate the
+    vectors `[H]`, or single numbers, whose sum is its bias. forget_bias is still to be added to gate f.
+    peepholes: their weights `[H]` for the gates i, f, o, None for a gate without; empty without any.
+    clip: the bound of the cell state, 0 for none. activations: those of the gates f, i, c, o and of the cell state.
+    An LSTMSequence has neither peepholes nor a clip and PLAIN activations alone: any other cell becomes a loop.
     """
 
-    kernels: tuple[Tensor, ...]
-    bias: Tensor | None
-    gates: str
+    kernel: tuple[Part, ...]
+    recurrent: tuple[Part, ...]
+    biases: tuple[tuple[Part, ...], ...]
     forget_bias: float
     input_size: int
     hidden_size: int
-    peepholes: tuple[Tensor, ...] = ()
+    peepholes: tuple[Tensor | None, ...] = ()
     clip: float = 0.0
+    activations: tuple[Expression, ...] = PLAIN
 
     @property
     def is_plain(self) -> bool:
         """Whether an LSTMSequence computes it."""
-        return not self.peepholes and not self.clip
+        return not self.peepholes and not self.clip and self.activations == PLAIN
+
+    @property
+    def peculiarities(self) -> list[str]:
+        """What an LSTMSequence does not have, for messages."""
+        found = ["its peepholes"] if self.peepholes else []
+        found += [f"its cell state clipped to ±{self.clip:g}"] if self.clip else []
+        others = dict.fromkeys(described(each) for each, plain in zip(self.activations, PLAIN) if each != plain)
+        return found + ([f"its activation{'s' * (len(others) > 1)} {', '.join(others)}"] if others else [])
+
+    @property
+    def constants(self) -> set[Tensor]:
+        """The tensors that hold its weights."""
+        parts = {*self.kernel, *self.recurrent, *(part for own in self.biases for part in own)}
+        return {part.tensor for part in parts} | {tensor for tensor in self.peepholes if tensor is not None}
 
     def weights(self, view: GraphView) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The weights as an OpenVINO LSTMSequence wants them, gates in the order f, i, c, o.
 
         Returns W `[1, 4H, I]`, R `[1, 4H, H]` and B `[1, 4H]`, float32, the forget bias added.
         """
-        kernels = [view.constant(kernel).astype(np.float32, copy=False) for kernel in self.kernels]
-        if len(kernels) == 1:
-            kernels = [kernels[0][: self.input_size], kernels[0][self.input_size :]]
-        order = [self.gates.index(gate) for gate in "fico"]
         bias = np.zeros((4, self.hidden_size), np.float32)
-        if self.bias is not None:
-            bias[:] = view.constant(self.bias).reshape(bias.shape)[order]
+        for place, parts in enumerate(self.biases):
+            for part in parts:
+                values = view.constant(part.tensor).reshape(-1)
+                bias[place] += values if values.size == 1 else values[part.column :][: self.hidden_size]
         bias[0] += np.float32(self.forget_bias)
-        return _by_gate(kernels[0], order), _by_gate(kernels[1], order), bias.reshape(1, -1)
+        size = self.hidden_size
+        kernel = _by_gate(view, self.kernel, self.input_size, size)
+        return kernel, _by_gate(view, self.recurrent, size, size), bias.reshape(1, -1)
 
     def peephole_weights(self, view: GraphView) -> np.ndarray | None:
         """`[3, H]`, for the gates i, f, o; None without peepholes."""
         if not self.peepholes:
             return None
-        return np.stack([view.constant(tensor).astype(np.float32) for tensor in self.peepholes])
+        weights = np.zeros((3, self.hidden_size), np.float32)
+        for place, tensor in enumerate(self.peepholes):
+            if tensor is not None:
+                weights[place] = view.constant(tensor).reshape(-1)
+        return weights
+
+
+def quarters(tensor: Tensor, order: str, size: int, row: int = 0) -> tuple[Part, ...]:
+    """The parts of a tensor `[…, 4 · size]` that belong to the gates f, i, c, o. order: that of the gates in it."""
+    return tuple(Part(tensor, row, order.index(gate) * size) for gate in GATES)
 
 
 @dataclass(frozen=True)
@@ -92,8 +131,9 @@ class Lstm:
     steps: a constant number of steps, None if it follows the sequence.
     direction: 'forward' or 'reverse'; reversals: the nodes that turn time round before and after layers which run
     backwards, the one in front first. Its hidden states are in reverse order between them.
-    dead: nodes that nobody reads. state_c, state_h: what the state of a BlockLSTM is between calls, None if it is
-    computed in the graph. inside: the graph with its conditions or this loop written out, if constants lie in there.
+    passed_on: what a loop hands through unchanged, behind it → in front of it.
+    state_c, state_h: what the state of a BlockLSTM is between calls, None if it is computed in the graph.
+    inside: the graph with its conditions or this loop written out, if constants lie in there.
     """
 
     form: str
@@ -104,7 +144,7 @@ class Lstm:
     is_batch_major: bool = False
     direction: str = "forward"
     reversals: tuple[str, ...] = ()
-    dead: tuple[str, ...] = ()
+    passed_on: Mapping[Tensor, Tensor] = field(default_factory=dict)
     state_c: State | None = None
     state_h: State | None = None
     inside: GraphView | None = field(default=None, repr=False, compare=False)
@@ -132,33 +172,27 @@ class Lstm:
         """Those that are known here."""
         return tuple(state for state in (self.state_c, self.state_h) if state is not None)
 
+    @property
+    def replacement(self) -> str:
+        """What its layers become, for messages: 'an LSTMSequence', or a loop and why."""
+        loops = [layer.cell for layer in self.layers if not layer.cell.is_plain]
+        plain = len(self.layers) - len(loops)
+        parts = ["an LSTMSequence" if plain == 1 else f"{plain} LSTMSequences"] if plain else []
+        if loops:
+            reasons = dict.fromkeys(reason for cell in loops for reason in cell.peculiarities)
+            parts.append(f"{'a loop' if len(loops) == 1 else f'{len(loops)} loops'}, for {' and '.join(reasons)}")
+        return " and ".join(parts)
+
     def last_state_form(self, view: GraphView) -> str:
         """The operation that takes the last state out: 'GatherNd', 'Gather', 'GatherV2', 'StridedSlice' or 'none'."""
         return next((view.nodes[tensor.node].op for tensor in (*self.layer.last_c, *self.layer.last_h)), "none")
 
 
-def cell_sizes(view: GraphView, kernels: tuple[Tensor, ...], bias: Tensor | None) -> tuple[int, int]:
-    """(I, H) of a cell's constants. Raises NoMatch if they do not fit together."""
-    shapes = [view.constant_shape(kernel) or () for kernel in kernels]
-    rows, hidden = sum(shape[0] for shape in shapes if shape), shapes[0][-1] // 4 if shapes[0] else 0
-    fits = all(len(shape) == 2 and shape[1] == 4 * hidden for shape in shapes) and rows > hidden > 0
-    if len(shapes) == 2:
-        fits = fits and shapes[1][0] == hidden
-    if bias is not None:
-        fits = fits and view.constant_shape(bias) == (4 * hidden,)
-    if not fits:
-        raise NoMatch(
-            f"The LSTM's kernel {' and '.join(str(list(shape)) for shape in shapes)} does not fit its bias or state; "
-            "a projection of the hidden state is not part of an LSTMSequence",
-            node=kernels[0].node,
-        )
-    return rows - hidden, hidden
-
-
-def _by_gate(kernel: np.ndarray, order: list[int]) -> np.ndarray:
-    """`[N, 4H]` → `[1, 4H, N]`, gate by gate: the kernel of a real model is too large to be turned in several steps."""
-    size = kernel.shape[1] // 4
-    turned = np.empty((1, 4 * size, len(kernel)), np.float32)
-    for place, gate in enumerate(order):
-        turned[0, place * size : (place + 1) * size] = kernel[:, gate * size : (gate + 1) * size].T
+def _by_gate(view: GraphView, parts: tuple[Part, ...], rows: int, size: int) -> np.ndarray:
+    """Parts `[N, H]` → `[1, 4H, N]`, gate by gate: the kernel of a real model is too large to be turned in several
+    steps."""
+    turned = np.empty((1, 4 * size, rows), np.float32)
+    for place, part in enumerate(parts):
+        block = view.constant(part.tensor)[part.row : part.row + rows, part.column : part.column + size]
+        turned[0, place * size : (place + 1) * size] = block.T
     return turned

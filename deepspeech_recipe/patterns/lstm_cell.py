@@ -1,26 +1,32 @@
-"""One step of an LSTM cell written in plain operations, as TensorFlow's Python cells write it.
+"""One step of an LSTM cell written in plain operations, as the cells of TensorFlow and Keras write them.
 
-BasicLSTMCell and LSTMCell (tensorflow/python/ops/rnn_cell_impl.py), gates i, j, f, o of one kernel:
+    i = a(zi + c · pi)      f = a(zf + c · pf)      c' = clip(f · c + i · b(zc))
+    o = a(zo + c' · po)     h' = o · b(c')
 
-    i, j, f, o = Split(BiasAdd(MatMul(Concat[x, h], kernel), bias), 4)
-    c' = c · σ(f + forget_bias) + σ(i) · tanh(j)
-    h' = σ(o) · tanh(c')
+a is σ or another activation, b tanh or another one; peepholes p and the clip may be missing. The gates z are
 
-Keras's LSTMCell is the same with Add(MatMul(x, kernel), MatMul(h, recurrent kernel)) and gates i, f, c, o.
+- BasicLSTMCell, LSTMCell (tensorflow/python/ops/rnn_cell_impl.py): the quarters i, j, f, o of [x, h] · W + b
+- Keras (keras/src/layers/rnn/lstm.py): the quarters i, f, c, o of x · W + h · R + b; of older releases also slices
+- Keras with implementation=1, and whoever writes the cell down: x · Wi + bi + h · Ri, each gate with its own weights
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from deepspeech_recipe.errors import NoMatch, Refusal
 from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
-from deepspeech_recipe.patterns.lstm import NOT_FROZEN, Cell, cell_sizes
+from deepspeech_recipe.patterns.activations import ARGUMENT, Expression, Reader, behind_functions
+from deepspeech_recipe.patterns.gates import ADDITIONS, Gate, cell_weights, is_gate, read_gate
+from deepspeech_recipe.patterns.lstm import Cell
 
-_MOST_TERMS = 16
-ADDITIONS = ("Add", "AddV2", "BiasAdd")
-NOT_PLAIN = "Only plain LSTM cells (sigmoid gates, tanh, no peephole, projection or clipping) become an LSTMSequence"
+NOT_LSTM = (
+    "Only LSTM cells i · b(z) + f · c (peepholes, a clipped cell state and other activations too, but no projection) "
+    "are converted"
+)
+_OTHER_SUM = "The cell state c · σ(f) + σ(i) · tanh(j) was looked for, another sum was found"
+_CLIPS = ("ClipByValue", "Minimum", "Maximum")
 
 
 @dataclass(frozen=True)
@@ -35,158 +41,212 @@ class Step:
     cell: Cell
 
 
-def looks_like_cell(view: GraphView, new_h: Tensor) -> bool:
-    """Whether the tensor is σ(…) · tanh(c'), the last operation of an LSTM cell."""
+@dataclass(frozen=True)
+class States:
+    """What is known of states around a cell. is_old: whether a tensor may be one before the step; is_new: whether one
+    after it, None if that is not known."""
+
+    is_old: Callable[[Tensor], bool]
+    is_new: Callable[[Tensor], bool] | None = None
+
+
+def looks_like_cell(view: GraphView, new_h: Tensor, states: States) -> bool:
+    """Whether the tensor is a(gate) · b(f · c + i · …), the last operation of an LSTM cell."""
     node = view.source_node(new_h)
-    return node is not None and node.op == "Mul" and _factors(view, node, "Sigmoid", "Tanh") is not None
+    if node is None or node.op != "Mul":
+        return False
+    return _plain_gate(view, node) is not None or _hidden(view, node, states) is not None
 
 
-def recognise_cell(view: GraphView, new_h: Tensor, is_state: Callable[[Tensor], bool]) -> Step:
+def recognise_cell(view: GraphView, new_h: Tensor, states: States) -> Step:
     """Describes the step whose new hidden state is `new_h`, a tensor for which `looks_like_cell` holds.
 
-    is_state: whether a tensor may be the previous hidden state. Raises Refusal, with the node at which the search
-    stopped, for any other cell.
+    Raises Refusal, with the node at which the search stopped, for any other cell.
     """
     try:
-        return _step(view, new_h, is_state)
+        return _step(view, new_h, states)
     except NoMatch as miss:
-        raise Refusal(miss.reason, node=miss.node, remedy=NOT_PLAIN) from None
+        raise Refusal(miss.reason, node=miss.node, remedy=NOT_LSTM) from None
 
 
-def _step(view: GraphView, new_h: Tensor, is_state: Callable[[Tensor], bool]) -> Step:
-    factors = _factors(view, view.match(new_h, "Mul"), "Sigmoid", "Tanh")
-    if factors is None:
-        raise NoMatch("the hidden state σ(o) · tanh(c) was looked for, another product was found", node=new_h.node)
-    output, squashed = factors
-    new_c = view.source(squashed.inputs[0])
-    c, forget, update, candidate = _cell_state(view, new_c)
-    forget_gate, forget_bias = _forget_gate(view, forget)
-    gates = {
-        "o": view.source(output.inputs[0]),
-        "f": forget_gate,
-        "i": view.source(update.inputs[0]),
-        "c": view.source(candidate.inputs[0]),
-    }
-    order, product = _gates(view, gates)
-    products, bias = _terms(view, product)
-    x, h, kernels = _kernels(view, products, is_state)
-    input_size, hidden_size = cell_sizes(view, kernels, bias)
-    cell = Cell(kernels, bias, order, forget_bias, input_size, hidden_size)
-    return Step(x, c, h, new_c, view.source(new_h), cell)
+@dataclass(frozen=True)
+class _Activated:
+    """An activation of an argument."""
+
+    function: Expression
+    argument: Tensor
 
 
-def _factors(view: GraphView, node: Node, first: str, second: str) -> tuple[Node, Node] | None:
-    """The sources of a binary operation, in the order of the two ops asked for."""
-    one, other = (view.source_node(tensor) for tensor in node.inputs)
-    for left, right in ((one, other), (other, one)):
-        if left is not None and right is not None and (left.op, right.op) == (first, second):
-            return left, right
+@dataclass(frozen=True)
+class _CellState:
+    """c' as a sum of two products, and the bound that it is clipped to; 0 for none."""
+
+    products: tuple[Node, Node]
+    clip: float
+
+
+def _step(view: GraphView, new_h: Tensor, states: States) -> Step:
+    product = view.match(new_h, "Mul")
+    found = _hidden(view, product, states)
+    if found is None:
+        raise _miss(view, product, states)
+    output, squashed = found
+    new_c = squashed.argument
+    state = _cell_state(view, new_c, states)
+    assert state is not None  # for it is what `_hidden` looked for
+    misses = []
+    for c, forget, update, candidate in _products(view, state.products, output, states):
+        functions = (forget.function, update.function, candidate.function, output.function, squashed.function)
+        try:
+            if len({each.argument for each in (forget, update, candidate, output)}) < 4:
+                raise NoMatch("Two of the cell's four gates are one, as coupled gates are", node=forget.argument.node)
+            gates = [read_gate(view, forget.argument, forgets=True)]
+            gates += [read_gate(view, each.argument) for each in (update, candidate, output)]
+            weights = cell_weights(view, gates, states.is_old)
+            peepholes = _peepholes(view, gates, c, new_c, weights.hidden_size)
+        except NoMatch as nearest:
+            misses.append(nearest)
+            continue
+        cell = Cell(
+            weights.kernel, weights.recurrent, weights.biases, weights.forget_bias, weights.input_size,
+            weights.hidden_size, peepholes, state.clip, functions,
+        )  # fmt: skip
+        return Step(weights.x, c, weights.h, new_c, view.source(new_h), cell)
+    raise misses[0] if misses else NoMatch(_OTHER_SUM, node=new_c.node)
+
+
+def _hidden(view: GraphView, product: Node, states: States) -> tuple[_Activated, _Activated] | None:
+    """(the output gate, the cell state behind its activation) of a product of them."""
+    for gate, state in (product.inputs, product.inputs[::-1]):
+        output = _activated(view, gate, lambda tensor: is_gate(view, tensor))
+        if output is None or output.function == ARGUMENT:
+            continue
+        squashed = _activated(view, state, lambda tensor: _cell_state(view, tensor, states) is not None)
+        if squashed is not None:
+            return output, squashed
     return None
 
 
-def _cell_state(view: GraphView, new_c: Tensor) -> tuple[Tensor, Node, Node, Node]:
-    """(c, σ of the forget gate, σ of the input gate, tanh of the cell input) of c' = c · σ(f) + σ(i) · tanh(j)."""
-    add = view.producer(new_c)
-    if add is not None and add.op in ("ClipByValue", "Minimum", "Maximum"):
-        raise NoMatch("The cell state is clipped", node=add.name)
-    add = view.match(new_c, *ADDITIONS, what="The cell state as a sum of what is kept and what is added")
-    products = [view.source_node(tensor) for tensor in add.inputs]
+def nearest_miss(view: GraphView, new_h: Tensor, states: States) -> NoMatch | None:
+    """Why the tensor is not the hidden state of a cell, if it is the product of a gate with something."""
+    node = view.source_node(new_h)
+    return _miss(view, node, states) if node is not None and node.op == "Mul" else None
+
+
+def _miss(view: GraphView, product: Node, states: States) -> NoMatch:
+    try:
+        for factor, state in (product.inputs, product.inputs[::-1]):
+            gate = _plain_gate(view, product)
+            if gate is not None:
+                read_gate(view, gate)
+            output = _activated(view, factor, lambda tensor: is_gate(view, tensor))
+            if output is not None and output.function != ARGUMENT:
+                total = behind_functions(view, state)
+                view.match(total, *ADDITIONS, what="The cell state as a sum of what is kept and what is added")
+                return NoMatch(_OTHER_SUM, node=total.node)
+            if _activated(view, state, lambda tensor: _cell_state(view, tensor, states) is not None) is not None:
+                behind_functions(view, factor)
+    except NoMatch as miss:
+        return miss
+    return NoMatch("the hidden state σ(o) · tanh(c) was looked for, another product was found", node=product.name)
+
+
+def _plain_gate(view: GraphView, product: Node) -> Tensor | None:
+    """z of σ(z) · tanh(…), which only recurrent cells compute."""
+    one, other = (view.source_node(tensor) for tensor in product.inputs)
+    for gate, state in ((one, other), (other, one)):
+        if gate is not None and state is not None and (gate.op, state.op) == ("Sigmoid", "Tanh"):
+            return gate.inputs[0]
+    return None
+
+
+def _activated(view: GraphView, tensor: Tensor, is_argument: Callable[[Tensor], bool]) -> _Activated | None:
+    reader = Reader(view, is_argument)
+    try:
+        function = reader.read(tensor)
+    except NoMatch:
+        return None
+    return None if reader.argument is None else _Activated(function, reader.argument)
+
+
+def _cell_state(view: GraphView, tensor: Tensor, states: States) -> _CellState | None:
+    """What the tensor is if it may be a new cell state: a sum of two products, clipped or not."""
+    inner, clip = _unclipped(view, tensor)
+    total = view.source_node(inner)
+    if total is None or total.op not in ADDITIONS or len(total.inputs) != 2:
+        return None
+    one, other = (view.source_node(each) for each in total.inputs)
+    if one is None or other is None or (one.op, other.op) != ("Mul", "Mul"):
+        return None
+    if states.is_new is not None:
+        carried = states.is_new(view.source(tensor))
+    else:  # if only its clip reads the sum, the clip is what goes on
+        carried = not clip or len(view.readers(inner)) == 1
+    return _CellState((one, other), clip) if carried else None
+
+
+def _unclipped(view: GraphView, tensor: Tensor) -> tuple[Tensor, float]:
+    """(what is clipped to ±bound, bound); the tensor itself and 0 if it is not clipped so."""
+    low = high = None
+    inner = tensor
+    for _ in range(2):
+        node = view.source_node(inner)
+        if node is None or node.op not in _CLIPS:
+            break
+        data, *bounds = node.inputs
+        numbers = [view.scalar(bound) for bound in bounds]
+        if None in numbers:
+            break
+        if node.op != "Minimum" and low is None:
+            low = numbers[0]
+        if node.op != "Maximum" and high is None:
+            high = numbers[-1]
+        inner = data
+    return (inner, float(high)) if high is not None and low is not None and high == -low > 0 else (tensor, 0.0)
+
+
+def _products(
+    view: GraphView, products: tuple[Node, Node], output: _Activated, states: States
+) -> Iterator[tuple[Tensor, _Activated, _Activated, _Activated]]:
+    """(c, forget gate, input gate, candidate) of c' = f · c + i · b(z), for each way to read the sum."""
+
+    def gate(tensor: Tensor) -> _Activated | None:
+        return _activated(view, tensor, lambda each: is_gate(view, each))
+
     for kept, added in (products, products[::-1]):
-        if kept is None or added is None or kept.op != "Mul" or added.op != "Mul":
+        update, candidate = (gate(tensor) for tensor in added.inputs)
+        if update is None or candidate is None:
             continue
-        factors = _factors(view, added, "Sigmoid", "Tanh")
-        if factors is None:
-            continue
-        for gate, state in (kept.inputs, kept.inputs[::-1]):
-            node = view.source_node(gate)
-            if node is not None and node.op == "Sigmoid":
-                return view.source(state), node, *factors
-    raise NoMatch("The cell state c · σ(f) + σ(i) · tanh(j) was looked for, another sum was found", node=add.name)
+        if candidate.function == output.function != update.function:
+            # Which of two factors is the input gate is of no account, but that the gates are alike.
+            update, candidate = candidate, update
+        for factor, state in (kept.inputs, kept.inputs[::-1]):
+            forget = gate(factor)
+            if forget is not None and forget.function != ARGUMENT and states.is_old(view.source(state)):
+                yield view.source(state), forget, update, candidate
+                if update.function == candidate.function:  # one of them may have a peephole connection
+                    yield view.source(state), forget, candidate, update
 
 
-def _forget_gate(view: GraphView, sigmoid: Node) -> tuple[Tensor, float]:
-    """The gate, and the constant that is added to it."""
-    source = view.source(sigmoid.inputs[0])
-    node = view.producer(source)
-    if node is not None and node.op in ADDITIONS:
-        for gate, constant in (node.inputs, node.inputs[::-1]):
-            number = view.scalar(constant)
-            if number is not None:
-                return view.source(gate), float(number)
-    return source, 0.0
+def _peepholes(view: GraphView, gates: list[Gate], c: Tensor, new_c: Tensor, size: int) -> tuple[Tensor | None, ...]:
+    """The weights of the gates i, f, o, None for a gate without; an empty tuple if no gate has any."""
+    forget, update, candidate, output = gates
+    found: list[Tensor | None] = []
+    for gate, state in ((update, c), (forget, c), (output, new_c), (candidate, None)):
+        weights = None
+        for product in gate.products_with_state:
+            sides = (product.inputs, product.inputs[::-1])
+            fitting = [w for w, s in sides if view.source(s) == state and _is_vector(view, w, size)]
+            if weights is not None or not fitting:
+                raise NoMatch(
+                    f"A {product.op} is added to a gate that is not a peephole connection of the cell state",
+                    node=product.name,
+                )
+            weights = view.source(fitting[0])
+        found.append(weights)
+    return tuple(found[:3]) if any(found) else ()
 
 
-def _gates(view: GraphView, gates: dict[str, Tensor]) -> tuple[str, Tensor]:
-    """(order of the gates, the tensor `[B, 4H]` that is split into them)."""
-    for gate, tensor in gates.items():
-        node = view.producer(tensor)
-        if node is not None and node.op in ADDITIONS:
-            raise NoMatch(
-                f"Something is added to gate {gate} before its sigmoid, as peephole connections are", node=node.name
-            )
-        split = view.match(tensor, "Split", what=f"Gate {gate} as a quarter of one product")
-    ports = {tensor.port for tensor in gates.values()}
-    one = {tensor.node for tensor in gates.values()} == {split.name} and len(ports) == split.attribute("num_split") == 4
-    if not one or view.scalar(split.inputs[0]) not in (1, -1):
-        raise NoMatch("The four gates are not the four quarters of one product", node=split.name)
-    order = sorted(gates, key=lambda gate: gates[gate].port)
-    return "".join(order), view.source(split.inputs[1])
-
-
-def _terms(view: GraphView, total: Tensor) -> tuple[list[Node], Tensor | None]:
-    """The MatMuls whose sum the gates are, and the bias."""
-    products: list[Node] = []
-    bias, pending = None, [total]
-    while pending:
-        tensor = view.source(pending.pop(0))
-        node = view.producer(tensor)
-        if len(products) + len(pending) > _MOST_TERMS:  # sums of one sum twice would be followed for ever
-            raise NoMatch(f"The gates are a sum of more than {_MOST_TERMS} terms", node=tensor.node)
-        if node is not None and node.op in (*ADDITIONS, "Squeeze"):  # Keras adds a product of batch 1 like a bias
-            pending += node.inputs
-        elif node is not None and node.op == "MatMul":
-            products.append(node)
-        elif bias is None and view.constant_shape(tensor) is not None:
-            bias = tensor
-        elif node is not None and node.op in ("Placeholder", "VarHandleOp", "VariableV2", "ReadVariableOp"):
-            raise _not_frozen("bias", node)
-        else:
-            view.match(tensor, "MatMul", what="The gates as a product with a kernel plus a bias")
-    return products, bias
-
-
-def _not_frozen(what: str, node: Node) -> Refusal:
-    return Refusal(f"The LSTM's {what} is not a constant", node=node.name, remedy=NOT_FROZEN)
-
-
-def _kernels(
-    view: GraphView, products: list[Node], is_state: Callable[[Tensor], bool]
-) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
-    """(x, h, kernels)"""
-    for node in products:
-        if node.attribute("transpose_a", False) or node.attribute("transpose_b", False):
-            raise NoMatch("The LSTM's kernel is transposed", node=node.name)
-        kernel = node.inputs[1]
-        if view.constant_shape(kernel) is None:
-            raise _not_frozen("kernel", view.source_node(kernel) or node)
-        if (kind := view.constant(kernel).dtype.name) != "float32":
-            raise NoMatch(f"The LSTM computes in {kind}", node=view.source(kernel).node)
-    kernels = tuple(view.source(node.inputs[1]) for node in products)
-    if len(products) == 1:
-        concat = view.match(products[0].inputs[0], "ConcatV2", what="The kernel's factor as [x, h]")
-        if len(concat.inputs) != 3:
-            raise NoMatch(f"[x, h] was looked for, {len(concat.inputs) - 1} parts were found", node=concat.name)
-        x, h, axis = concat.inputs
-        if view.scalar(axis) not in (1, -1):
-            raise NoMatch("x and h are not joined along their features", node=concat.name)
-        return view.source(x), view.source(h), kernels
-    if len(products) == 2:
-        factors = tuple(view.source(node.inputs[0]) for node in products)
-        for order in (1, -1):
-            x, h = factors[::order]
-            if is_state(h):
-                return x, h, kernels[::order]
-    raise NoMatch(
-        f"The gates are a sum of {len(products)} products, where those of x and h were looked for",
-        node=products[0].name if products else "",
-    )
+def _is_vector(view: GraphView, tensor: Tensor, size: int) -> bool:
+    shape = view.constant_shape(tensor)
+    return shape is not None and shape in ((size,), (1, size))

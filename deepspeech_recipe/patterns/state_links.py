@@ -18,6 +18,7 @@ from deepspeech_recipe.patterns.conditions import with_choices
 from deepspeech_recipe.patterns.length_select import stopped_values
 from deepspeech_recipe.patterns.lstm import Lstm
 from deepspeech_recipe.patterns.state import State
+from deepspeech_recipe.patterns.static_rows import find_cells
 
 LOOPS = ("While", "StatelessWhile")
 _ADDITIONS = ("Add", "AddV2", "BiasAdd")
@@ -90,7 +91,14 @@ def parts(view: GraphView, tensor: Tensor, way: Way = _data) -> set[Tensor]:
 
 
 def _steps(view: GraphView) -> Iterator[Link]:
+    known = set()
+    for step in find_cells(view)[0]:
+        known.add(view.source(step.new_c).node)
+        yield Link(step.c, step.new_c, step.new_c.node)
+        yield Link(step.h, step.new_h, step.new_c.node)
     for node in view.of_op("Add", "AddV2"):
+        if node.name in known:
+            continue
         products = [view.source_node(tensor) for tensor in node.inputs]
         for kept, added in (products, products[::-1]):
             forget, update = _gated(view, kept), _gated(view, added)

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from hashlib import sha256
+
+import numpy as np
 
 from deepspeech_recipe.errors import Refusal
-from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
+from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor, once
 from deepspeech_recipe.patterns.conditions import enclosing
+from deepspeech_recipe.patterns.gates import ADDITIONS
 from deepspeech_recipe.patterns.length_select import Stopped, stopped_values, value_within
-from deepspeech_recipe.patterns.lstm_cell import ADDITIONS, Step, looks_like_cell, recognise_cell
+from deepspeech_recipe.patterns.lstm_cell import States, Step, looks_like_cell, recognise_cell
 from deepspeech_recipe.patterns.state import is_zero
+from deepspeech_recipe.patterns.while_loop import inside_loops
 
 REMEDY = "Steps that share a kernel, hand on their states and read the parts of one sequence become an LSTMSequence"
 
@@ -44,9 +49,9 @@ def find_rows(view: GraphView, inside: GraphView) -> tuple[list[Row], list[Refus
 
     inside: the view with its conditions written out.
     """
-    cells, refused = _cells(inside)
-    rows: list[Row] = []
-    for steps in _by_kernel(_passed(inside, cells)):
+    cells, reasons = find_cells(inside)
+    rows, refused = [], [*reasons]
+    for steps in _by_cell(inside, _passed(inside, cells)):
         try:
             rows.append(_row(view, inside, steps))
         except Refusal as refusal:
@@ -54,15 +59,16 @@ def find_rows(view: GraphView, inside: GraphView) -> tuple[list[Row], list[Refus
     return rows, refused
 
 
-def _cells(view: GraphView) -> tuple[list[Step], list[Refusal]]:
+@once
+def find_cells(view: GraphView) -> tuple[list[Step], list[Refusal]]:
     """Every cell outside of loops, and the reasons why others that share a kernel are not any."""
     cells = []
     reasons: dict[tuple[str, Tensor | None], list[Refusal]] = {}
-    loops = _inside_loops(view)
+    loops, states = inside_loops(view), States(lambda tensor: True)
     for node in view.of_op("Mul"):
-        if node.name not in loops and looks_like_cell(view, Tensor(node.name)):
+        if node.name not in loops and looks_like_cell(view, Tensor(node.name), states):
             try:
-                cells.append(recognise_cell(view, Tensor(node.name), lambda tensor: True))
+                cells.append(recognise_cell(view, Tensor(node.name), states))
             except Refusal as refusal:
                 if any(reader.op in ADDITIONS for reader, _ in view.readers(Tensor(node.name))):
                     continue  # what a cell adds to its state is such a product too
@@ -79,17 +85,6 @@ def _kernel(view: GraphView, node: Node) -> Tensor | None:
     products = (each for each in view.ancestors(Tensor(node.name)) if each.op == "MatMul")
     kernels = (view.source(each.inputs[1]) for each in products if view.constant_shape(each.inputs[1]) is not None)
     return next(kernels, None)
-
-
-def _inside_loops(view: GraphView) -> set[str]:
-    """The nodes that depend on what enters one of TensorFlow 1's loops and has not left it."""
-    inside = {node.name for node in view.of_op("Enter")}
-    pending = list(inside)
-    for name in pending:
-        following = {node.name for node in view.following(view.nodes[name]) if node.op != "Exit"} - inside
-        inside |= following
-        pending += following
-    return inside
 
 
 def _passed(view: GraphView, steps: list[Step]) -> list[Passed]:
@@ -111,11 +106,24 @@ def _passed(view: GraphView, steps: list[Step]) -> list[Passed]:
     return [passed(step) for step in steps]
 
 
-def _by_kernel(steps: Iterable[Passed]) -> list[list[Passed]]:
-    """Steps that share a kernel. A single one is a sequence only if it stops at lengths."""
-    groups: dict[tuple[Tensor, ...], list[Passed]] = {}
+def _by_cell(view: GraphView, steps: Iterable[Passed]) -> list[list[Passed]]:
+    """Steps of one cell: with the same weights, whether these are one constant or, as of Keras with implementation=1,
+    are cut out of it anew in every step. A single one is a sequence only if it stops at lengths."""
+    contents: dict[Tensor, tuple[tuple[int, ...], bytes]] = {}
+
+    def content(tensor: Tensor | None) -> tuple[tuple[int, ...], bytes] | None:
+        if tensor is not None and tensor not in contents:
+            value = view.constant(tensor)
+            contents[tensor] = value.shape, sha256(np.ascontiguousarray(value).data).digest()
+        return contents[tensor] if tensor is not None else None
+
+    groups: dict[tuple, list[Passed]] = {}
     for each in steps:
-        groups.setdefault(each.step.cell.kernels, []).append(each)
+        cell = each.step.cell
+        gates = [cell.kernel, cell.recurrent, *cell.biases]
+        weights = tuple((content(part.tensor), part.row, part.column) for parts in gates for part in parts)
+        others = (*map(content, cell.peepholes), cell.forget_bias, cell.clip, cell.activations)
+        groups.setdefault((*map(len, gates), *weights, *others), []).append(each)
     return [group for group in groups.values() if len(group) > 1 or (group[0].limits and group[0].h)]
 
 

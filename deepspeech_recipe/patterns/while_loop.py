@@ -6,14 +6,15 @@ TensorFlow 1 writes a loop as a circle of nodes, for each loop variable
 
 and reads what does not change through an Enter with is_constant. TensorFlow 2 writes one While (or StatelessWhile)
 node whose inputs are the first values, whose outputs are the last ones, and whose body and condition are functions
-of the graph's library; what does not change is handed on from step to step.
+of the graph's library; what does not change is handed on from step to step. Its `convert_variables_to_constants_v2`
+makes a circle of that (core/common_runtime/lower_while_op.cc), in which this is so too.
 """
 
 from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Iterator, Mapping, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import cast
 
@@ -21,7 +22,7 @@ from deepspeech_recipe import limits
 from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.functions import add_call
 from deepspeech_recipe.graphdef.node import Function, Node, Tensor
-from deepspeech_recipe.graphdef.view import GraphView
+from deepspeech_recipe.graphdef.view import GraphView, once
 
 WHILE_OPS = ("While", "StatelessWhile")
 _ARGUMENT = "LoopVariable"
@@ -43,13 +44,15 @@ class Variable:
 @dataclass(frozen=True, eq=False)
 class Loop:
     """node: a name for messages and new nodes. view: the graph with the inside of the loop written out; sources of
-    what does not change lie outside of the loop. inner: whether it stands inside of another loop, or of a condition."""
+    what does not change lie outside of the loop. inner: whether it stands inside of another loop, or of a condition.
+    passed_on: what does not change, behind the loop → in front of it."""
 
     node: str
     view: GraphView
     variables: tuple[Variable, ...]
     condition: Tensor
     inner: bool = False
+    passed_on: Mapping[Tensor, Tensor] = field(default_factory=dict)
 
     def variable(self, tensor: Tensor) -> Variable | None:
         """The loop variable whose value within a step the tensor is."""
@@ -95,8 +98,36 @@ def find_loops(view: GraphView) -> Iterator[Loop]:
             yield loop
 
 
+@once
+def inside_loops(view: GraphView) -> frozenset[str]:
+    """The nodes that depend on what enters one of TensorFlow 1's loops and has not left it."""
+    inside = {node.name for node in view.of_op("Enter")}
+    pending = list(inside)
+    for name in pending:
+        following = {node.name for node in view.following(view.nodes[name]) if node.op != "Exit"} - inside
+        inside |= following
+        pending += following
+    return frozenset(inside)
+
+
+def unread_in_loops(view: GraphView) -> set[str]:
+    """What nobody reads inside of TensorFlow 1's loops or behind them, though it is not an output of the graph: nodes
+    for control inputs alone, and the last values of variables, if others of the same loop are read."""
+    exits: dict[Tensor, list[Node]] = {}
+    for node in view.of_op("Exit"):
+        switch = view.producer(node.inputs[0])
+        if switch is not None and switch.op == "Switch":
+            exits.setdefault(view.source(switch.inputs[1]), []).append(node)
+    behind = [node for loop in exits.values() if any(map(view.is_read, loop)) for node in loop]
+    return {
+        name for name in (*inside_loops(view), *(node.name for node in behind)) if not view.is_read(view.nodes[name])
+    }
+
+
 def _circle(view: GraphView, inside: GraphView, frame: str, enters: list[Node]) -> Loop | None:
     variables, conditions = [], set()
+    unchanged: dict[str, Node] = {}
+    passed_on: dict[Tensor, Tensor] = {}
     for enter in enters:
         for merge in (node for node in view.consumers(Tensor(enter.name)) if node.op == "Merge"):
             back = [view.producer(tensor) for tensor in merge.inputs if tensor.node != enter.name]
@@ -110,6 +141,11 @@ def _circle(view: GraphView, inside: GraphView, frame: str, enters: list[Node]) 
                 continue
             conditions.add(switch.inputs[1])
             exits = [node for node in view.consumers(Tensor(switch.name)) if node.op == "Exit"]
+            if view.source(back[0].inputs[0]) == Tensor(switch.name, 1):
+                names = (merge.name, switch.name)
+                unchanged.update((name, Node.new(name, "Enter", enter.inputs)) for name in names)
+                passed_on.update((Tensor(node.name), enter.inputs[0]) for node in exits)
+                continue
             final = Tensor(exits[0].name) if exits else None
             variables.append(
                 Variable(
@@ -122,7 +158,9 @@ def _circle(view: GraphView, inside: GraphView, frame: str, enters: list[Node]) 
     if condition is None or condition.op != "LoopCond":
         return None
     name = frame[: -len(_CONTEXT)] if frame.endswith(_CONTEXT) else frame
-    return Loop(name, inside, tuple(variables), condition.inputs[0], _is_inner(view, enters))
+    if unchanged:
+        inside = _LoopView(ChainMap(unchanged, cast("MutableMapping[str, Node]", view.nodes)))
+    return Loop(name, inside, tuple(variables), condition.inputs[0], _is_inner(view, enters), passed_on)
 
 
 def _is_inner(view: GraphView, enters: list[Node]) -> bool:
@@ -162,15 +200,19 @@ def _while(view: GraphView, node: Node, body: Function, condition: Function) -> 
     _, results = add_call(nodes, body, f"{node.name}:body/", map(str, entering))
     _, conditions = add_call(nodes, condition, f"{node.name}:cond/", map(str, entering))
     inside = _LoopView(nodes)
-    variables = []
+    variables, passed_on = [], {}
     for number, initial in enumerate(node.inputs):
-        if entering[number] != initial:
-            last = Tensor(node.name, number)
+        last = Tensor(node.name, number)
+        if entering[number] == initial:
+            passed_on[last] = initial
+        else:
             final = last if view.consumers(last) else None
             variables.append(
                 Variable(initial, entering[number], entering[number], inside.source(results[number]), final)
             )
-    return Loop(node.name, inside, tuple(variables), conditions[0]) if len(conditions) == 1 else None
+    if len(conditions) != 1:
+        return None
+    return Loop(node.name, inside, tuple(variables), conditions[0], passed_on=passed_on)
 
 
 def _passed_on(body: Function, by_name: dict, number: int) -> bool:

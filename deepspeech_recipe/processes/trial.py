@@ -4,6 +4,8 @@ A trial is a module whose `main()` reads a task as JSON from standard input, cal
 exit code: 0 if native code can have the file, else another, with the reason as the last line on standard error.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import signal

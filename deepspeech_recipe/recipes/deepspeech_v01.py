@@ -79,7 +79,8 @@ def _directions(view: GraphView) -> tuple[Lstm, Lstm, Node]:
     if len(lstms) != 2:
         raise NoMatch(f"DeepSpeech v0.1 has two loops of LSTM cells, this graph has {len(lstms)}")
     forward, backward = sorted(lstms, key=lambda lstm: lstm.direction)
-    if (forward.direction, backward.direction, len(forward.layers)) == ("forward", "reverse", 1):
+    plain = all(lstm.cell.is_plain for lstm in lstms)
+    if plain and (forward.direction, backward.direction, len(forward.layers)) == ("forward", "reverse", 1):
         before, *after = backward.reversals
         same = view.source(view.nodes[before].inputs[0]) == view.source(forward.x)
         if same and len(after) == 1 and all(len(lstm.layer.sequence) == 1 for lstm in lstms):

@@ -14,7 +14,8 @@ from deepspeech_recipe.graphdef.view import Tensor
 #                        2: last cell state [B, H]
 #               attributes: weights (`Cell.weights`), hidden_size, steps (T must be this; None: any), direction
 #                           ('forward' or 'reverse': from the last step to the first; forward without it),
-#                           peepholes ([3, H] for the gates i, f, o, or None) and clip (of the cell state; 0: none)
+#                           peepholes ([3, H] for the gates i, f, o, or None), clip (of the cell state; 0: none) and
+#                           activations (as `Cell` has them; None: an LSTMSequence computes the cell)
 # RecipeUnflattenTime   inputs: data [T·B, F], reference [T, B, …]
 #                       outputs: data as [T, B, F]
 #                       attributes: features (F)

@@ -105,13 +105,11 @@ def _replace(view: GraphView, lstm: Lstm, general: General, frozen: Mapping, fre
         replace_lstm(view, lstm, general.edits, lengths=reader is None, steps=steps)
         for state in lstm.states:
             _carry(view, state, general)
-        made = "an LSTMSequence" if lstm.cell.is_plain else "a loop, for its peepholes or its clipped cell state"
-        return f"BlockLSTM '{lstm.node}' becomes {made}"
+        return f"BlockLSTM '{lstm.node}' becomes {lstm.replacement}"
     replace_lstm(view, lstm, general.edits, lengths=True, steps=lstm.steps)
-    made = "an LSTMSequence" if len(lstm.layers) == 1 else f"{len(lstm.layers)} LSTMSequences"
     if lstm.form == LOOP:
-        return f"loop '{lstm.node}' becomes {made}{' that runs backwards' if lstm.reversals else ''}"
-    return f"the {lstm.steps} steps of '{lstm.node}' become {made}"
+        return f"loop '{lstm.node}' becomes {lstm.replacement}{' that runs backwards' if lstm.reversals else ''}"
+    return f"the {lstm.steps} steps of '{lstm.node}' become {lstm.replacement}"
 
 
 def _carry(view: GraphView, state: State, general: General) -> None:

@@ -43,6 +43,7 @@ def replace_lstm(view: GraphView, lstm: Lstm, edits: Edits, *, lengths: bool, st
             "direction": lstm.direction,
             "peepholes": cell.peephole_weights(constants),
             "clip": cell.clip,
+            "activations": None if cell.is_plain else cell.activations,
         }
         own_lengths = (layer.lengths,) if lengths and layer.lengths is not None else ()
         inputs = (x, layer.initial_h, layer.initial_c, *own_lengths)
@@ -60,7 +61,7 @@ def replace_lstm(view: GraphView, lstm: Lstm, edits: Edits, *, lengths: bool, st
             if tensors:
                 edits.add.append(NewNode(f"{name}/step_{time}", TIME_STEP, (x,), {"step": time}))
                 _replace(view, tensors, Tensor(f"{name}/step_{time}"), edits)
-    edits.remove += lstm.dead
+    edits.redirect.update(lstm.passed_on)
     if lstm.reversals:
         # As a name of what goes in, that of the reversal in front would be wrong.
         before, *after = lstm.reversals

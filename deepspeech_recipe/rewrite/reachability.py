@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
+from deepspeech_recipe.patterns.while_loop import unread_in_loops
 from deepspeech_recipe.rewrite.edits import Edits
 
 _SAVER_OPS = (
@@ -36,11 +37,12 @@ def needed(inputs: dict[str, tuple[Tensor, ...]], outputs: Iterable[str]) -> set
 
 
 def ends(view: GraphView, edits: Edits) -> list[str]:
-    """The nodes nobody reads: those of the graph as it was, and those that were added."""
+    """The nodes nobody reads: those of the graph as it was, outside of loops, and those that were added."""
     read = {tensor.node for inputs in edited_inputs(view, edits).values() for tensor in inputs}
     read |= {tensor.node for node in view.nodes.values() for tensor in node.inputs}
     added = [node.name for node in edits.add]
-    return [name for name in (*view.nodes, *added) if name not in read and name not in edits.remove]
+    others = read.union(edits.remove, unread_in_loops(view))
+    return [name for name in (*view.nodes, *added) if name not in others]
 
 
 def savers(view: GraphView) -> list[str]:
@@ -53,11 +55,15 @@ def savers(view: GraphView) -> list[str]:
 
 
 def remove_unused(view: GraphView, edits: Edits, outputs: Iterable[str] = ()) -> None:
-    """Removes what the edits left without a reader: a replaced LSTM, its mask, the states in a row.
+    """Removes what the edits left without a reader: a replaced LSTM, its mask, the states in a row; and what TensorFlow
+    puts beside a loop that it lowers, nodes for control inputs alone and placeholders that nobody reads.
 
     outputs: nodes that stay, read or not."""
     inputs, pivots = edited_inputs(view, edits), _pivots(view)
     last = [*ends(view, edits), *outputs]
+    if edits.replace or edits.redirect:  # else the graph is left alone
+        beside = {node.name for node in view.of_op("NoOp", "Placeholder") if not view.is_read(node)}
+        last = [name for name in last if name not in beside or name in outputs]
     kept: set[str] = set()
     while (needs := needed(inputs, last)) != kept:
         kept = needs

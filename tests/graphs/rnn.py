@@ -54,8 +54,8 @@ def dynamic(
     pick: tuple[int, ...] = (),
     reversed_input: bool = False,
 ) -> RnnGraph:
-    """cell: 'basic' (BasicLSTMCell), 'lstm' (LSTMCell), or a near miss of `_cell`. lengths: with an input of them, or
-    its type ('int32' if True). both: bidirectional. given: the
+    """cell: 'basic' (BasicLSTMCell), 'lstm' (LSTMCell), another of `_cell`, or one of
+    `own_cells.STEPS`. lengths: with an input of them, or its type ('int32' if True). both: bidirectional. given: the
     initial state is an input. control_flow: 'v1' (Enter, Merge, Switch…) or 'v2' (While). static: static_rnn over so
     many steps instead of a loop. pick: of these only some go to the output.
     reversed_input: time runs backwards, in the output too."""
@@ -206,7 +206,11 @@ def cell_of(tf, kernel, bias):
 
 
 def _cell(tf, kind: str, units: int):
+    from tests.graphs import own_cells
+
     make = lstm_cells()
+    if kind in own_cells.STEPS:
+        return own_cells.cell(kind, units)
     if kind == "gru":
         return make.GRUCell(units)
     if kind == "basic":
