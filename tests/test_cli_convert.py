@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from deepspeech_recipe import cli
+from deepspeech_recipe.cli import progress
 from tests.support.source_models import HIDDEN, graph_bytes
 
 convert_module = importlib.import_module("deepspeech_recipe.conversion.convert")
@@ -34,7 +35,8 @@ def test_prints_files_and_tensors(capsys, model):
     assert [str(out / "model.xml"), str(out / "model.bin")] == lines[1:3]
     assert f"  input   previous_state_c  [1, {HIDDEN}]        f32" in lines
     assert "  output  logits            [5, 1, 6]     f32" in lines
-    assert lines[-1] == "not compared with the original"
+    command = f"deepspeech-recipe verify {model} {out / 'model.xml'}"
+    assert lines[-1] == f"not compared with the original; to do so: {command}"
     assert sorted(path.name for path in out.iterdir()) == ["model.bin", "model.xml"]
 
 
@@ -87,7 +89,7 @@ def passed_on(monkeypatch, *options) -> dict:
     """The keywords that the command line hands to the function."""
     seen = {}
 
-    def stub(model, output, **keywords):
+    def stub(model, output, log, **keywords):
         seen.update(keywords)
         return convert_module.ConvertResult((), "none", ({"name": "x", "shape": [1], "type": "f32"},), (), {})
 
@@ -102,8 +104,8 @@ def test_every_option_reaches_the_function_and_nothing_else_does(monkeypatch):
         flag = "--" + name.replace("_", "-")
         text = ",".join(value) if isinstance(value, tuple) else str(value)
         command += ["--no-verify"] if value is False else [flag, text]
-    assert passed_on(monkeypatch, *command) == {"log": None, **EVERY_OPTION}
-    assert passed_on(monkeypatch) == {"log": None}
+    assert passed_on(monkeypatch, *command) == EVERY_OPTION
+    assert passed_on(monkeypatch) == {}
 
 
 def test_every_keyword_of_the_function_is_an_option():
@@ -145,8 +147,12 @@ def test_an_output_that_is_a_file(capsys, model):
 
 
 def test_progress_is_for_terminals(capsys, model, monkeypatch):
+    monkeypatch.setattr(progress, "_QUIET", 0.0)
+    assert convert(model, "--no-verify") == 0
+    assert capsys.readouterr().err == ""
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     assert convert(model, "--no-verify") == 0
     captured = capsys.readouterr()
-    assert f"… reading {model}\n" in captured.err
+    assert captured.err.startswith("\r\033[K… ")
+    assert captured.err.endswith("\r\033[K")
     assert "…" not in captured.out

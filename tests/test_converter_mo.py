@@ -37,9 +37,6 @@ def test_whether_mo_is_usable(monkeypatch, tmp_path, change, reason):
     if reason:
         with pytest.raises(RecipeError, match="The converter mo cannot be used"):
             deepspeech_recipe.convert(contract.case("v0.9").path, tmp_path / "out", converter="mo")
-        result = deepspeech_recipe.convert(contract.case("v0.9").path, tmp_path / "out", verify=False)
-        assert result.converter.startswith("openvino")
-        assert f"converted without mo: {said}" in result.notes
 
 
 @pytest.mark.parametrize(

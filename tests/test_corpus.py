@@ -149,6 +149,8 @@ def test_resume_leaves_out_what_is_there_and_newer(capsys, tmp_path, folder, mon
     assert again("--format", "srt") == "1 done, 1 skipped, 0 failed"
     os.utime(bundled_ir())  # a new model
     assert again() == "2 done, 0 skipped, 0 failed"
+    assert transcribe(*names, tmp_path / "none.wav", "-o", tmp_path, "--resume") == 1
+    assert "0 done, 2 skipped, 1 failed" in capsys.readouterr().err
     assert transcribe(*names, "--resume") == 2
     assert "give it with -o" in one_error(capsys.readouterr())
 
@@ -194,7 +196,7 @@ def test_folders_and_files_that_nothing_can_be_made_of(capsys, tmp_path, folder)
         "holds no recordings (.wav, .wave, .flac, ": [tmp_path / "empty"],
         "are found with --recursive": [tmp_path / "empty"],
         "The formats are txt, srt, vtt, json, not 'doc'": [folder, "-o", tmp_path / "out", "--format", "txt,doc"],
-        "--format is of files": [folder, "--format", "txt"],
+        "--format is of files": [folder, "--format", "srt"],
         "cannot be made": [folder, "-o", folder / "first.wav" / "out"],
         "subtitles are of one recording": [folder / "first.wav", "--srt", "-o", tmp_path],
         "live audio goes to stdout": [folder / "first.wav", "--stream", "-o", tmp_path],

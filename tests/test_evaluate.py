@@ -145,6 +145,38 @@ def test_a_test_set_without_a_clip_that_can_be_read(tmp_path, capsys):
     assert last == f"deepspeech-recipe: error: {path}: None of the 2 recordings can be read."
 
 
+def test_case_and_punctuation_alone(tmp_path, capsys):
+    """Are said, and are not counted if that is asked for."""
+    said = transcripts()[FIRST]
+    path = write(tmp_path / "m.csv", [[FIRST, 1, f"{said.capitalize().replace(' ', ', ', 1)}!", ""]])
+    arguments = ["evaluate", str(path), "--model", str(bundled_ir())]
+    assert main(arguments) == 0
+    out, err = capsys.readouterr()
+    words = len(said.split())
+    assert out.splitlines()[-1].split()[1] == f"{2 / words:.2%}" != "0.00%"
+    assert f"Without case and punctuation the WER is 0.00%, not {2 / words:.2%}" in err
+    assert main([*arguments, "--normalise"]) == 0
+    out, err = capsys.readouterr()
+    assert out.splitlines()[-1].split()[1:4] == ["0.00%", "0.00%", str(words)]
+    assert err == ""
+    path = write(tmp_path / "m.csv", [[FIRST, 1, f"{said} wrong", ""]])  # errors of another kind
+    assert main(arguments) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_columns_and_tabs_of_other_test_sets(tmp_path, capsys):
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips" / "a.wav").symlink_to(FIRST)
+    (tmp_path / "m.tsv").write_text(f"client_id\tpath\tsentence\tgroup\n1\tclips/a.wav\t{transcripts()[FIRST]}\tx\n")
+    arguments = ["evaluate", str(tmp_path / "m.tsv"), "--model", str(bundled_ir())]
+    assert main([*arguments, "--columns", "path,sentence"]) == 0
+    assert "0.00%" in capsys.readouterr().out
+    assert main(arguments) == 2
+    assert "has no column 'wav_filename'. Its columns: client_id, path, sentence, group." in capsys.readouterr().err
+    assert main([*arguments, "--columns", "path"]) == 2
+    assert "'path' is not of the form FILE,TEXT" in capsys.readouterr().err
+
+
 @pytest.fixture
 def librispeech(tmp_path):
     """Two speakers, three recordings, as the archive unpacks."""

@@ -131,3 +131,55 @@ def test_bad_usage_of_features_is_one_line(capsys, tmp_path):
         assert command(*arguments) == 2
         assert reason in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["other"]
+
+
+@pytest.fixture
+def heads(tmp_path):
+    """As these projects keep their data: a folder for each person, video beside the audio."""
+    pytest.importorskip("soundfile")
+    for person, path in (("obama", FIRST), ("may", SECOND)):
+        (tmp_path / person).mkdir()
+        (tmp_path / person / "aud.wav").write_bytes(path.read_bytes())
+        (tmp_path / person / f"{person}.mp4").write_bytes(b"")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("preset", "name"), [("ad-nerf", "aud.npy"), ("rad-nerf", "aud_ds.npy"), ("er-nerf", "aud_ds.npy")]
+)
+def test_presets_of_talking_heads(capsys, heads, recognizer, preset, name):
+    """Windows as these projects' scripts make them: 16 of 50 frames a second, every second one, zeros outside."""
+    assert command(heads, "--recursive", "--preset", preset) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2
+    for person, path in (("obama", FIRST), ("may", SECOND)):
+        found = np.load(heads / person / name)
+        frames = recognizer.features(samples_of(path), rate=50)
+        assert len(frames) == round(len(samples_of(path)) / 16000 * 50)
+        padded = np.concatenate([np.zeros((8, frames.shape[1])), frames, np.zeros((8, frames.shape[1]))])
+        expected = [padded[at : at + 16] for at in range(0, len(padded) - 16, 2)]
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+        assert found.dtype == np.float32
+
+
+def test_what_is_typed_goes_before_a_preset(capsys, heads, recognizer):
+    audio = heads / "obama" / "aud.wav"
+    assert command(audio, "--preset", "er-nerf", "--rate", "60", "--stride", "3", "-o", heads) == 0
+    found = np.load(heads / "aud_ds.npy")
+    np.testing.assert_allclose(
+        found, recognizer.features(samples_of(FIRST), rate=60, windows=16)[::3], rtol=0, atol=1e-5
+    )
+
+
+def test_features_go_on_past_a_bad_recording(capsys, heads):
+    (heads / "obama" / "cut.wav").write_bytes(FIRST.read_bytes()[:-5000])
+    assert command(heads, "--recursive") == 1
+    out, err = capsys.readouterr()
+    paths = [heads / person / "aud.npy" for person in ("may", "obama")]
+    assert out.splitlines() == [f"{path}: {list(np.load(path).shape)}" for path in paths]
+    assert "cut.wav: is cut off" in err
+    assert err.splitlines()[-1].startswith("2 done, 0 skipped, 1 failed")
+
+
+def test_features_of_a_pipe_need_a_file(capsys, tmp_path):
+    assert command("-") == 2
+    assert "give an .npy file with -o" in capsys.readouterr().err

@@ -218,8 +218,6 @@ def test_what_an_extra_leaves_out_is_said_with_the_python(python_3_13, tmp_path)
         "openvino-dev can be had for Python 3.10 to 3.12 only. To install it, use one of those Pythons; or use the "
         "converter openvino."
     )
-    result = convert(path, tmp_path / "out", verify=False)
-    assert "this is Python 3.13" in " ".join(result.notes)
 
 
 BROKEN = TensorFlow("", {"tensorflow": "2.20.0"}, "is incomplete: files of tensorflow 2.20.0 are missing in …")

@@ -29,10 +29,15 @@ from deepspeech_recipe.sources import open_model
 
 ROOT = Path(__file__).parent.parent
 FIELDS = {field.name: field.default for field in dataclasses.fields(Options)}
-PRINTED = {"json", "texts", "mic", "stream", "srt", "vtt"}
+PRINTED = {"json", "jsonl", "texts", "mic", "stream", "srt", "vtt"}
 SEARCH = {"scorer", "words", "alpha", "beta", "beam_width", "hot_words"}  # what the functions' decoder is made of
-COMMAND_ONLY = {"transcribe": {*PRINTED, *SEARCH}, "evaluate": {*PRINTED, *SEARCH}, "features": {"output"}}
-FUNCTION_ONLY = {"log", "progress", "decoder", "directory", "on_finding"}
+COMMAND_ONLY = {
+    "transcribe": {*PRINTED, *SEARCH},
+    "evaluate": {*PRINTED, *SEARCH},
+    "features": {"output", "recursive", "preset"},
+}
+FUNCTION_ONLY = {"log", "progress", "decoder", "directory", "on_finding", "on_failure", "ordered"}
+FUNCTIONS = {"transcribe": "transcribe_files"}  # whose options are the command's, where that is another one
 FACTS = {
     name: parameter.default
     for name, parameter in inspect.signature(open_model).parameters.items()
@@ -83,7 +88,7 @@ def test_every_commands_defaults_are_its_functions(name):
     importlib.import_module(f"deepspeech_recipe.cli.{name}").add_arguments(parser)
     only = COMMAND_ONLY.get(name, PRINTED)
     typed = {action.dest: action for action in parser._actions if action.dest not in ("help", *only)}
-    parameters = inspect.signature(getattr(deepspeech_recipe, name)).parameters
+    parameters = inspect.signature(getattr(deepspeech_recipe, FUNCTIONS.get(name, name))).parameters
     assert set(typed) == set(parameters) - FUNCTION_ONLY
     for option, action in typed.items():
         default = action.default if not isinstance(action.default, list) else tuple(action.default)

@@ -1,14 +1,15 @@
 """Progress of long work: a bar on a terminal, lines without tqdm, nothing elsewhere, and never across the results."""
 
 import sys
+import threading
 
 import pytest
 
 import deepspeech_recipe
-from deepspeech_recipe.cli import main, progress
+from deepspeech_recipe.cli import console, main, progress
 from deepspeech_recipe.cli.progress import Progress
 from deepspeech_recipe.runtime.recordings.audio_files import seconds_of
-from tests.support.bundled import bundled_ir, samples_of, transcripts
+from tests.support.bundled import MODEL, bundled_ir, samples_of, transcripts
 
 FIRST, SECOND = list(transcripts())[:2]
 
@@ -95,3 +96,37 @@ def test_the_length_of_a_file_by_its_header(tmp_path, monkeypatch):
             monkeypatch.setitem(sys.modules, module, None)
         assert seconds_of(FIRST) == len(samples_of(FIRST)) / 16000
         assert seconds_of(tmp_path / "text.wav") == seconds_of(tmp_path / "missing.wav") == 0
+
+
+def test_stages_are_shown_after_a_while_and_wiped(capsys, monkeypatch):
+    on_a_terminal(monkeypatch)
+    monkeypatch.setattr(progress, "_QUIET", 0.01)
+    monkeypatch.setenv("COLUMNS", "30")
+    shown = threading.Event()
+    monkeypatch.setattr(sys.stderr, "flush", lambda: shown.set())
+    with progress.Stages("reading") as stages:
+        stages("comparing what is a good deal longer than a line")
+        assert shown.wait(60)
+    first, *others = capsys.readouterr().err.split("\r\033[K")
+    assert first == others[-1] == ""
+    assert others[0] == "… comparing what is a good deal longer than a line (0 s)"[:29]
+
+
+@pytest.mark.parametrize(("option", "lines"), [("--verbose", True), ("--quiet", False), (None, False)])
+def test_each_step_is_a_line_if_that_is_asked_for(capsys, tmp_path, option, lines):
+    arguments = ["convert", str(MODEL), "-o", str(tmp_path), "--no-verify", *([option] if option else [])]
+    assert main(arguments) == 0
+    err = capsys.readouterr().err.splitlines()
+    assert (f"… reading {MODEL}" in err) == lines
+    assert bool(err) == lines
+
+
+def test_marks_are_coloured_on_a_terminal(capsys, monkeypatch):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert console.marked("  ✓ text") == "  \033[32m✓\033[0m text"
+    assert console.marked("✗ text") == "\033[31m✗\033[0m text"
+    assert console.marked("text ✓") == "text ✓"
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert console.marked("✓ text") == "✓ text"

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from deepspeech_recipe import cli, convert
-from deepspeech_recipe.converters import mo as mo_converter
 from deepspeech_recipe.graphdef.proto import GraphDef, SavedModel
 from tests.support.pbmm_writer import write_pbmm
 
@@ -23,9 +22,8 @@ def read_graph(path: Path) -> GraphDef:
 
 
 def test_the_command_prints_what_the_readme_shows(capsys, tmp_path, monkeypatch):
-    """Of the bundled model, whose sizes are others; without Model Optimizer and TensorFlow, as the README says."""
+    """Of the bundled model, whose sizes are others; without TensorFlow, as the README says."""
     shown = re.search(r"^```text\n(Converted with .*?)^```", README, re.MULTILINE | re.DOTALL)[1]
-    monkeypatch.setattr(mo_converter, "usable", lambda: (False, "Model Optimizer (openvino-dev) is not installed"))
     write_pbmm(read_graph(ROOT / "deepspeech_recipe/data/model/output_graph.pb"), tmp_path / "model.pbmm")
     monkeypatch.chdir(tmp_path)
     assert "\ndeepspeech-recipe convert model.pbmm -o out\n" in README

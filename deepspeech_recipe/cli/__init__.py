@@ -1,8 +1,8 @@
 """The command `deepspeech-recipe`: one module here for each of its commands.
 
 A command's module has HELP, `add_arguments(parser)` and `run(arguments) -> exit code`; it loads what it needs
-when it runs. Results go to stdout, progress to stderr. Exit codes: 0 done, 1 a check failed, 2 bad usage or bad
-input (one line on stderr), 130 interrupted.
+when it runs. Results go to stdout, progress to stderr. Exit codes: 0 done, 1 a check or a recording failed, 2 bad
+usage or bad input (one line on stderr), 130 interrupted.
 """
 
 import argparse
@@ -32,7 +32,7 @@ COMMANDS = (
     "extensions",
     "demo",
 )
-_EXIT_CODES = "Exit codes: 0 done, 1 a check failed, 2 bad usage or bad input."
+_EXIT_CODES = "Exit codes: 0 done, 1 a check or a recording failed, 2 bad usage or bad input."
 _INTERRUPTED, _BROKEN_PIPE = 130, 141
 
 

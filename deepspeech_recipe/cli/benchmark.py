@@ -4,7 +4,8 @@ converted to FP32 and 8 bits, and runs in TensorFlow too if that is installed.
 
 import argparse
 
-from deepspeech_recipe.cli.text import step_log, typed
+from deepspeech_recipe.cli.progress import Stages
+from deepspeech_recipe.cli.text import typed
 
 HELP = "how fast are IRs and models on this machine?"
 
@@ -43,6 +44,7 @@ def run(arguments) -> int:
     options = typed(arguments)
     asked = options["scenarios"] or DEFAULT_SCENARIOS
     options["scenarios"] = SCENARIOS if "all" in asked else tuple(dict.fromkeys(asked))
-    report = benchmark(log=step_log(), **options)
+    with Stages("measuring") as stages:
+        report = benchmark(log=stages, **options)
     print(json_text(report) if arguments.json else markdown(report), end="")
     return 0

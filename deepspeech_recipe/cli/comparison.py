@@ -1,5 +1,6 @@
 """What the commands that compare an IR with its model share."""
 
+from deepspeech_recipe.cli import console
 from deepspeech_recipe.cli.text import json_document
 
 
@@ -17,5 +18,6 @@ def add_arguments(parser) -> None:
 
 def print_report(report, as_json: bool) -> int:
     """Prints what verify or diagnose found, and returns the exit code."""
-    print(json_document(report.as_dict()) if as_json else "\n".join(report.lines()))
+    lines = map(console.marked, report.lines())
+    print(json_document(report.as_dict()) if as_json else "\n".join(lines))
     return report.exit_code

@@ -4,9 +4,12 @@ Exit code 1 if the IR was compared with the original and differs.
 """
 
 import argparse
+import shlex
 from collections.abc import Iterator
 
-from deepspeech_recipe.cli.text import json_document, rows, shape, step_log, typed
+from deepspeech_recipe.cli import console
+from deepspeech_recipe.cli.progress import Stages
+from deepspeech_recipe.cli.text import json_document, rows, shape, typed
 from deepspeech_recipe.ir.options import CHOICES, DYNAMIC, Options
 
 HELP = "a model file → an IR"
@@ -40,7 +43,7 @@ def add_arguments(parser) -> None:
     parser.add_argument("--name", **quiet, help="name of the IR (default: the model's)")
     how = parser.add_argument_group("how")
     how.add_argument("--recipe", metavar="FILE.py", **quiet, help="what the model is, if it is not a DeepSpeech model")
-    _add_choice(how, "converter", "auto: mo if it works")
+    _add_choice(how, "converter", "OpenVINO's own frontend, or Model Optimizer, to the same result")
     _add_choice(how, "state")
     how.add_argument("--time-steps", type=_size, metavar=f"N|{DYNAMIC}", **quiet, help="default: as in the graph")
     how.add_argument("--batch", type=_size, metavar=f"N|{DYNAMIC}", **quiet, help="default: as in the graph")
@@ -78,15 +81,16 @@ def add_arguments(parser) -> None:
 def run(arguments) -> int:
     from deepspeech_recipe.conversion.convert import convert
 
-    result = convert(log=step_log(), **typed(arguments))
+    with Stages("converting") as stages:
+        result = convert(log=stages, **typed(arguments))
     if arguments.json:
         print(json_document(result.as_dict()))
     else:
-        print("\n".join(_lines(result)))
+        print("\n".join(_lines(result, arguments)))
     return 0 if result.verification is None else result.verification.exit_code
 
 
-def _lines(result) -> Iterator[str]:
+def _lines(result, arguments) -> Iterator[str]:
     yield f"Converted with {result.converter}"
     yield from (f"  {note}" for note in result.notes)
     yield from (str(path) for path in result.files)
@@ -96,7 +100,11 @@ def _lines(result) -> Iterator[str]:
         for direction, tensors in directions
         for tensor in tensors
     )
-    if result.verification is None:
-        yield "not compared with the original"
+    if result.verification is not None:
+        yield from map(console.marked, result.verification.lines())
+    elif result.metadata:
+        recipe = ["--recipe", arguments.recipe] if hasattr(arguments, "recipe") else []
+        command = shlex.join(["deepspeech-recipe", "verify", arguments.model, str(result.files[0]), *recipe])
+        yield f"not compared with the original; to do so: {command}"
     else:
-        yield from result.verification.lines()
+        yield "not compared with the original"

@@ -4,6 +4,8 @@ Without Model Optimizer, OpenVINO's own TensorFlow frontend converts it. Exit co
 text is not as expected.
 """
 
+from deepspeech_recipe.cli import console
+
 HELP = "the bundled model: convert, compare, transcribe"
 
 
@@ -14,4 +16,4 @@ def add_arguments(parser) -> None:
 def run(arguments) -> int:
     from deepspeech_recipe.demonstration import demo
 
-    return 0 if demo(arguments.output, log=lambda line: print(line, flush=True)) else 1
+    return 0 if demo(arguments.output, log=lambda line: print(console.marked(line), flush=True)) else 1

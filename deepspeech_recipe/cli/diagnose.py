@@ -5,6 +5,7 @@ Exit code 1 if one differs.
 """
 
 from deepspeech_recipe.cli import comparison
+from deepspeech_recipe.cli.progress import Stages
 from deepspeech_recipe.cli.text import typed
 
 HELP = "where an IR parts from its model"
@@ -14,4 +15,6 @@ add_arguments = comparison.add_arguments
 def run(arguments) -> int:
     from deepspeech_recipe.verification.diagnose import diagnose
 
-    return comparison.print_report(diagnose(**typed(arguments)), arguments.json)
+    with Stages("comparing the IR with its model, stage by stage"):
+        report = diagnose(**typed(arguments))
+    return comparison.print_report(report, arguments.json)

@@ -6,6 +6,8 @@ Exit code 1 if something that should work does not.
 
 from deepspeech_recipe.cli.text import json_document
 
+from deepspeech_recipe.cli import console
+
 HELP = "what is installed, what works, known traps"
 
 
@@ -17,7 +19,7 @@ def run(arguments) -> int:
     from deepspeech_recipe.self_test.run import doctor
 
     def say(finding) -> None:
-        print(finding.line(), flush=True)
+        print(console.marked(finding.line()), flush=True)
 
     health = doctor(on_finding=None if arguments.json else say)
     if arguments.json:

@@ -4,7 +4,7 @@ import json
 import shutil
 import sys
 import textwrap
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from deepspeech_recipe.files import printable
@@ -15,11 +15,6 @@ _NARROWEST = 20  # letters, of a column that is wrapped
 def typed(arguments) -> dict[str, Any]:
     """The options of a command line that are keywords of the command's function."""
     return {name: value for name, value in vars(arguments).items() if name not in ("command", "run", "json")}
-
-
-def step_log() -> Callable[[str], None] | None:
-    """Prints each step of long work on stderr, if that is a terminal."""
-    return (lambda line: print(f"… {line}", file=sys.stderr, flush=True)) if sys.stderr.isatty() else None
 
 
 def json_document(value: Any) -> str:

@@ -31,8 +31,9 @@ def add_arguments(parser) -> None:
     files = parser.add_argument_group("results")
     files.add_argument("-o", "--output", metavar="DIR", help="write files there, in folders as the recordings'")
     files.add_argument(
-        "--format", type=_formats, metavar="txt,srt,vtt,json", help="which files (default: txt; only with -o)"
-    )
+        "--format", dest="formats", type=_formats, metavar="txt,srt,vtt,json", default=("txt",),
+        help="which files (default: txt; only with -o)",
+    )  # fmt: skip
     files.add_argument("--resume", action="store_true", help="leave out what is there, newer than recording and model")
     form = files.add_mutually_exclusive_group()
     form.add_argument("--srt", action="store_true", help="print SubRip subtitles (of one recording)")
@@ -56,7 +57,7 @@ def run(arguments) -> int:
     summary, documents = Summary(), []
     with recognition.results(arguments) as stdout, Progress("s of audio") as progress:
         found = transcribe_files(
-            arguments.audio, arguments.model, output=arguments.output, formats=arguments.format or ("txt",),
+            arguments.audio, arguments.model, output=arguments.output, formats=arguments.formats,
             resume=arguments.resume, decoder=recognition.decoder(arguments), device=arguments.device,
             alphabet=arguments.alphabet, weights=arguments.weights, recursive=arguments.recursive, raw=arguments.raw,
             batch=arguments.batch, cluster=arguments.cluster, ordered=not (arguments.output or arguments.jsonl),
@@ -88,7 +89,7 @@ def _check(arguments) -> None:
         raise RecipeError("transcribe: --mic listens to the microphone and takes no files. Leave one of them out.")
     if not arguments.mic and not arguments.audio:
         raise RecipeError("transcribe: no recording is given (see deepspeech-recipe transcribe --help)")
-    if arguments.format and arguments.output is None:
+    if arguments.formats != ("txt",) and arguments.output is None:
         raise RecipeError("transcribe: --format is of files: give their folder with -o, or use --srt, --vtt or --json.")
     if (arguments.srt or arguments.vtt) and (arguments.output or len(arguments.audio) > 1):
         raise RecipeError(

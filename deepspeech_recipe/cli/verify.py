@@ -3,6 +3,7 @@ text. The original runs in TensorFlow if it is installed, else in OpenVINO's own
 """
 
 from deepspeech_recipe.cli import comparison
+from deepspeech_recipe.cli.progress import Stages
 from deepspeech_recipe.cli.text import typed
 
 HELP = "is an IR the same as its model?"
@@ -20,4 +21,6 @@ def add_arguments(parser) -> None:
 def run(arguments) -> int:
     from deepspeech_recipe.verification import verify
 
-    return comparison.print_report(verify(**typed(arguments)), arguments.json)
+    with Stages("comparing the IR with its model"):
+        report = verify(**typed(arguments))
+    return comparison.print_report(report, arguments.json)

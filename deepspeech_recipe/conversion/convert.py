@@ -113,7 +113,7 @@ def convert(
     """Converts a model file of any kind (`sources.open_model`) to `<output>/<name>.xml` and `.bin`.
 
     - name: by default the file's own. recipe: a Python file that says what the model is (`recipes`).
-    - converter: 'mo', 'openvino', or 'auto': mo if it is usable.
+    - converter: 'openvino', OpenVINO's own TensorFlow frontend, or 'mo', Model Optimizer: the results are the same.
     - state: 'external' or 'internal'. time_steps, batch: a number, 'dynamic', or None for what the graph has.
     - lengths: 'enforce' (one call consumes all its windows) or 'input' (`passes.sequence_lengths`).
     - audio: 'none', 'separate' (also writes `<name>.audio.xml`: samples → windows) or 'attached' (samples → logits;

@@ -22,7 +22,6 @@ from deepspeech_recipe.passes.compress import compress_to_fp16, compress_weights
 from deepspeech_recipe.passes.internal_state import fix_batch, internal_state
 from deepspeech_recipe.passes.sequence_lengths import lengths_input
 from deepspeech_recipe.passes.streaming import streaming_model
-from deepspeech_recipe.patterns.state_links import LOOPS
 from deepspeech_recipe.recipes.acoustic_model import AcousticModel
 from deepspeech_recipe.recipes.recognition import Recognition, recognise
 from deepspeech_recipe.recipes.registry import load
@@ -41,7 +40,6 @@ class Job:
     view: GraphView | None
     recognition: Recognition
     options: Options
-    converter: str
     log: Callable[[str], None]
     notes: list[str] = field(default_factory=list)
 
@@ -55,7 +53,8 @@ def start(model: str | os.PathLike, options: Options, facts: Mapping[str, Any], 
     facts: what the file itself does not know, keywords of `open_model`.
     """
     options.check()
-    converter, notes = _usable_converter(options.converter)
+    if options.converter == "mo":
+        mo.require()
     recipes = [] if options.recipe is None else [load(options.recipe)]
     log(f"reading {model}")
     source = open_model(model, **facts)
@@ -63,33 +62,13 @@ def start(model: str | os.PathLike, options: Options, facts: Mapping[str, Any], 
         view = GraphView.of(source.graph)
         recognition = recognise(view, recipes)
         check_model(options, source, recognition)
-    notes = [*source.notes, *notes, *warnings(recognition.constants)]
+    notes = [*source.notes, *warnings(recognition.constants)]
     acoustic = recognition.acoustic
     if acoustic is not None and acoustic.states and (kept := initial_values(acoustic)):
         notes.append(f"initial values of the state kept: {kept}")
-    if options.converter == "auto" and converter == "mo" and (loop := _loop_left(view, recognition)):
-        converter = "openvino"
-        notes.append(f"converted without mo, which cannot convert the loop '{loop}'")
-    job = Job(source, view, recognition, options, converter, log, notes)
+    job = Job(source, view, recognition, options, log, notes)
     log(_summary(job))
     return job
-
-
-def _usable_converter(asked: str) -> tuple[str, list[str]]:
-    """Chooses the converter; gives a note if it is not the first choice."""
-    if asked == "mo":
-        mo.require()
-    if asked == "auto":
-        works, reason = mo.usable()
-        return ("mo", []) if works else ("openvino", [f"converted without mo: {reason}"])
-    return asked, []
-
-
-def _loop_left(view: GraphView, recognition: Recognition) -> str:
-    """The name of a TensorFlow 2 loop that stays one, or '': Model Optimizer knows few of them."""
-    replaced = {lstm.node for lstm in recognition.lstms}
-    loops = view.of_op(*LOOPS) if recognition.acoustic is None else []
-    return next((loop.name for loop in loops if loop.name not in replaced), "")
 
 
 def _summary(job: Job) -> str:
@@ -107,9 +86,9 @@ def convert(job: Job, *, keep_graph: bool) -> tuple[ov.Model, str]:
 
     keep_graph: the job's graph is needed afterwards, for a comparison in TensorFlow.
     """
-    if keep_graph or job.converter == "mo":  # TensorFlow will run it
+    if keep_graph or job.options.converter == "mo":  # TensorFlow will run it
         check_outputs(job.source.graph, job.recognition.acoustic)
-    model, converter = (_by_mo if job.converter == "mo" else _by_openvino)(job, keep_graph)
+    model, converter = (_by_mo if job.options.converter == "mo" else _by_openvino)(job, keep_graph)
     for line, apply in passes(job):
         if line:
             job.log(line)

@@ -174,7 +174,7 @@ def outcomes(
     for each in bad:
         if on_failure:
             on_failure(each)
-    if bad and len(bad) == len(looked):
+    if bad and len(bad) == len(recordings):
         raise RecipeError(f"None of the {len(bad)} recordings can be read.")
     yield from bad
     good = [each for each in looked if not each.error]
