@@ -9,6 +9,18 @@ unset PYTHONPATH PYTHONHOME
 
 say() { printf '\n=== %s [%d:%02d]\n' "$1" $((SECONDS / 60)) $((SECONDS % 60)); }
 
+# patiently COMMAND …: runs it; on a terminal, says meanwhile for how long it has been running.
+patiently() {
+    local begin=$SECONDS code=0 ticker=
+    if [ -t 2 ]; then
+        while sleep 1 && kill -0 $$ 2>/dev/null; do printf '\r… %d s' $((SECONDS - begin)); done >&2 &
+        ticker=$!
+    fi
+    "$@" || code=$?
+    [ -z "$ticker" ] || { kill "$ticker"; wait "$ticker" 2>/dev/null || true; printf '\r\033[K' >&2; }
+    return "$code"
+}
+
 # find_python MAX_MINOR: the first Python 3.10 … 3.MAX_MINOR that runs and can make virtual environments.
 find_python() {
     local max=$1 candidate
@@ -46,7 +58,7 @@ make_venv() {
     "$directory/bin/python" -m pip install -qq --upgrade pip
     say "Installing from PyPI: the project's needs, with the extras $extras"
     # Builds and installs the project as a user would; what runs afterwards is the checkout itself.
-    "$directory/bin/python" -m pip install -qq ".[$extras]"
+    patiently "$directory/bin/python" -m pip install -qq ".[$extras]"
     "$directory/bin/python" -m pip uninstall -qq --yes deepspeech-recipe
     rm -rf build ./*.egg-info
     "$directory/bin/python" -m pip list --format=freeze | grep -iE '^(openvino|tensorflow-cpu|numpy|protobuf|tflite|pytest|ruff)' | tr '\n' ' '

@@ -138,10 +138,10 @@ class Killer:
 
 @pytest.fixture
 def long_recording(tmp_path) -> Path:
-    """One that takes a worker long enough to be caught with it; half of it is read at once."""
+    """Beyond what is read at once for a batch, so that a worker is caught with it half read."""
     path = tmp_path / "long" / "long.wav"
     path.parent.mkdir()
-    soundfile.write(path, np.tile(samples_of(FIRST), 600), 16000, "PCM_16")
+    soundfile.write(path, np.tile(samples_of(FIRST), 150), 16000, "PCM_16")
     return path
 
 

@@ -64,7 +64,8 @@ def test_the_remedy_keeps_to_the_package_that_is_there(monkeypatch, found, comma
 @pytest.mark.requires_mo
 def test_the_real_process_with_every_option(tmp_path, real_mo):
     each = contract.case("v0.5")
-    options = {"time_steps": "dynamic", "batch": "dynamic", "head": "raw", "lengths": "input", "sample_rate": 16000}
+    options = {"time_steps": "dynamic", "batch": "dynamic", "head": "raw", "lengths": "input"}
+    options |= {"sample_rate": 16000, "converter": "mo"}
     result = deepspeech_recipe.convert(each.path, tmp_path / "out", name="m", verify=False, **options)
     assert [path.name for path in result.files] == ["m.xml", "m.bin"]
     assert result.converter == "mo openvino-dev 2024.6.0"

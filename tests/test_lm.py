@@ -1,6 +1,7 @@
 """Beam search: against all paths of small matrices, scorers read and refused, and texts of the bundled model."""
 
 import math
+import pickle
 import struct
 import sys
 
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given, settings, strategies
 
 from deepspeech_recipe.cli import main
+from deepspeech_recipe.corpus import cluster
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.runtime import Recognizer
 from deepspeech_recipe.runtime.decoders import beam
@@ -224,6 +226,11 @@ def test_a_language_model_corrects_texts(scorer, tmp_path, kind):
     assert best.text == said != other.text
     assert other.confidence < best.confidence
     assert recognizer.stream().finish() == ""
+    # As a node of a cluster gets it: by the content of its files.
+    sent = pickle.dumps(cluster._packed(bundled_ir(), decoder, "CPU", None))
+    if kind == "binary with words":
+        (tmp_path / "words.txt").unlink()
+    assert cluster._unpacked(pickle.loads(sent)).transcribe(samples_of(path)).text == said
 
 
 @needs_flashlight

@@ -4,9 +4,8 @@ installed, it is run on a small graph, which takes a while.
 Exit code 1 if something that should work does not.
 """
 
-from deepspeech_recipe.cli.text import json_document
-
 from deepspeech_recipe.cli import console
+from deepspeech_recipe.cli.text import json_document
 
 HELP = "what is installed, what works, known traps"
 

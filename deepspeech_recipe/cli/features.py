@@ -68,6 +68,6 @@ def run(arguments) -> int:
             else:
                 path, shape = outcome.result
                 print(f"{path}: {list(shape)}", flush=True)
-    if summary.failed:
+    if summary.failed and summary.count > 1:
         console.note(summary.line())
     return summary.exit_code

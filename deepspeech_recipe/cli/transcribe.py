@@ -78,7 +78,7 @@ def run(arguments) -> int:
                 progress.log(_text(outcome.result, arguments, None if arguments.audio == [name] else name), stdout)
     if arguments.json:
         print(json_document({"model": arguments.model, "results": documents}))
-    if arguments.output or summary.failed:
+    if arguments.output or (summary.failed and summary.count > 1):
         console.note(summary.line())
     return summary.exit_code
 

@@ -17,6 +17,7 @@ from deepspeech_recipe.corpus.engine import Log, Meter, ThisProcess, look, recog
 from deepspeech_recipe.corpus.listing import Recording
 from deepspeech_recipe.corpus.outcome import Outcome, failed
 from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.files import one_line
 from deepspeech_recipe.quiet import native_code_quiet
 from deepspeech_recipe.runtime import Recognizer, Scorer
 from deepspeech_recipe.runtime.recordings.incoming import is_address, is_pipe, shown_name
@@ -95,9 +96,19 @@ class Cluster(ThisProcess):
             warnings.simplefilter("ignore", DeprecationWarning)
             data = data.map_batches(function, batch_size=1, **options)
         with native_code_quiet():  # of a restart's limits, which `left` in `run` takes care of
-            for row in data.iter_rows():
+            for row in _rows(data):
                 for at, outcome, notes in pickle.loads(row["done"]):
                     yield _received(given[at], outcome, notes)
+
+
+def _rows(data) -> Iterator[dict[str, Any]]:
+    """Raises RecipeError if the cluster fails as a whole: no worker begins, or the connection is lost."""
+    try:
+        yield from data.iter_rows()
+    except Exception as error:  # of many kinds
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        reason = lines[-1] if lines else type(error).__name__
+        raise RecipeError(one_line(f"The cluster failed ({reason.rstrip('.')}). --resume goes on.")) from error
 
 
 def _retries() -> dict[str, int]:

@@ -43,6 +43,11 @@ class Summary:
         self.seconds += outcome.seconds if outcome.result is not None else 0.0
 
     @property
+    def count(self) -> int:
+        """All of them."""
+        return self.done + self.skipped + self.failed
+
+    @property
     def exit_code(self) -> int:
         """0, or 1 if a recording failed."""
         return int(self.failed > 0)

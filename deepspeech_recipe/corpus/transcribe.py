@@ -113,10 +113,10 @@ def transcribe_files(
 def engine_for(model, decoder, device, alphabet, weights, cluster, log, progress) -> tuple[ThisProcess, Meter]:
     """What recognises, here or on a cluster, and what counts the audio. Raises RecipeError."""
     meter, ir = Meter(progress), ir_of(model, weights=weights, alphabet=alphabet, log=log)
+    recognizer = Recognizer(ir, decoder, device, alphabet=alphabet)
+    recognizer.stream().finish()  # what is wrong with model or device is said before the work
     if cluster is not None:
         from deepspeech_recipe.corpus.cluster import Cluster
 
         return Cluster(cluster, ir, decoder, device, alphabet, log, meter), meter
-    recognizer = Recognizer(ir, decoder, device, alphabet=alphabet)
-    recognizer.stream().finish()  # what is wrong with model or device is said before the work
     return ThisProcess(recognition(recognizer, log, meter.add)), meter

@@ -20,6 +20,7 @@ from deepspeech_recipe.runtime.recordings.wav_file import check_rate
 from deepspeech_recipe.temporary import temporary_directory
 
 STANDARD_INPUT = "-"
+_HEADERS = (b"RIFF", b"RF64", b"fLaC", b"OggS", b"ID3")
 _BLOCK = 2**14  # bytes of bare samples: half a second at 16 kHz, so that live text is not late
 
 
@@ -75,8 +76,13 @@ def _bare(name: str, file: BufferedReader, rate: int) -> Audio:
 
 
 def _bare_blocks(name: str, file: BufferedReader) -> Iterator[np.ndarray]:
-    rest = b""
+    rest, first = b"", True
     while data := file.read1(_BLOCK):
+        if first and data.startswith(_HEADERS):
+            raise RecipeError(
+                f"{name}: begins with the header of a file, so these are not bare samples. Leave --raw out."
+            )
+        first = False
         data = rest + data
         whole = len(data) // 2 * 2
         rest = data[whole:]
