@@ -187,10 +187,10 @@ def test_a_killed_command_goes_on(tmp_path):
     assert len(files_of(tmp_path / "out")) == 60
 
 
-def test_what_a_cluster_cannot_do_is_one_line(capsys, folder, workers, monkeypatch):
+def test_what_a_cluster_cannot_do_is_one_line(capsys, workers):
     for reason, arguments in {
         "standard input: is read on this machine. Leave --cluster out": ["-"],
-        "none.xml: no such file": [folder, "--model", "none.xml"],
+        "none.xml: no such file": [FIRST, "--model", "none.xml"],
     }.items():
         assert main(["transcribe", "--model", str(bundled_ir()), *map(str, arguments), "--cluster", "auto"]) == 2
         assert reason in one_error(capsys.readouterr())

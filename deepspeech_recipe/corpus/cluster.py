@@ -18,6 +18,7 @@ from deepspeech_recipe.corpus.listing import Recording
 from deepspeech_recipe.corpus.outcome import Outcome, failed
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import one_line
+from deepspeech_recipe.installation import needed
 from deepspeech_recipe.quiet import native_code_quiet
 from deepspeech_recipe.runtime import Recognizer, Scorer
 from deepspeech_recipe.runtime.recordings.incoming import is_address, is_pipe, shown_name
@@ -180,11 +181,9 @@ def _unpacked(parts: dict[str, Any]) -> Recognizer:
 def _connected(address: str):
     """The module ray, connected to a cluster."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would report to its makers
-    try:
-        import ray
-        import ray.data
-    except ImportError:
-        raise RecipeError("--cluster needs Ray: pip install 'ray[data]'.") from None
+    needed("--cluster needs Ray: pip install 'ray[data]'.", "ray.data")
+    import ray
+
     for name in ("ray", "ray.data"):
         logging.getLogger(name).setLevel(logging.ERROR)
     context = ray.data.DataContext.get_current()
