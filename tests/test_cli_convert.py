@@ -78,6 +78,7 @@ EVERY_OPTION = {
     "step_ms": 10,
     "beam_width": 100,
     "recipe": "mine.py",
+    "freeze": {"keep_prob": 1.0, "rate": 0.5},
     "language": "de",
     "n_steps": -1,
     "n_context": 5,
@@ -102,6 +103,7 @@ def test_every_option_reaches_the_function_and_nothing_else_does(monkeypatch):
     command = []
     for name, value in EVERY_OPTION.items():
         flag = "--" + name.replace("_", "-")
+        value = tuple(f"{key}={number}" for key, number in value.items()) if isinstance(value, dict) else value
         text = ",".join(value) if isinstance(value, tuple) else str(value)
         command += ["--no-verify"] if value is False else [flag, text]
     assert passed_on(monkeypatch, *command) == EVERY_OPTION

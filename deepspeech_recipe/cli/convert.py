@@ -28,6 +28,17 @@ def _layers(text: str) -> tuple[str, ...]:
     return tuple(filter(None, text.split(",")))
 
 
+def _frozen(text: str) -> dict[str, float]:
+    values = {}
+    for each in text.split(","):
+        name, _, value = each.rpartition("=")
+        try:
+            values[name] = float(value)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{each!r} is not of the form INPUT=NUMBER") from None
+    return values
+
+
 def _add_choice(group, name: str, text: str = "") -> None:
     default = getattr(Options, name)
     if default is not None:
@@ -43,6 +54,10 @@ def add_arguments(parser) -> None:
     parser.add_argument("--name", **quiet, help="name of the IR (default: the model's)")
     how = parser.add_argument_group("how")
     how.add_argument("--recipe", metavar="FILE.py", **quiet, help="what the model is, if it is not a DeepSpeech model")
+    how.add_argument(
+        "--freeze", type=_frozen, metavar="INPUT=NUMBER,…", **quiet,
+        help="give an input a value for good; keep_prob=1 leaves dropout out",
+    )  # fmt: skip
     _add_choice(how, "converter", "OpenVINO's own frontend, or Model Optimizer, to the same result")
     _add_choice(how, "state")
     how.add_argument("--time-steps", type=_size, metavar=f"N|{DYNAMIC}", **quiet, help="default: as in the graph")

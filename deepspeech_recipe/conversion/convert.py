@@ -39,6 +39,7 @@ def convert_model(
     model: str | os.PathLike,
     *,
     recipe: str | os.PathLike | None = Options.recipe,
+    freeze: Mapping[str, float] | None = Options.freeze,
     converter: Converter = Options.converter,
     state: State = Options.state,
     time_steps: Size | None = Options.time_steps,
@@ -87,6 +88,7 @@ def convert(
     *,
     name: str | None = None,
     recipe: str | os.PathLike | None = Options.recipe,
+    freeze: Mapping[str, float] | None = Options.freeze,
     converter: Converter = Options.converter,
     state: State = Options.state,
     time_steps: Size | None = Options.time_steps,
@@ -113,6 +115,7 @@ def convert(
     """Converts a model file of any kind (`sources.open_model`) to `<output>/<name>.xml` and `.bin`.
 
     - name: by default the file's own. recipe: a Python file that says what the model is (`recipes`).
+    - freeze: input → the number that it holds for good, {'keep_prob': 1} for one, which leaves dropout out.
     - converter: 'openvino', OpenVINO's own TensorFlow frontend, or 'mo', Model Optimizer: the results are the same.
     - state: 'external' or 'internal'. time_steps, batch: a number, 'dynamic', or None for what the graph has.
     - lengths: 'enforce' (one call consumes all its windows) or 'input' (`passes.sequence_lengths`).

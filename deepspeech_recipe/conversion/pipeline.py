@@ -12,9 +12,11 @@ from deepspeech_recipe.conversion.settings import complete_metadata
 from deepspeech_recipe.converters import mo, openvino
 from deepspeech_recipe.converters.mo_safety import check_outputs
 from deepspeech_recipe.converters.request import size_of
+from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import error_context
 from deepspeech_recipe.graphdef.view import GraphView
 from deepspeech_recipe.ir.metadata import metadata_of, read_metadata, write_metadata
+from deepspeech_recipe.ir.names import stem
 from deepspeech_recipe.ir.options import DYNAMIC, Options
 from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.passes.attach_audio import attach_audio, feature_model
@@ -26,6 +28,7 @@ from deepspeech_recipe.recipes.acoustic_model import AcousticModel
 from deepspeech_recipe.recipes.recognition import Recognition, recognise
 from deepspeech_recipe.recipes.registry import load
 from deepspeech_recipe.recipes.summary import initial_values, one_line, warnings
+from deepspeech_recipe.rewrite.frozen_inputs import freeze_inputs
 from deepspeech_recipe.sources import LoadedModel, open_model
 from deepspeech_recipe.temporary import temporary_directory
 
@@ -59,6 +62,7 @@ def start(model: str | os.PathLike, options: Options, facts: Mapping[str, Any], 
     log(f"reading {model}")
     source = open_model(model, **facts)
     with error_context(model):
+        notes += freeze_inputs(source.graph, options.freeze) if options.freeze else []
         view = GraphView.of(source.graph)
         recognition = recognise(view, recipes)
         check_model(options, source, recognition)
@@ -89,11 +93,23 @@ def convert(job: Job, *, keep_graph: bool) -> tuple[ov.Model, str]:
     if keep_graph or job.options.converter == "mo":  # TensorFlow will run it
         check_outputs(job.source.graph, job.recognition.acoustic)
     model, converter = (_by_mo if job.options.converter == "mo" else _by_openvino)(job, keep_graph)
+    _check_ranks(model)
     for line, apply in passes(job):
         if line:
             job.log(line)
         model = apply(model)
     return model, converter
+
+
+def _check_ranks(model: ov.Model) -> None:
+    """Raises RecipeError for an input of any number of axes: such a model does not compile."""
+    for port in model.inputs:
+        if port.get_partial_shape().rank.is_dynamic:
+            name = stem(port.get_any_name())
+            raise RecipeError(
+                f"The input '{name}' has no shape in the graph, and OpenVINO compiles no input of an unknown number of "
+                f"axes. Give it a value for good (--freeze {name}=NUMBER), or export the graph with its shape."
+            )
 
 
 def _for_converter(job: Job) -> Options:
@@ -140,7 +156,8 @@ def passes(job: Job) -> Iterator[tuple[str, Pass]]:
             yield "", partial(fix_batch, batch=options.batch)
         if options.state == "internal":
             yield "", internal_state
-        yield "", partial(_add_metadata, weights=options.weights)
+        frozen = {"frozen": dict(options.freeze)} if options.freeze else {}
+        yield "", partial(_add_metadata, weights=options.weights, **frozen)
     else:
         # Lengths in windows first: attached audio turns that input into one of lengths in samples.
         if options.lengths == "input":

@@ -149,6 +149,7 @@ _STATEFUL = {
     "outputs": Kind("a list of names", _are_texts),
     "graph": Kind("a list of names for each tensor", _map_of(_are_texts)),
     "weights": _one_of(*CHOICES["weights"]),
+    "frozen": Kind("a number for each input", _map_of(_is_number)),
 }
 
 

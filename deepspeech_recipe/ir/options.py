@@ -5,6 +5,7 @@ The command line, the Python functions and the plugin's configuration take them 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Literal, Union, get_args
 
@@ -43,11 +44,13 @@ PLUGIN = ("state", "head", "recipe")
 class Options:
     """What `convert` is asked for. None of a size or the head: as in the graph; of activations: int8.
 
-    recipe: the path of a Python file that the user named. keep_fp16: names of layers.
+    recipe: the path of a Python file that the user named. freeze: inputs and the number that each holds for good.
+    keep_fp16: names of layers.
     """
 
     converter: Converter = "openvino"
     recipe: str | None = None
+    freeze: Mapping[str, float] | None = None
     state: State = "external"
     time_steps: Size | None = None
     batch: Size | None = None

@@ -8,15 +8,16 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from deepspeech_recipe.errors import Refusal
-from deepspeech_recipe.graphdef.view import GraphView, Tensor
+from deepspeech_recipe.graphdef.view import PLACEHOLDER_OPS, GraphView, Tensor
 from deepspeech_recipe.patterns.block_lstm import reads_past_lengths
+from deepspeech_recipe.patterns.dropout import dropout_masks
 from deepspeech_recipe.patterns.lstm import BLOCK, LOOP, Lstm
 from deepspeech_recipe.patterns.state import State
 from deepspeech_recipe.patterns.stateful import lost_variable
 from deepspeech_recipe.recipes import Model
 from deepspeech_recipe.recipes.recognition import Recognition
 from deepspeech_recipe.recipes.summary import begins_anywhere, span
-from deepspeech_recipe.rewrite.edits import Edits, follow_redirects
+from deepspeech_recipe.rewrite.edits import Edits, NewNode, follow_redirects
 from deepspeech_recipe.rewrite.lstm import free_variable, new_state_name, replace_lstm
 from deepspeech_recipe.rewrite.reachability import remove_unused, savers
 from deepspeech_recipe.rewrite.recipe_names import RecipeNames, apply_recipe_names
@@ -66,6 +67,7 @@ def rewrite_general(view: GraphView, recognition: Recognition, frozen: Mapping, 
         _carry(view, state, general)
         if state.kind == "input" and recognition.model is None:
             general.pairs[state.name] = tuple(map(str, state.new))
+    general.lines += _known_ranks(view, general.edits)
     follow_redirects(general.edits)
     if general.edits.replace or general.pairs:  # else the graph is left alone
         general.edits.remove += [name for name in savers(view) if name not in general.edits.remove]
@@ -90,6 +92,18 @@ def rewrite_general(view: GraphView, recognition: Recognition, frozen: Mapping, 
     if general.pairs:
         general.lines.append(f"inputs that are fed their new state: {', '.join(general.pairs)}")
     return general
+
+
+def _known_ranks(view: GraphView, edits: Edits) -> list[str]:
+    """The probability of dropout is a scalar, also if its input has no shape: OpenVINO compiles no input of an unknown
+    rank."""
+    lines = []
+    for probability in dict.fromkeys(mask.probability for mask in dropout_masks(view)):
+        for node in view.ancestors(probability):
+            if node.op in PLACEHOLDER_OPS and node.attribute("shape") is None:
+                edits.replace.append(NewNode(node.name, "Placeholder", (), {"shape": ()}))
+                lines.append(f"the input '{node.name}' of dropout is a scalar (to leave dropout out, freeze it)")
+    return lines
 
 
 def _replace(view: GraphView, lstm: Lstm, general: General, frozen: Mapping, freeze: str) -> str:

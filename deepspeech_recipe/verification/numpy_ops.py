@@ -42,6 +42,7 @@ _elementwise(
 _elementwise(np.less, "Less")
 _elementwise(np.square, "Square")
 _elementwise(np.tanh, "Tanh")
+_elementwise(np.divide, "RealDiv")
 _elementwise(np.sqrt, "Sqrt")
 _elementwise(lambda x: np.maximum(x, 0), "Relu")
 _elementwise(lambda x: np.clip(x, 0, 6), "Relu6")

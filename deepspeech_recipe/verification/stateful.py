@@ -1,17 +1,19 @@
 """IRs of other recipes than DeepSpeech's against their originals: random inputs, call after call, states included."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.graphdef.proto import GraphDef
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
 from deepspeech_recipe.installation import NoTensorFlow
 from deepspeech_recipe.ir.model import IR
 from deepspeech_recipe.ir.names import NO_STATE
 from deepspeech_recipe.ir.runner import StatefulModel
 from deepspeech_recipe.patterns.state import initial_state
+from deepspeech_recipe.rewrite.frozen_inputs import freeze_inputs
 from deepspeech_recipe.sources import LoadedModel
 from deepspeech_recipe.verification.numpy_graph import NumpyGraph, unknown_operations
 from deepspeech_recipe.verification.original import producer
@@ -77,12 +79,24 @@ def verify_stateful(source: LoadedModel, ir: IR, *, device: str = "CPU", referen
     )
 
 
+def _as_frozen(source: LoadedModel, values: dict[str, float]) -> LoadedModel:
+    """The original with the inputs that were given a value for good; it may be that already."""
+    view = GraphView.of(source.graph)
+    values = {name: value for name, value in values.items() if name in view.nodes and view.nodes[name].op != "Const"}
+    if not values:
+        return source
+    graph = GraphDef()
+    graph.CopyFrom(source.graph)
+    freeze_inputs(graph, values)
+    return replace(source, graph=graph)
+
+
 class Pair:
     """An IR and its graph: which tensor of the one is which of the other, told by names that the IR kept."""
 
     def __init__(self, source: LoadedModel, ir: IR):
-        self._source, self._ir = source, ir
-        self._view = GraphView.of(source.graph)
+        self._source, self._ir = _as_frozen(source, ir.metadata.get("frozen", {})), ir
+        self._view = GraphView.of(self._source.graph)
         inputs = {name: self._tensor(name, ir.input(name).get_names()) for name in ir.inputs}
         self.inputs = {name: self._view.source(tensor) for name, tensor in inputs.items()}
         self.outputs = {name: self._tensor(name, ir.output(name).get_names()) for name in ir.outputs}

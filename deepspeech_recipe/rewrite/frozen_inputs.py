@@ -1,0 +1,80 @@
+"""Inputs that are given a value for good: a `keep_prob`, for one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.graphdef.build import DType, set_attr
+from deepspeech_recipe.graphdef.proto import DATA_TYPES
+from deepspeech_recipe.graphdef.tensor import dtype_number, numpy_dtype
+from deepspeech_recipe.graphdef.view import PLACEHOLDER_OPS, GraphView, Node
+from deepspeech_recipe.patterns.dropout import dropout_masks
+
+_MOST = 2**20  # numbers
+
+
+def freeze_inputs(graph, values: Mapping[str, float]) -> list[str]:
+    """Makes constants of inputs of a GraphDef, in place, and takes dropout that keeps everything then out of it.
+
+    values: input → the number that it holds throughout. Returns lines for a person.
+    Raises RecipeError for a name that is not an input's, and for a value that its type or shape does not allow.
+    """
+    view = GraphView.of(graph)
+    constants = {name.removesuffix(":0"): value for name, value in values.items()}
+    arrays = {name: _value(view, name, value) for name, value in constants.items()}
+    _make_constants(graph, arrays)
+    view = GraphView.of(graph)
+    ones = {}
+    for mask in dropout_masks(view):
+        if view.scalar(mask.probability) == mask.all_kept:
+            dtype = mask.node.attribute("DstT") or mask.node.attribute("T") or DATA_TYPES["DT_FLOAT"]
+            ones[mask.node.name] = np.ones((), numpy_dtype(dtype))
+    outputs = _unread(graph)
+    _make_constants(graph, ones)
+    while unread := _unread(graph) - outputs:  # what drew the mask
+        kept = [node for node in graph.node if node.name not in unread]
+        del graph.node[:]
+        graph.node.extend(kept)
+    lines = [f"input '{name}' is {value:g} for good" for name, value in constants.items()]
+    return [*lines, *(["dropout that keeps everything is left out"] if ones else [])]
+
+
+def _value(view: GraphView, name: str, value: float) -> np.ndarray:
+    node = view.nodes.get(name)
+    if node is None or node.op not in PLACEHOLDER_OPS:
+        inputs = ", ".join(each.name for each in view.of_op(*PLACEHOLDER_OPS))
+        raise RecipeError(f"'{name}' is not an input, so it cannot be frozen. Inputs are {inputs or 'none'}.")
+    shape = node.attribute("shape") or ()
+    if min(shape, default=1) < 0 or np.prod(shape, dtype=np.float64) > _MOST:
+        raise RecipeError(
+            f"The input '{name}' has the shape {list(shape)}, so it is not known how many numbers it is to be frozen "
+            "to. Freeze inputs of fixed sizes."
+        )
+    dtype = _type_of(node)
+    fits = dtype.kind == "f" or (dtype.kind in "iub" and value == int(value) == np.asarray(value).astype(dtype))
+    if not np.isfinite(value) or not fits:
+        raise RecipeError(f"The input '{name}' is of the type {dtype.name}, which cannot hold {value:g}.")
+    return np.full(shape, value, dtype)
+
+
+def _type_of(node: Node) -> np.dtype:
+    return np.dtype(numpy_dtype(node.attribute("dtype")))
+
+
+def _unread(graph) -> set[str]:
+    read = {reference.lstrip("^").split(":")[0] for node in graph.node for reference in node.input}
+    return {node.name for node in graph.node} - read
+
+
+def _make_constants(graph, values: Mapping[str, np.ndarray]) -> None:
+    for node in graph.node:
+        if node.name in values:
+            value = values[node.name]
+            node.op = "Const"
+            del node.input[:]
+            node.attr.clear()
+            set_attr(node, "dtype", DType(dtype_number(value.dtype)))
+            set_attr(node, "value", value)

@@ -1,0 +1,133 @@
+"""Somebody has a graph with a `keep_prob`, and wants it without dropout; or with the input, as it is."""
+
+import numpy as np
+import pytest
+
+from deepspeech_recipe.cli import main
+from deepspeech_recipe.conversion.convert import convert, convert_model
+from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.graphdef.build import FLOAT, INT32, DType, GraphBuilder
+from deepspeech_recipe.verification import verify
+from tests.graphs.one_lstm import F32, lstm_graph
+from tests.support.compare import compiled, op_counts
+
+FORMS = ("keep_prob", "rate")
+X = np.random.default_rng(5).standard_normal((5, 2, 3)).astype(np.float32)
+
+
+def with_dropout(form: str) -> GraphBuilder:
+    """y of the LSTM behind dropout, as TensorFlow wrote it until 1.12 ('keep_prob'), and from 1.13 on ('rate')."""
+    graph = GraphBuilder()
+    graph.graph.CopyFrom(lstm_graph(5, 5))
+    graph.node(form, "Placeholder", dtype=DType(FLOAT), shape=None)
+    graph.node("sizes", "Shape", ["y"], T=DType(FLOAT), out_type=DType(INT32))
+    graph.node("drawn", "RandomUniform", ["sizes"], T=DType(INT32), dtype=DType(FLOAT), seed=1, seed2=2)
+    graph.const("one", 1, np.float32)
+    if form == "keep_prob":
+        graph.node("mask", "Floor", [graph.node("sum", "AddV2", ["keep_prob", "drawn"], **F32)], **F32)
+        scaled = graph.node("scaled", "RealDiv", ["y", "keep_prob"], **F32)
+    else:
+        kept = graph.node("kept", "Sub", ["one", "rate"], **F32)
+        scaled = graph.node("scaled", "Mul", ["y", graph.node("scale", "RealDiv", ["one", kept], **F32)], **F32)
+        above = graph.node("above", "GreaterEqual", ["drawn", "rate"], **F32)
+        graph.node("mask", "Cast", [above], SrcT=DType(10), DstT=DType(FLOAT))
+    graph.node("out", "Mul", [scaled, "mask"], **F32)
+    return graph
+
+
+@pytest.fixture(params=FORMS)
+def dropout(request, tmp_path):
+    """(path, the input's name, the value that keeps everything)"""
+    path = tmp_path / "dropout.pb"
+    path.write_bytes(with_dropout(request.param).graph.SerializeToString())
+    return path, request.param, 1.0 if request.param == "keep_prob" else 0.0
+
+
+@pytest.fixture(scope="module")
+def without(tmp_path_factory):
+    path = tmp_path_factory.mktemp("without") / "plain.pb"
+    path.write_bytes(lstm_graph(5, 5).SerializeToString())
+    return compiled(convert_model(path, converter="openvino"))([X])[0]
+
+
+def test_dropout_that_keeps_everything_is_left_out(dropout, without, tmp_path):
+    path, name, value = dropout
+    result = convert(path, tmp_path / "out", converter="openvino", freeze={name: value}, verify=False)
+    assert "dropout that keeps everything is left out" in result.notes
+    assert [each["name"] for each in result.inputs] == ["x"]
+    assert [each["name"] for each in result.outputs] == ["out"]
+    model = convert_model(path, converter="openvino", freeze={f"{name}:0": value})
+    assert "RandomUniform" not in op_counts(model)
+    np.testing.assert_allclose(compiled(model)([X])[0], without, rtol=0, atol=1e-6)
+    # A later comparison is with the graph as it was frozen.
+    assert result.metadata["frozen"] == {name: value}
+    assert verify(path, result.files[0], reference="numpy").passed
+
+
+def test_another_probability_still_drops(dropout, without):
+    path, name, _ = dropout
+    found = compiled(convert_model(path, converter="openvino", freeze={name: 0.5}))([X])[0]
+    dropped = found == 0
+    assert 0 < dropped.mean() < 1
+    np.testing.assert_allclose(found[~dropped], 2 * without[~dropped], rtol=0, atol=1e-6)
+
+
+def test_an_input_of_unknown_rank_is_a_scalar_if_dropout_reads_it(dropout, without):
+    path, name, value = dropout
+    network = compiled(convert_model(path, converter="openvino"))
+    found = network({"x": X, name: np.float32(value)})
+    np.testing.assert_allclose(found[0], without, rtol=0, atol=1e-6)
+
+
+def test_another_input_of_unknown_rank_is_refused_with_the_way_out(tmp_path, without):
+    graph = GraphBuilder()
+    graph.graph.CopyFrom(lstm_graph(5, 5))
+    graph.node("gain", "Placeholder", dtype=DType(FLOAT), shape=None)
+    graph.node("out", "Mul", ["y", "gain"], **F32)
+    path = tmp_path / "gain.pb"
+    path.write_bytes(graph.graph.SerializeToString())
+    with pytest.raises(RecipeError, match=r"input 'gain' has no shape.*--freeze gain=NUMBER"):
+        convert_model(path, converter="openvino")
+    found = compiled(convert_model(path, converter="openvino", freeze={"gain": 3}))([X])[0]
+    np.testing.assert_allclose(found, 3 * without, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("frozen", "reason"),
+    [
+        ("teapot=1", "'teapot' is not an input, so it cannot be frozen. Inputs are x, keep_prob."),
+        ("y=1", "'y' is not an input"),
+        ("keep_prob=nan", "is of the type float32, which cannot hold nan"),
+        ("keep_prob", "'keep_prob' is not of the form INPUT=NUMBER"),
+    ],
+)
+def test_what_cannot_be_frozen_is_one_line(tmp_path, capsys, frozen, reason):
+    path = tmp_path / "dropout.pb"
+    path.write_bytes(with_dropout("keep_prob").graph.SerializeToString())
+    command = ["convert", str(path), "-o", str(tmp_path / "out"), "--converter", "openvino", "--freeze", frozen]
+    assert main(command) == 2
+    printed = capsys.readouterr().err
+    assert reason in printed
+    assert printed.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_open_sizes_cannot_be_frozen(tmp_path):
+    graph = GraphBuilder()
+    graph.graph.CopyFrom(lstm_graph(5, 5))
+    graph.placeholder("gain", FLOAT, (-1, 4))
+    graph.node("out", "Mul", ["y", "gain"], **F32)
+    path = tmp_path / "gain.pb"
+    path.write_bytes(graph.graph.SerializeToString())
+    with pytest.raises(RecipeError, match=r"has the shape \[-1, 4\], so it is not known how many numbers"):
+        convert_model(path, converter="openvino", freeze={"gain": 1})
+
+
+@pytest.mark.requires_mo
+@pytest.mark.requires_tf
+def test_plain_mo_makes_a_model_that_compiles(dropout, without):
+    from tests.support.mo_run import mo
+
+    path, name, value = dropout
+    network = compiled(mo(path)[0])
+    np.testing.assert_allclose(network({"x": X, name: np.float32(value)})[0], without, rtol=0, atol=1e-6)
