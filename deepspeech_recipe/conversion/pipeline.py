@@ -62,11 +62,11 @@ def start(model: str | os.PathLike, options: Options, facts: Mapping[str, Any], 
     log(f"reading {model}")
     source = open_model(model, **facts)
     with error_context(model):
-        notes += freeze_inputs(source.graph, options.freeze) if options.freeze else []
+        frozen = freeze_inputs(source.graph, options.freeze) if options.freeze else []
         view = GraphView.of(source.graph)
         recognition = recognise(view, recipes)
         check_model(options, source, recognition)
-    notes = [*source.notes, *warnings(recognition.constants)]
+    notes = [*source.notes, *frozen, *warnings(recognition.constants)]
     acoustic = recognition.acoustic
     if acoustic is not None and acoustic.states and (kept := initial_values(acoustic)):
         notes.append(f"initial values of the state kept: {kept}")
