@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from deepspeech_recipe.audio import constants
+from deepspeech_recipe.audio import constants, reference
 from tests.support.audio_signals import SETTINGS
 from tests.support.limits import assert_close
 
@@ -78,6 +78,9 @@ def test_the_cosines(settings):
     assert_close(constants.dct_matrix(settings), np.array(expected), 2e-14)
 
 
-def test_the_floor_is_tensorflows():
-    """kFilterbankFloor of tensorflow/core/kernels/mfcc.cc"""
-    assert constants.FLOOR == 1e-12
+def test_silence_has_the_logarithm_of_tensorflows_floor(settings):
+    """kFilterbankFloor of tensorflow/core/kernels/mfcc.cc, in every channel: the cosines of the other rows cancel."""
+    silence = reference.mfcc_of_spectrogram(np.zeros((1, settings.bin_count)), settings)
+    channels = settings.filterbank_channel_count
+    expected = [math.sqrt(2 / channels) * channels * math.log(1e-12), *[0] * (settings.dct_coefficient_count - 1)]
+    assert_close(silence, np.array([expected]), 2e-5)

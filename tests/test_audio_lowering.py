@@ -120,3 +120,21 @@ def test_upper_limit_is_refused():
     settings = dataclasses.replace(BASE, upper_frequency_limit=9000.0)
     with pytest.raises(Refusal, match=r"9000 Hz.*TensorFlow returns only zeros.*Check the sample rate"):
         mfcc_model(settings)
+
+
+LOWERINGS = {
+    "mfcc": (lowering.mfcc, (-1, -1), ()),
+    "spectrogram": (lowering.spectrogram, (-1, -1), ()),
+    "mfcc_of_spectrogram": (lowering.mfcc_of_spectrogram, (-1, -1, BASE.bin_count), (BASE.bin_count,)),
+}
+
+
+@pytest.mark.parametrize("name", LOWERINGS)
+def test_what_cannot_be_lowered_is_refused_by_each_and_without_a_node_none_is_named(name):
+    lower, shape, more = LOWERINGS[name]
+    change = {"window_size": 1} if name == "spectrogram" else {"upper_frequency_limit": 9000.0}
+    settings = dataclasses.replace(BASE, **change)
+    with pytest.raises(Refusal) as caught:
+        model_of(lambda emit, x: lower(emit, x, settings, *more), shape)
+    assert caught.value.node == ""
+    assert "Node at fault" not in str(caught.value)
