@@ -5,9 +5,10 @@ import pytest
 
 from deepspeech_recipe.conversion.convert import convert
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.graphdef.build import FLOAT, INT32, DType, GraphBuilder, set_attr
+from deepspeech_recipe.graphdef.build import FLOAT, INT32, INT64, DType, GraphBuilder, set_attr
 from deepspeech_recipe.graphdef.proto import DATA_TYPES, GraphDef, parse
-from deepspeech_recipe.graphdef.view import GraphView, Tensor
+from deepspeech_recipe.graphdef.tensor import from_numpy, to_numpy
+from deepspeech_recipe.graphdef.view import MOST_AXES, GraphView, Tensor
 from deepspeech_recipe.sources.canonical.nodes import F32, I32
 from deepspeech_recipe.verification import verify
 from tests.support.bundled import MODEL
@@ -138,3 +139,40 @@ def test_constants_that_grow_without_end_are_refused():
     view = GraphView.of(graph.graph)
     with pytest.raises(RecipeError, match=r"computes from constants takes \d+ bytes more than 16 times these"):
         [view.constant_shape(node.inputs[1]) for node in view.of_op("MatMul")]
+
+
+def test_the_last_value_that_is_stored_stands_for_the_rest():
+    tensor = from_numpy(np.zeros(0, np.float32))
+    tensor.tensor_shape.dim[0].size = 5
+    tensor.ClearField("tensor_content")
+    tensor.float_val.extend([3, 7])
+    assert to_numpy(tensor).tolist() == [3, 7, 7, 7, 7]
+    del tensor.float_val[1]
+    assert to_numpy(tensor).tolist() == [3] * 5
+
+
+@pytest.mark.parametrize(
+    ("value", "wanted"),
+    [(4, [4]), ([4, -1], [4, -1]), ([[4, -1]], None), (4.0, None), (np.arange(64), [*range(64)])],
+)
+def test_whole_numbers_are_a_scalar_or_a_list(value, wanted):
+    graph = GraphBuilder()
+    graph.const("x", value)
+    assert GraphView(graph.graph.node).integers(Tensor("x")) == (wanted if np.size(value) <= MOST_AXES else None)
+
+
+@pytest.mark.parametrize(("limit", "step", "count"), [(7, 2, 4), (2**40, 2**39, 2), (2**40, 1, None), (5, 0, None)])
+def test_a_range_of_any_step_but_not_of_any_number(limit, step, count):
+    graph = GraphBuilder()
+    bounds = [graph.const(name, each, np.int64) for name, each in (("start", 0), ("limit", limit), ("step", step))]
+    graph.node("x", "Range", bounds, Tidx=DType(INT64))
+    found = GraphView(graph.graph.node).value(Tensor("x"))
+    assert found is None if count is None else found.tolist() == [step * number for number in range(count)]
+
+
+def test_a_slice_without_masks_is_what_it_says():
+    graph = GraphBuilder()
+    x = graph.const("x", [[1, 2, 3], [4, 5, 6]], np.int32)
+    edges = [graph.const(name, each, np.int32) for name, each in (("b", [1, 0]), ("e", [2, 3]), ("s", [1, 2]))]
+    graph.node("y", "StridedSlice", [x, *edges], T=DType(INT32), Index=DType(INT32))
+    assert GraphView(graph.graph.node).value(Tensor("y")).tolist() == [[4, 6]]

@@ -218,6 +218,13 @@ SAME = {
 }
 
 
+def test_windows_of_one_feature_are_windows():
+    graph = Edited(parse(GraphDef, case("v0.9").path.read_bytes(), what="a test"))
+    window(graph, 5, 1)
+    model = recognise(GraphView.of(graph.graph)).acoustic
+    assert (model.window_frames, model.n_input) == (5, 1)
+
+
 def folded_zeros(graph, axis=0):
     """Zeros as initial state, stored in front of the sequence with the shape that they have there."""
     (lstm,) = graph.of_op("BlockLSTM")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.proto import GraphDef, parse
 from deepspeech_recipe.graphdef.view import GraphView
 from deepspeech_recipe.recipes.audio import recognise_audio
@@ -34,6 +35,15 @@ def test_settings_of_the_feature_part():
     for defaults in AUDIO.values():
         for name, value in defaults.items():
             assert getattr(settings, name) == value
+
+
+@pytest.mark.parametrize("name", ["window_size", "stride"])
+def test_what_has_no_default_must_be_there(name):
+    graph = Edited(parse(GraphDef, case("v0.9").path.read_bytes(), what="a test"))
+    (node,) = graph.of_op("AudioSpectrogram")
+    del node.attr[name]
+    with pytest.raises(Refusal, match=rf"{name} is 0"):
+        recognise_audio(GraphView.of(graph.graph))
 
 
 @pytest.mark.requires_tf
