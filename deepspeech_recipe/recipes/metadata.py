@@ -24,7 +24,7 @@ class Metadata:
     None if the graph does not say.
     """
 
-    form: str = "none"
+    form: str
     graph_version: int | None = None
     sample_rate: int | None = None
     window_ms: int | None = None
