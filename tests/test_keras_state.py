@@ -153,7 +153,7 @@ def test_old_keras_gates_carry_their_state_over_ten_calls(tf, tmp_path, unroll):
     ((name,), (argument,)) = run.inputs, call["serving_default"].structured_input_signature[1]
     for x in np.random.default_rng(3).standard_normal((10, 2, 3, 5)).astype(np.float32):
         expected = call["serving_default"](**{argument: tf.constant(x)})["output_0"].numpy()
-        np.testing.assert_allclose(next(iter(run({name: x}).values())), expected, rtol=0, atol=1e-6)
+        assert_close(next(iter(run({name: x}).values())), expected, 1e-6)
 
 
 def test_verify_runs_the_variables_themselves(tf, tmp_path):
