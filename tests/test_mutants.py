@@ -2,6 +2,8 @@
 
 import ast
 import json
+import os
+import subprocess
 import sys
 
 import pytest
@@ -135,3 +137,37 @@ def test_the_score_counts_what_either_environment_kills(tmp_path, capsys, monkey
     assert report.report(tmp_path, {"passes": every}) == 0
     assert "    it is the same" in capsys.readouterr().out
     assert report.report(tmp_path, {"passes": every[10:]}) == 1  # 9 of 10
+
+
+STAND_IN = """#!/bin/sh
+if [ "$1" = --version ]; then echo Python 3.x; exit 0; fi
+echo "$(basename "$(dirname "$(dirname "$0")")")" "$@" >>"$CALLS"
+case "$*" in *"$FAIL"*) exit 1 ;; esac
+"""
+
+
+@pytest.mark.parametrize("fail", ["nothing", "report", "reversed"])
+def test_the_command_runs_all_parts_and_fails_with_any(tmp_path, fail):
+    needs = subprocess.run("cksum <pyproject.toml", shell=True, cwd=report.ROOT, capture_output=True, check=True).stdout
+    for name, extras in (("mo", "mo,dev"), ("current", "dev")):
+        python = tmp_path / name / "bin" / "python"
+        python.parent.mkdir(parents=True)
+        python.write_text(STAND_IN)
+        python.chmod(0o755)
+        (tmp_path / name / ".made-for").write_text(f"{extras} {needs.decode().strip()}")
+    venvs = {"VENV_MO": str(tmp_path / "mo"), "VENV_CURRENT": str(tmp_path / "current")}
+    environment = {
+        **os.environ,
+        **venvs,
+        "CALLS": str(tmp_path / "calls"),
+        "FAIL": fail,
+        "WORK": str(tmp_path / "work"),
+    }
+    command = [report.ROOT / "ci" / "mutants", "--package", "passes"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode == 0) == (fail == "nothing"), done.stderr
+    calls = [line.split() for line in (tmp_path / "calls").read_text().splitlines()]
+    steps = [(call[0], call[-1]) for call in calls]
+    parts = [("current", "reach"), ("current", "run"), ("mo", "reach"), ("mo", "run"), ("mo", "report")]
+    assert steps == [*parts, *((name, order) for order in ("reversed", "shuffled") for name in ("mo", "current"))]
+    assert all(call[call.index("--package") + 1] == "passes" for call in calls[:5])
