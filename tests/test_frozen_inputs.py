@@ -10,6 +10,7 @@ from deepspeech_recipe.graphdef.build import FLOAT, INT32, DType, GraphBuilder
 from deepspeech_recipe.verification import verify
 from tests.graphs.one_lstm import F32, lstm_graph
 from tests.support.compare import compiled, op_counts
+from tests.support.limits import assert_close
 
 FORMS = ("keep_prob", "rate")
 X = np.random.default_rng(5).standard_normal((5, 2, 3)).astype(np.float32)
@@ -58,7 +59,7 @@ def test_dropout_that_keeps_everything_is_left_out(dropout, without, tmp_path):
     assert [each["name"] for each in result.outputs] == ["out"]
     model = convert_model(path, converter="openvino", freeze={f"{name}:0": value})
     assert "RandomUniform" not in op_counts(model)
-    np.testing.assert_allclose(compiled(model)([X])[0], without, rtol=0, atol=1e-6)
+    assert_close(compiled(model)([X])[0], without, 1e-6)
     # A later comparison is with the graph as it was frozen.
     assert result.metadata["frozen"] == {name: value}
     assert verify(path, result.files[0], reference="numpy").passed
@@ -69,14 +70,14 @@ def test_another_probability_still_drops(dropout, without):
     found = compiled(convert_model(path, converter="openvino", freeze={name: 0.5}))([X])[0]
     dropped = found == 0
     assert 0 < dropped.mean() < 1
-    np.testing.assert_allclose(found[~dropped], 2 * without[~dropped], rtol=0, atol=1e-6)
+    assert_close(found[~dropped], 2 * without[~dropped], 1e-6)
 
 
 def test_an_input_of_unknown_rank_is_a_scalar_if_dropout_reads_it(dropout, without):
     path, name, value = dropout
     network = compiled(convert_model(path, converter="openvino"))
     found = network({"x": X, name: np.float32(value)})
-    np.testing.assert_allclose(found[0], without, rtol=0, atol=1e-6)
+    assert_close(found[0], without, 1e-6)
 
 
 def test_another_input_of_unknown_rank_is_refused_with_the_way_out(tmp_path, without):
@@ -89,7 +90,7 @@ def test_another_input_of_unknown_rank_is_refused_with_the_way_out(tmp_path, wit
     with pytest.raises(RecipeError, match=r"input 'gain' has no shape.*--freeze gain=NUMBER"):
         convert_model(path, converter="openvino")
     found = compiled(convert_model(path, converter="openvino", freeze={"gain": 3}))([X])[0]
-    np.testing.assert_allclose(found, 3 * without, rtol=0, atol=1e-6)
+    assert_close(found, 3 * without, 1e-6)
 
 
 @pytest.mark.parametrize(
@@ -130,4 +131,4 @@ def test_plain_mo_makes_a_model_that_compiles(dropout, without):
 
     path, name, value = dropout
     network = compiled(mo(path)[0])
-    np.testing.assert_allclose(network({"x": X, name: np.float32(value)})[0], without, rtol=0, atol=1e-6)
+    assert_close(network({"x": X, name: np.float32(value)})[0], without, 1e-6)
