@@ -133,7 +133,7 @@ def test_bare_samples_of_another_rate():
 def test_what_is_not_bare_samples(tmp_path):
     with Pipe(b"abc") as name, pytest.raises(RecipeError, match=r"it ends in the middle of one"):
         read(name, 16000)
-    with pytest.raises(RecipeError, match="begins with the header of a file, so it is not bare samples"):
+    with pytest.raises(RecipeError, match="begins with the header of a file, so these are not bare samples"):
         read(FIRST, 16000)
     with Pipe() as name, pytest.raises(RecipeError, match=r"holds no audio"):
         read(name, 16000)
