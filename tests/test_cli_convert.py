@@ -110,13 +110,18 @@ def test_every_option_reaches_the_function_and_nothing_else_does(monkeypatch):
     assert passed_on(monkeypatch) == {}
 
 
+def test_the_graph_is_cut_by_inputs_and_outputs_that_are_typed_one_by_one(monkeypatch):
+    typed = ["--input", "a[1,2]", "--input", "1:b", "--output", "c:1"]
+    assert passed_on(monkeypatch, *typed) == {"log": None, "inputs": ["a[1,2]", "1:b"], "outputs": ["c:1"]}
+
+
 def test_every_keyword_of_the_function_is_an_option():
     keywords = {
         name
         for name, parameter in inspect.signature(convert_module.convert).parameters.items()
         if parameter.kind is parameter.KEYWORD_ONLY
     }
-    assert keywords - {"log"} <= set(EVERY_OPTION)
+    assert keywords - {"log", "inputs", "outputs"} <= set(EVERY_OPTION)
 
 
 @pytest.mark.parametrize(

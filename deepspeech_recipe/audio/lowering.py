@@ -10,6 +10,9 @@ from deepspeech_recipe.audio import constants
 from deepspeech_recipe.ir.audio_settings import AudioSettings, MfccSettings, SpectrogramSettings
 from deepspeech_recipe.ir.ov_api import i64
 
+# What is lowered here, of any graph.
+AUDIO_OPS = ("AudioSpectrogram", "Mfcc")
+
 
 def mfcc(emit, samples, settings: AudioSettings, node: str = ""):
     """Replaces AudioSpectrogram → Mfcc: f32 [rows, N] → f32 [rows, frames, coefficients].
@@ -65,7 +68,10 @@ def length(emit, values):
 # Order of axes that turns [samples, channels], as AudioSpectrogram has it, into rows of samples.
 ROWS_FROM_COLUMNS = i64(1, 0)
 
-_PLAIN = {"transpose_a": False, "transpose_b": False}
+
+def _product(emit, data, matrix: np.ndarray):
+    # Transposed, for OpenVINO would transpose it anyway, into a constant that is no longer known to stay FP32.
+    return emit("matmul", data, np.ascontiguousarray(_f32(matrix).T), transpose_a=False, transpose_b=True)
 
 
 def _spectrogram_of_frames(emit, frames, settings: SpectrogramSettings, bins: range):
@@ -73,12 +79,12 @@ def _spectrogram_of_frames(emit, frames, settings: SpectrogramSettings, bins: ra
     # So the frame loses its mean, and the mean's own spectrum, known exactly, is added afterwards.
     # The second round removes what rounding left of it in the first.
     # (Negated weights instead of a Subtract: Model Optimizer would rewrite that one.)
-    weights = _f32(-constants.mean_weights(settings))
+    weights = -constants.mean_weights(settings)
     minus_means = []
     for _ in range(2):
-        minus_means.append(emit("matmul", frames, weights, **_PLAIN))
+        minus_means.append(_product(emit, frames, weights))
         frames = emit("add", frames, minus_means[-1])
-    spectrum = emit("matmul", frames, _f32(constants.windowed_dft(settings, bins)), **_PLAIN)
+    spectrum = _product(emit, frames, constants.windowed_dft(settings, bins))
     of_mean = constants.mean_spectrum(settings, bins)
     if of_mean.any():
         minus_mean = emit("add", *minus_means)
@@ -91,9 +97,9 @@ def _spectrogram_of_frames(emit, frames, settings: SpectrogramSettings, bins: ra
 
 def _mfcc_of_bins(emit, spectrum, settings: MfccSettings, bin_count: int, bins: range):
     filters = constants.mel_matrix(settings, bin_count)[bins.start : bins.stop]
-    mel = emit("matmul", emit("sqrt", spectrum), _f32(filters), **_PLAIN)
+    mel = _product(emit, emit("sqrt", spectrum), filters)
     log = emit("log", emit("maximum", mel, np.full((1, 1, 1), constants.FLOOR, np.float32)))
-    return emit("matmul", log, _f32(constants.dct_matrix(settings)), **_PLAIN)
+    return _product(emit, log, constants.dct_matrix(settings))
 
 
 def _f32(values: np.ndarray) -> np.ndarray:

@@ -50,7 +50,7 @@ def add_arguments(parser) -> None:
     # What is not typed is not passed on, so that the function's defaults are the only ones.
     quiet = {"default": argparse.SUPPRESS}
     parser.add_argument("model", metavar="MODEL", help="a model file or directory")
-    parser.add_argument("-o", "--output", metavar="DIR", required=True, help="directory of the IR")
+    parser.add_argument("-o", "--output-dir", dest="output", metavar="DIR", required=True, help="directory of the IR")
     parser.add_argument("--name", **quiet, help="name of the IR (default: the model's)")
     how = parser.add_argument_group("how")
     how.add_argument("--recipe", metavar="FILE.py", **quiet, help="what the model is, if it is not a DeepSpeech model")
@@ -58,6 +58,12 @@ def add_arguments(parser) -> None:
         "--freeze", type=_frozen, metavar="INPUT=NUMBER,…", **quiet,
         help="give an input a value for good; keep_prob=1 leaves dropout out",
     )  # fmt: skip
+    for what in ("input", "output"):
+        how.add_argument(
+            f"--{what}", dest=f"{what}s", action="append", metavar="NAME", **quiet,
+            help=f"cut the graph at this tensor ('node', 'node:1', '1:node'), a new {what}; may be repeated"
+            + (", with a shape: 'node[1,16,?]'" if what == "input" else ""),
+        )  # fmt: skip
     _add_choice(how, "converter", "OpenVINO's own frontend, or Model Optimizer, to the same result")
     _add_choice(how, "state")
     how.add_argument("--time-steps", type=_size, metavar=f"N|{DYNAMIC}", **quiet, help="default: as in the graph")

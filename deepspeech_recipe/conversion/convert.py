@@ -40,6 +40,8 @@ def convert_model(
     *,
     recipe: str | os.PathLike | None = Options.recipe,
     freeze: Mapping[str, float] | None = Options.freeze,
+    inputs: Collection[str] = Options.inputs,
+    outputs: Collection[str] = Options.outputs,
     converter: Converter = Options.converter,
     state: State = Options.state,
     time_steps: Size | None = Options.time_steps,
@@ -89,6 +91,8 @@ def convert(
     name: str | None = None,
     recipe: str | os.PathLike | None = Options.recipe,
     freeze: Mapping[str, float] | None = Options.freeze,
+    inputs: Collection[str] = Options.inputs,
+    outputs: Collection[str] = Options.outputs,
     converter: Converter = Options.converter,
     state: State = Options.state,
     time_steps: Size | None = Options.time_steps,
@@ -116,6 +120,8 @@ def convert(
 
     - name: by default the file's own. recipe: a Python file that says what the model is (`recipes`).
     - freeze: input → the number that it holds for good, {'keep_prob': 1} for one, which leaves dropout out.
+    - inputs, outputs: where to cut the graph, as Model Optimizer's --input and --output say it: 'node', 'node:1',
+      '1:node', an input also with its shape, 'node[1,16,?]'.
     - converter: 'openvino', OpenVINO's own TensorFlow frontend, or 'mo', Model Optimizer: the results are the same.
     - state: 'external' or 'internal'. time_steps, batch: a number, 'dynamic', or None for what the graph has.
     - lengths: 'enforce' (one call consumes all its windows) or 'input' (`passes.sequence_lengths`).
@@ -151,7 +157,8 @@ def convert(
 
 def _start(given: Mapping[str, Any]) -> pipeline.Job:
     """Begins with what `convert` or `convert_model` was given, each by its keyword."""
-    values = {**given, "recipe": _absolute(given["recipe"]), "keep_fp16": _layers(given["keep_fp16"])}
+    values = {**given, "recipe": _absolute(given["recipe"])}
+    values |= {name: _names(given[name]) for name in ("inputs", "outputs", "keep_fp16")}
     options = Options(**{field.name: values[field.name] for field in fields(Options)})
     facts = {name: values[name] for name in (*METADATA, *SHAPE)}
     return pipeline.start(given["model"], options, facts, given["log"] or _silent)
@@ -184,7 +191,7 @@ def _absolute(recipe: str | os.PathLike | None) -> str | None:
     return None if recipe is None else str(Path(recipe).resolve())
 
 
-def _layers(names: Collection[str]) -> tuple[str, ...]:
+def _names(names: Collection[str]) -> tuple[str, ...]:
     """One name alone is a collection too: of letters."""
     return (names,) if isinstance(names, str) else tuple(names)
 

@@ -7,13 +7,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from deepspeech_recipe.audio.samples import start_at_samples
 from deepspeech_recipe.conversion.options import check_model
 from deepspeech_recipe.conversion.settings import complete_metadata
 from deepspeech_recipe.converters import mo, openvino
+from deepspeech_recipe.converters.complex_numbers import COMPLEX_OPS
 from deepspeech_recipe.converters.mo_safety import check_outputs
 from deepspeech_recipe.converters.request import size_of
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import error_context
+from deepspeech_recipe.graphdef.cut import cut_graph
 from deepspeech_recipe.graphdef.view import GraphView
 from deepspeech_recipe.ir.metadata import metadata_of, read_metadata, write_metadata
 from deepspeech_recipe.ir.names import stem
@@ -63,6 +66,7 @@ def start(model: str | os.PathLike, options: Options, facts: Mapping[str, Any], 
     source = open_model(model, **facts)
     with error_context(model):
         frozen = freeze_inputs(source.graph, options.freeze) if options.freeze else []
+        source = _cut(source, options)
         view = GraphView.of(source.graph)
         recognition = recognise(view, recipes)
         check_model(options, source, recognition)
@@ -70,9 +74,21 @@ def start(model: str | os.PathLike, options: Options, facts: Mapping[str, Any], 
     acoustic = recognition.acoustic
     if acoustic is not None and acoustic.states and (kept := initial_values(acoustic)):
         notes.append(f"initial values of the state kept: {kept}")
+    if options.converter == "mo" and acoustic is None and (made := view.of_op(*COMPLEX_OPS)):
+        raise RecipeError(
+            f"{model}: mo cannot convert the complex numbers of '{made[0].name}'. Leave --converter mo out."
+        )
     job = Job(source, view, recognition, options, log, notes)
     log(_summary(job))
     return job
+
+
+def _cut(source: LoadedModel, options: Options) -> LoadedModel:
+    """The part of the graph that is asked for, from samples on if it reads WAV files."""
+    graph = source.graph
+    if options.inputs or options.outputs:
+        graph = cut_graph(graph, options.inputs, options.outputs)
+    return replace(source, graph=start_at_samples(graph, source.overrides.get("sample_rate")))
 
 
 def _summary(job: Job) -> str:
@@ -156,8 +172,10 @@ def passes(job: Job) -> Iterator[tuple[str, Pass]]:
             yield "", partial(fix_batch, batch=options.batch)
         if options.state == "internal":
             yield "", internal_state
-        frozen = {"frozen": dict(options.freeze)} if options.freeze else {}
-        yield "", partial(_add_metadata, weights=options.weights, **frozen)
+        known = {"frozen": dict(options.freeze)} if options.freeze else {}
+        if (rate := job.source.overrides.get("sample_rate")) is not None:
+            known["sample_rate"] = rate  # `verify` begins the original at the samples with it
+        yield "", partial(_add_metadata, weights=options.weights, **known)
     else:
         # Lengths in windows first: attached audio turns that input into one of lengths in samples.
         if options.lengths == "input":

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from deepspeech_recipe.audio.lowering import AUDIO_OPS
+from deepspeech_recipe.converters.complex_numbers import in_parts
 from deepspeech_recipe.graphdef.build import FLOAT, DType, GraphBuilder, set_attr
 from deepspeech_recipe.graphdef.tensor import to_numpy
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
@@ -53,6 +55,8 @@ def apply_edits(graph, view: GraphView, edits: Edits, outputs: Iterable[str], in
         if pb.op == "Const":
             # A scalar may have no shape: to OpenVINO's frontend that is an unknown one, and the numbers come out wrong.
             copy.attr["value"].tensor.tensor_shape.SetInParent()
+        if pb.op in AUDIO_OPS:
+            set_attr(copy, "node", pb.name)  # for its translator, which is not told
         del copy.input[:]
         copy.input.extend(str(tensor) for tensor in edges[pb.name])
         copy.input.extend(f"^{name}" for name in view.nodes[pb.name].control_inputs if name in kept)
@@ -62,6 +66,7 @@ def apply_edits(graph, view: GraphView, edits: Edits, outputs: Iterable[str], in
     for name, shape in inputs.items():
         if name in kept:
             builder.placeholder(name, FLOAT, tuple(shape))
+    in_parts(builder)
     return edited
 
 

@@ -5,16 +5,20 @@ The frontend tells a translator neither the node's name nor its type, so names a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import fields
 from functools import partial
 
 import numpy as np
 from openvino.frontend.tensorflow import ConversionExtension
 
+from deepspeech_recipe.audio import lowering as audio
 from deepspeech_recipe.converters import lowering
 from deepspeech_recipe.converters.graphdef_edits import WEIGHT
 from deepspeech_recipe.errors import RecipeError, Refusal
-from deepspeech_recipe.ir.ov_api import opset
+from deepspeech_recipe.ir.audio_settings import FREEZE_RATE, MfccSettings, SpectrogramSettings
+from deepspeech_recipe.ir.ov_api import i64, opset
 from deepspeech_recipe.ir.ov_emitter import OpenVINOEmitter
 from deepspeech_recipe.rewrite.edits import RECIPE_LSTM
 
@@ -31,6 +35,8 @@ class Translators:
         self.extensions = [
             ConversionExtension(WEIGHT, self._weight),
             ConversionExtension(RECIPE_LSTM, self._lstm),
+            ConversionExtension("AudioSpectrogram", self._spectrogram),
+            ConversionExtension("Mfcc", self._mfcc),
             *(ConversionExtension(op, partial(_simple, *how)) for op, how in lowering.SIMPLE.items()),
         ]
 
@@ -40,20 +46,52 @@ class Translators:
     def _lstm(self, node):
         x, hidden, cell, *weights = (node.get_input(port) for port in range(6))
         lengths = node.get_input(6) if node.get_attribute("lengths") else None
-        self._check_steps(node, x)
+        x = self._steps(node, x)
         attributes = {name: node.get_attribute(name) for name in ("hidden_size", "direction")}
         return lowering.lstm(_emitter(node), x, hidden, cell, lengths, weights, **attributes)[1]
 
-    def _check_steps(self, node, x) -> None:
+    def _spectrogram(self, node):
+        settings, emit = SpectrogramSettings(**_attributes(node, SpectrogramSettings)), _emitter(node, keep_fp32=True)
+        rows = emit("transpose", node.get_input(0), audio.ROWS_FROM_COLUMNS)
+        with self._refusing():
+            return [audio.spectrogram(emit, rows, settings, node.get_attribute("node"))]
+
+    def _mfcc(self, node):
+        spectrum, rate = node.get_input(0), node.get_input(1).get_node()
+        name, bins = node.get_attribute("node"), spectrum.get_partial_shape()
+        with self._refusing():
+            if rate.get_type_name() != "Constant":
+                raise Refusal("The sample rate of an Mfcc is computed in the graph", node=name, remedy=FREEZE_RATE)
+            if bins.rank.is_dynamic or bins[2].is_dynamic:
+                raise Refusal("The number of frequency bins that an Mfcc reads is not known", node=name)
+            rate = int(rate.get_data().item())
+            settings = MfccSettings(**{**_attributes(node, MfccSettings), "sample_rate": rate})
+            emit = _emitter(node, keep_fp32=True)
+            return [audio.mfcc_of_spectrogram(emit, spectrum, settings, bins[2].get_length(), name)]
+
+    @contextmanager
+    def _refusing(self) -> Iterator[None]:
+        try:
+            yield
+        except RecipeError as refusal:
+            self.refusal = self.refusal or refusal  # the frontend goes on with other nodes
+            raise
+
+    def _steps(self, node, x):
+        """The sequence, of as many steps as the graph runs the LSTM for."""
         steps, shape = node.get_attribute("steps"), x.get_partial_shape()
-        if steps and not (shape.rank.is_static and shape[0] == steps):
-            time = shape[0] if shape.rank.is_static else "an unknown number of"
-            self.refusal = Refusal(
-                f"The graph runs the LSTM for {steps} steps, but its sequence has {time} steps",
-                node=node.get_attribute("node"),
-                remedy=f"Export the graph with {steps} time steps",
-            )
-            raise self.refusal
+        if not steps:
+            return x
+        if shape.rank.is_dynamic or shape[0].is_dynamic:  # not known to the frontend is not a contradiction
+            return opset.slice(x, i64(0), i64(steps), i64(1), i64(0)).output(0)
+        with self._refusing():
+            if shape[0] != steps:
+                raise Refusal(
+                    f"The graph runs the LSTM for {steps} steps, but its sequence has {shape[0]} steps",
+                    node=node.get_attribute("node"),
+                    remedy=f"Export the graph with {steps} time steps",
+                )
+        return x
 
 
 def _simple(lower: Callable, attributes: Sequence[str], node) -> list:
@@ -61,5 +99,10 @@ def _simple(lower: Callable, attributes: Sequence[str], node) -> list:
     return [lower(_emitter(node), *inputs, *map(node.get_attribute, attributes))]
 
 
-def _emitter(node) -> OpenVINOEmitter:
-    return OpenVINOEmitter(node.get_attribute("node"))
+def _emitter(node, *, keep_fp32: bool = False) -> OpenVINOEmitter:
+    return OpenVINOEmitter(node.get_attribute("node"), keep_fp32=keep_fp32)
+
+
+def _attributes(node, settings: type) -> dict:
+    """What the node says of the fields of a settings class, whose defaults are TensorFlow's."""
+    return {field.name: node.get_attribute(field.name, field.default) for field in fields(settings)}

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from deepspeech_recipe import limits
 from deepspeech_recipe.errors import Refusal
 
+# What to do if an Mfcc's sample rate is not a constant; no full stop at the end.
+FREEZE_RATE = 'Freeze it as a constant; of a DecodeWav by mo\'s --input "NODE:0[16000 1],NODE:1[1]->[16000]"'
+
 
 @dataclass(frozen=True)
 class SpectrogramSettings:

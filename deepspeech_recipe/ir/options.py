@@ -45,12 +45,15 @@ class Options:
     """What `convert` is asked for. None of a size or the head: as in the graph; of activations: int8.
 
     recipe: the path of a Python file that the user named. freeze: inputs and the number that each holds for good.
+    inputs, outputs: where to cut the graph (`graphdef.cut`).
     keep_fp16: names of layers.
     """
 
     converter: Converter = "openvino"
     recipe: str | None = None
     freeze: Mapping[str, float] | None = None
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
     state: State = "external"
     time_steps: Size | None = None
     batch: Size | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+from deepspeech_recipe.audio.lowering import AUDIO_OPS
 from deepspeech_recipe.errors import NoMatch, Refusal
 from deepspeech_recipe.files import last_net
 from deepspeech_recipe.graphdef.view import GraphView, Node
@@ -28,7 +29,7 @@ class Recognition:
     lstms: every LSTM that can be converted, whatever it is written as; refused: the reasons for those that cannot.
     states: what the graph carries from call to call besides the variables that its BlockLSTMs name themselves.
     links: where states go in and come out of cells. constants: what was such a state once, as far as can be told, and
-    begins every call anew.
+    begins every call anew. audio: the operations that compute features of samples.
     An acoustic model stands for all of its graph, of which only its LSTMs are named here.
     """
 
@@ -39,6 +40,7 @@ class Recognition:
     links: tuple[Link, ...] = ()
     constants: tuple[State, ...] = ()
     misses: dict[str, str] = field(default_factory=dict)
+    audio: tuple[str, ...] = ()
 
     @property
     def acoustic(self) -> AcousticModel | None:
@@ -55,7 +57,7 @@ class Recognition:
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to do in the graph."""
-        return self.model is None and not self.lstms and not self.states
+        return self.model is None and not self.lstms and not self.states and not self.audio
 
     @property
     def all_states(self) -> tuple[State, ...]:
@@ -93,6 +95,7 @@ def recognise(view: GraphView, recipes: Iterable[Recipe] = ()) -> Recognition:
         tuple(links),
         constant_states(view, links, loops),
         misses,
+        tuple(dict.fromkeys(node.op for node in view.of_op(*AUDIO_OPS))),
     )
 
 

@@ -68,6 +68,8 @@ def rewrite_general(view: GraphView, recognition: Recognition, frozen: Mapping, 
         if state.kind == "input" and recognition.model is None:
             general.pairs[state.name] = tuple(map(str, state.new))
     general.lines += _known_ranks(view, general.edits)
+    if recognition.audio:
+        general.lines.append(f"{' and '.join(recognition.audio)} in plain operations")
     follow_redirects(general.edits)
     if general.edits.replace or general.pairs:  # else the graph is left alone
         general.edits.remove += [name for name in savers(view) if name not in general.edits.remove]

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from deepspeech_recipe.audio.samples import start_at_samples
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.proto import GraphDef
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
@@ -43,6 +44,8 @@ def verify_stateful(source: LoadedModel, ir: IR, *, device: str = "CPU", referen
     reference: 'tensorflow', 'numpy', or 'auto', the first of them that can. Raises RecipeError if none can, or the IR
     was made of another graph.
     """
+    if (rate := ir.metadata.get("sample_rate")) is not None:
+        source = replace(source, graph=start_at_samples(source.graph, rate))
     converted = StatefulModel(ir, device=device)
     # What is stored in few numbers, as the weights of a small model are, does not tell.
     weights = max(weights_format(ir.model), ir.metadata.get("weights", "fp32"), key=list(_LIMITS).index)

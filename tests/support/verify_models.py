@@ -130,13 +130,13 @@ def other_upper_frequency(model, limit: float = 3000.0):
     """The mel filters of another upper frequency limit in an IR with audio attached, or in a feature model."""
     settings = AudioSettings(**read_metadata(model)["features"])
     bins = settings.bin_range(settings.bin_count)
-    shape = (len(bins), settings.filterbank_channel_count)
+    shape = (settings.filterbank_channel_count, len(bins))
     other = dataclasses.replace(settings, upper_frequency_limit=limit)
     filters = constants.mel_matrix(other, settings.bin_count)[bins.start : bins.stop]
     changed = 0
     for node in model.get_ops():
         if node.get_friendly_name().endswith(AUDIO_F32) and tuple(node.output(0).get_shape()) == shape:
-            replace_constant(node, filters)
+            replace_constant(node, filters.T)
             changed += 1
     assert changed == 1
     return model

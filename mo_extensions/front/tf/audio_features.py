@@ -11,7 +11,13 @@ from deepspeech_recipe.audio import lowering
 from deepspeech_recipe.converters.mo_emitter import MOEmitter, replace_node
 from deepspeech_recipe.converters.mo_hook import on_finished
 from deepspeech_recipe.errors import Refusal
-from deepspeech_recipe.ir.audio_settings import AudioSettings, MfccSettings, SpectrogramSettings, read_attributes
+from deepspeech_recipe.ir.audio_settings import (
+    FREEZE_RATE,
+    AudioSettings,
+    MfccSettings,
+    SpectrogramSettings,
+    read_attributes,
+)
 from deepspeech_recipe.ir.precision import keep_audio_fp32
 
 
@@ -99,7 +105,7 @@ def _sample_rate(mfcc: Node, name: str) -> int:
         raise Refusal(
             "The sample rate of an Mfcc is computed in the graph",
             node=name,
-            remedy="Freeze it as a constant",
+            remedy=FREEZE_RATE,
         )
     return int(source.value)
 
