@@ -112,7 +112,7 @@ def test_every_option_reaches_the_function_and_nothing_else_does(monkeypatch):
 
 def test_the_graph_is_cut_by_inputs_and_outputs_that_are_typed_one_by_one(monkeypatch):
     typed = ["--input", "a[1,2]", "--input", "1:b", "--output", "c:1"]
-    assert passed_on(monkeypatch, *typed) == {"log": None, "inputs": ["a[1,2]", "1:b"], "outputs": ["c:1"]}
+    assert passed_on(monkeypatch, *typed) == {"inputs": ["a[1,2]", "1:b"], "outputs": ["c:1"]}
 
 
 def test_every_keyword_of_the_function_is_an_option():
