@@ -2,7 +2,7 @@
 
 `PYTHONPATH=. python ci/cluster.py [--recordings N] [--rounds N]`: both recognise the same recordings with the same
 batches, in turns, with all processors; the exit code is 1 if the cluster takes more than 15 % longer by the medians.
-Starting it is not counted: a first turn of both is thrown away.
+Starting Ray is not counted, and a first turn of both is thrown away; the start of the workers counts in every turn.
 """
 
 import argparse

@@ -7,6 +7,7 @@ from here into Ray's object store, once to each node.
 import logging
 import os
 import pickle
+import socket
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -30,6 +31,7 @@ _TRIES = 3  # of a task whose worker dies
 _MOST_BATCHES = 16  # of a task: what is done again if its worker dies
 _TASKS_OF_A_WORKER = 8  # so that none waits for the others at the end
 _LOOKED_AT_ONCE = 500
+_PATIENCE = 10.0  # seconds, for a cluster to answer
 
 
 class Cluster(ThisProcess):
@@ -197,11 +199,19 @@ def _connected(address: str):
             environment = {"env_vars": {"PYTHONPATH": _python_path()}}
             ray.init("local", include_dashboard=False, runtime_env=environment, **quiet)
         else:
+            _knock(address)
             ray.init(address, runtime_env={"py_modules": [str(_PACKAGE)]}, **quiet)
     except Exception as error:  # of many kinds
         reason = " ".join(str(error).split()) or type(error).__name__
         raise RecipeError(f"--cluster {address}: no cluster can be reached ({reason.rstrip('.')}).") from None
     return ray
+
+
+def _knock(address: str) -> None:
+    """Raises OSError if nobody listens at 'host:port' or 'ray://host:port': Ray would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_PATIENCE).close()
 
 
 def _python_path() -> str:
