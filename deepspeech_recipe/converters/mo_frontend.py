@@ -29,7 +29,8 @@ _STAND_IN = "recipe_stand_in"
 
 def has_loops(view: GraphView, edits: Edits) -> bool:
     """Whether the edited graph has loops, or the lists of tensors that they write."""
-    nodes = (view.nodes[name] for name in edited_inputs(view, edits) if name in view.nodes)
+    replaced = {node.name for node in edits.replace}
+    nodes = (view.nodes[name] for name in edited_inputs(view, edits) if name in view.nodes and name not in replaced)
     return any(node.op in _LOOPS or node.op.startswith("TensorList") for node in nodes)
 
 
