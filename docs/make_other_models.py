@@ -40,7 +40,7 @@ def text(all_families: Iterable[Family]) -> str:
     refused = []
     for each in all_families:
         if each.is_refused:
-            refused.append(f"| {each.name} | {each.reason} | {each.instead} |")
+            refused.append(f"| {each.name} | {each.why or each.reason} | {each.instead} |")
         else:
             rows.setdefault(each.section, []).append(f"| {each.name} | {becomes(each)} | {each.mo or 'the same'} |")
     page = FRONT

@@ -4,6 +4,8 @@ import re
 import runpy
 from pathlib import Path
 
+import numpy as np
+import openvino
 import pytest
 
 from deepspeech_recipe.graphdef.proto import GraphDef, parse
@@ -22,14 +24,14 @@ LOOPS = ("Loop", "TensorIterator")
 
 
 def check(model, family, graph: Graph) -> None:
-    """The form and the numbers."""
+    """The form, and the numbers of all calls."""
     ops = op_counts(model)
     assert (ops["LSTMSequence"], sum(ops[op] for op in LOOPS)) == (family.sequences, family.loops)
     check_numbers(model, graph)
 
 
 def check_numbers(model, graph: Graph) -> None:
-    """Those of all calls, each side with its own states."""
+    """Call after call, each side with its own states."""
     from tests.support.reference import session
 
     network = compiled(model)
@@ -74,7 +76,44 @@ def test_the_same_through_mo(tmp_path, family):
 def test_what_is_refused_says_why(family):
     found = recognise(GraphView.of(parse(GraphDef, family.graph().graph_def, what="a test")))
     assert not found.lstms
-    assert any(family.reason in str(refusal) for refusal in found.refused)
+    said = [str(refusal) for refusal in found.refused]
+    assert any(family.reason in each for each in said) or family.reason == "" == "".join(said)
+
+
+@pytest.mark.requires_tf
+@pytest.mark.parametrize("family", [family for family in REFUSED if "ovc" in family.instead], ids=str)
+def test_what_is_refused_is_converted_by_the_tool_that_is_named(family, tmp_path):
+    graph = family.graph()
+    (tmp_path / "model.pb").write_bytes(graph.graph_def)
+    check_numbers(openvino.convert_model(tmp_path / "model.pb"), graph)
+
+
+@pytest.mark.requires_tf
+@pytest.mark.requires_mo
+@pytest.mark.parametrize("family", REFUSED, ids=str)
+def test_mo_makes_of_what_is_refused_what_it_makes_alone(family, tmp_path):
+    from tests.support.mo_run import MOError, mo
+
+    graph = family.graph()
+    (tmp_path / "model.pb").write_bytes(graph.graph_def)
+    try:
+        alone, _ = mo(tmp_path / "model.pb", plugin=False)
+    except MOError:
+        assert "`mo`" not in family.instead
+        with pytest.raises(MOError):
+            mo(tmp_path / "model.pb")
+        return
+    with_plugin, _ = mo(tmp_path / "model.pb")
+    assert op_counts(with_plugin) == op_counts(alone)
+    if "`mo`" in family.instead:
+        check_numbers(with_plugin, graph)
+    feeds = graph.calls[0]
+    results = []
+    for network in (compiled(with_plugin), compiled(alone)):
+        found = network({port: feeds[name] for port in network.inputs for name in port.names if name in feeds})
+        results.append([found[port] for port in network.outputs])
+    for each, other in zip(*results, strict=True):
+        np.testing.assert_array_equal(each, other)
 
 
 @pytest.mark.requires_tf

@@ -24,38 +24,76 @@ def constants() -> GraphBuilder:
     one, two = (graph.const(f"n{number}", number, np.int32) for number in (1, 2))
     sizes = graph.const("sizes", [2, 6], np.int32)
     graph.node("Cast", "Cast", [rows], SrcT=DType(FLOAT), DstT=DType(INT32), Truncate=False)
-    for op in ("AddV2", "Sub", "Mul", "Minimum", "Maximum"):
+    for op in ("AddV2", "Sub", "Mul", "Minimum", "Maximum", "RealDiv"):
         graph.node(op, op, [rows, graph.const(f"{op}/y", [3, 1, 4, 1], np.float32)], **F32)
     graph.node("BiasAdd", "BiasAdd", [rows, graph.const("bias", [3, 1, 4, 1], np.float32)], **F32, data_format="NHWC")
     graph.node("ZerosLike", "ZerosLike", [rows], **F32)
+    graph.node("Neg", "Neg", [rows], **F32)
     graph.node("Transpose", "Transpose", [rows, graph.const("perm", [1, 0], np.int32)], **F32, Tperm=DType(INT32))
     graph.node("Reshape", "Reshape", [rows, sizes], **F32, Tshape=DType(INT32))
     graph.node("ExpandDims", "ExpandDims", [rows, one], **F32, Tdim=DType(INT32))
     graph.node("Squeeze", "Squeeze", ["ExpandDims"], **F32, squeeze_dims=[1])
     graph.node("ConcatV2", "ConcatV2", [rows, "Mul", one], **F32, N=2, Tidx=DType(INT32))
+    graph.node("Concat", "Concat", [one, rows, "Mul"], **F32, N=2)
+    graph.node("SplitV", "SplitV", [rows, graph.const("parts", [1, -1, 1], np.int64), one], **F32, num_split=3)
+    begin, size = graph.const("begin", [1, 0], np.int32), graph.const("size", [2, -1], np.int32)
+    graph.node("Slice", "Slice", [rows, begin, size], **F32, Index=DType(INT32))
     graph.node("Pack", "Pack", [one, two, one], **I32, N=3, axis=0)
     graph.node("Unpack", "Unpack", [rows], **F32, num=4, axis=1)
     graph.node("Split", "Split", [one, rows], **F32, num_split=2)
     graph.node("Fill", "Fill", [sizes, graph.const("seven", 7, np.float32)], **F32, index_type=DType(INT32))
     graph.node("Range", "Range", [one, graph.const("nine", 9, np.int32), two], Tidx=DType(INT32))
-    bounds = [
-        graph.const(f"slice/{part}", value, np.int32)
-        for part, value in zip("bes", ([-1, 0], [0, 3], [1, 2]), strict=True)
-    ]
-    masks = {"begin_mask": 0, "end_mask": 0, "shrink_axis_mask": 1, "ellipsis_mask": 0, "new_axis_mask": 0}
-    graph.node("StridedSlice", "StridedSlice", ["Mul", *bounds], **F32, Index=DType(INT32), **masks)
+    masks = dict.fromkeys(("begin_mask", "end_mask", "shrink_axis_mask", "ellipsis_mask", "new_axis_mask"), 0)
+    for name, given, begin, end, strides in (
+        ("row", {"shrink_axis_mask": 1}, [-1, 0], [0, 3], [1, 2]),
+        ("with_axis", {"new_axis_mask": 1, "end_mask": 2}, [0, 1], [0, 0], [1, 1]),
+        ("last_column", {"ellipsis_mask": 1, "shrink_axis_mask": 2}, [0, -1], [0, 0], [1, 1]),
+    ):
+        bounds = [
+            graph.const(f"{name}/{part}", value, np.int32)
+            for part, value in zip("bes", (begin, end, strides), strict=True)
+        ]
+        graph.node(name, "StridedSlice", ["Mul", *bounds], **F32, Index=DType(INT32), **{**masks, **given})
+    add_quantized(graph, rows)
     return graph
+
+
+def add_quantized(graph: GraphBuilder, rows: str) -> None:
+    """Numbers of 8 bits and what makes floats of them, in every mode."""
+    numbers = np.array([[0, 1, 17, 128, 255], [200, 3, 64, 127, 129], [5, 90, 250, 33, 2]])
+    for kind, dtype in (("DT_QUINT8", np.uint8), ("DT_QINT8", np.int8), ("DT_QINT16", np.int16)):
+        value = (numbers + np.iinfo(dtype).min // 2 * (dtype == np.int16)).astype(dtype)
+        stored = graph.const(kind, value)
+        node, number = graph.graph.node[-1], DATA_TYPES[kind]
+        node.attr["dtype"].type = node.attr["value"].tensor.dtype = number
+        for mode in ("MIN_FIRST", "SCALED", "MIN_COMBINED"):
+            ends = [graph.const(f"{kind}/{mode}/{end}", end, np.float32) for end in (-0.37, 1.9)]
+            graph.node(f"{kind}/{mode}", "Dequantize", [stored, *ends], T=DType(number), mode=mode)
+        ends = [graph.const(f"{kind}/axis/{end[0]}", end, np.float32) for end in ([-0.5, -2, -6], [1.5, 1, 7])]
+        attributes = {"T": DType(number), "mode": "SCALED", "axis": 0, "narrow_range": dtype != np.uint8}
+        graph.node(f"{kind}/axis", "Dequantize", [stored, *ends], **attributes)
+    ends = [graph.const(f"fake/{end}", end, np.float32) for end in (0.7, 9.6)]
+    graph.node("fake", "FakeQuantWithMinMaxVars", [rows, *ends], num_bits=4, narrow_range=True)
+    columns = [
+        graph.const(f"fakes/{name}", value, np.float32)
+        for name, value in (("least", [0, -3, 2, 0]), ("most", [9, 8, 7, 0]))
+    ]
+    graph.node("fakes", "FakeQuantWithMinMaxVarsPerChannel", [rows, *columns])
+    graph.node("fake_arguments", "FakeQuantWithMinMaxArgs", [rows], min=-1.3, max=7.7)
 
 
 @pytest.mark.requires_tf
 def test_each_operation_makes_what_tensorflow_makes():
     graph = constants().graph
     view = GraphView.of(graph)
-    ports = {"Unpack": 4, "Split": 2}
+    ports = {"Unpack": 4, "Split": 2, "SplitV": 3}
     tensors = [Tensor(node.name, port) for node in graph.node for port in range(ports.get(node.op, 1))]
     wanted = run_graph(graph.SerializeToString(), {}, [str(tensor) for tensor in tensors])
     for tensor, value in zip(tensors, wanted, strict=True):
-        np.testing.assert_array_equal(view.value(tensor), value, err_msg=str(tensor))
+        if tensor.node.startswith("fake"):  # TensorFlow's compiler multiplies and adds in one step
+            np.testing.assert_array_max_ulp(view.value(tensor), value, maxulp=2)
+        else:
+            np.testing.assert_array_equal(view.value(tensor), value, err_msg=str(tensor))
         assert view.constant(tensor).dtype == value.dtype
         assert view.constant_shape(tensor) == value.shape
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from deepspeech_recipe.graphdef.proto import GraphDef, parse
-from deepspeech_recipe.graphdef.view import GraphView
+from deepspeech_recipe.graphdef.view import GraphView, Tensor
 from deepspeech_recipe.recipes.recognition import recognise
 from deepspeech_recipe.sources import open_model
 from tests.support.graph_edits import Edited, renamed
@@ -147,7 +147,7 @@ LOOPS = {
     "gates": (quarter, "The gates as a product with a kernel plus a bias was looked for, a Unpack was found"),
     "product": (of_cell("matmul", "BatchMatMul"), "The gates as a product with a kernel plus a bias was looked for"),
     "products": (products, "The gates are a sum of 3 products, where those of x and h were looked for"),
-    "x and h": (of_cell("concat", "Concat"), "The kernel's factor as [x, h] was looked for, a Concat was found"),
+    "x and h": (of_cell("concat", "AddN"), "The kernel's factor as [x, h] was looked for, a AddN was found"),
     "joined": (features, "x and h are not joined along their features"),
     "axis of the gates": (other_axis, "The four gates are not the four quarters of one product"),
     "kernel turned": (turned("b"), "The LSTM's kernel is transposed"),
@@ -251,13 +251,13 @@ def another_number(graph):
 
 
 @pytest.mark.parametrize("edit", [last_first, parts_of_features, another_number])
-def test_steps_that_do_not_read_the_parts_of_one_sequence_in_their_order(edit):
+def test_steps_that_do_not_read_the_parts_of_one_sequence_in_their_order_are_packed(edit):
     graph = Edited(parse(GraphDef, (FIXTURES / "rnn" / "switch.pb").read_bytes(), what="a test"))
     edit(graph)
-    found = recognise(GraphView.of(graph.graph))
-    assert not found.lstms
-    reason = "The steps of an LSTM are not the parts of one sequence, in their order"
-    assert [str(refusal).partition(".")[0] for refusal in found.refused] == [reason] * 2
+    (lstm,) = recognise(GraphView.of(graph.graph)).lstms
+    order = (2, 1, 0) if edit is last_first else (0, 1, 2)
+    assert lstm.packed == tuple(Tensor("net/unstack", port) for port in order)
+    assert (lstm.direction, len(lstm.layers)) == ("forward", 2)
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])

@@ -14,7 +14,7 @@ from deepspeech_recipe.converters.complex_numbers import in_parts
 from deepspeech_recipe.graphdef.build import FLOAT, DType, GraphBuilder, set_attr
 from deepspeech_recipe.graphdef.tensor import to_numpy
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
-from deepspeech_recipe.rewrite.edits import RECIPE_LSTM, Edits, NewNode
+from deepspeech_recipe.rewrite.edits import RECIPE_LSTM, UNKNOWN_OPS, Edits, NewNode
 from deepspeech_recipe.rewrite.reachability import edited_inputs, needed
 
 # RecipeWeight  no input; output: the weight `index` of EditedGraph.weights
@@ -44,14 +44,18 @@ def apply_edits(graph, view: GraphView, edits: Edits, outputs: Iterable[str], in
     edited = EditedGraph(builder.graph)
     builder.graph.library.function.extend(graph.library.function)
     written = {node.name for node in edits.replace} | set(inputs)
-    for pb in graph.node:
+    for node in view.nodes.values():
+        pb = node.pb
         if pb.name not in kept or pb.name in written:
+            continue
+        if pb.op in UNKNOWN_OPS and (value := view.value(Tensor(pb.name))) is not None:
+            _weight(builder, edited, pb.name, value)
             continue
         if pb.op == "Const" and math.prod(dim.size for dim in pb.attr["value"].tensor.tensor_shape.dim) >= _LARGE:
             _weight(builder, edited, pb.name, to_numpy(pb.attr["value"].tensor))
             continue
         copy = builder.graph.node.add()
-        copy.CopyFrom(pb)
+        copy.MergeFromString(pb.SerializeToString())  # it may be TensorFlow's own message
         if pb.op == "Const":
             # A scalar may have no shape: to OpenVINO's frontend that is an unknown one, and the numbers come out wrong.
             copy.attr["value"].tensor.tensor_shape.SetInParent()
@@ -59,10 +63,10 @@ def apply_edits(graph, view: GraphView, edits: Edits, outputs: Iterable[str], in
             set_attr(copy, "node", pb.name)  # for its translator, which is not told
         del copy.input[:]
         copy.input.extend(str(tensor) for tensor in edges[pb.name])
-        copy.input.extend(f"^{name}" for name in view.nodes[pb.name].control_inputs if name in kept)
-    for node in (*edits.replace, *edits.add):
-        if node.name in kept and node.name not in inputs:
-            _write(builder, edited, node)
+        copy.input.extend(f"^{name}" for name in node.control_inputs if name in kept)
+    for new in (*edits.replace, *edits.add):
+        if new.name in kept and new.name not in inputs:
+            _write(builder, edited, new)
     for name, shape in inputs.items():
         if name in kept:
             builder.placeholder(name, FLOAT, tuple(shape))

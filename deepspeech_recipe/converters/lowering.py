@@ -14,7 +14,15 @@ import numpy as np
 from deepspeech_recipe.ir.ov_api import i64
 from deepspeech_recipe.passes.lstm_loop import general_cell
 from deepspeech_recipe.passes.sequence_lengths import stop_at_own_lengths
-from deepspeech_recipe.rewrite.edits import RECIPE_LSTM, SWAP_TIME_BATCH, TIME_STEP, UNFLATTEN_TIME, Edits
+from deepspeech_recipe.rewrite.edits import (
+    PACK,
+    RECIPE_LSTM,
+    RESHAPE,
+    SWAP_TIME_BATCH,
+    TIME_STEP,
+    UNFLATTEN_TIME,
+    Edits,
+)
 
 _SWAPPED = i64(1, 0, 2)
 _NAME = "lstm"
@@ -49,6 +57,16 @@ def time_step(emit, data, step: int):
     return emit("gather", data, np.int64(step), np.int64(0))
 
 
+def reshape(emit, data, sizes):
+    """RecipeReshape: the same numbers in another shape."""
+    return emit("reshape", data, i64(*sizes), special_zero=False)
+
+
+def pack(emit, *values):
+    """RecipePack: N × […] → [N, …]."""
+    return emit("concat", *(emit("unsqueeze", value, i64(0)) for value in values), axis=0)
+
+
 def unflatten_time(emit, data, reference, features: int):
     """RecipeUnflattenTime: [T·B, F] → [T, B, F], T and B being read from a reference [T, B, …]."""
     shape = emit("concat", _sizes(emit, reference, 0, 1), i64(features), axis=0)
@@ -59,6 +77,8 @@ def unflatten_time(emit, data, reference, features: int):
 SIMPLE: dict[str, tuple[Callable, tuple[str, ...]]] = {
     SWAP_TIME_BATCH: (swap_time_batch, ()),
     TIME_STEP: (time_step, ("step",)),
+    RESHAPE: (reshape, ("sizes",)),
+    PACK: (pack, ()),
     UNFLATTEN_TIME: (unflatten_time, ("features",)),
 }
 

@@ -66,6 +66,8 @@ def _fill(graph: Graph, node: NewNode, operations: dict) -> None:
         attributes["shape"] = shape_array(sizes)
     operation = {"Identity": Identity, "Placeholder": Parameter, **operations}[node.op]
     graph.node[node.name]["name"] = node.name
+    if len(node.inputs) > 1 and node.op in operations:
+        attributes["in_ports_count"] = len(node.inputs)
     operation.update_node_stat(Node(graph, node.name), attributes)
 
 

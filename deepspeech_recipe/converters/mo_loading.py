@@ -15,11 +15,14 @@ from pathlib import Path
 from deepspeech_recipe.converters.mo_safety import check_import
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import error_context, reading
+from deepspeech_recipe.graphdef.build import GraphBuilder
 from deepspeech_recipe.graphdef.node import called_by, node_of
+from deepspeech_recipe.graphdef.plain import plain_nodes
 from deepspeech_recipe.graphdef.proto import GraphDef, MetaGraphDef, SavedModel, parse, parse_text
 from deepspeech_recipe.graphdef.pure import NotPure, check_operation
-from deepspeech_recipe.graphdef.view import VARIABLE_OPS, Tensor
+from deepspeech_recipe.graphdef.view import VARIABLE_OPS, GraphView, Tensor
 from deepspeech_recipe.quiet import native_code_quiet
+from deepspeech_recipe.rewrite.edits import UNKNOWN_OPS
 
 _RESTORE = ("Restore", "RestoreSlice", "RestoreV2")
 _RESTORING = frozenset({*VARIABLE_OPS, *_RESTORE, "Assign", "AssignVariableOp", "NoOp", "ReadVariableOp"})
@@ -54,7 +57,8 @@ def check_before_loading(arguments) -> None:
 
 def prepare_loading(loader, *, saved_model: bool) -> None:
     """Has MO's next loading go without the lines in which TensorFlow tells what it does and which attributes it does
-    not know (what it cannot do, it raises); and of a SavedModel without Keras.
+    not know (what it cannot do, it raises); of a SavedModel without Keras; and end in plain nodes and constants, as MO
+    reads neither the types nor the operations that others are stored by.
 
     loader: MO's module `load.tf.loader`, which looks its function up when it is called.
     """
@@ -63,9 +67,32 @@ def prepare_loading(loader, *, saved_model: bool) -> None:
     def load_tf_graph_def(*arguments, **named):
         loader.load_tf_graph_def = original
         with native_code_quiet(), _without_keras() if saved_model else nullcontext():
-            return original(*arguments, **named)
+            loaded = original(*arguments, **named)
+        _write_plain(loaded[0])
+        return loaded
 
     loader.load_tf_graph_def = load_tf_graph_def
+
+
+def _write_plain(graph) -> None:
+    """Changes a GraphDef of TensorFlow's to its plain nodes, and to constants that MO can read."""
+    nodes = plain_nodes(graph.node)
+    view = GraphView(nodes)
+    values = {node.name: view.value(Tensor(node.name)) for node in view.of_op(*UNKNOWN_OPS)}
+    values = {name: value for name, value in values.items() if value is not None}
+    if not values and len(nodes) == len(graph.node) and all(new is old for new, old in zip(nodes, graph.node)):
+        return
+    written = GraphBuilder()
+    for name, value in values.items():
+        written.const(name, value)
+    plain = type(graph)()
+    for pb in nodes:
+        stored = pb.op == "Const" and all(node.name in values for node in view.following(view.nodes[pb.name]))
+        if pb.name not in values and not (stored and view.is_read(view.nodes[pb.name])):
+            plain.node.add().CopyFrom(pb)
+    plain.MergeFromString(written.graph.SerializeToString())
+    del graph.node[:]
+    graph.node.extend(plain.node)
 
 
 @contextmanager

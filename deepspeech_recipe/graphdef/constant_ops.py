@@ -56,12 +56,15 @@ _of_values(np.subtract, "Sub")
 _of_values(np.multiply, "Mul")
 _of_values(np.minimum, "Minimum")
 _of_values(np.maximum, "Maximum")
+_of_values(np.true_divide, "RealDiv")
 _BROADCAST = frozenset(CONSTANT_OPS)
 _of_values(np.zeros_like, "ZerosLike")
+_of_values(np.negative, "Neg")
 _of_values(lambda x, order: np.transpose(x, order), "Transpose")
 _of_values(lambda x, shape: np.reshape(x, shape), "Reshape")
 _of_values(lambda x, axis: np.expand_dims(x, int(np.reshape(axis, ()))), "ExpandDims")
 _of_values(lambda *values: np.concatenate(values[:-1], int(values[-1])), "ConcatV2")
+_of_values(lambda axis, *values: np.concatenate(values, int(axis)), "Concat")
 
 
 @_op("Fill")
@@ -106,17 +109,87 @@ def _split(node: Node, axis: np.ndarray, x: np.ndarray) -> dict[int, np.ndarray]
     return dict(enumerate(np.split(x, node.attribute("num_split"), int(axis))))
 
 
+@_op("SplitV")
+def _split_by_sizes(node: Node, x: np.ndarray, sizes: np.ndarray, axis: np.ndarray) -> dict[int, np.ndarray]:
+    return dict(enumerate(np.split(x, split_points(sizes, x.shape[int(axis)]), int(axis))))
+
+
+def split_points(sizes: np.ndarray, length: int) -> np.ndarray:
+    """Where a SplitV cuts an axis of that length; one of its sizes may be -1, for what is left."""
+    sizes = np.where(sizes < 0, length - sizes[sizes >= 0].sum(), sizes)
+    if (sizes < 0).any() or sizes.sum() != length:
+        raise ValueError("the sizes are not those of the axis")
+    return np.cumsum(sizes)[:-1]
+
+
+@_op("Slice")
+def _slice(node: Node, x: np.ndarray, begin: np.ndarray, size: np.ndarray) -> np.ndarray:
+    pairs = zip(begin.tolist(), size.tolist())
+    return x[tuple(slice(first, None if count < 0 else first + count) for first, count in pairs)]
+
+
 @_op("StridedSlice")
 def strided_slice(node: Node, x: np.ndarray, begin: np.ndarray, end: np.ndarray, strides: np.ndarray) -> np.ndarray:
-    """x[begin:end:strides], with the masks of the node; NoMatch for those that add or skip axes."""
-    if any(node.attribute(f"{mask}_mask", 0) for mask in ("ellipsis", "new_axis")):
-        raise NoMatch(f"The slice '{node.name}' is of a kind that is not known here", node=node.name)
-    begin_mask, end_mask, shrink = (node.attribute(f"{mask}_mask", 0) for mask in ("begin", "end", "shrink_axis"))
-    index: list[int | slice] = []
+    """x[begin:end:strides], with the masks of the node."""
+    masks = ("begin", "end", "shrink_axis", "new_axis", "ellipsis")
+    begin_mask, end_mask, shrink, new, rest = (node.attribute(f"{mask}_mask", 0) for mask in masks)
+    index: list[Any] = []
     for axis, (first, last, step) in enumerate(zip(begin.tolist(), end.tolist(), strides.tolist())):
         bit = 1 << axis
-        if shrink & bit:
+        if rest & bit:
+            index.append(...)
+        elif new & bit:
+            index.append(None)
+        elif shrink & bit:
             index.append(first)
         else:
             index.append(slice(None if begin_mask & bit else first, None if end_mask & bit else last, step))
     return x[tuple(index)]
+
+
+@_op("Dequantize")
+def _dequantize(node: Node, x: np.ndarray, least: np.ndarray, most: np.ndarray) -> np.ndarray:
+    """tensorflow/core/kernels/dequantize_op.cc, quantization_utils.h"""
+    axis = node.attribute("axis", -1)
+    if axis >= 0:
+        sizes = [-1 if each == axis else 1 for each in range(x.ndim)]
+        least, most = np.reshape(least, sizes), np.reshape(most, sizes)
+    low, high = (np.float32(number) for number in (np.iinfo(x.dtype).min, np.iinfo(x.dtype).max))
+    values, mode = x.astype(np.float32), node.attribute("mode", b"MIN_COMBINED")
+    if mode == b"SCALED":
+        scale = most / high
+        if low:
+            scale = np.maximum(least / (low + node.attribute("narrow_range", False)), scale)
+        return values * scale
+    scale = (most - least) / (high - low)
+    if mode == b"MIN_FIRST":
+        rounded = np.where(most == least, least, _round_away(least / scale) * scale)
+        return (rounded - low * scale) + values * scale
+    half = np.float32((high - low + 1) / 2) if low else np.float32(0)
+    return (values + half) * scale + least
+
+
+@_op("FakeQuantWithMinMaxVars", "FakeQuantWithMinMaxVarsPerChannel")
+def _fake_quantized(node: Node, x: np.ndarray, least: np.ndarray, most: np.ndarray) -> np.ndarray:
+    """tensorflow/core/kernels/fake_quant_ops_functor.h"""
+    bits = node.attribute("num_bits", 8)
+    if not 2 <= bits <= 16:
+        raise ValueError("no number of bits")
+    low = np.float32(node.attribute("narrow_range", False))
+    high = np.float32(2**bits - 1)
+    scale = (most - least) / (high - low)
+    zero = np.clip(_round_away(low - least / scale), low, high)
+    least, most = (low - zero) * scale, (high - zero) * scale
+    values = np.floor((np.clip(x, least, most) - least) * (1 / scale) + np.float32(0.5)) * scale + least
+    return np.where(scale == 0, np.float32(0), values).astype(np.float32)
+
+
+@_op("FakeQuantWithMinMaxArgs")
+def _fake_quantized_by_attributes(node: Node, x: np.ndarray) -> np.ndarray:
+    ends = (np.float32(node.attribute(name, default)) for name, default in (("min", -6.0), ("max", 6.0)))
+    return _fake_quantized(node, x, *ends)
+
+
+def _round_away(x: np.ndarray) -> np.ndarray:
+    """To the nearest whole number, halves away from zero, as std::round does."""
+    return np.trunc(x + np.copysign(np.float32(0.5), x))

@@ -96,9 +96,10 @@ class Edges:
             if node.op not in self.TRANSPARENT
         ]
 
-    def ancestors(self, tensor: Tensor) -> Iterator[Node]:
-        """The nodes the tensor is computed from, nearest first, each once."""
-        yield from self._walk([tensor.node], lambda node: (t.node for t in node.inputs))
+    def ancestors(self, *tensors: Tensor) -> Iterator[Node]:
+        """The nodes the tensors are computed from, nearest first, each once."""
+        names = list(dict.fromkeys(tensor.node for tensor in tensors))
+        yield from self._walk(names, lambda node: (t.node for t in node.inputs))
 
     def descendants(self, tensor: Tensor) -> Iterator[Node]:
         """The nodes computed from the tensor, nearest first, each once."""

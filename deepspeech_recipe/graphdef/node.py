@@ -74,6 +74,11 @@ class Node:
         self.inputs = tuple(Tensor.parse(i) for i in pb.input if not i.startswith("^"))
         self.control_inputs = tuple(i[1:] for i in pb.input if i.startswith("^"))
 
+    @property
+    def pb(self):
+        """The NodeDef. Read-only: other views may share it."""
+        return self._pb
+
     def placed(self, name: str, inputs: Iterable[Tensor]) -> Node:
         """The node under another name and with other inputs. It shares the attributes: constants may be large."""
         copy = object.__new__(Node)

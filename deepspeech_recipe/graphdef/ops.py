@@ -55,12 +55,13 @@ _KINDS = {
     "shape": "shape element_shape",
     "tensor": "value",
     "func": "f body cond then_branch else_branch",
-    "s": "frame_name shared_name container memory_region_name data_format message",
+    "s": "frame_name shared_name container memory_region_name data_format message mode",
     "b": "transpose_a transpose_b keep_dims use_peephole magnitude_squared is_constant Truncate validate_shape "
-    "dynamic_size",
-    "f": "alpha forget_bias cell_clip upper_frequency_limit lower_frequency_limit",
+    "dynamic_size narrow_range",
+    "f": "alpha forget_bias cell_clip upper_frequency_limit lower_frequency_limit min max",
     "i": "N num num_split axis batch_dims seq_dim batch_dim begin_mask end_mask ellipsis_mask new_axis_mask "
-    "shrink_axis_mask window_size stride filterbank_channel_count dct_coefficient_count parallel_iterations",
+    "shrink_axis_mask window_size stride filterbank_channel_count dct_coefficient_count parallel_iterations "
+    "num_bits",
     "list(type)": "Tin Tout dtypes",
     "list(i)": "squeeze_dims",
     "list(func)": "branches",
@@ -89,6 +90,8 @@ _TABLE = (
     ("ReverseV2", "2", "1", ""),
     ("ReverseSequence", "2", "1", "seq_dim"),
     ("ClipByValue Select SelectV2 Slice GatherV2 Range", "3", "1", ""),
+    ("Dequantize FakeQuantWithMinMaxVars FakeQuantWithMinMaxVarsPerChannel", "3", "1", ""),
+    ("FakeQuantWithMinMaxArgs", "1", "1", ""),
     ("StridedSlice", "4", "1", ""),
     ("Split", "2", "num_split", "num_split"),
     ("SplitV", "3", "num_split", "num_split"),

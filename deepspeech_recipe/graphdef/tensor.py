@@ -27,9 +27,15 @@ _FIELDS = {
         ("DT_UINT32", "u4", "uint32_val"),
         ("DT_UINT64", "u8", "uint64_val"),
         ("DT_BOOL", "?", "bool_val"),
+        # The integers of quantised tensors, last: numpy has no types of their own for them.
+        ("DT_QINT8", "i1", "int_val"),
+        ("DT_QUINT8", "u1", "int_val"),
+        ("DT_QINT16", "i2", "int_val"),
+        ("DT_QUINT16", "u2", "int_val"),
+        ("DT_QINT32", "i4", "int_val"),
     ]
 }
-_NUMBERS = {dtype: number for number, (dtype, _) in _FIELDS.items()}
+_NUMBERS = {dtype: number for number, (dtype, _) in reversed(_FIELDS.items())}
 
 # numpy has no more.
 MOST_AXES = 32

@@ -18,6 +18,7 @@ from deepspeech_recipe.errors import NoMatch
 from deepspeech_recipe.graphdef.constant_ops import CONSTANT_OPS, computed
 from deepspeech_recipe.graphdef.edges import Edges
 from deepspeech_recipe.graphdef.node import Function, Node, Tensor, functions_of
+from deepspeech_recipe.graphdef.plain import plain_nodes
 from deepspeech_recipe.graphdef.tensor import MOST_AXES
 
 __all__ = [
@@ -81,8 +82,8 @@ class GraphView(Edges):
 
     @classmethod
     def of(cls, graph) -> GraphView:
-        """The view of a GraphDef and its library."""
-        return cls(graph.node, functions_of(graph.library))
+        """The view of a GraphDef, its nodes in their plain form, and its library."""
+        return cls(plain_nodes(graph.node), functions_of(graph.library))
 
     def described(self, tensor: Tensor) -> str:
         """What the tensor comes from, for messages: 'a MatMul', or 'nothing' if the graph does not have it."""

@@ -104,8 +104,8 @@ class Layer:
     """One cell over the whole sequence, and the tensors of the graph that hold what it computes.
 
     initial_c, initial_h, last_c, last_h `[B, H]`: the states before the first and after the last step, as far as the
-    graph reads these. Hidden states of all steps: sequence `[T, B, H]`, batch_major `[B, T, H]`, and steps, a tuple for
-    each step of the tensors `[B, H]` that hold it.
+    graph reads these. Hidden states of all steps: sequence `[T, B, H]`, batch_major `[B, T, H]`, rows `[T·B, H]`,
+    columns `[B, T·H]`, and steps, a tuple for each step of the tensors `[B, H]` that hold it.
     lengths: the tensor `[B]` of lengths, None if every step counts. Past its own a row of a loop or of steps keeps its
     state and gives zeros; of a BlockLSTM lengths say only how far it runs, and what is taken out of it.
     """
@@ -117,6 +117,8 @@ class Layer:
     last_h: tuple[Tensor, ...] = ()
     sequence: tuple[Tensor, ...] = ()
     batch_major: tuple[Tensor, ...] = ()
+    rows: tuple[Tensor, ...] = ()
+    columns: tuple[Tensor, ...] = ()
     steps: tuple[tuple[Tensor, ...], ...] = ()
     lengths: Tensor | None = None
 
@@ -128,6 +130,8 @@ class Lstm:
     form: what they are written as, 'BlockLSTM', 'loop' or 'steps'. node: a name for messages and new nodes.
     x: the sequence `[T, B, I]`, or `[B, T, I]` if is_batch_major; the first layer reads it, each other one the hidden
     states of the one before.
+    reshape: the sizes that x is to be given first, () for its own; packed: the steps `[B, I]` that are to be packed in
+    its place, () if x is a sequence.
     steps: a constant number of steps, None if it follows the sequence.
     direction: 'forward' or 'reverse'; reversals: the nodes that turn time round before and after layers which run
     backwards, the one in front first. Its hidden states are in reverse order between them.
@@ -148,6 +152,8 @@ class Lstm:
     state_c: State | None = None
     state_h: State | None = None
     inside: GraphView | None = field(default=None, repr=False, compare=False)
+    reshape: tuple[int, ...] = ()
+    packed: tuple[Tensor, ...] = ()
 
     @property
     def layer(self) -> Layer:

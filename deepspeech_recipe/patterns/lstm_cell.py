@@ -1,4 +1,4 @@
-"""One step of an LSTM cell written in plain operations, as the cells of TensorFlow and Keras write them.
+"""One step of an LSTM cell, as the cells of TensorFlow and Keras write it: in plain operations, or in one.
 
     i = a(zi + c · pi)      f = a(zf + c · pf)      c' = clip(f · c + i · b(zc))
     o = a(zo + c' · po)     h' = o · b(c')
@@ -8,6 +8,8 @@ a is σ or another activation, b tanh or another one; peepholes p and the clip m
 - BasicLSTMCell, LSTMCell (tensorflow/python/ops/rnn_cell_impl.py): the quarters i, j, f, o of [x, h] · W + b
 - Keras (keras/src/layers/rnn/lstm.py): the quarters i, f, c, o of x · W + h · R + b; of older releases also slices
 - Keras with implementation=1, and whoever writes the cell down: x · Wi + bi + h · Ri, each gate with its own weights
+- LSTMBlockCell, CudnnCompatibleLSTMCell (tensorflow/contrib/rnn/python/ops/lstm_ops.py): one operation, with gates
+  i, c, f, o and a BlockLSTM's inputs and outputs (tensorflow/core/ops/rnn_ops.cc)
 """
 
 from __future__ import annotations
@@ -19,13 +21,14 @@ from deepspeech_recipe.errors import NoMatch, Refusal
 from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
 from deepspeech_recipe.patterns.activations import ARGUMENT, Expression, Reader, behind_functions
 from deepspeech_recipe.patterns.gates import ADDITIONS, Gate, cell_weights, is_gate, read_gate
-from deepspeech_recipe.patterns.lstm import Cell
+from deepspeech_recipe.patterns.lstm import NOT_FROZEN, Cell, quarters
 
 NOT_LSTM = (
     "Only LSTM cells i · b(z) + f · c (peepholes, a clipped cell state and other activations too, but no projection) "
     "are converted"
 )
 _OTHER_SUM = "The cell state c · σ(f) + σ(i) · tanh(j) was looked for, another sum was found"
+BLOCK_CELL, BLOCK_C, BLOCK_H = "LSTMBlockCell", 1, 6  # the operation, and its outputs that are states
 _CLIPS = ("ClipByValue", "Minimum", "Maximum")
 
 
@@ -51,10 +54,11 @@ class States:
 
 
 def looks_like_cell(view: GraphView, new_h: Tensor, states: States) -> bool:
-    """Whether the tensor is a(gate) · b(f · c + i · …), the last operation of an LSTM cell."""
-    node = view.source_node(new_h)
+    """Whether the tensor is a(gate) · b(f · c + i · …), the last operation of an LSTM cell, or an LSTMBlockCell's."""
+    source = view.source(new_h)
+    node = view.producer(source)
     if node is None or node.op != "Mul":
-        return False
+        return node is not None and (node.op, source.port) == (BLOCK_CELL, BLOCK_H)
     return _plain_gate(view, node) is not None or _hidden(view, node, states) is not None
 
 
@@ -63,8 +67,10 @@ def recognise_cell(view: GraphView, new_h: Tensor, states: States) -> Step:
 
     Raises Refusal, with the node at which the search stopped, for any other cell.
     """
+    source = view.source(new_h)
+    node = view.producer(source)
     try:
-        return _step(view, new_h, states)
+        return _block_step(view, node) if node is not None and node.op == BLOCK_CELL else _step(view, new_h, states)
     except NoMatch as miss:
         raise Refusal(miss.reason, node=miss.node, remedy=NOT_LSTM) from None
 
@@ -83,6 +89,38 @@ class _CellState:
 
     products: tuple[Node, Node]
     clip: float
+
+
+def _block_step(view: GraphView, node: Node) -> Step:
+    x, c, h, kernel, *peepholes, bias = map(view.source, node.inputs)
+    shapes = []
+    for tensor, what in ((kernel, "kernel"), (bias, "bias")):
+        shape = view.constant_shape(tensor)
+        if shape is None:
+            raise Refusal(f"The LSTM's {what} is not a constant", node=tensor.node, remedy=NOT_FROZEN)
+        shapes.append(shape)
+    rows, size = shapes[0][0] if shapes[0] else 0, shapes[0][-1] // 4 if shapes[0] else 0
+    if shapes != [(rows, 4 * size), (4 * size,)] or not 0 < size < rows:
+        raise NoMatch(f"The LSTM's kernel {list(shapes[0])} and bias {list(shapes[1])} do not fit", node=kernel.node)
+    if not node.attribute("use_peephole", False):
+        peepholes = []
+    if any(view.constant_shape(tensor) != (size,) for tensor in peepholes):
+        raise NoMatch("The LSTM's peephole weights are not constants, or do not fit its bias", node=node.name)
+    for port in set(range(7)) - {BLOCK_C, BLOCK_H}:
+        for reader in view.consumers(Tensor(node.name, port)):
+            raise NoMatch(f"Output {port} of the LSTM's steps is read by '{reader.name}' ({reader.op})", node=node.name)
+    cell = Cell(
+        kernel=quarters(kernel, "icfo", size),
+        recurrent=quarters(kernel, "icfo", size, row=rows - size),
+        biases=tuple((part,) for part in quarters(bias, "icfo", size)),
+        # Exporters strip attributes that have their default.
+        forget_bias=float(node.attribute("forget_bias", 1.0)),
+        input_size=rows - size,
+        hidden_size=size,
+        peepholes=tuple(peepholes),
+        clip=max(0.0, float(node.attribute("cell_clip", 3.0))),
+    )
+    return Step(x, c, h, Tensor(node.name, BLOCK_C), Tensor(node.name, BLOCK_H), cell)
 
 
 def _step(view: GraphView, new_h: Tensor, states: States) -> Step:

@@ -1,7 +1,7 @@
 """LSTM layers written out step by step: what `static_rnn` makes (tensorflow/python/ops/rnn.py), and Keras with
-`unroll`; cells in a row that share their kernel, over the parts of one Unpack:
+`unroll`; cells in a row that share their kernel, and a single cell, whose sequence has one step:
 
-    x_0, x_1, … = Unpack(sequence)        c_t, h_t = cell(x_t, c_t-1, h_t-1)
+    x_0, x_1, … = the steps of a sequence (`sequence_parts`)        c_t, h_t = cell(x_t, c_t-1, h_t-1)
 
 With lengths a row of the batch that is past its own hands on c_t-1, h_t-1 and gives zeros.
 """
@@ -11,40 +11,46 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from deepspeech_recipe.errors import Refusal
-from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
+from deepspeech_recipe.graphdef.view import GraphView, Tensor, once
 from deepspeech_recipe.patterns.conditions import IF_OPS, with_choices
 from deepspeech_recipe.patterns.lstm import STEPS, Layer, Lstm
+from deepspeech_recipe.patterns.sequence_parts import Sequence, sequence_of_steps
 from deepspeech_recipe.patterns.static_rows import REMEDY, Row, find_rows
 
 
-def find_static_lstms(view: GraphView) -> tuple[list[Lstm], list[Refusal]]:
+@once
+def find_static_lstms(view: GraphView) -> tuple[tuple[Lstm, ...], tuple[Refusal, ...]]:
     """The layers that stand in the graph step by step, and why other cells that share a kernel are not any."""
     inside = with_choices(view)
     rows, refused = find_rows(view, inside)
-    lstms, used = [], set()
+    lstms: list[Lstm] = []
     for row in rows:
-        unpack = _unpack(view, row)
-        if unpack is not None:
-            stack = _stack(row, rows)
-            used |= {id(each) for each in stack}
-            lstms.append(_lstm(view, inside, unpack, stack))
-    refused += [_scattered(row) for row in rows if id(row) not in used]
-    return lstms, refused
+        if any(_reads(row, below) for below in rows):
+            continue
+        try:
+            lstms.append(_lstm(view, inside, _stack(row, rows)))
+        except Refusal as refusal:
+            refused.append(refusal)
+    return tuple(lstms), tuple(refused)
 
 
-def _lstm(view: GraphView, inside: GraphView, unpack: Node, stack: list[Row]) -> Lstm:
+def _lstm(view: GraphView, inside: GraphView, stack: list[Row]) -> Lstm:
     row = stack[0]
+    sequence = sequence_of_steps(view, [each.step.x for each in row.steps], row.first.cell.input_size)
+    if sequence.packed or (sequence.backwards and row.lengths is not None):
+        sequence = _packed(view, row)
     # A name for messages and new nodes: of the first cell, or the If that it stands in.
     node = row.first.new_h.node.partition(":")[0]
-    backwards = len(row.steps) > 1 and row.first.x.port > 0
     return Lstm(
         form=STEPS,
         node=node,
-        x=unpack.inputs[0],
-        layers=tuple(_layer(view, each, backwards) for each in stack),
+        x=sequence.x,
+        reshape=sequence.reshape,
+        packed=sequence.packed,
+        layers=tuple(_layer(view, each, sequence.backwards) for each in stack),
         steps=len(row.steps),
-        is_batch_major=unpack.attribute("axis", 0) == 1,
-        direction="reverse" if backwards else "forward",
+        is_batch_major=sequence.is_batch_major,
+        direction="reverse" if sequence.backwards else "forward",
         inside=None if inside is view else inside,
     )
 
@@ -57,50 +63,52 @@ def _layer(view: GraphView, row: Row, backwards: bool) -> Layer:
 
     last = row.steps[-1]
     # Backwards they stack what was made last in front.
-    stacks = [] if backwards else _stacks(view, row)
+    joins = {} if backwards else _joins(view, row)
     return Layer(
         row.first.cell,
         initial_c=row.first.c,
         initial_h=row.first.h,
         last_c=there(last.c),
         last_h=there(last.h),
-        sequence=tuple(Tensor(pack.name) for pack in stacks if pack.attribute("axis", 0) == 0),
-        batch_major=tuple(Tensor(pack.name) for pack in stacks if pack.attribute("axis", 0) == 1),
+        sequence=tuple(joins.get(("Pack", 0), ())),
+        batch_major=tuple(joins.get(("Pack", 1), ())),
+        rows=tuple(joins.get(("ConcatV2", 0), ())),
+        columns=(*joins.get(("ConcatV2", 1), ()), *joins.get(("ConcatV2", -1), ())),
         steps=tuple(there(step.outputs - last.c - last.h) for step in row.steps[:: -1 if backwards else 1]),
         lengths=row.lengths,
     )
 
 
-def _stacks(view: GraphView, row: Row) -> list[Node]:
-    """The Packs of all hidden states in their order."""
+def _joins(view: GraphView, row: Row) -> dict[tuple[str, int | None], list[Tensor]]:
+    """What puts all hidden states together in their order, by the operation and the axis."""
     readers = {reader.name: reader for tensor in row.steps[0].outputs for reader, _ in view.readers(tensor)}
-    return [
-        pack
-        for pack in readers.values()
-        if pack.op == "Pack"
-        and len(pack.inputs) == len(row.steps)
-        and pack.attribute("axis", 0) in (0, 1)
-        and all(view.source(tensor) in step.outputs for tensor, step in zip(pack.inputs, row.steps))
-    ]
+    joins: dict[tuple[str, int | None], list[Tensor]] = {}
+    for node in readers.values():
+        if node.op == "Pack":
+            values, axis = node.inputs, node.attribute("axis", 0)
+        elif node.op == "ConcatV2":
+            values, axis = node.inputs[:-1], view.integer(node.inputs[-1])
+        else:
+            continue
+        if len(values) == len(row.steps) and all(
+            view.source(tensor) in step.outputs for tensor, step in zip(values, row.steps)
+        ):
+            joins.setdefault((node.op, axis), []).append(Tensor(node.name))
+    return joins
 
 
-def _scattered(row: Row) -> Refusal:
-    return Refusal(
-        "The steps of an LSTM are not the parts of one sequence, in their order",
-        node=row.first.new_h.node,
-        remedy=REMEDY,
-    )
-
-
-def _unpack(view: GraphView, row: Row) -> Node | None:
-    """The Unpack over time, the first or the second axis, whose parts the row reads in their order, or in reverse."""
-    node = view.producer(row.first.x)
-    if node is None or node.op != "Unpack" or node.attribute("num") != len(row.steps):
-        return None
-    parts = [Tensor(node.name, number) for number in range(len(row.steps))]
-    read = [each.step.x for each in row.steps]
-    in_order = read == parts or (read == parts[::-1] and row.lengths is None)
-    return node if in_order and node.attribute("axis", 0) in (0, 1) else None
+def _packed(view: GraphView, row: Row) -> Sequence:
+    """The steps' inputs side by side. Raises Refusal if one of them depends on what a step computes."""
+    steps = tuple(each.step.x for each in row.steps)
+    own = {tensor.node for each in row.steps for tensor in each.c | each.h | each.outputs}
+    fed_back = next((node for node in view.ancestors(*steps) if node.name in own), None)
+    if fed_back is not None or any(x.node not in view.nodes for x in steps):
+        raise Refusal(
+            "The steps of an LSTM are not the parts of one sequence: they read what is computed from a step before",
+            node=fed_back.name if fed_back is not None else row.first.x.node,
+            remedy=REMEDY,
+        )
+    return Sequence(steps[0], packed=steps)
 
 
 def _stack(row: Row, rows: list[Row]) -> list[Row]:

@@ -13,11 +13,11 @@ from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor, once
 from deepspeech_recipe.patterns.conditions import enclosing
 from deepspeech_recipe.patterns.gates import ADDITIONS
 from deepspeech_recipe.patterns.length_select import Stopped, stopped_values, value_within
-from deepspeech_recipe.patterns.lstm_cell import States, Step, looks_like_cell, recognise_cell
+from deepspeech_recipe.patterns.lstm_cell import BLOCK_CELL, BLOCK_H, States, Step, looks_like_cell, recognise_cell
 from deepspeech_recipe.patterns.state import is_zero
-from deepspeech_recipe.patterns.while_loop import inside_loops
+from deepspeech_recipe.patterns.while_loop import WHILE_OPS, inside_loops
 
-REMEDY = "Steps that share a kernel, hand on their states and read the parts of one sequence become an LSTMSequence"
+REMEDY = "Steps that share a kernel, hand on their states and read nothing else of each other become an LSTMSequence"
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,19 @@ def find_rows(view: GraphView, inside: GraphView) -> tuple[list[Row], list[Refus
     cells, reasons = find_cells(inside)
     rows, refused = [], [*reasons]
     for steps in _by_cell(inside, _passed(inside, cells)):
+        if len(steps) == 1 and _is_in_loop_too(inside, steps[0].step):
+            continue
         try:
             rows.append(_row(view, inside, steps))
         except Refusal as refusal:
-            refused.append(refusal)
+            refused += [refusal] if len(steps) > 1 else []
     return rows, refused
+
+
+def _is_in_loop_too(view: GraphView, step: Step) -> bool:
+    """Whether a loop has the cell as well: Keras writes the first step of such a loop down, for its sizes alone."""
+    loops = ("Enter", "RefEnter", *WHILE_OPS)
+    return any(reader.op in loops for tensor in step.cell.constants for reader, _ in view.readers(tensor))
 
 
 @once
@@ -65,12 +73,13 @@ def find_cells(view: GraphView) -> tuple[list[Step], list[Refusal]]:
     cells = []
     reasons: dict[tuple[str, Tensor | None], list[Refusal]] = {}
     loops, states = inside_loops(view), States(lambda tensor: True)
-    for node in view.of_op("Mul"):
-        if node.name not in loops and looks_like_cell(view, Tensor(node.name), states):
+    for node in view.of_op("Mul", BLOCK_CELL):
+        new_h = Tensor(node.name, BLOCK_H if node.op == BLOCK_CELL else 0)
+        if node.name not in loops and looks_like_cell(view, new_h, states):
             try:
-                cells.append(recognise_cell(view, Tensor(node.name), states))
+                cells.append(recognise_cell(view, new_h, states))
             except Refusal as refusal:
-                if any(reader.op in ADDITIONS for reader, _ in view.readers(Tensor(node.name))):
+                if any(reader.op in ADDITIONS for reader, _ in view.readers(new_h)):
                     continue  # what a cell adds to its state is such a product too
                 reasons.setdefault((refusal.reason, _kernel(view, node)), []).append(refusal)
     return cells, [
@@ -108,7 +117,7 @@ def _passed(view: GraphView, steps: list[Step]) -> list[Passed]:
 
 def _by_cell(view: GraphView, steps: Iterable[Passed]) -> list[list[Passed]]:
     """Steps of one cell: with the same weights, whether these are one constant or, as of Keras with implementation=1,
-    are cut out of it anew in every step. A single one is a sequence only if it stops at lengths."""
+    are cut out of it anew in every step."""
     contents: dict[Tensor, tuple[tuple[int, ...], bytes]] = {}
 
     def content(tensor: Tensor | None) -> tuple[tuple[int, ...], bytes] | None:
@@ -124,7 +133,7 @@ def _by_cell(view: GraphView, steps: Iterable[Passed]) -> list[list[Passed]]:
         weights = tuple((content(part.tensor), part.row, part.column) for parts in gates for part in parts)
         others = (*map(content, cell.peepholes), cell.forget_bias, cell.clip, cell.activations)
         groups.setdefault((*map(len, gates), *weights, *others), []).append(each)
-    return [group for group in groups.values() if len(group) > 1 or (group[0].limits and group[0].h)]
+    return list(groups.values())
 
 
 def _row(view: GraphView, inside: GraphView, steps: list[Passed]) -> Row:

@@ -20,6 +20,7 @@ class AcousticModel:
     - windows: the input `[B, T, 2·context+1, n_input]`. batch, time_steps: None if the graph leaves them open.
     - window_frames, n_input: the sizes of a window. time_major: the tensor `[T, B, …]` made of the windows.
     - to_sequence, to_logits: Reshapes from `[T·B, …]` to `[T, B, …]`. lengths: the graph's input of lengths, if any.
+    - no_batch: the Squeeze behind them that drops a batch of 1, '' without: TensorFlow Lite's exporters have it.
     - lstms: the LSTM; of v0.1 two, forward and backward, whose windows are flat. state_c, state_h: of the first one.
     - dense_sizes: of all dense layers in order, two of which are behind the LSTM. classes: the blank included.
     - layer_norm: whether the dense layers are followed by layer norms.
@@ -49,6 +50,7 @@ class AcousticModel:
     head: str
     audio: AudioPart | None
     metadata: Metadata
+    no_batch: str = ""
     recipe: str = ""
 
     @property

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
+from typing import NamedTuple
 
 from deepspeech_recipe import limits
 from deepspeech_recipe.errors import NoMatch, Refusal
 from deepspeech_recipe.graphdef.view import PLACEHOLDER_OPS, GraphView, Node, Tensor
 from deepspeech_recipe.patterns.block_lstm import HIDDEN_STATES, LSTM_OPS, X, recognise_block_lstm
-from deepspeech_recipe.patterns.lstm import Lstm
+from deepspeech_recipe.patterns.lstm import STEPS, Lstm
 from deepspeech_recipe.patterns.state import State, recognise_state
+from deepspeech_recipe.patterns.static_rnn import find_static_lstms
 from deepspeech_recipe.recipes.acoustic_model import AcousticModel
 from deepspeech_recipe.recipes.audio import AudioPart, recognise_audio
 from deepspeech_recipe.recipes.dense_layers import head_behind, known, matmuls, width
@@ -27,15 +30,15 @@ def recognise(view: GraphView, *, dense_before: int = 3) -> AcousticModel:
     Raises NoMatch if the surroundings of the LSTM are not DeepSpeech's, and Refusal, with the node at fault and the
     remedy, if they are, but an exact conversion is not possible.
     """
-    cell = _block_lstm(view)
-    windows = _windows(view, cell)
-    before = matmuls(view, view.ancestors(cell.inputs[X]))[::-1]
+    cell = _cell(view)
+    windows = _windows(view, cell.x)
+    before = matmuls(view, view.ancestors(cell.x))[::-1]
     if len(before) != dense_before:
-        raise NoMatch(f"{_dense(dense_before)} before the BlockLSTM were looked for, {len(before)} found")
-    after = matmuls(view, view.descendants(Tensor(cell.name, HIDDEN_STATES)))
+        raise NoMatch(f"{_dense(dense_before)} before the {cell.what} were looked for, {len(before)} found")
+    after = matmuls(view, view.descendants(cell.hidden))
     if len(after) != 2:
-        raise NoMatch(f"{_dense(2)} after the BlockLSTM were looked for, {len(after)} found")
-    lstm = recognise_block_lstm(view, cell)
+        raise NoMatch(f"{_dense(2)} after the {cell.what} were looked for, {len(after)} found")
+    lstm = cell.lstm()
     batch, steps, *window = windows.attribute("shape")
     window_frames, n_input = _check_window(windows, *window)
     state_c, state_h = _states(view, lstm)
@@ -53,6 +56,7 @@ def recognise(view: GraphView, *, dense_before: int = 3) -> AcousticModel:
         time_major=_time_major(view, lstm.x, windows),
         to_sequence=to_sequence.name,
         to_logits=head.reshape,
+        no_batch=head.squeeze,
         lengths=_check_lengths(view, lstm, known(steps)),
         lstms=(replace(lstm, state_c=state_c, state_h=state_h),),
         state_c=state_c,
@@ -73,17 +77,30 @@ def _dense(number: int) -> str:
     return f"{words.get(number, number)} dense layers"
 
 
-def _block_lstm(view: GraphView) -> Node:
+class _Cell(NamedTuple):
+    """The LSTM before it is looked at: what it is, its input, its hidden states, and how it is described."""
+
+    what: str
+    x: Tensor
+    hidden: Tensor
+    lstm: Callable[[], Lstm]
+
+
+def _cell(view: GraphView) -> _Cell:
+    """The one BlockLSTM, or the one LSTM that stands step by step, as exporters for TensorFlow Lite write it."""
     cells = view.of_op(*LSTM_OPS)
-    if len(cells) != 1:
-        raise NoMatch(f"DeepSpeech has one BlockLSTM, this graph has {len(cells)}")
-    return cells[0]
+    if len(cells) == 1 and len(cells[0].inputs) > X:
+        hidden = Tensor(cells[0].name, HIDDEN_STATES)
+        return _Cell("BlockLSTM", cells[0].inputs[X], hidden, lambda: recognise_block_lstm(view, cells[0]))
+    rows = () if cells else find_static_lstms(view)[0]
+    if len(rows) == 1 and len(rows[0].layers) == 1 and len(rows[0].layer.rows) == 1:
+        return _Cell("LSTM", rows[0].x, rows[0].layer.rows[0], lambda: rows[0])
+    raise NoMatch(f"DeepSpeech has one BlockLSTM, this graph has {len(cells)}")
 
 
-def _windows(view: GraphView, cell: Node) -> Node:
+def _windows(view: GraphView, x: Tensor) -> Node:
     """The placeholder `[B, T, window, features]` behind the LSTM's input."""
-    behind = view.ancestors(cell.inputs[X]) if cell.inputs[X:] else ()
-    placeholders = [node for node in behind if node.op in PLACEHOLDER_OPS]
+    placeholders = [node for node in view.ancestors(x) if node.op in PLACEHOLDER_OPS]
     if len(placeholders) != 1 or len(placeholders[0].attribute("shape") or ()) != 4:
         raise NoMatch("no placeholder of rank 4 (batch, time, window, features) leads to the BlockLSTM")
     return placeholders[0]
@@ -130,7 +147,7 @@ def _reshape_to_sequence(view: GraphView, lstm: Lstm) -> Node:
 
 def _check_lengths(view: GraphView, lstm: Lstm, steps: int | None) -> Tensor | None:
     """The input of lengths. Constant lengths must be the number of steps."""
-    fixed = lstm.steps
+    fixed = None if lstm.form == STEPS else lstm.steps
     if lstm.lengths is not None:
         value = view.value(lstm.lengths)
         if value is None:

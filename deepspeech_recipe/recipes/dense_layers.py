@@ -29,9 +29,11 @@ def width(view: GraphView, matmul: Node) -> int:
 
 class Head(NamedTuple):
     """The end of an acoustic model. reshape: the Reshape to `[T, B, classes]`, whose output are the raw logits;
-    logits: the last tensor; kind: 'probabilities' or 'raw', what it holds."""
+    squeeze: the Squeeze behind it that drops a batch of 1, '' without; logits: the last tensor; kind: 'probabilities'
+    or 'raw', what it holds."""
 
     reshape: str
+    squeeze: str
     logits: Tensor
     kind: str
 
@@ -39,7 +41,7 @@ class Head(NamedTuple):
 def head_behind(view: GraphView, last: Node) -> Head:
     """What follows the last dense layer. Raises Refusal if its output is not reshaped to `[T, B, classes]`."""
     tensor = Tensor(last.name)
-    reshape, softmax = "", ""
+    reshape, squeeze, softmax = "", "", ""
     while True:
         step = next((n for n in view.consumers(tensor) if _continues_head(n, tensor, reshape, softmax)), None)
         if step is None:
@@ -47,16 +49,22 @@ def head_behind(view: GraphView, last: Node) -> Head:
         tensor = Tensor(step.name)
         if step.op == "Reshape":
             reshape = step.name
+        elif step.op == "Squeeze":
+            squeeze = step.name
         elif step.op == "Softmax":
             softmax = step.name
     if not reshape:
         raise Refusal("The last dense layer is not reshaped to [time, batch, classes]", node=tensor.node)
-    return Head(reshape, tensor, "probabilities" if softmax else "raw")
+    return Head(reshape, squeeze, tensor, "probabilities" if softmax else "raw")
 
 
 def _continues_head(node: Node, tensor: Tensor, reshape: str, softmax: str) -> bool:
+    if node.op in _ADDITIONS:
+        return not reshape
     if node.inputs[0] != tensor:
         return False
-    if node.op in (*_ADDITIONS, "Reshape"):
+    if node.op == "Reshape":
         return not reshape
+    if node.op == "Squeeze":
+        return bool(reshape) and not softmax and list(node.attribute("squeeze_dims") or ()) == [1]
     return node.op in GraphView.TRANSPARENT or (node.op == "Softmax" and bool(reshape) and not softmax)

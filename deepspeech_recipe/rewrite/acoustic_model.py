@@ -2,7 +2,7 @@
 
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
 from deepspeech_recipe.ir.names import STATE_PAIRS
-from deepspeech_recipe.patterns.lstm import BLOCK
+from deepspeech_recipe.patterns.lstm import LOOP
 from deepspeech_recipe.recipes.acoustic_model import AcousticModel
 from deepspeech_recipe.rewrite.edits import UNFLATTEN_TIME, Edits, NewNode, follow_redirects
 from deepspeech_recipe.rewrite.lstm import free_variable, replace_lstm
@@ -17,7 +17,7 @@ def rewrite_acoustic(view: GraphView, model: AcousticModel) -> Edits:
     """
     edits = Edits()
     for lstm in model.lstms:
-        replace_lstm(view, lstm, edits, lengths=False, steps=None if lstm.form == BLOCK else lstm.steps)
+        replace_lstm(view, lstm, edits, lengths=False, steps=lstm.steps if lstm.form == LOOP else None)
     for name, features in ((model.to_sequence, model.lstm.cell.input_size), (model.to_logits, model.classes)):
         data = view.nodes[name].inputs[0]
         inputs, attributes = (data, model.time_major), {"features": features}
@@ -26,6 +26,8 @@ def rewrite_acoustic(view: GraphView, model: AcousticModel) -> Edits:
             edits.replace.append(NewNode(name, "Identity", (Tensor(f"{name}/split"),)))
         else:
             edits.replace.append(NewNode(name, UNFLATTEN_TIME, inputs, attributes))
+    if model.no_batch:
+        edits.replace.append(NewNode(model.no_batch, "Identity", (Tensor(model.to_logits),)))
     for state, output in zip((model.state_c, model.state_h), STATE_PAIRS.values()):
         if state.kind == "variable":
             free_variable(view, state, edits, output=output)

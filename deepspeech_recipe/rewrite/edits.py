@@ -24,11 +24,18 @@ from deepspeech_recipe.graphdef.view import Tensor
 # RecipeTimeStep        input: data [T, …]
 #                       output: data[step]
 #                       attribute: step
+# RecipeReshape         input: data; output: data of other sizes
+#                       attribute: sizes (one of them may be -1)
+# RecipePack            inputs: any number of tensors of one shape […]; output: [N, …]
 RECIPE_LSTM = "RecipeLSTM"
 UNFLATTEN_TIME = "RecipeUnflattenTime"
 SWAP_TIME_BATCH = "RecipeSwapTimeBatch"
 TIME_STEP = "RecipeTimeStep"
+RESHAPE = "RecipeReshape"
+PACK = "RecipePack"
 SEQUENCE, LAST_HIDDEN, LAST_CELL = range(3)
+# TensorFlow's operations that one of the converters lacks. What they make of constants is written as a constant.
+UNKNOWN_OPS = ("Dequantize", "FakeQuantWithMinMaxArgs", "FakeQuantWithMinMaxVarsPerChannel")
 
 
 @dataclass(frozen=True)

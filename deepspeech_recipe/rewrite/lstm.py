@@ -8,12 +8,15 @@ from deepspeech_recipe.graphdef.view import GraphView, Tensor
 from deepspeech_recipe.patterns.block_lstm import LSTM_OPS
 from deepspeech_recipe.patterns.conditions import IF_OPS
 from deepspeech_recipe.patterns.lstm import Lstm
+from deepspeech_recipe.patterns.lstm_cell import BLOCK_CELL
 from deepspeech_recipe.patterns.state import State
 from deepspeech_recipe.patterns.while_loop import WHILE_OPS
 from deepspeech_recipe.rewrite.edits import (
     LAST_CELL,
     LAST_HIDDEN,
+    PACK,
     RECIPE_LSTM,
+    RESHAPE,
     SEQUENCE,
     SWAP_TIME_BATCH,
     TIME_STEP,
@@ -21,7 +24,7 @@ from deepspeech_recipe.rewrite.edits import (
     NewNode,
 )
 
-_MANY_OUTPUTS = (*LSTM_OPS, *WHILE_OPS, *IF_OPS)
+_MANY_OUTPUTS = (*LSTM_OPS, BLOCK_CELL, *WHILE_OPS, *IF_OPS)
 
 
 def replace_lstm(view: GraphView, lstm: Lstm, edits: Edits, *, lengths: bool, steps: int | None) -> None:
@@ -31,8 +34,12 @@ def replace_lstm(view: GraphView, lstm: Lstm, edits: Edits, *, lengths: bool, st
     is exact, None for any.
     """
     x = lstm.x
+    if lstm.packed:
+        x = _added(f"{lstm.node}/steps", PACK, lstm.packed, edits)
+    if lstm.reshape:
+        x = _added(f"{lstm.node}/sequence_of_parts", RESHAPE, (x,), edits, sizes=list(lstm.reshape))
     if lstm.is_batch_major:
-        x = _swapped(f"{lstm.node}/time_major", x, edits)
+        x = _added(f"{lstm.node}/time_major", SWAP_TIME_BATCH, (x,), edits)
     for number, layer in enumerate(lstm.layers):
         name = f"{lstm.node}/sequence" if len(lstm.layers) == 1 else f"{lstm.node}/sequence_{number}"
         cell, constants = layer.cell, lstm.inside or view
@@ -56,11 +63,19 @@ def replace_lstm(view: GraphView, lstm: Lstm, edits: Edits, *, lengths: bool, st
         _replace(view, layer.last_h, Tensor(name, LAST_HIDDEN), edits)
         _replace(view, layer.last_c, Tensor(name, LAST_CELL), edits)
         for tensor in layer.batch_major:
-            _replace(view, [tensor], _swapped(f"{tensor.node}/batch_major", x, edits), edits)
+            swapped = _added(f"{tensor.node}/batch_major", SWAP_TIME_BATCH, (x,), edits)
+            _replace(view, [tensor], swapped, edits)
+        for tensor in layer.rows:
+            joined = _added(f"{tensor.node}/rows", RESHAPE, (x,), edits, sizes=[-1, cell.hidden_size])
+            _replace(view, [tensor], joined, edits)
+        for tensor in layer.columns:
+            swapped = _added(f"{tensor.node}/batch_major", SWAP_TIME_BATCH, (x,), edits)
+            sizes = [-1, len(layer.steps) * cell.hidden_size]
+            _replace(view, [tensor], _added(f"{tensor.node}/columns", RESHAPE, (swapped,), edits, sizes=sizes), edits)
         for time, tensors in enumerate(layer.steps):
             if tensors:
-                edits.add.append(NewNode(f"{name}/step_{time}", TIME_STEP, (x,), {"step": time}))
-                _replace(view, tensors, Tensor(f"{name}/step_{time}"), edits)
+                step = _added(f"{name}/step_{time}", TIME_STEP, (x,), edits, step=time)
+                _replace(view, tensors, step, edits)
     edits.redirect.update(lstm.passed_on)
     if lstm.reversals:
         # As a name of what goes in, that of the reversal in front would be wrong.
@@ -69,9 +84,9 @@ def replace_lstm(view: GraphView, lstm: Lstm, edits: Edits, *, lengths: bool, st
         edits.replace += [NewNode(name, "Identity", view.nodes[name].inputs[:1]) for name in after]
 
 
-def _swapped(name: str, tensor: Tensor, edits: Edits) -> Tensor:
-    """The tensor with its first two axes exchanged."""
-    edits.add.append(NewNode(name, SWAP_TIME_BATCH, (tensor,)))
+def _added(name: str, op: str, inputs: tuple[Tensor, ...], edits: Edits, **attributes) -> Tensor:
+    """The output of a new node."""
+    edits.add.append(NewNode(name, op, inputs, attributes))
     return Tensor(name)
 
 

@@ -82,6 +82,8 @@ class Reference:
         states = [each for each in (original.new_c, original.new_h) if each is not None]
         feeds = self._feeds(windows, lengths)
         logits, *rest = self._run([original.logits, *states, *(fetches or [])], feeds)
+        if logits.ndim == 2:  # exporters for TensorFlow Lite drop a batch of 1
+            logits = logits[:, None]
         if original.has_state:
             self._state, rest = (rest[0], rest[1]), rest[2:]
         return (logits, *self._state, rest) if fetches is not None else (logits, *self._state)

@@ -57,6 +57,25 @@ class RecipeTimeStep(RecipeOperation):
     op = "RecipeTimeStep"
 
 
+class RecipeReshape(RecipeOperation):
+    """
+    A tensor of other sizes, which are known.
+    """
+
+    op = "RecipeReshape"
+
+
+class RecipePack(RecipeOperation):
+    """
+    Tensors of one shape along a new first axis.
+    """
+
+    op = "RecipePack"
+
+
+OPERATIONS = (RecipeLSTM, RecipeUnflattenTime, RecipeSwapTimeBatch, RecipeTimeStep, RecipeReshape, RecipePack)
+
+
 class RecipeLSTMSequence(LSTMSequence):
     """
     OpenVINO's LSTMSequence-5, written to the IR as it is.

@@ -29,7 +29,8 @@ class Family:
 
     graph: makes a member, which needs TensorFlow; None if tests of its own show it, in the file `shown_by`.
     sequences, loops: what it becomes; neither: it is refused, and `reason` stands in the message.
-    mo: what Model Optimizer with the plugin does, if it is not the same. instead: what the user can do, if refused.
+    mo: what Model Optimizer with the plugin does, if it is not the same. instead: what the user can do, if refused;
+    `ovc` in it is tried. why: the page's words for the reason, if they are others.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Family:
     loops: int = 0
     reason: str = ""
     instead: str = ""
+    why: str = ""
     mo: str = ""
     shown_by: str = ""
 

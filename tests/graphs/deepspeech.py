@@ -13,6 +13,7 @@ from tests.graphs.features import feature_nodes, metadata_constants, metadata_no
 from tests.graphs.finish import finish
 from tests.graphs.options import DeepSpeechGraph, Names, Options
 from tests.graphs.releases import RELEASES, VERSIONS, Release
+from tests.graphs.rnn import cell_of
 from tests.graphs.weights import alphabet_of, make_weights
 
 __all__ = ["VERSIONS", "build", "like_release"]
@@ -89,12 +90,15 @@ class _Nodes:
         batch = o.batch
         if release.batch_from_input or batch is None:
             batch = tf.shape(self.input)[0]
-        steps = o.n_steps if release.static_reshape else -1
+        self.sizes = o.n_steps if release.static_reshape or o.unrolled else -1, batch
         x = tf.transpose(self.input, [1, 0, 2, 3])
         x = tf.reshape(x, [-1, (2 * o.n_context + 1) * o.n_input])
         for layer in (1, 2, 3):
             x = self._dense(layer, x)
-        x = tf.reshape(x, [steps, batch, o.dense_3])
+        x = tf.reshape(x, [*self.sizes, o.dense_3])
+        if o.unrolled:
+            self._unrolled(x)
+            return
         with tf.compat.v1.name_scope(release.cell_scope + "/"):
             sequence, self.new_c, self.new_h, cells = fused_cell(
                 tf, x, self.lengths, self._initial(), self.weights, o, release
@@ -103,10 +107,28 @@ class _Nodes:
             sequence = sequence + 0.1 * cells
         elif o.cell_consumer == "output":
             tf.identity(cells, name="cell_sequence")
-        x = tf.reshape(sequence, [-1, o.n_hidden])
+        self._behind(sequence)
+
+    def _unrolled(self, x):
+        """`rnn_impl_static_rnn` of mozilla/DeepSpeech v0.6 to v0.9 (training/deepspeech_training/train.py)."""
+        tf, kernel, bias = (
+            self.tf,
+            self._weight("kernel", self.weights["kernel"]),
+            self._weight("bias", self.weights["bias"]),
+        )
+        cell = cell_of(tf, kernel, bias, forget_bias=self.release.forget_bias)
+        out, (self.new_c, self.new_h) = tf.compat.v1.nn.static_rnn(
+            cell, [x[step] for step in range(x.shape[0])], initial_state=self._initial(), dtype=tf.float32
+        )
+        self._behind(tf.concat(out, 0))
+        self.raw_logits = tf.squeeze(self.raw_logits, [1])
+
+    def _behind(self, sequence):
+        o = self.options
+        x = self.tf.reshape(sequence, [-1, o.n_hidden])
         x = self._dense(5, x)
         x = self._dense(6, x, relu=False)
-        self.raw_logits = tf.reshape(x, [steps, batch, self.classes], name="raw_logits")
+        self.raw_logits = self.tf.reshape(x, [*self.sizes, self.classes], name="raw_logits")
 
     def _initial(self):
         tf, kind = self.tf, self.options.initial_state

@@ -27,6 +27,7 @@ class Options:
     use_seq_length: bool = True  # False: no input_lengths, last state by StridedSlice[-1]
     layer_norm: bool = False
     no_state: bool = False
+    unrolled: bool = False  # as --export_tflite writes it: step by step, without lengths, no batch in the logits
     dense: str | None = None  # add, bias_add; None: as the release
     zeros: str | None = None  # const, fill (as from 1000 elements on); None: as the release
     relu_clip: float = 20.0

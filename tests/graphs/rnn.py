@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from tests.graphs.cuts import CUTS
+
 INPUT, HIDDEN = 5, (4, 7)
 
 
@@ -51,13 +53,14 @@ def dynamic(
     given: bool = False,
     control_flow: str = "v1",
     static: int = 0,
+    cut: str = "unstack",
     pick: tuple[int, ...] = (),
     reversed_input: bool = False,
 ) -> RnnGraph:
     """cell: 'basic' (BasicLSTMCell), 'lstm' (LSTMCell), another of `_cell`, or one of
     `own_cells.STEPS`. lengths: with an input of them, or its type ('int32' if True). both: bidirectional. given: the
     initial state is an input. control_flow: 'v1' (Enter, Merge, Switch…) or 'v2' (While). static: static_rnn over so
-    many steps instead of a loop. pick: of these only some go to the output.
+    many steps instead of a loop, `cut` as in CUTS. pick: of these only some go to the output.
     reversed_input: time runs backwards, in the output too."""
     from tests.support.reference import tensorflow
 
@@ -88,7 +91,8 @@ def dynamic(
                 out, last = tf1.nn.bidirectional_dynamic_rnn(stack, other, x, time_major=time_major, **options)
                 out = tf.concat(out, 2)
             elif static:
-                out, last = tf1.nn.static_rnn(stack, tf.unstack(x, static, axis), initial_state=state, **options)
+                parts = CUTS[cut](tf, x, static, axis)
+                out, last = tf1.nn.static_rnn(stack, parts, initial_state=state, **options)
                 out = tf.stack([out[step] for step in pick or range(static)], axis)
             else:
                 if reversed_input:
@@ -189,7 +193,7 @@ def lstm_cells():
     return rnn_cell_impl
 
 
-def cell_of(tf, kernel, bias):
+def cell_of(tf, kernel, bias, forget_bias=1.0):
     """A BasicLSTMCell of these weights, tensors or variables, for TensorFlow's functions that take cells."""
     units = int(bias.shape[0]) // 4
 
@@ -198,7 +202,7 @@ def cell_of(tf, kernel, bias):
 
         def __call__(self, x, states, scope=None):
             i, j, f, o = tf.split(tf.nn.bias_add(tf.matmul(tf.concat([x, states[1]], 1), kernel), bias), 4, 1)
-            c = tf.sigmoid(f + 1.0) * states[0] + tf.sigmoid(i) * tf.tanh(j)
+            c = tf.sigmoid(f + forget_bias) * states[0] + tf.sigmoid(i) * tf.tanh(j)
             h = tf.sigmoid(o) * tf.tanh(c)
             return h, (c, h)
 
@@ -215,6 +219,10 @@ def _cell(tf, kind: str, units: int):
         return make.GRUCell(units)
     if kind == "basic":
         return make.BasicLSTMCell(units, forget_bias=0.75)
+    if kind.startswith(("block", "cudnn")):
+        from tests.graphs.block_cells import block_cell
+
+        return block_cell(tf, kind, units)
     options = {
         "lstm": {},
         "peephole": {"use_peepholes": True},

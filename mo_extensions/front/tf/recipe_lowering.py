@@ -13,7 +13,7 @@ class RecipeLowering(FrontReplacementPattern):
     Replaces the plugin's own operations with OpenVINO's:
 
     RecipeLSTM → Transpose, LSTMSequence, Squeeze, Transpose; RecipeSwapTimeBatch → Transpose;
-    RecipeTimeStep → Gather; RecipeUnflattenTime → Reshape.
+    RecipeTimeStep → Gather; RecipeUnflattenTime, RecipeReshape → Reshape; RecipePack → Unsqueeze, Concat.
 
     T and B stay free: what depends on them is read from shapes.
     """

@@ -3,7 +3,7 @@ from openvino.tools.mo.front.common.replacement import FrontReplacementPattern
 from openvino.tools.mo.graph.graph import Graph
 
 from ...library import asked_for, check_release, refusals_as_errors
-from ...ops.recipe_lstm import RecipeLSTM, RecipeSwapTimeBatch, RecipeTimeStep, RecipeUnflattenTime
+from ...ops import recipe_lstm
 
 from deepspeech_recipe.converters import mo_plugin
 from deepspeech_recipe.converters.mo_options import ID
@@ -42,6 +42,6 @@ class RecipeRecognition(FrontReplacementPattern):
             if description.id == self.replacement_id:
                 options.update(description.custom_attributes)
         check_release(options)
-        operations = {op.op: op for op in (RecipeLSTM, RecipeSwapTimeBatch, RecipeTimeStep, RecipeUnflattenTime)}
+        operations = {op.op: op for op in recipe_lstm.OPERATIONS}
         with refusals_as_errors():
             mo_plugin.prepare(graph, operations, options)
