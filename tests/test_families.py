@@ -4,7 +4,6 @@ import re
 import runpy
 from pathlib import Path
 
-import numpy as np
 import openvino
 import pytest
 
@@ -86,34 +85,6 @@ def test_what_is_refused_is_converted_by_the_tool_that_is_named(family, tmp_path
     graph = family.graph()
     (tmp_path / "model.pb").write_bytes(graph.graph_def)
     check_numbers(openvino.convert_model(tmp_path / "model.pb"), graph)
-
-
-@pytest.mark.requires_tf
-@pytest.mark.requires_mo
-@pytest.mark.parametrize("family", REFUSED, ids=str)
-def test_mo_makes_of_what_is_refused_what_it_makes_alone(family, tmp_path):
-    from tests.support.mo_run import MOError, mo
-
-    graph = family.graph()
-    (tmp_path / "model.pb").write_bytes(graph.graph_def)
-    try:
-        alone, _ = mo(tmp_path / "model.pb", plugin=False)
-    except MOError:
-        assert "`mo`" not in family.instead
-        with pytest.raises(MOError):
-            mo(tmp_path / "model.pb")
-        return
-    with_plugin, _ = mo(tmp_path / "model.pb")
-    assert op_counts(with_plugin) == op_counts(alone)
-    if "`mo`" in family.instead:
-        check_numbers(with_plugin, graph)
-    feeds = graph.calls[0]
-    results = []
-    for network in (compiled(with_plugin), compiled(alone)):
-        found = network({port: feeds[name] for port in network.inputs for name in port.names if name in feeds})
-        results.append([found[port] for port in network.outputs])
-    for each, other in zip(*results, strict=True):
-        np.testing.assert_array_equal(each, other)
 
 
 @pytest.mark.requires_tf
