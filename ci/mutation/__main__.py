@@ -102,25 +102,43 @@ def _run(given, edits: list[Edit], trees: list[Path]) -> int:
         results.add(edit.key, {"outcome": outcome, "by": by, "seconds": round(seconds, 1)})
         print(f"{outcome:9} {seconds:5.1f} s  {edit.key}  {by}", flush=True)
 
-    def stage(edit: Edit, stages: list[list[str]], spent: float = 0.0) -> Job:
+    def stage(edit: Edit, stages: list[list[str]], spent: float = 0.0) -> Job | None:
+        stages = [found for found in ([test for test in tests if test not in unfit] for tests in stages) if found]
+        if not stages:
+            return note(edit, "survived", seconds=spent)
         started = time.monotonic()
 
         def done(code, log: Path) -> Job | None:
             seconds = spent + time.monotonic() - started
-            if code == 0 and stages[1:]:
-                return stage(edit, stages[1:], seconds)
             outcome = _outcome(code, log)
-            note(edit, outcome, "" if outcome == "survived" else KILLED if code == KILLED else _killer(log), seconds)
-            return None
+            if outcome == "survived":
+                return stage(edit, stages[1:], seconds)
+            by = KILLED if code == KILLED else _killer(log)
+            if outcome == "killed" and by in reached.seconds and by not in fit:
+                return Job([by], 300, lambda code, log: judged(by, code) or again(seconds))
+            return note(edit, outcome, by, seconds)
+
+        def again(seconds: float) -> Job | None:
+            return stage(edit, stages, seconds)
 
         limit = 60 + 6 * sum(reached.seconds[test] for test in stages[0])
         return Job(["-x", *stages[0]], limit, done, change=(edit.path, edit.apply(sources[edit.path])))
+
+    # Tests that pass, or do not, on the code as it is: one that fails there kills nothing.
+    fit: set[str] = set()
+    unfit: set[str] = set()
+
+    def judged(test: str, code: int | str) -> None:
+        (unfit if code else fit).add(test)
 
     for edit in waiting:
         if not tests_of[edit.key]:
             note(edit, "unreached")
     run_all([Job(["--collect-only", "tests"], 600, lambda code, log: None) for _ in trees], trees)  # compiles all
-    run_all((stage(edit, tests_of[edit.key]) for edit in waiting if tests_of[edit.key]), trees)
+    jobs = (stage(edit, tests_of[edit.key]) for edit in waiting if tests_of[edit.key])
+    run_all((job for job in jobs if job is not None), trees)
+    for test in sorted(unfit):
+        print(f"fails without any edit, so it was left out: {test}")
     print(f"{len(waiting)} edits tried in {time.monotonic() - begin:.0f} s")
     return 0
 
@@ -154,7 +172,7 @@ def _within(tests: list[str], reached: Map, seconds: float) -> list[str]:
 
 def _killer(log: Path) -> str:
     failed = [line for line in log.read_text(errors="replace").splitlines() if line.startswith(("FAILED", "ERROR"))]
-    return failed[0].split(" - ")[0] if failed else _last_lines(log, 1)
+    return failed[0].split(" - ")[0].removeprefix("FAILED ") if failed else _last_lines(log, 1)
 
 
 def _last_lines(log: Path, count: int = 8) -> str:
