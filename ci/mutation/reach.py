@@ -5,6 +5,7 @@ A line is known by its function and its place there, so an edit elsewhere in the
 
 from __future__ import annotations
 
+import dis
 import json
 import sys
 import time
@@ -155,8 +156,6 @@ def _is_class(code: CodeType) -> bool:
 
 def _assigned(module: CodeType, lines: range) -> set[str]:
     """Names of a module that these lines give a value."""
-    import dis
-
     found, line = set(), None
     for each in dis.get_instructions(module):
         line = each.positions.lineno if each.positions else line
