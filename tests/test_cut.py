@@ -10,6 +10,7 @@ from deepspeech_recipe.ir.names import stem
 from deepspeech_recipe.ir.ov_api import ov
 from tests.graphs.one_lstm import lstm_graph
 from tests.support.compare import compiled, op_counts
+from tests.support.limits import assert_close
 
 F = {"T": DType(FLOAT)}
 X = np.random.default_rng(2).standard_normal((5, 2, 3)).astype(np.float32)
@@ -50,8 +51,8 @@ def test_outputs_in_the_middle_one_of_them_behind_another(cut):
     assert (inputs_of(model), len(model.outputs)) == (["raw"], 3)
     found = compiled(model)([X])
     halves = np.split(np.tanh(found["y:0"]), 2, 2)
-    np.testing.assert_allclose(found["split:1"], halves[1], atol=EXACT)
-    np.testing.assert_allclose(found["z:0"], -(halves[0] + halves[1]), atol=EXACT)
+    assert_close(found["split:1"], halves[1], EXACT)
+    assert_close(found["z:0"], -(halves[0] + halves[1]), EXACT)
 
 
 def test_an_input_in_the_middle_takes_away_what_is_in_front(cut):
@@ -59,7 +60,7 @@ def test_an_input_in_the_middle_takes_away_what_is_in_front(cut):
     assert inputs_of(model) == ["x"]
     assert not op_counts(model)["Relu"]
     whole = compiled(cut(outputs="z"))([X])
-    np.testing.assert_allclose(compiled(model)([np.maximum(X, 0)])["z:0"], whole["z:0"], atol=EXACT)
+    assert_close(compiled(model)([np.maximum(X, 0)])["z:0"], whole["z:0"], EXACT)
 
 
 def test_a_shape_of_another_size(cut):
@@ -72,7 +73,7 @@ def test_what_goes_into_one_reader_alone(cut):
     model = cut(["raw", "0:tanh[5,2,4]"])
     assert inputs_of(model) == ["raw", "tanh/placeholder_port_0"]
     found = compiled(model)([X, np.ones((5, 2, 4), np.float32)])
-    np.testing.assert_allclose(found["z:0"], np.full((5, 2, 2), -2 * np.tanh(1)), atol=EXACT)
+    assert_close(found["z:0"], np.full((5, 2, 2), -2 * np.tanh(1)), EXACT)
     np.testing.assert_array_equal(found["side:0"], compiled(cut(outputs="side"))([X])["side:0"])
 
 
@@ -80,7 +81,7 @@ def test_one_output_of_a_node_as_an_input(cut):
     model = cut(["raw", "split:1[5,2,2]"], ["z", "y"])
     assert inputs_of(model) == ["raw", "split/placeholder_out_port_1"]
     found = compiled(model)([X, np.ones((5, 2, 2), np.float32)])
-    np.testing.assert_allclose(found["z:0"], -(np.tanh(found["y:0"])[:, :, :2] + 1), atol=EXACT)
+    assert_close(found["z:0"], -(np.tanh(found["y:0"])[:, :, :2] + 1), EXACT)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from deepspeech_recipe.graphdef.build import FLOAT, STRING, DType, GraphBuilder
 from deepspeech_recipe.ir.audio_settings import AudioSettings
 from tests.support.audio_signals import signals
 from tests.support.compare import compiled, op_counts
+from tests.support.limits import assert_close
 
 RATE = 8000
 SETTINGS = {"window_size": 240, "stride": 160, "magnitude_squared": True}
@@ -51,7 +52,7 @@ def assert_scores(model, path) -> None:
         scores, decoded = run_graph(path.read_bytes(), {"wav_data:0": np.array(wav(samples), object)}, fetches)
         found = network([decoded])["labels_softmax:0"]
         assert np.ptp(scores) > 0.01
-        np.testing.assert_allclose(found, scores, rtol=0, atol=EXACT)
+        assert_close(found, scores, EXACT)
 
 
 @pytest.mark.requires_tf
@@ -119,7 +120,7 @@ def test_features_of_samples_of_any_length(saved, rate, squared):
     for length in (8000, 240, 641):
         samples = signals(RATE)["speech"][:length]
         wanted = reference.mfcc_of_spectrogram(reference.spectrogram(samples[None], settings), settings)
-        np.testing.assert_allclose(network([samples[:, None]])["y:0"], wanted, rtol=0, atol=OF_FEATURES)
+        assert_close(network([samples[:, None]])["y:0"], wanted, OF_FEATURES)
 
 
 def test_audio_constants_stay_in_32_bits(saved):
