@@ -66,18 +66,18 @@ def test_it_begins_at_the_samples_of_the_wav_file(spotter):
 
 @pytest.mark.requires_mo
 @pytest.mark.requires_tf
+@pytest.mark.parametrize("spotter", ["lstm"], indirect=True)
 def test_the_plugin_takes_it_cut_at_the_samples(spotter):
     from tests.support.mo_run import mo
 
-    kind, path = spotter
-    if kind == "conv":
-        return  # the features are the same
+    _, path = spotter
     cut = "decoded_sample_data:0[4000 1],decoded_sample_data:1[1]->[8000]"
     assert_scores(mo(path, "--input", cut)[0], path)
 
 
 @pytest.mark.requires_mo
 @pytest.mark.requires_tf
+@pytest.mark.parametrize("spotter", ["conv"], indirect=True)
 def test_the_plugin_says_how_to_cut_it(spotter):
     from tests.support.mo_run import MOError, mo
 
