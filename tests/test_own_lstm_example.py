@@ -90,6 +90,13 @@ def test_the_guide_block_by_block(folder, capsys, monkeypatch):
     assert (len(page), len(compared)) == (14, 6)
 
 
+def test_the_guides_test_of_a_recipe(folder):
+    section = PAGE.read_text().split("## Test your recipe")[1].split("\n## ")[0]
+    (code,) = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    (folder / "test_recipe.py").write_text(code)
+    assert "2 passed" in python("-m", "pytest", "-q", "-p", "no:cacheprovider", "test_recipe.py", cwd=folder)
+
+
 def test_the_guide_names_the_places_of_recipes():
     """Its other blocks: a fork of DeepSpeech is `test_own_acoustic_model`'s, messages are compared below."""
     (configuration,) = (json.loads(text) for language, text in blocks() if language == "json")

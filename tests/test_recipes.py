@@ -18,7 +18,7 @@ from deepspeech_recipe.graphdef.view import GraphView
 from deepspeech_recipe.ir.metadata import read_metadata
 from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.patterns import dynamic_rnn
-from deepspeech_recipe.recipes import Model, registry
+from deepspeech_recipe.recipes import Model, registry, states_of
 from deepspeech_recipe.recipes.recognition import recognise
 from deepspeech_recipe.runtime import StatefulModel
 from deepspeech_recipe.sources.canonical.nodes import F32
@@ -89,6 +89,25 @@ def test_a_recipe_carries_a_state_that_topology_alone_would_not(write, filter_pb
         assert_close(run.states["y"], value, 5e-7)
 
 
+def test_a_recipe_finds_the_states_of_a_fused_lstm():
+    graph = GraphBuilder()
+    graph.placeholder("x", FLOAT, (5, 2, 3))
+    for name, value in (("none", np.zeros(4)), ("w", np.ones((7, 16))), ("b", np.ones(16))):
+        graph.const(name, value, np.float32)
+    graph.const("steps", 5, np.int64)
+    for name in ("c", "h"):
+        graph.placeholder(name, FLOAT, (2, 4))
+    inputs = ["steps", "x", "c", "h", "w", "none", "none", "none", "b"]
+    graph.node("lstm", "BlockLSTM", inputs, **F32, forget_bias=1.0, cell_clip=-1.0, use_peephole=False)
+    for name, value in (("last", [-1]), ("end", [0]), ("stride", [1])):
+        graph.const(name, value, np.int32)
+    for name, port in (("new_c", 1), ("new_h", 6)):
+        slices = {"begin_mask": 0, "end_mask": 0, "ellipsis_mask": 0, "new_axis_mask": 0, "shrink_axis_mask": 1}
+        graph.node(name, "StridedSlice", [f"lstm:{port}", "last", "end", "stride"], **F32, **slices)
+    states = states_of(GraphView(graph.graph.node))
+    assert [(state.name, str(state.new[0])) for state in states] == [("c", "new_c:0"), ("h", "new_h:0")]
+
+
 def test_the_runner_names_its_inputs(write, filter_pb, tmp_path):
     result = convert(filter_pb, tmp_path, recipe=write(FILTER), converter="openvino", verify=False)
     run = StatefulModel(result.files[0])
@@ -147,12 +166,70 @@ def test_inspect_shows_roles_and_the_nearest_miss(write, filter_pb, capsys):
             HEADER + "def recognise(view): return Model({}, {}, {'a': 'b'})\n",
             "the state 'a' → 'b' is not both an input and an output",
         ),
+        (HEADER + "def recognise(view): return True\n", "returned bool, not a Model"),
+        (HEADER + "def recognise(view): return Model({'x': 'signal:0'}, {})\n", "input 'x' is 'signal:0', a str"),
+        (HEADER + "def recognise(view): return Model([Tensor('signal')], {})\n", "`inputs` is .*Give a dict"),
+        (
+            HEADER + "def recognise(view): return Model({'x': Tensor('signal', 2)}, {})\n",
+            "the input 'x' is 'signal:2', and a Placeholder has one output",
+        ),
+        (
+            HEADER + "def recognise(view): return Model({'x': Tensor('signal')}, {'x': Tensor('out')})\n",
+            "'x' is an input and an output",
+        ),
+        (
+            HEADER + "def recognise(view): return Model({'x': Tensor('signal'), 'y': Tensor('signal')}, {})\n",
+            "the inputs 'x' and 'y' are both 'signal:0'",
+        ),
+        (
+            HEADER + "def recognise(view): return Model({'x': Tensor('decay')}, {'y': Tensor('out')})\n",
+            "the input 'x' is 'decay:0', which comes from a Mul. An input is a placeholder",
+        ),
+        (
+            HEADER + "def recognise(view): return Model({}, {'y': Tensor('out')}, metadata={'rate': {1, 2}})\n",
+            "`metadata` cannot be written as JSON .*set",
+        ),
+        (FILTER.replace("states={'y': 'next_y'}", "states={'y': 'next_y', 'x': 'next_y'}"), "new value of two states"),
         (FILTER.replace("Tensor('smooth')", "Tensor('out')"), "is assigned 'smooth:0', which is not its last state"),
     ],
 )
 def test_recipes_that_are_wrong(write, filter_pb, tmp_path, text, reason):
     with pytest.raises(RecipeError, match=reason):
         convert(filter_pb, tmp_path / "out", recipe=write(text), converter="openvino")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_recipe_that_was_named_must_fit(write, filter_pb, tmp_path, capsys):
+    text = HEADER + "def recognise(view):\n    raise NoMatch('a teapot was looked for, 3 were found')\n"
+    path = write(text)
+    assert main(["convert", str(filter_pb), "-o", str(tmp_path / "out"), "--recipe", str(path)]) == 2
+    printed = capsys.readouterr().err
+    assert "The recipe 'mine'" in printed
+    assert "a teapot was looked for, 3 were found" in printed
+    assert not (tmp_path / "out").exists()
+
+
+def test_somebody_names_an_installed_recipe(filter_pb, tmp_path, monkeypatch):
+    module = SimpleNamespace(NAME="filter")
+    exec(FILTER, vars(module))
+    point = SimpleNamespace(name="filter", value="package.module", load=lambda: module)
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [point])
+    registry.installed.cache_clear()
+    try:
+        result = convert(filter_pb, tmp_path, recipe="mine", converter="openvino", verify=False)
+        with pytest.raises(RecipeError, match=r"no such file.*the name of an installed one \(mine\)"):
+            convert(filter_pb, tmp_path, recipe="teapot", converter="openvino")
+    finally:
+        registry.installed.cache_clear()
+    assert result.metadata["recipe"] == "mine"
+
+
+def test_what_only_speech_models_have_is_refused_for_a_recipes_model(write, filter_pb, tmp_path):
+    given = {"recipe": write(FILTER), "converter": "openvino"}
+    with pytest.raises(RecipeError, match="--sample-rate and --language: only a DeepSpeech model has that"):
+        convert(filter_pb, tmp_path / "out", sample_rate=8000, language="cy", **given)
+    with pytest.raises(RecipeError, match="The batch cannot be 7: the graph leaves no input's first axis open"):
+        convert(filter_pb, tmp_path / "out", batch=7, **given)
     assert not (tmp_path / "out").exists()
 
 
@@ -172,12 +249,12 @@ def test_installed_recipes_are_asked_after_deepspeech(monkeypatch):
     module = SimpleNamespace(NAME="installed", recognise=lambda view: asked.append(view) or Model({}, {}))
     point = SimpleNamespace(name="installed", value="package.module", load=lambda: module)
     monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [point] if group == registry.GROUP else [])
-    registry._installed.cache_clear()
+    registry.installed.cache_clear()
     try:
         assert [recipe.name for recipe in registry.recipes()] == ["deepspeech", "deepspeech-0.1", "installed"]
         found = recognise(GraphView(filter_graph().graph.node))
     finally:
-        registry._installed.cache_clear()
+        registry.installed.cache_clear()
     assert found.model.recipe == "installed"
     assert asked
     assert list(found.misses) == ["deepspeech", "deepspeech-0.1"]
@@ -196,18 +273,21 @@ def test_a_graph_is_walked_once_whoever_asks(monkeypatch):
     assert len(walks) == 1
 
 
-def test_an_installed_recipe_that_is_broken_is_named(monkeypatch):
+def test_an_installed_recipe_that_is_broken_is_said_and_skipped(monkeypatch):
     def load():
         raise ImportError("no teapot")
 
     point = SimpleNamespace(name="broken", value="package.module", load=load)
     monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [point])
-    registry._installed.cache_clear()
+    registry.installed.cache_clear()
     try:
-        with pytest.raises(RecipeError, match=r"the installed recipe 'broken' \(package\.module\) cannot be loaded"):
-            registry.recipes()
+        found = recognise(GraphView(filter_graph().graph.node))
+        assert "the installed recipe 'broken' (package.module) cannot be loaded" in found.misses["broken"]
+        assert "ImportError: no teapot" in found.misses["broken"]
+        (recipe,) = registry.installed()
+        assert recipe.broken == found.misses["broken"]
     finally:
-        registry._installed.cache_clear()
+        registry.installed.cache_clear()
 
 
 @pytest.mark.requires_mo

@@ -81,6 +81,11 @@ def _no_deepspeech(found: Inspection) -> Iterator[str]:
         yield from _recipe(found["recipe"])
     for name, reason in found["misses"].items():
         yield f"  not '{name}': {reason}"
+    if found["recipe"] is None and (graph := found["graph"]) is not None:
+        for tensor in graph["inputs"]:
+            sizes = "of unknown rank" if tensor["shape"] is None else shape(tensor["shape"])
+            yield f"  input '{tensor['name']}' {sizes} {tensor['type']}"
+        yield from (f"  output '{tensor['name']}' ({tensor['op']})" for tensor in graph["outputs"])
     for state in found["states"]:
         new = f"; new: {state['new'][0]}" if state["new"] else ""
         begin = "" if state["initial"] in ("zeros", "unknown") else f"; initial values {state['initial']}"

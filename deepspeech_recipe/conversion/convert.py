@@ -188,7 +188,7 @@ def _verify(job: pipeline.Job, result: ConvertResult) -> Report:
 
 def _absolute(recipe: str | os.PathLike | None) -> str | None:
     """The path that mo finds too, in a directory of its own."""
-    return None if recipe is None else str(Path(recipe).resolve())
+    return None if recipe is None else str(Path(recipe).resolve() if Path(recipe).exists() else recipe)
 
 
 def _names(names: Collection[str]) -> tuple[str, ...]:

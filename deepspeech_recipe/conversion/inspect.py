@@ -6,7 +6,8 @@ from typing import Any, TypedDict
 
 from deepspeech_recipe.conversion.settings import complete_metadata
 from deepspeech_recipe.files import error_context, last_net
-from deepspeech_recipe.graphdef.view import GraphView, Tensor
+from deepspeech_recipe.graphdef.tensor import numpy_dtype
+from deepspeech_recipe.graphdef.view import ASSIGN_OPS, PLACEHOLDER_OPS, GraphView, Node, Tensor
 from deepspeech_recipe.ir.find import find_ir
 from deepspeech_recipe.ir.initial_state import KEY
 from deepspeech_recipe.patterns.lstm import BLOCK, Lstm
@@ -40,6 +41,8 @@ class Inspection(TypedDict):
       its name, summary, inputs, outputs and states
     - ir: None, or what an IR says of itself: its metadata (empty if another program made it), inputs, outputs, and how
       its weights are stored
+    - graph: None for a DeepSpeech model or an IR, else `inputs`, each with its name, shape (-1: open; None: not known)
+      and type, and `outputs`, with name and operation: what an input leads to and nobody reads
     - misses: the recipes that do not fit → why not
     - states: what goes from call to call, and where it is kept
     - warnings: for instance states that freezing made constants
@@ -54,6 +57,7 @@ class Inspection(TypedDict):
     why_not: str | None
     recipe: dict[str, Any] | None
     ir: dict[str, Any] | None
+    graph: dict[str, list[dict[str, Any]]] | None
     misses: dict[str, str]
     states: list[dict[str, Any]]
     warnings: list[str]
@@ -90,6 +94,7 @@ def _document(model: str | os.PathLike, source: LoadedModel, view: GraphView, fo
         "why_not": found.why_not,
         "recipe": _model(found.model) if isinstance(found.model, Model) else None,
         "ir": None,
+        "graph": None if found.acoustic is not None else _ends(view),
         "misses": found.misses,
         "states": [_state(state) for state in found.states],
         "warnings": warnings(found.constants),
@@ -121,6 +126,7 @@ def _ir_document(path: Path) -> Inspection:
             "outputs": list(tensors(ir, ir.outputs)),
             "metadata": metadata,
         },
+        "graph": None,
         "misses": {},
         "states": [],
         "warnings": [],
@@ -128,6 +134,25 @@ def _ir_document(path: Path) -> Inspection:
         "rnns": [],
         "refused": [],
     }
+
+
+def _ends(view: GraphView) -> dict[str, list[dict[str, Any]]]:
+    inputs = view.of_op(*PLACEHOLDER_OPS)
+    led_to = {node.name for source in inputs for node in view.descendants(Tensor(source.name))}
+    last = [node for node in view.nodes.values() if node.name in led_to and not view.is_read(node)]
+    return {
+        "inputs": [{"name": node.name, "shape": _sizes(view.shape(node)), "type": _type(node)} for node in inputs],
+        "outputs": [{"name": node.name, "op": node.op} for node in last if node.op not in (*ASSIGN_OPS, "NoOp")],
+    }
+
+
+def _type(node: Node) -> str:
+    number = node.attribute("dtype")
+    return "?" if number is None else numpy_dtype(number).name
+
+
+def _sizes(shape: tuple[int, ...] | None) -> list[int] | None:
+    return None if shape is None else list(shape)
 
 
 def _model(model: Model) -> dict[str, Any]:
@@ -145,7 +170,7 @@ def _state(state: State) -> dict[str, Any]:
     return {
         "kind": state.kind,
         "name": state.name,
-        "shape": None if state.shape is None else list(state.shape),
+        "shape": _sizes(state.shape),
         "new": [str(tensor) for tensor in state.new],
         "initial": span(state.initial),
     }

@@ -12,7 +12,7 @@ def check_model(options: Options, source: LoadedModel, recognition: Recognition)
     """Raises RecipeError for what this model does not allow."""
     model = recognition.acoustic
     if model is None:
-        _check_general(options, recognition)
+        _check_general(options, source, recognition)
         return
     check_request(options, model)
     check_settings(source, model)
@@ -29,7 +29,7 @@ def check_model(options: Options, source: LoadedModel, recognition: Recognition)
         )
 
 
-def _check_general(options: Options, recognition: Recognition) -> None:
+def _check_general(options: Options, source: LoadedModel, recognition: Recognition) -> None:
     """Raises RecipeError for options of the IR contract: a graph without a DeepSpeech model gets the general passes."""
     if recognition.is_empty:
         refused = "".join(f" {refusal}" for refusal in recognition.refused)
@@ -47,6 +47,7 @@ def _check_general(options: Options, recognition: Recognition) -> None:
         "--audio": options.audio != "none",
     }
     asked = [option for option, is_given in given.items() if is_given]
+    asked += [f"--{name.replace('_', '-')}" for name in source.overrides]
     if asked:
         raise RecipeError(
             f"{' and '.join(asked)}: only a DeepSpeech model has that, and none was found "

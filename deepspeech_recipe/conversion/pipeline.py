@@ -28,7 +28,7 @@ from deepspeech_recipe.passes.internal_state import fix_batch, internal_state
 from deepspeech_recipe.passes.sequence_lengths import lengths_input
 from deepspeech_recipe.passes.streaming import streaming_model
 from deepspeech_recipe.recipes.acoustic_model import AcousticModel
-from deepspeech_recipe.recipes.recognition import Recognition, recognise
+from deepspeech_recipe.recipes.recognition import Recognition, check_named, recognise
 from deepspeech_recipe.recipes.registry import load
 from deepspeech_recipe.recipes.summary import initial_values, one_line, warnings
 from deepspeech_recipe.rewrite.frozen_inputs import freeze_inputs
@@ -69,6 +69,7 @@ def start(model: str | os.PathLike, options: Options, facts: Mapping[str, Any], 
         source = _cut(source, options)
         view = GraphView.of(source.graph)
         recognition = recognise(view, recipes)
+        check_named(recognition, recipes)
         check_model(options, source, recognition)
     notes = [*source.notes, *frozen, *warnings(recognition.constants)]
     acoustic = recognition.acoustic

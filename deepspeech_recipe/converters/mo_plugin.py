@@ -23,7 +23,7 @@ from deepspeech_recipe.passes.internal_state import internal_state
 from deepspeech_recipe.passes.outputs import drop_unused_outputs
 from deepspeech_recipe.patterns.state_links import projected
 from deepspeech_recipe.recipes.acoustic_model import AcousticModel
-from deepspeech_recipe.recipes.recognition import Recognition, recognise
+from deepspeech_recipe.recipes.recognition import Recognition, check_named, recognise
 from deepspeech_recipe.recipes.registry import load
 from deepspeech_recipe.recipes.summary import one_line, warnings
 from deepspeech_recipe.rewrite.acoustic_model import rewrite_acoustic
@@ -45,7 +45,9 @@ def prepare(graph, operations: dict, options: dict) -> None:
     check_options(options, arguments.configuration)
     view = mo_graph.view_of(graph)
     file = options.pop("recipe", None)
-    recognition = recognise(view, [load(file)] if file else [])
+    recipes = [load(file)] if file else []
+    recognition = recognise(view, recipes)
+    check_named(recognition, recipes)
     if recognition.acoustic is not None:
         line = _prepare_acoustic(graph, arguments, view, recognition.acoustic, options, operations)
     else:

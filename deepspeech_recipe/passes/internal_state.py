@@ -63,8 +63,20 @@ def fix_batch(model: ov.Model, batch: int) -> ov.Model:
         if shape.rank.is_static and len(shape) and shape[0].is_dynamic:
             shape[0] = batch
             shapes[port] = shape
+    if not shapes:
+        known = {shape[0].get_length() for shape in map(_shape, model.inputs) if shape.rank.is_static and len(shape)}
+        if batch not in known:
+            own = ", ".join(f"'{port.get_any_name()}' {port.get_partial_shape()}" for port in model.inputs)
+            raise RecipeError(
+                f"The batch cannot be {batch}: the graph leaves no input's first axis open ({own}). Leave --batch out, "
+                "or export the graph with that batch."
+            )
     model.reshape(shapes)
     return model
+
+
+def _shape(port):
+    return port.get_partial_shape()
 
 
 def _as_node(output):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
 from deepspeech_recipe.patterns.last_state import find_last_states
@@ -40,6 +42,15 @@ def recognise_block_lstm(view: GraphView, node: Node, *, plain: bool = True) -> 
     sequence, last_h = _hidden_states(view, node, lengths)
     layer = Layer(cell, node.inputs[CS_PREV], node.inputs[H_PREV], last_c, last_h, sequence, lengths=lengths)
     return Lstm(BLOCK, node.name, node.inputs[X], (layer,), steps)
+
+
+def fused_lstms(view: GraphView) -> list[Lstm]:
+    """Every fused LSTM that can be described."""
+    found = []
+    for node in view.of_op(*LSTM_OPS):
+        with suppress(Refusal):
+            found.append(recognise_block_lstm(view, node, plain=False))
+    return found
 
 
 def _cell(view: GraphView, node: Node) -> Cell:

@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 
 from deepspeech_recipe.errors import NoMatch, Refusal
 from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
+from deepspeech_recipe.patterns.block_lstm import fused_lstms
 from deepspeech_recipe.patterns.state import State
 from deepspeech_recipe.patterns.state_links import links_of
 from deepspeech_recipe.patterns.stateful import carried_states
@@ -51,9 +52,9 @@ class Model:
 
 
 def states_of(view: GraphView) -> tuple[State, ...]:
-    """Finds the states of plain LSTM cells and of loops, wherever they are kept.
+    """Finds the states of LSTM cells, of fused LSTMs and of loops, wherever they are kept.
 
     `source` is the variable or the input of a state; `new` are the tensors that can be its new value, the likeliest
     first. Raises Refusal if one would be lost.
     """
-    return carried_states(view, links_of(view))
+    return carried_states(view, links_of(view, fused_lstms(view)))

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from deepspeech_recipe.audio.lowering import AUDIO_OPS
-from deepspeech_recipe.errors import NoMatch, Refusal
+from deepspeech_recipe.errors import NoMatch, RecipeError, Refusal
 from deepspeech_recipe.files import last_net
 from deepspeech_recipe.graphdef.view import GraphView, Node
 from deepspeech_recipe.patterns.block_lstm import CS_PREV, H_PREV, LSTM_OPS, recognise_block_lstm
@@ -97,6 +97,16 @@ def recognise(view: GraphView, recipes: Iterable[Recipe] = ()) -> Recognition:
         misses,
         tuple(dict.fromkeys(node.op for node in view.of_op(*AUDIO_OPS))),
     )
+
+
+def check_named(recognition: Recognition, recipes: Iterable[Recipe]) -> None:
+    """Raises RecipeError if a recipe that the user named does not fit."""
+    for recipe in recipes:
+        if recipe.name in recognition.misses:
+            raise RecipeError(
+                f"The recipe '{recipe.name}' ({recipe.where}) does not fit the graph: "
+                f"{recognition.misses[recipe.name]}. Correct it, or convert without it."
+            )
 
 
 def _ask(view: GraphView, recipes: Iterable[Recipe], misses: dict[str, str]) -> AcousticModel | Model | None:

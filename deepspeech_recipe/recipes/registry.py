@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from deepspeech_recipe.errors import RecipeError, Refusal
-from deepspeech_recipe.graphdef.view import GraphView, Tensor
+from deepspeech_recipe.errors import NoMatch, RecipeError
+from deepspeech_recipe.graphdef.view import GraphView
 from deepspeech_recipe.recipes import AcousticModel, Model, deepspeech, deepspeech_v01
+from deepspeech_recipe.recipes.checks import check_model
 
 GROUP = "deepspeech_recipe.recipes"
 _PARTS = ("NAME", "recognise")
@@ -29,6 +30,11 @@ class Recipe:
     name: str
     where: str
     module: Any
+
+    @property
+    def broken(self) -> str:
+        """Why it cannot be asked, if it is installed and broken; else ''."""
+        return self.module.reason if isinstance(self.module, _Broken) else ""
 
     def recognise(self, view: GraphView) -> Model | AcousticModel:
         """What the recipe says of a graph. Raises NoMatch if it does not fit, Refusal if the model cannot be converted
@@ -50,20 +56,37 @@ class Recipe:
                 f"{self.where}: recognise(view) returned {type(model).__name__}, not a Model or an AcousticModel. "
                 "Return one, or raise NoMatch(reason) if the graph is not of this kind."
             )
-        _check_roles(self.where, view, model)
+        check_model(self.where, view, model)
         return replace(model, recipe=self.name)
+
+
+@dataclass(frozen=True)
+class _Broken:
+    """In the place of the module of an installed recipe that is none."""
+
+    reason: str
+
+    def recognise(self, view: GraphView) -> Model:
+        raise NoMatch(self.reason)
 
 
 def recipes(extra: Iterable[Recipe] = ()) -> list[Recipe]:
     """All recipes in the order in which they are asked. extra: those that the user named."""
-    return [*extra, *(_recipe(module, f"the recipe '{module.NAME}'") for module in _OWN), *_installed()]
+    return [*extra, *(_recipe(module, f"the recipe '{module.NAME}'") for module in _OWN), *installed()]
 
 
 def load(path: str | os.PathLike) -> Recipe:
-    """The recipe in a Python file. Raises RecipeError if it is not one."""
+    """The recipe in a Python file, or the installed one of that name. Raises RecipeError if there is none."""
+    named = [recipe for recipe in installed() if recipe.name == str(path)]
     path = Path(path)
+    if not path.is_file() and named:
+        return named[0]
     if not path.is_file():
-        raise RecipeError(f"{path}: no such file. Give a recipe, a Python file with {' and '.join(_PARTS)}.")
+        names = ", ".join(recipe.name for recipe in installed())
+        raise RecipeError(
+            f"{path}: no such file. Give a recipe, a Python file with {' and '.join(_PARTS)}, or the name of an "
+            f"installed one ({names or 'none is installed'})."
+        )
     # A name of its own: two recipes of one file name may be asked in one process.
     name = f"_deepspeech_recipe_{abs(hash(path.resolve())):x}"
     spec = importlib.util.spec_from_file_location(name, path)
@@ -79,7 +102,8 @@ def load(path: str | os.PathLike) -> Recipe:
 
 
 @functools.lru_cache(maxsize=1)
-def _installed() -> tuple[Recipe, ...]:
+def installed() -> tuple[Recipe, ...]:
+    """Those of installed packages, by name. One that cannot be loaded fits no graph, and says why."""
     recipes_found = []
     if sys.version_info >= (3, 10):
         points = importlib.metadata.entry_points(group=GROUP)
@@ -88,12 +112,12 @@ def _installed() -> tuple[Recipe, ...]:
     for point in sorted(points, key=lambda point: point.name):
         where = f"the installed recipe '{point.name}' ({point.value})"
         try:
-            module = point.load()
+            recipes_found.append(_recipe(point.load(), where))
+        except RecipeError as error:
+            recipes_found.append(Recipe(point.name, where, _Broken(str(error))))
         except Exception as error:
-            raise RecipeError(
-                f"{where} cannot be loaded ({type(error).__name__}: {error}). Update or remove the package it is in."
-            ) from error
-        recipes_found.append(_recipe(module, where))
+            reason = f"{where} cannot be loaded ({type(error).__name__}: {error}). Update or remove its package"
+            recipes_found.append(Recipe(point.name, where, _Broken(reason)))
     return tuple(recipes_found)
 
 
@@ -107,20 +131,3 @@ def _recipe(module, where: str) -> Recipe:
     if missing:
         raise RecipeError(f"{where}: has no {' and no '.join(missing)}. A recipe has {' and '.join(_PARTS)}.")
     return Recipe(str(module.NAME), where, module)
-
-
-def _check_roles(where: str, view: GraphView, model: Model | AcousticModel) -> None:
-    """Roles must be tensors that exist, states must be roles."""
-    for kind, roles in (("input", model.inputs), ("output", model.outputs)):
-        for role, tensor in roles.items():
-            if not isinstance(tensor, Tensor) or tensor.node not in view.nodes:
-                raise Refusal(
-                    f"{where}: the {kind} '{role}' is '{tensor}', which the graph does not have",
-                    remedy="Give a Tensor of a node of the graph",
-                )
-    for before, after in model.states.items():
-        if before not in model.inputs or after not in model.outputs:
-            raise Refusal(
-                f"{where}: the state '{before}' → '{after}' is not both an input and an output of the model",
-                remedy="Name both in `inputs` and `outputs`",
-            )

@@ -16,6 +16,7 @@ from deepspeech_recipe.installation import (
     tensorflow,
     version_of,
 )
+from deepspeech_recipe.recipes.registry import installed
 from deepspeech_recipe.self_test.finding import Finding
 from deepspeech_recipe.verification.tensorflow_session import load_tensorflow
 
@@ -49,6 +50,12 @@ def kept_models() -> Finding:
     count = sum(path.suffix == ".xml" for path in files)
     text = f"{count} in {directory}, {size / 1e6:.0f} MB"
     return Finding(name, "ok", text, f"To empty it: rm -r {shlex.quote(str(directory))}")
+
+
+def recipes() -> Iterator[Finding]:
+    """The recipes of installed packages."""
+    for each in installed():
+        yield Finding(f"recipe '{each.name}'", "problem" if each.broken else "ok", each.broken or each.where)
 
 
 def _optional(each: OptionalPackage) -> Finding:

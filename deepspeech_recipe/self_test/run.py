@@ -26,6 +26,7 @@ def doctor(
 
 def _examine(directory: Path) -> Iterator[Finding]:
     yield from packages.findings()
+    yield from packages.recipes()
     yield packages.kept_models()
     graph = devices.small_graph()
     yield devices.converter(graph)
