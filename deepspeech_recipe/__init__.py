@@ -28,9 +28,10 @@ if TYPE_CHECKING:
     from deepspeech_recipe.self_test.finding import Finding, Health
     from deepspeech_recipe.self_test.run import doctor
     from deepspeech_recipe.sources.unpack import unpack
-    from deepspeech_recipe.verification.diagnose import Diagnosis, Stage, diagnose
+    from deepspeech_recipe.verification.diagnose import Diagnosis, diagnose
     from deepspeech_recipe.verification.report import Check, RecordingResult, Report
     from deepspeech_recipe.verification.run import verify
+    from deepspeech_recipe.verification.stages import Stage
 
 __version__ = "0.1.0"
 __all__ = [
@@ -85,7 +86,7 @@ _HOMES = {
     "Report": "verification.report.Report",
     "Result": "runtime.result.Result",
     "Score": "corpus.evaluate.Score",
-    "Stage": "verification.diagnose.Stage",
+    "Stage": "verification.stages.Stage",
     "TensorInfo": "conversion.result.TensorInfo",
     "Word": "runtime.result.Word",
     "benchmark": "benchmarking.run.benchmark",

@@ -9,7 +9,6 @@ import pytest
 
 import deepspeech_recipe
 from deepspeech_recipe.alphabet import serialize_alphabet
-from deepspeech_recipe.conversion.settings import complete_metadata
 from deepspeech_recipe.errors import RecipeError, Refusal
 from deepspeech_recipe.graphdef.build import FLOAT, DType, GraphBuilder
 from deepspeech_recipe.ir import save
@@ -122,7 +121,7 @@ def test_what_is_typed_goes_before_what_the_graph_says(tmp_path):
 def test_what_lay_beside_the_model_goes_after_what_the_graph_says():
     beside = {"alphabet": serialize_alphabet(NINE), "language": "de", "sample_rate": 44100}
     source = LoadedModel("m.pb", "archive", None, {"language": "fr"}, beside)
-    found = complete_metadata({"alphabet": None, "language": "en", "sample_rate": 8000, "beam_width": None}, source)
+    found = source.complete({"alphabet": None, "language": "en", "sample_rate": 8000, "beam_width": None})
     assert alphabet_labels(found.pop("alphabet")) == NINE
     assert found == {"language": "fr", "sample_rate": 8000, "beam_width": None}
 

@@ -12,10 +12,12 @@ from deepspeech_recipe.graphdef.proto import GraphDef, parse
 from deepspeech_recipe.graphdef.view import GraphView
 from deepspeech_recipe.ir.metadata import read_metadata
 from deepspeech_recipe.ir.options import Options
+from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.passes.sequence_lengths import lengths_input
 from deepspeech_recipe.recipes.recognition import recognise
 from tests.support.compare import EXACT, check_structure, compiled
 from tests.support.limits import assert_close
+from tests.support.verify_models import replace_constant
 
 GRAPH = Path(__file__).with_name("fixtures") / "old_tensorflow" / "v0.1.pb"
 
@@ -260,6 +262,27 @@ def test_the_runner_of_any_model_runs_it_without_a_state(ir, expected):
     assert_close(found, expected["whole"], EXACT)
 
 
-def test_diagnose_says_that_it_does_not_know_it(ir):
-    with pytest.raises(RecipeError, match="is compared by verify alone"):
-        deepspeech_recipe.diagnose(GRAPH, ir)
+FORMS = [
+    {}, {"lengths": "input"}, {"weights": "fp16"}, {"weights": "int8"}, {"batch": 3, "time_steps": 9},
+    {"weights": "int8", "activations": "fp32", "lengths": "input"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("options", FORMS, ids=str)
+def test_verify_and_diagnose_compare_it(options, tmp_path):
+    path = deepspeech_recipe.convert(GRAPH, tmp_path, converter="openvino", verify=False, **options).files[0]
+    for report in (deepspeech_recipe.verify(GRAPH, path, reference="numpy"), deepspeech_recipe.diagnose(GRAPH, path)):
+        assert report.passed, "\n".join(report.lines())
+
+
+def test_diagnose_names_the_stage_of_either_direction(ir):
+    for direction in ("forward", "reverse"):
+        model = ov.Core().read_model(ir)
+        (node,) = (
+            node for node in model.get_ops()
+            if node.get_type_name() == "LSTMSequence" and node.get_attributes()["direction"] == direction
+        )  # fmt: skip
+        bias = node.input_value(6).get_node()
+        replace_constant(bias, bias.get_data() + np.float32(0.01))
+        assert deepspeech_recipe.diagnose(GRAPH, model).first == "lstm"
+        assert not deepspeech_recipe.verify(GRAPH, model, reference="numpy").passed

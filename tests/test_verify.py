@@ -234,5 +234,5 @@ def test_the_weight_format_is_read_from_the_constants(dtype, shapes, expected):
 def test_weights_that_are_not_what_the_metadata_says_are_noted():
     model = compressed(models.with_metadata(models.ir("v0.9"), weights="fp32"), np.float16, ALL_GATES)
     report = verify(models.graph("v0.9"), model, reference="numpy")
-    assert report.notes == ("the metadata says weights fp32, but they are stored as fp16",)
+    assert report.notes == ("the metadata says weights fp32, the IR has fp16",)
     assert report.passed

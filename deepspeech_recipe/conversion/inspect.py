@@ -4,7 +4,6 @@ import os
 from pathlib import Path
 from typing import Any, TypedDict
 
-from deepspeech_recipe.conversion.settings import complete_metadata
 from deepspeech_recipe.files import error_context, last_net
 from deepspeech_recipe.graphdef.tensor import numpy_dtype
 from deepspeech_recipe.graphdef.view import ASSIGN_OPS, PLACEHOLDER_OPS, GraphView, Node, Tensor
@@ -179,7 +178,7 @@ def _state(state: State) -> dict[str, Any]:
 def _deepspeech(view: GraphView, model: AcousticModel, source: LoadedModel) -> dict[str, Any]:
     from deepspeech_recipe.converters.contract import model_metadata  # it loads OpenVINO
 
-    metadata = complete_metadata(model_metadata(model), source)
+    metadata = source.complete(model_metadata(model))
     del metadata["recipe_version"]
     return {
         **metadata,

@@ -9,7 +9,6 @@ from typing import Any
 
 from deepspeech_recipe.audio.samples import start_at_samples
 from deepspeech_recipe.conversion.options import check_model
-from deepspeech_recipe.conversion.settings import complete_metadata
 from deepspeech_recipe.converters import mo, openvino
 from deepspeech_recipe.converters.complex_numbers import COMPLEX_OPS
 from deepspeech_recipe.converters.mo_safety import check_outputs
@@ -33,6 +32,7 @@ from deepspeech_recipe.recipes.registry import load
 from deepspeech_recipe.recipes.summary import initial_values, one_line, warnings
 from deepspeech_recipe.rewrite.frozen_inputs import freeze_inputs
 from deepspeech_recipe.sources import LoadedModel, open_model
+from deepspeech_recipe.sources.loaded_model import TYPED
 from deepspeech_recipe.temporary import temporary_directory
 
 Pass = Callable[[ov.Model], ov.Model]
@@ -208,7 +208,8 @@ def _add_metadata(model: ov.Model, **known: Any) -> ov.Model:
 def _describe(model: ov.Model, options: Options, source: LoadedModel) -> ov.Model:
     """Writes what the model says of itself, what was typed, and what of the options the converter does not know."""
     chosen = {"lengths": options.lengths, "audio": options.audio, "weights": options.weights}
-    return _add_metadata(model, **{**complete_metadata(read_metadata(model), source), **chosen})
+    typed = {TYPED: sorted(source.overrides)} if source.overrides else {}
+    return _add_metadata(model, **{**source.complete(read_metadata(model)), **chosen, **typed})
 
 
 def audio_part(job: Job, model: ov.Model) -> ov.Model | None:

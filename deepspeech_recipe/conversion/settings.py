@@ -1,13 +1,12 @@
-"""What a model says of itself, what lies beside it, and what the user typed: brought together and checked."""
+"""What a model says of itself, what lies beside it, and what the user typed: do they fit together?"""
 
 from collections.abc import Mapping
 from typing import Any
 
 from deepspeech_recipe.alphabet import parse_alphabet
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.ir.metadata import alphabet_json
 from deepspeech_recipe.recipes.acoustic_model import AcousticModel
-from deepspeech_recipe.sources.loaded_model import METADATA, LoadedModel
+from deepspeech_recipe.sources.loaded_model import LoadedModel
 
 
 def check_settings(source: LoadedModel, model: AcousticModel) -> None:
@@ -47,21 +46,5 @@ def _check_alphabet(source: LoadedModel, model: AcousticModel) -> None:
         return
 
 
-def complete_metadata(metadata: dict, source: LoadedModel) -> dict:
-    """Completes an IR's metadata: what was typed goes before what the graph says, and that before what lay beside
-    it."""
-    completed = dict(metadata)
-    for key in METADATA:
-        if key in source.overrides:
-            completed[key] = _json(key, source.overrides[key])
-        elif completed.get(key) is None and key in source.metadata:
-            completed[key] = _json(key, source.metadata[key])
-    return completed
-
-
 def _labels(values: Mapping[str, Any]) -> list[bytes] | None:
     return parse_alphabet(values["alphabet"]) if "alphabet" in values else None
-
-
-def _json(key: str, value: Any) -> Any:
-    return alphabet_json(parse_alphabet(value)) if key == "alphabet" else value

@@ -7,40 +7,33 @@ Their names (`ir.names`) are those of `features --tensor`, `convert --keep-fp16`
 from __future__ import annotations
 
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.ir.names import DENSE_BEFORE, DENSE_BEHIND, LOGITS, LSTM, find_output
+from deepspeech_recipe.ir.names import DENSE_BEFORE, DENSE_BEHIND, LSTM
 from deepspeech_recipe.ir.precision import is_audio_constant
 
 FEATURES = "features"
-# In the order of computation. The states and `logits` are outputs of the model.
-ORDER = (FEATURES, *DENSE_BEFORE, LSTM, "cell state", "hidden state", *DENSE_BEHIND, LOGITS)
 
 _RECURRENT = ("LSTMSequence", "TensorIterator", "Loop")
 # Ops that move values without changing them → the input that holds the values.
-_MOVING = {"Transpose": 0, "Reshape": 0, "Squeeze": 0, "Unsqueeze": 0, "Concat": 0}
+_MOVING = dict.fromkeys(("Transpose", "Reshape", "Squeeze", "Unsqueeze", "Concat", "Pad", "VariadicSplit"), 0)
 
 
 def layer_ends(model) -> dict:
     """Layer → ov.Output where its values are computed, in an ov.Model.
 
-    Raises RecipeError if the layers are not those of a unidirectional acoustic model.
+    Raises RecipeError if the layers are not those of an acoustic model.
     """
     recurrent, before, after = _recurrent_and_products(model)
-    outside = before and _width(before[-1]) == 4 * _hidden_size(recurrent, after)
-    if outside and recurrent.get_type_name() != "LSTMSequence":
-        into_lstm = before.pop().input_value(0)
-    else:
-        into_lstm = _sequence(recurrent, before)
+    into_lstm = None
+    while before and not _is_sequence(recurrent) and _width(before[-1]) == 4 * _hidden_size(recurrent, after):
+        into_lstm = before.pop().input_value(0)  # the input's product for all steps, outside of the loop
+    if into_lstm is None:
+        into_lstm = _read_sequence(recurrent, before)
     _check_counts(before, after)
-    source = find_output(model, LOGITS).get_node().input_value(0)
-    if source.get_node().get_type_name() == "Slice":  # a streaming model cuts off the step that was not due
-        source = source.get_node().input_value(0)
-    scores = source.get_node().input_value(0) if source.get_node().get_type_name() == "Softmax" else source
-    ends = [node.input_value(0) for node in before] + [_moved_from(into_lstm)]
-    return named_ends(ends + [node.input_value(0) for node in after] + [scores])
+    return named_ends([*map(_entering, before), _moved_from(into_lstm), *map(_entering, after), _biased(after[-1])])
 
 
 def dense_products(model) -> dict:
-    """Dense layer → MatMul by its weights, of an ov.Model with one LSTMSequence. Raises RecipeError as layer_ends."""
+    """Dense layer → MatMul by its weights, of an ov.Model with LSTMSequences. Raises RecipeError as layer_ends."""
     _, before, after = _recurrent_and_products(model)
     _check_counts(before, after)
     return dict(zip((*DENSE_BEFORE[: len(before)], *DENSE_BEHIND), before + after, strict=True))
@@ -52,18 +45,17 @@ def named_ends(ends: list) -> dict:
 
 
 def _recurrent_and_products(model):
-    """The recurrence, and the products by weights before it and behind it, in the order of computation."""
+    """The recurrences, and the products by weights before them and behind them, in the order of computation."""
     ordered = model.get_ordered_ops()
     recurrent = [node for node in ordered if node.get_type_name() in _RECURRENT]
-    if len(recurrent) != 1:
+    leading = set().union(*map(_ancestors, recurrent))
+    if not recurrent or any(node.get_friendly_name() in leading for node in recurrent):
         raise RecipeError(
-            f"The IR has {len(recurrent)} recurrent operations where one was looked for. A bidirectional network "
-            "(v0.1) is compared by verify alone."
+            f"The IR has {len(recurrent)} recurrent operations where one was looked for, or the two directions of v0.1."
         )
-    leading = _ancestors(recurrent[0])
     products = [node for node in ordered if _is_weight_product(node)]
     before = [node for node in products if node.get_friendly_name() in leading]
-    return recurrent[0], before, [node for node in products if node.get_friendly_name() not in leading]
+    return recurrent, before, [node for node in products if node.get_friendly_name() not in leading]
 
 
 def _check_counts(before: list, after: list) -> None:
@@ -102,21 +94,44 @@ def _width(product) -> int:
     return product.output(0).get_partial_shape()[-1].get_length()
 
 
-def _hidden_size(recurrent, after) -> int:
-    if recurrent.get_type_name() == "LSTMSequence":
-        return recurrent.get_attributes()["hidden_size"]
-    return after[0].input_value(0).get_partial_shape()[-1].get_length() if after else 0
+def _is_sequence(recurrent: list) -> bool:
+    return recurrent[0].get_type_name() == "LSTMSequence"
 
 
-def _sequence(recurrent, before):
-    """What a recurrent operation reads as its sequence: the input that the dense layers lead to."""
-    if recurrent.get_type_name() == "LSTMSequence":
-        return recurrent.input_value(0)
+def _hidden_size(recurrent: list, after: list) -> int:
+    """As the layer behind the recurrences reads it: of loops it is the size of what it reads of each."""
+    if _is_sequence(recurrent):
+        return recurrent[0].get_attributes()["hidden_size"]
+    return _entering(after[0]).get_partial_shape()[-1].get_length() // len(recurrent) if after else 0
+
+
+def _read_sequence(recurrent: list, before: list):
+    """What the first recurrence reads as its sequence: the input that the dense layers lead to."""
+    if _is_sequence(recurrent):
+        return recurrent[0].input_value(0)
     last = before[-1].get_friendly_name() if before else ""
-    for value in recurrent.input_values():
+    for value in recurrent[0].input_values():
         if value.get_node().get_friendly_name() == last or last in _ancestors(value.get_node()):
             return value
     raise RecipeError("The IR's dense layers do not lead to its LSTM.")
+
+
+def _entering(product):
+    """What a product by weights reads, without the zeros that fill up a matrix of 8 bits."""
+    value = product.input_value(0)
+    return value.get_node().input_value(0) if value.get_node().get_type_name() == "Pad" else value
+
+
+def _biased(product):
+    """What a product is with its bias, which comes behind the cut of what filled up a matrix of 8 bits."""
+    value = product.output(0)
+    while len(readers := [port.get_node() for port in value.get_target_inputs()]) == 1:
+        if readers[0].get_type_name() not in ("Slice", "Add"):
+            break
+        value = readers[0].output(0)
+        if readers[0].get_type_name() == "Add":
+            break
+    return value
 
 
 def _moved_from(value):

@@ -141,6 +141,7 @@ _ACOUSTIC = {
     "lengths": _one_of(*CHOICES["lengths"]),
     "audio": _one_of(*CHOICES["audio"]),
     "weights": _one_of(*CHOICES["weights"]),
+    "typed": Kind("a list of names", _are_texts),
 }
 _STATEFUL = {
     **_EVERY,

@@ -6,10 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from deepspeech_recipe.alphabet import parse_alphabet
 from deepspeech_recipe.files import atomic_path
 from deepspeech_recipe.graphdef.proto import Message
+from deepspeech_recipe.ir.metadata import alphabet_json
 from deepspeech_recipe.sources.stream import write_graph
 
+TYPED = "typed"  # in an IR's metadata: the keys whose values the user gave
 # What a file itself may not know, by the keywords of `open_model`: of any model, and of a graph that is rebuilt.
 METADATA = ("alphabet", "sample_rate", "window_ms", "step_ms", "beam_width", "language")
 SHAPE = ("n_steps", "n_context", "upper_frequency")
@@ -48,7 +51,22 @@ class LoadedModel:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
+    def complete(self, metadata: Mapping[str, Any]) -> dict[str, Any]:
+        """An IR's metadata as the graph says it, completed: what was typed goes before it, and it goes before what lay
+        beside the model."""
+        completed = dict(metadata)
+        for key in METADATA:
+            if key in self.overrides:
+                completed[key] = _json(key, self.overrides[key])
+            elif completed.get(key) is None and key in self.metadata:
+                completed[key] = _json(key, self.metadata[key])
+        return completed
+
     def write_pb(self, destination: str | os.PathLike) -> None:
         """Writes the graph as a .pb, which appears whole or not at all; needs memory for one constant more."""
         with atomic_path(destination) as temporary, temporary.open("wb") as file:
             write_graph(self.graph, file)
+
+
+def _json(key: str, value: Any) -> Any:
+    return alphabet_json(parse_alphabet(value)) if key == "alphabet" else value

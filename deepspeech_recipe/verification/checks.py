@@ -1,42 +1,31 @@
 """From what both models returned to checks."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from deepspeech_recipe.runtime.decoders.greedy import greedy_text
-from deepspeech_recipe.verification.acoustic import Run
+from deepspeech_recipe.verification.activations import explained_check
+from deepspeech_recipe.verification.compare import Comparison, largest
 from deepspeech_recipe.verification.report import Check, RecordingResult
 from deepspeech_recipe.verification.weights import Limits
 
 _AVERAGE = "the mean over all windows of each one's largest"
+Labels = Sequence[bytes] | None
 
 
-@dataclass(frozen=True, eq=False)
-class Comparison:
-    """What both models returned for one recording. chunks: sizes; valid `[N, B]`: the windows that count."""
-
-    name: str
-    chunks: Sequence[int]
-    expected: Run
-    found: Run
-    valid: np.ndarray
-
-    @property
-    def errors(self) -> np.ndarray:
-        """`[N, B]`: the largest difference of a window's probabilities."""
-        return np.where(self.valid, largest(self.found.probabilities, self.expected.probabilities, -1), 0.0)
+def number_of_windows(comparisons: Sequence[Comparison]) -> Check:
+    """As many rows as there are windows."""
+    worst = max(comparisons, key=lambda each: abs(each.rows[0] - each.rows[1]))
+    found, expected = worst.rows
+    detail = f"{worst.name}: the IR returns {found} windows, the original {expected}" if found != expected else ""
+    return Check("number of windows", found == expected, abs(found - expected), 0, detail)
 
 
-def largest(found: np.ndarray, expected: np.ndarray, axes=None) -> np.ndarray:
-    """The largest absolute difference along axes; infinite if either is not a number."""
-    with np.errstate(invalid="ignore"):  # infinity − infinity
-        return np.nan_to_num(np.abs(found - expected), nan=np.inf, posinf=np.inf).max(axes)
+def checks_of(comparisons: Sequence[Comparison], limits: Limits, labels: tuple[Labels, Labels]) -> list[Check]:
+    """Probabilities, cell and hidden state after 1, 2, 4… chunks, then everything: average, classes and text.
 
-
-def checks_of(comparisons: Sequence[Comparison], limits: Limits, labels) -> list[Check]:
-    """Probabilities, cell and hidden state after 1, 2, 4… chunks, then everything: average, classes and text."""
+    labels: the original's and the IR's."""
     checks = []
     prefixes = _prefixes(max(len(each.chunks) for each in comparisons))
     for prefix in prefixes:
@@ -44,12 +33,23 @@ def checks_of(comparisons: Sequence[Comparison], limits: Limits, labels) -> list
     for part, what in (("c", "cell state"), ("h", "hidden state")):
         if all(getattr(run, part) is not None for each in comparisons for run in (each.expected, each.found)):
             checks += [_state(comparisons, part, what, prefix, limits.states) for prefix in prefixes]
-    errors = _errors(comparisons, prefixes[-1])
-    average = float(errors.mean()) if errors.size else 0.0
+    average = _mean(_errors(comparisons))
     checks.append(Check("probabilities on average", average <= limits.average, average, limits.average, _AVERAGE))
     checks.append(_classes(comparisons, limits.margin))
     checks.append(_text(comparisons, limits.margin, labels))
-    return checks
+    return [*checks, *_activations(comparisons, limits)]
+
+
+def _activations(comparisons: Sequence[Comparison], limits: Limits) -> list[Check]:
+    errors = {way: _errors(comparisons, way=way) for way in comparisons[0].runs}
+    largest_errors = {way: float(each.max(initial=0.0)) for way, each in errors.items()}
+    means = {way: _mean(each) for way, each in errors.items()}
+    checks = explained_check(largest_errors, limits.probabilities), explained_check(means, limits.average, average=True)
+    return [check for check in checks if check]
+
+
+def _mean(errors: np.ndarray) -> float:
+    return float(errors.mean()) if errors.size else 0.0
 
 
 def _prefixes(chunks: int) -> list[int]:
@@ -62,12 +62,12 @@ def _after(prefix: int) -> str:
     return f"after {prefix} chunk{'s' if prefix > 1 else ''}"
 
 
-def _errors(comparisons, prefix: int) -> np.ndarray:
+def _errors(comparisons, prefix: int | None = None, way: str | None = None) -> np.ndarray:
     """The largest difference of each window that counts, in the first chunks of each recording."""
     parts = []
     for each in comparisons:
         count = sum(each.chunks[:prefix])
-        parts.append(each.errors[:count][each.valid[:count]])
+        parts.append(each.errors(way)[:count][each.valid[:count]])
     return np.concatenate(parts)
 
 
@@ -107,7 +107,7 @@ def _classes(comparisons, margin: float) -> Check:
     return Check("best class", not different, different, 0, detail)
 
 
-def _text(comparisons, margin: float, labels) -> Check:
+def _text(comparisons, margin: float, labels: tuple[Labels, Labels]) -> Check:
     different = total = 0
     for each in comparisons:
         for row in range(each.valid.shape[1]):
@@ -115,16 +115,15 @@ def _text(comparisons, margin: float, labels) -> Check:
             # Where an allowed difference decides, the original's class is taken, so that chance fails nobody.
             open_ = _undecided(expected, margin)
             found = np.where(open_[:, None], expected, found)
-            different += text_of(expected, labels) != text_of(found, labels)
+            different += text_of(expected, labels[0]) != text_of(found, labels[1])
             total += 1
     return Check("text", not different, different, 0, f"of {total} texts, greedy decoding")
 
 
-def recording_result(each: Comparison, labels) -> RecordingResult:
+def recording_result(each: Comparison, labels: tuple[Labels, Labels]) -> RecordingResult:
     expected, found = _rows(each, 0)
-    return RecordingResult(
-        each.name, len(expected), len(each.chunks), text_of(found, labels), text_of(expected, labels)
-    )
+    texts = text_of(found, labels[1]), text_of(expected, labels[0])
+    return RecordingResult(each.name, len(expected), len(each.chunks), *texts)
 
 
 def _rows(each: Comparison, row: int):
@@ -132,7 +131,7 @@ def _rows(each: Comparison, row: int):
     return each.expected.probabilities[valid, row], each.found.probabilities[valid, row]
 
 
-def text_of(probabilities: np.ndarray, labels) -> str:
+def text_of(probabilities: np.ndarray, labels: Labels) -> str:
     """Greedy text; the numbers of the classes if there is no alphabet."""
     if labels is not None and len(labels) + 1 == probabilities.shape[-1]:
         return greedy_text(probabilities, labels)

@@ -1,29 +1,35 @@
 """The IR under test: what kind it is, and how it is run over whole sequences."""
 
-import math
+import itertools
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.ir.form import AcousticIR
-from deepspeech_recipe.ir.model import size_of
-from deepspeech_recipe.ir.names import END_OF_STREAM, EXTERNAL, LOGITS, SAMPLES, STATE_C, STATE_H, STATE_PAIRS, WINDOWS
+from deepspeech_recipe.ir.layers import layer_ends
+from deepspeech_recipe.ir.model import IR, size_of
+from deepspeech_recipe.ir.names import END_OF_STREAM, EXTERNAL, LOGITS, SAMPLES, STATE_C, STATE_H, WINDOWS
 from deepspeech_recipe.ir.read import read_ir
-from deepspeech_recipe.ir.runner import StatefulModel
+from deepspeech_recipe.ir.runner import StatefulModel, errors_of
 from deepspeech_recipe.verification.acoustic import Run
+from deepspeech_recipe.verification.activations import AS_IT_IS, ROUNDED, config_of, round_activations, ways_of
 from deepspeech_recipe.verification.original import Original, probabilities
 from deepspeech_recipe.verification.weights import weights_format
 
 
 class Converted(AcousticIR):
-    """The IR under test."""
+    """The IR under test. weights: their format. ways: how it is run (`activations`)."""
 
-    def __init__(self, ir, device: str = "CPU"):
+    def __init__(self, ir, device: str = "CPU", *, layers: bool = False):
+        """layers: whether the values of layers are asked for. Raises RecipeError, then too if they are not found."""
         super().__init__(ir, "the model")
         self.device = device
         self.weights = weights_format(self.model)
-        self._compiled: StatefulModel | None = None
+        self.ways = ways_of(self.model, self.weights, device)
+        self._layers = tuple(layer_ends(self.model)) if layers else ()
+        self._compiled: dict[str, StatefulModel] = {}
 
     def check_against(self, original: Original) -> None:
         """Raises RecipeError if the two cannot be the same model."""
@@ -79,17 +85,12 @@ class Converted(AcousticIR):
             raise RecipeError(f"{path}: the feature model is missing. Keep it beside {Path(self.name).name}")
         return None
 
-    def given_states(self, state) -> dict[str, np.ndarray]:
-        """(c, h) by the names of the inputs, if the IR's state is external."""
-        return dict(zip(STATE_PAIRS, state, strict=True)) if self.state == EXTERNAL else {}
-
-    def run(self, windows: np.ndarray, chunks, lengths=None, start=(None, None)) -> Run:
-        """Windows `[B, N, …]` chunk after chunk, as `acoustic.run_original` does. start: the initial c, h."""
+    def run(self, windows: np.ndarray, chunks, lengths=None, way: str = AS_IT_IS) -> Run:
+        """Windows `[B, N, …]` chunk after chunk, as `acoustic.run_original` does. way: of `activations.ways_of`."""
         rows = len(windows)
-        model = self._begin([None if part is None else np.resize(part, (rows, part.shape[1])) for part in start])
         if len(self.shape) == 3:  # v0.1's windows are flat
             windows = windows.reshape(rows, windows.shape[1], -1)
-        found, states = [], []
+        call, calls, states = self._begin(way, rows), [], []
         begin = 0
         for number, count in enumerate(chunks):
             size = self.steps or count
@@ -97,36 +98,64 @@ class Converted(AcousticIR):
                 feeds = {WINDOWS: windows[:, at : at + size]}
                 if self.lengths:
                     feeds[self.lengths] = np.full(rows, size) if lengths is None else lengths[number]
-                found.append(model(feeds)[LOGITS])
-            states.append(model.states)
+                calls.append(call(feeds))
+            states.append(self._compiled[way].states)
             begin += count
         c, h = (np.stack([each[name] for each in states]) if name in states[0] else None for name in (STATE_C, STATE_H))
-        return Run(probabilities(np.concatenate(found), self.head), c, h)
+        return self._joined(calls, c, h)
 
-    def run_samples(self, samples: np.ndarray, lengths=None) -> np.ndarray:
-        """Whole utterances `[B, N]` → probabilities `[T, B, classes]`; lengths `[B]` in samples."""
-        feeds = {SAMPLES: samples}
-        if self.lengths:
-            feeds[self.lengths] = np.full(len(samples), samples.shape[1]) if lengths is None else lengths
-        return probabilities(self._begin()(feeds)[LOGITS], self.head)
+    def run_samples(self, samples: np.ndarray, lengths: np.ndarray, way: str = AS_IT_IS) -> Run:
+        """Whole utterances `[B, N]`; lengths `[B]` in samples."""
+        feeds = {SAMPLES: samples} | ({self.lengths: lengths} if self.lengths else {})
+        return self._joined([self._begin(way, len(samples))(feeds)])
 
-    def run_stream(self, samples: np.ndarray, blocks) -> np.ndarray:
-        """One utterance `[N]` in blocks whose sizes follow each other in turn → probabilities `[T, 1, classes]`."""
-        model, found, at, number = self._begin(), [], 0, 0
-        while True:
-            size = blocks[number % len(blocks)]
-            block, at, number = samples[at : at + size], at + size, number + 1
-            last = at >= len(samples)
-            found.append(model({SAMPLES: block[None], END_OF_STREAM: np.array(last)})[LOGITS])
-            if last:
-                return probabilities(np.concatenate(found), self.head)
+    def run_stream(self, samples: np.ndarray, blocks, way: str = AS_IT_IS) -> Run:
+        """One utterance `[N]` in blocks whose sizes follow each other in turn."""
+        call, calls, at = self._begin(way, 1), [], 0
+        for size in itertools.cycle(blocks):
+            block, at = samples[at : at + size], at + size
+            calls.append(call({SAMPLES: block[None], END_OF_STREAM: np.array(at >= len(samples))}))
+            if at >= len(samples):
+                return self._joined(calls)
+        raise AssertionError("blocks never end")
 
-    def _begin(self, state=(None, None)) -> StatefulModel:
+    def _joined(self, calls: list[dict], c=None, h=None) -> Run:
+        """A streaming IR runs a step even if none is due: layers of calls without rows are left out."""
+        rows = [call for call in calls if len(call[LOGITS])]
+        layers = {name: [call[name] for call in rows] for name in self._layers}
+        found = probabilities(np.concatenate([call[LOGITS] for call in calls]), self.head)
+        return Run(found, c, h, layers, tuple(len(call[LOGITS]) for call in rows), self._first)
+
+    def _begin(self, way: str, rows: int) -> Callable[[dict], dict]:
         """The one model that all utterances go through, as in a program: `reset` must separate them."""
-        if self._compiled is None:
-            self._compiled = StatefulModel(self, device=self.device)
-        self._compiled.reset(states=self.given_states(state))
-        return self._compiled
+        if way not in self._compiled:
+            self._compiled[way] = self._compile(way)
+        model = self._compiled[way]
+        model.reset(rows)
+        self._first = self._first_states(rows)
+
+        def call(feeds: dict) -> dict:
+            with errors_of(self.name):
+                return model(feeds)
+
+        return call
+
+    def _first_states(self, rows: int) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """What a program is told to begin with, or what the IR itself begins with."""
+        begin = self.first_states(rows)
+        for node in self.model.get_ops():
+            if node.get_type_name() == "ReadValue" and node.get_input_size():
+                value = node.input_value(0).get_node()
+                if value.get_type_name() == "Constant":
+                    begin[node.get_attributes()["variable_id"]] = value.get_data()
+        return begin.get(STATE_C), begin.get(STATE_H)
+
+    def _compile(self, way: str) -> StatefulModel:
+        model = self.model.clone()
+        ends = layer_ends(model) if self._layers else {}
+        if way == ROUNDED:
+            round_activations(model)
+        return StatefulModel(IR(model, self.name), device=self.device, config=config_of(way), extra=ends)
 
 
 def _classes(original: Original) -> int | None:
@@ -136,21 +165,3 @@ def _classes(original: Original) -> int | None:
         if node.op == "MatMul" and (weights := view.value(node.inputs[1])) is not None:
             return weights.shape[0 if node.attribute("transpose_b", False) else 1]
     return None
-
-
-def chunk_plan(original: Original, ir: Converted, windows: int) -> list[int]:
-    """Sizes of the chunks after which both are compared; they add up to `windows` or, where T is fixed, a little
-    more. A dynamic T gets chunks of different sizes."""
-    steps = original.steps or 16
-    any_size = original.steps is None or original.lengths is not None
-    if ir.steps is not None:
-        size = ir.steps if any_size else math.lcm(ir.steps, steps)
-        return [size] * -(-windows // size)
-    if not any_size or not original.has_state:
-        return [steps] * -(-windows // steps)
-    chunks: list[int] = []
-    left = windows
-    while left:
-        chunks.append(min(left, (steps, 1, steps + 5)[len(chunks) % 3]))
-        left -= chunks[-1]
-    return chunks

@@ -40,6 +40,11 @@ _elementwise(
     "ReadVariableOp",
 )
 _elementwise(np.less, "Less")
+_elementwise(np.greater_equal, "GreaterEqual")
+_elementwise(np.logical_and, "LogicalAnd")
+_elementwise(np.tanh, "Tanh")
+_elementwise(lambda x: _sigmoid(x), "Sigmoid")
+_elementwise(lambda choice, x, y: np.where(choice.reshape(-1, *(1,) * (x.ndim - choice.ndim)), x, y), "Select")
 _elementwise(np.square, "Square")
 _elementwise(np.tanh, "Tanh")
 _elementwise(np.divide, "RealDiv")
@@ -86,6 +91,36 @@ def _reduce(function):
 
 _op("Mean")(_reduce(np.mean))
 _op("Max")(_reduce(np.max))
+
+
+@_op("ReverseSequence")
+def _reverse_sequence(node, x, lengths):
+    """Each row turned round up to its length."""
+    x = np.moveaxis(x, (node.attribute("seq_dim"), node.attribute("batch_dim", 0)), (0, 1)).copy()
+    for row, length in enumerate(lengths):
+        x[:length, row] = x[:length, row][::-1]
+    return np.moveaxis(x, (0, 1), (node.attribute("seq_dim"), node.attribute("batch_dim", 0)))
+
+
+# A TensorArray is what its flow holds: a list, of which every write makes another one.
+OPS["TensorArrayV3"] = lambda node, size: {0: np.zeros(()), 1: [None] * int(size)}
+OPS["TensorArraySizeV3"] = lambda node, handle, flow: np.array(len(flow), np.int32)
+OPS["TensorArrayReadV3"] = lambda node, handle, place, flow: flow[int(place)]
+OPS["TensorArrayGatherV3"] = lambda node, handle, places, flow: _gathered([flow[place] for place in places])
+OPS["TensorArrayWriteV3"] = lambda node, handle, place, value, flow: _written(flow, {int(place): value})
+OPS["TensorArrayScatterV3"] = lambda node, handle, places, values, flow: _written(
+    flow, dict(zip(places, values, strict=True))
+)
+
+
+def _gathered(values: list) -> np.ndarray:
+    """What was never written is zeros."""
+    empty = np.zeros_like(next(value for value in values if value is not None))
+    return np.stack([empty if value is None else value for value in values])
+
+
+def _written(flow: list, values: dict) -> list:
+    return [values.get(place, value) for place, value in enumerate(flow)]
 
 
 @_op("AudioSpectrogram")

@@ -6,7 +6,7 @@ import numpy as np
 
 from deepspeech_recipe.files import atomic_path
 from deepspeech_recipe.installation import needed
-from deepspeech_recipe.verification.checks import Comparison
+from deepspeech_recipe.verification.compare import Comparison
 
 _MOST_PANELS = 4  # recordings in one picture
 _SMALLEST_ERROR = 1e-9  # a logarithmic axis has no zero
@@ -39,7 +39,7 @@ def _panel(axes, comparison: Comparison, limit: float) -> None:
         axis.set_title(f"{comparison.name}: {name}", fontsize=10)
         axis.set_ylabel("class (blank on top)")
         axis.figure.colorbar(image, ax=axis, label="probability")
-    errors = np.where(valid, np.maximum(comparison.errors[:, 0], _SMALLEST_ERROR), np.nan)
+    errors = np.where(valid, np.maximum(comparison.errors()[:, 0], _SMALLEST_ERROR), np.nan)
     axis = axes[2]
     axis.semilogy(errors, color="tab:blue", linewidth=1.2, label="largest over the classes")
     axis.axhline(limit, color="tab:red", linestyle="--", linewidth=1, label=f"limit {limit:.0e}")

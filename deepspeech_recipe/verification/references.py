@@ -1,16 +1,17 @@
 """Three ways to run the original graph, with one interface:
 
 start() → (c, h): begins an utterance; the states are float arrays `[B, H]`, or None for a graph without state
-step(windows `[B, T, window, n_input]`, lengths `[B]`) → (logits `[T, B, classes]`, c, h): one call of the graph;
-    the state stays inside
+step(windows `[B, T, window, n_input]`, lengths `[B]`) → (values, (c, h)): one call of the graph, whose state stays
+    inside; values: logits `[T, B, classes]`, and the layers that were asked for, `[T, B, …]` or `[T·B, …]`
 features(samples `[N]`) → MFCCs `[frames, n_input]`
 
 B and T are the graph's own. Neither cuts nor rewrites the graph.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -48,15 +49,17 @@ def make_reference(original: Original, which: str = "auto", *, lengths: bool = F
 
 
 State = tuple["np.ndarray | None", "np.ndarray | None"]
+Layers = Mapping[str, Tensor]
 
 
 class Reference:
     """What the three have in common. The state is never the graph's own: it is fed, and its new value fetched.
 
-    name: what computes, for the report.
+    name: what computes, for the report. layers: name → further tensors that a step gives.
     """
 
     name = ""
+    layers: Layers = MappingProxyType({})
 
     def __init__(self, original: Original):
         self._original = original
@@ -76,17 +79,14 @@ class Reference:
         c, h = self._run([original.first_c, original.first_h], {})
         return c, h
 
-    def step(self, windows, lengths, fetches: list[Tensor] | None = None):
-        """fetches: further tensors, whose values follow as a list."""
+    def step(self, windows, lengths) -> tuple[list[np.ndarray], State]:
         original = self._original
         states = [each for each in (original.new_c, original.new_h) if each is not None]
-        feeds = self._feeds(windows, lengths)
-        logits, *rest = self._run([original.logits, *states, *(fetches or [])], feeds)
-        if logits.ndim == 2:  # exporters for TensorFlow Lite drop a batch of 1
-            logits = logits[:, None]
-        if original.has_state:
-            self._state, rest = (rest[0], rest[1]), rest[2:]
-        return (logits, *self._state, rest) if fetches is not None else (logits, *self._state)
+        fetches = [*states, original.logits, *self.layers.values()]
+        found = self._run(fetches, self._feeds(windows, lengths))
+        if states:
+            self._state = found[0], found[1]
+        return found[len(states) :], self._state
 
     def _feeds(self, windows, lengths) -> dict:
         original = self._original
@@ -107,8 +107,9 @@ class Reference:
 class Numpy(Reference):
     """Every release's graph in plain numpy and float64."""
 
-    def __init__(self, original: Original):
+    def __init__(self, original: Original, layers: Layers | None = None):
         super().__init__(original)
+        self.layers = layers or {}
         self.name = "numpy, float64"
         self._graph = NumpyGraph(original.view)
 

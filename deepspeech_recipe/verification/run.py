@@ -2,15 +2,18 @@
 
 import os
 
+import numpy as np
+
 from deepspeech_recipe.files import check_writable
-from deepspeech_recipe.ir.metadata import alphabet_labels, is_acoustic
+from deepspeech_recipe.ir.metadata import is_acoustic
 from deepspeech_recipe.ir.model import IR
 from deepspeech_recipe.sources import LoadedModel, open_model
-from deepspeech_recipe.verification.checks import checks_of, recording_result
-from deepspeech_recipe.verification.compare import FrameCount, compare, compare_features, recordings_for
+from deepspeech_recipe.verification.checks import checks_of, number_of_windows, recording_result
+from deepspeech_recipe.verification.compare import largest
 from deepspeech_recipe.verification.converted import Converted
-from deepspeech_recipe.verification.original import Original, find_original
-from deepspeech_recipe.verification.references import make_reference
+from deepspeech_recipe.verification.metadata import check_metadata
+from deepspeech_recipe.verification.original import Original
+from deepspeech_recipe.verification.pair import AcousticPair
 from deepspeech_recipe.verification.report import Check, Report
 from deepspeech_recipe.verification.stateful import verify_stateful
 from deepspeech_recipe.verification.weights import FEATURE_LIMIT, LIMITS
@@ -44,35 +47,41 @@ def verify(
     source = model if isinstance(model, LoadedModel) else open_model(model)
     if not is_acoustic(opened.metadata):
         return verify_stateful(source, opened, device=device, reference=reference)
-    original = find_original(source, recipe)
-    converted = Converted(opened, device)
-    converted.check_against(original)
-    recordings = recordings_for(original, converted, audio)
-    runner = make_reference(original, reference, lengths=bool(converted.lengths))
-    limits = LIMITS[converted.weights]
-    labels = alphabet_labels(converted.metadata.get("alphabet"))
-    checks, comparisons = [], []
-    if feature_model := converted.feature_model():
-        checks.append(compare_features(original, runner, feature_model, recordings, FEATURE_LIMIT))
-    try:
-        comparisons += compare(original, runner, converted, recordings, given=bool(audio))
-    except FrameCount as wrong:
-        checks.append(Check("number of windows", False, abs(wrong.found - wrong.expected), 0, str(wrong)))
-    if comparisons:
-        checks += checks_of(comparisons, limits, labels)
+    pair = AcousticPair(source, opened, audio=audio, device=device, recipe=recipe, reference=reference)
+    converted, limits = pair.converted, LIMITS[pair.converted.weights]
+    said = check_metadata(pair.original, converted, recipe)
+    labels = said.labels, converted.labels
+    features, comparisons = list(pair.features()), list(pair.comparisons())
+    checks = [said.check, *([pair.weights] if pair.weights else []), *([_features(features)] if features else [])]
+    whole = [each for each in comparisons if each.rows[0] == each.rows[1]]
+    checks.append(number_of_windows(comparisons))
+    if whole:
+        checks += checks_of(whole, limits, labels)
         if draw:
-            draw(comparisons, limits.probabilities, plot)
+            draw(whole, limits.probabilities, plot)
     return Report(
-        model=str(original.source.path),
+        model=str(source.path),
         ir=converted.name,
-        reference=runner.name,
+        reference=pair.reference.name,
         device=device,
         weights=converted.weights,
         form=converted.form,
         checks=tuple(checks),
-        recordings=tuple(recording_result(each, labels) for each in comparisons),
-        notes=_notes(original, converted),
+        recordings=tuple(recording_result(each, labels) for each in whole),
+        notes=(*said.notes, *_notes(pair.original, converted)),
     )
+
+
+def _features(found) -> Check:
+    """Windows of whole utterances, in units of the largest feature."""
+    scale = max(float(np.abs(expected).max()) for _, expected, _ in found)
+    worst = 0.0
+    for name, expected, ours in found:
+        if ours.shape != expected.shape:
+            detail = f"{name}: {len(ours)} windows instead of {len(expected)}"
+            return Check("features", False, abs(len(ours) - len(expected)), FEATURE_LIMIT, detail)
+        worst = max(worst, float(largest(ours, expected)) / scale)
+    return Check("features", worst <= FEATURE_LIMIT, worst, FEATURE_LIMIT, f"in units of {scale:.3g}")
 
 
 def _plotter(path):
@@ -83,11 +92,7 @@ def _plotter(path):
     return plotter()
 
 
-def _notes(original: Original, converted: Converted) -> tuple[str, ...]:
-    notes = []
-    said = converted.metadata.get("weights")
-    if said not in (None, converted.weights):
-        notes.append(f"the metadata says weights {said}, but they are stored as {converted.weights}")
+def _notes(original: Original, converted: Converted) -> list[str]:
     if converted.lengths and original.lengths is None:
-        notes.append("unequal lengths are not compared: the original has no input of lengths")
-    return tuple(notes)
+        return ["unequal lengths are not compared: the original has no input of lengths"]
+    return []

@@ -16,15 +16,17 @@ from deepspeech_recipe.ir.runner import StatefulModel
 from deepspeech_recipe.patterns.state import initial_state
 from deepspeech_recipe.rewrite.frozen_inputs import freeze_inputs
 from deepspeech_recipe.sources import LoadedModel
+from deepspeech_recipe.verification.activations import config_of, explained_check, in_way, ways_of
 from deepspeech_recipe.verification.numpy_graph import NumpyGraph, unknown_operations
 from deepspeech_recipe.verification.original import producer
 from deepspeech_recipe.verification.report import Check, Report
+from deepspeech_recipe.verification.rounding import with_weights_of
 from deepspeech_recipe.verification.tensorflow_session import TensorFlowGraph
 from deepspeech_recipe.verification.weights import weights_format
 
 CALLS = 4
 # Of the largest value, if that is above 1. Measured, with random weights, 5 to 1024 cells and up to two layers: 6e-7,
-# 8e-4, 9e-3; trained ones are more sensitive (states of DeepSpeech with int8: 0.27).
+# 8e-4, 9e-3; trained ones are more sensitive. Weights of 8 bits that are found in the graph have the limit of fp32.
 _LIMITS = {"fp32": 1e-5, "fp16": 2e-2, "int8": 0.3}
 
 
@@ -44,39 +46,43 @@ def verify_stateful(source: LoadedModel, ir: IR, *, device: str = "CPU", referen
     reference: 'tensorflow', 'numpy', or 'auto', the first of them that can. Raises RecipeError if none can, or the IR
     was made of another graph.
     """
-    if (rate := ir.metadata.get("sample_rate")) is not None:
-        source = replace(source, graph=start_at_samples(source.graph, rate))
-    converted = StatefulModel(ir, device=device)
-    # What is stored in few numbers, as the weights of a small model are, does not tell.
-    weights = max(weights_format(ir.model), ir.metadata.get("weights", "fp32"), key=list(_LIMITS).index)
-    limit = _LIMITS[weights]
-    pair = Pair(source, ir)
+    judged = judged_by(source, ir)
+    ways = ways_of(ir.model, judged.weights, device)
+    models = {way: StatefulModel(in_way(ir, way), device=device, config=config_of(way)) for way in ways}
+    pair = Pair(judged.source, ir)
     errors: dict[str, float] = {}
     details: dict[str, str] = {}
+    moved = dict.fromkeys(ways, 0.0)
     call = pair.original(reference)
     for number in range(CALLS):
         feeds = pair.random_feeds(number)
         expected = call(feeds)
-        found = converted(feeds) | converted.states
+        runs = {way: model(feeds) | model.states for way, model in models.items()}
+        found = runs[ways[0]]
         for name, value in expected.items():
-            error, details[name] = np.inf, f"shape {list(found[name].shape)}, of the original {list(value.shape)}"
-            if found[name].shape == value.shape:
-                scale = max(1.0, float(np.abs(value).max(initial=0)))
-                error, details[name] = float(np.abs(found[name] - value).max(initial=0)) / scale, ""
-            errors[name] = max(errors.get(name, 0.0), error if np.isfinite(error) else np.inf)
-    checks = tuple(
-        Check(f"{'state' if name in pair.states else 'output'} '{name}'", bool(error <= limit), error, limit, detail)
-        for (name, error), detail in zip(errors.items(), details.values(), strict=True)
-    )
+            details[name] = ""
+            if found[name].shape != value.shape:
+                errors[name] = np.inf
+                details[name] = f"shape {list(found[name].shape)}, of the original {list(value.shape)}"
+                continue
+            scale = max(1.0, float(np.abs(value).max(initial=0)))
+            errors[name] = max(errors.get(name, 0.0), _error(found[name], value) / scale)
+            moved = {way: max(most, _error(runs[way][name], found[name]) / scale) for way, most in moved.items()}
+    checks = [judged.check] if judged.check else []
+    for name, error in errors.items():
+        what = f"{'state' if name in pair.states else 'output'} '{name}'"
+        checks.append(Check(what, bool(error <= judged.limit), error, judged.limit, details[name]))
+    if explained := explained_check(moved, judged.limit):
+        checks.append(explained)
     kept = ir.metadata.get("state") if pair.states else NO_STATE
     return Report(
         model=str(source.path),
         ir=ir.name,
         reference=pair.reference,
         device=device,
-        weights=weights,
+        weights=judged.weights,
         form=f"recipe {ir.metadata.get('recipe')}, state {kept}, {CALLS} chained calls of random inputs",
-        checks=checks,
+        checks=tuple(checks),
         recordings=(),
         notes=(),
     )
@@ -92,6 +98,34 @@ def _as_frozen(source: LoadedModel, values: dict[str, float]) -> LoadedModel:
     graph.CopyFrom(source.graph)
     freeze_inputs(graph, values)
     return replace(source, graph=graph)
+
+
+def _error(found: np.ndarray, expected: np.ndarray) -> float:
+    """The largest difference; infinite if either is not a number."""
+    error = float(np.abs(found - expected).max(initial=0))
+    return error if np.isfinite(error) else np.inf
+
+
+@dataclass(frozen=True)
+class Judged:
+    """source: with the weights that the IR rounded, if they were found; check: of these. limit: for all else."""
+
+    source: LoadedModel
+    weights: str
+    check: Check | None
+    limit: float
+
+
+def judged_by(source: LoadedModel, ir: IR) -> Judged:
+    """Weights that lie in functions of the graph are not found: then the limit allows for what rounding may do."""
+    if (rate := ir.metadata.get("sample_rate")) is not None:
+        source = replace(source, graph=start_at_samples(source.graph, rate))
+    # What is stored in few numbers, as the weights of a small model are, does not tell.
+    weights = max(weights_format(ir.model), ir.metadata.get("weights", "fp32"), key=list(_LIMITS).index)
+    rounded, check = with_weights_of(ir.model, source)
+    if check is None or not np.isfinite(check.figure):
+        return Judged(source, weights, None, _LIMITS[weights])
+    return Judged(rounded, weights, check, _LIMITS["fp16" if weights == "fp16" else "fp32"])
 
 
 class Pair:

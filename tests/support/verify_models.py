@@ -70,7 +70,7 @@ def replace_constant(node, values: np.ndarray) -> None:
         reader.replace_source_output(constant.output(0))
 
 
-def _change_gates(model, change) -> None:
+def change_gates(model, change) -> None:
     """change(array `[4, H, …]`, input) → the same for W, R and B."""
     node = lstm(model)
     for port in (_W, _R, _B):
@@ -82,7 +82,7 @@ def _change_gates(model, change) -> None:
 
 def permute_gates(model):
     """Input gate and forget gate exchanged."""
-    _change_gates(model, lambda gates, port: gates[[INPUT, FORGET, CELL, OUTPUT]])
+    change_gates(model, lambda gates, port: gates[[INPUT, FORGET, CELL, OUTPUT]])
     return model
 
 
@@ -92,7 +92,7 @@ def without_forget_bias(model, forget_bias: float = 1.0):
             gates[FORGET] -= forget_bias
         return gates
 
-    _change_gates(model, change)
+    change_gates(model, change)
     return model
 
 
