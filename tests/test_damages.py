@@ -37,7 +37,7 @@ def test_an_undamaged_ir_passes(form, source, tmp_path):
 
 
 def _cases():
-    """Each damage in the first of its forms, and in another one by turns: docs/make_damages.py tries all of them."""
+    """Each damage in the first of its forms, and in another one by turns."""
     for number, damage in enumerate(DAMAGES):
         others = damage.forms[1:]
         yield damage, damage.forms[0]

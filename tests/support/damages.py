@@ -338,7 +338,8 @@ DAMAGES = [
     Damage("head not as the metadata say", "probabilities", "head", lambda m, s: models.with_metadata(m, head="raw")),
     Damage("two letters of the alphabet exchanged", "metadata", "metadata", _alphabet),
     *(Damage(f"metadata: {key}", "metadata", "metadata",
-             lambda m, s, key=key, value=value: models.with_metadata(m, **{key: value}))
+             lambda m, s, key=key, value=value: models.with_metadata(m, **{key: value}),
+             forms=EXTERNAL if key == "hidden_size" else tuple(FORMS))
       for key, value in _METADATA.items()),
     _sized("scales of 8 bits, all", "weights", "dense_1", functools.partial(stored_scale, slice(None)), 0.02,
            forms=EIGHT_BITS, stored=True),
