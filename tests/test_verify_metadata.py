@@ -1,5 +1,7 @@
 """verify compares what an IR says of itself with what its model says; what the user typed is noted, not doubted."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from deepspeech_recipe.cli import main
@@ -106,10 +108,9 @@ def test_the_recipe_goes_to_verify_from_every_door(monkeypatch, tmp_path):
         raise Called(options["recipe"])
 
     monkeypatch.setattr(conversion, "compare", compared)
-    plain = tmp_path / "plain.py"
-    plain.write_text(PLAIN)
-    with pytest.raises(Called, match=r"plain\.py"):
-        convert(graph, tmp_path / "out", recipe=plain, converter="openvino", verify=True)
+    job = SimpleNamespace(source=None, options=SimpleNamespace(recipe=recipe), log=lambda line: None)
+    with pytest.raises(Called, match=r"fork\.py"):
+        conversion._verify(job, SimpleNamespace(files=[ir]))
 
 
 def test_the_recipe_goes_to_the_check_of_the_metadata(monkeypatch, tmp_path):

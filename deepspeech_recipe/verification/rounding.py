@@ -97,7 +97,10 @@ def _likely(values: np.ndarray, blocks: list[_Block]) -> list[_Block]:
     if not blocks or not len(values):
         return []
     some = values[:: max(1, len(values) // _SAMPLE)]
-    distances = [_nearest(some[:, : block.values.shape[1]], block.values)[1] for block in blocks]
+    width = values.shape[1]  # the narrower of two blocks would seem nearer
+    distances = [
+        _nearest(some, np.pad(block.values, [(0, 0), (0, width - block.values.shape[1])]))[1] for block in blocks
+    ]
     best = set(np.argmin(distances, axis=0).tolist())
     return [block for number, block in enumerate(blocks) if number in best]
 
