@@ -14,10 +14,10 @@ from deepspeech_recipe.ir.metadata import read_metadata
 from deepspeech_recipe.passes.attach_audio import attach_audio, feature_model
 from tests.support import client_audio
 from tests.support.acoustic_model import CLASSES, HIDDEN, acoustic_model
-from tests.support.audio_signals import SETTINGS, signals
+from tests.support.audio_signals import CLIENTS, EVERY, signals
 from tests.support.limits import assert_close
 
-BASE = SETTINGS["16 kHz"]
+BASE = EVERY["16 kHz"]
 CONTEXT = 3
 PRECISE = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
 NAMES = ["16 kHz", "8 kHz", "window 400", "gaps between windows"]
@@ -35,9 +35,9 @@ _CACHE = {}
 
 
 def pair(name: str):
-    """(acoustic model, the same with audio attached), compiled, for SETTINGS[name]."""
+    """(acoustic model, the same with audio attached), compiled, for EVERY[name]."""
     if name not in _CACHE:
-        audio = SETTINGS[name]
+        audio = EVERY[name]
         _CACHE[name] = compiled(acoustic_model(audio.dct_coefficient_count, CONTEXT)), compiled(attached(audio))
     return _CACHE[name]
 
@@ -50,9 +50,9 @@ def expected_logits(acoustic, samples, audio):
     return acoustic(feeds)["logits"][:, 0]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, *CLIENTS])
 def test_attached_audio_gives_the_probabilities_of_separate_features(name):
-    audio = SETTINGS[name]
+    audio = EVERY[name]
     acoustic, whole = pair(name)
     for signal, samples in signals(audio.sample_rate).items():
         found = whole([samples[None]])["logits"]
@@ -63,7 +63,7 @@ def test_attached_audio_gives_the_probabilities_of_separate_features(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_frames_as_the_client_counts_them(name):
-    audio = SETTINGS[name]
+    audio = EVERY[name]
     window, stride = audio.window_size, audio.stride
     samples = signals(audio.sample_rate)["speech"]
     whole = pair(name)[1]
@@ -73,9 +73,11 @@ def test_frames_as_the_client_counts_them(name):
 
 
 @settings(max_examples=40, deadline=None)
-@given(name=strategies.sampled_from(NAMES), count=strategies.integers(0, 9000), rows=strategies.integers(1, 3))
+@given(
+    name=strategies.sampled_from([*NAMES, *CLIENTS]), count=strategies.integers(0, 9000), rows=strategies.integers(1, 3)
+)
 def test_any_number_of_samples(name, count, rows):
-    audio = SETTINGS[name]
+    audio = EVERY[name]
     speech = signals(audio.sample_rate)["speech"]
     samples = np.stack([speech[start : start + count] for start in range(0, 900 * rows, 900)])
     acoustic, whole = pair(name)
@@ -97,8 +99,10 @@ def test_batch_and_length_can_be_fixed(batch):
         assert_close(found[:, row], expected, 2e-7)
 
 
-def test_rows_of_unequal_lengths():
-    model = attached(BASE, lengths=True)
+@pytest.mark.parametrize("name", ["16 kHz", *CLIENTS])
+def test_rows_of_unequal_lengths(name):
+    audio = EVERY[name]
+    model = attached(audio, lengths=True)
     assert {name for port in model.inputs for name in port.get_names()} >= {"samples", "sample_lengths"}
     speech = signals(16000)["speech"]
     lengths = [5000, 0, 100, 4999, 512]
@@ -107,8 +111,8 @@ def test_rows_of_unequal_lengths():
         samples[row, :length] = speech[row * 100 : row * 100 + length]
     found = compiled(model)({"samples": samples, "sample_lengths": np.int64(lengths)})["logits"]
     for row, length in enumerate(lengths):
-        frames = client_frame_count(length, BASE)
-        expected = expected_logits(pair("16 kHz")[0], samples[row, :length], BASE)
+        frames = client_frame_count(length, audio)
+        expected = expected_logits(pair(name)[0], samples[row, :length], audio)
         assert_close(found[:frames, row], expected, 2e-7)
         assert not found[frames:, row].any()
 
@@ -142,7 +146,7 @@ def test_compression_leaves_the_audio_part_in_full_precision(tmp_path):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_feature_model(name):
-    audio = SETTINGS[name]
+    audio = EVERY[name]
     model = feature_model(audio, CONTEXT)
     assert [port.get_names() for port in model.inputs] == [{"samples", "samples:0"}]
     assert [port.get_names() for port in model.outputs] == [{"input_node", "input_node:0"}]
@@ -160,14 +164,14 @@ def test_feature_model_of_a_fixed_batch():
 @pytest.mark.parametrize(
     ("reason", "model", "audio"),
     [
-        (r"no feature part.*v0\.4 and older", lambda: acoustic_model(26, CONTEXT), None),
+        ("no feature part, and how its client computed", lambda: acoustic_model(26, CONTEXT), None),
         (r"exactly 16 time steps.*dynamic time steps", lambda: acoustic_model(26, CONTEXT, steps=16), BASE),
         (r"windows of 7 frames and 26 MFCCs.*11\]", lambda: acoustic_model(11, CONTEXT), BASE),
         (r"windows of 7 frames and 26 MFCCs.*9,26\]", lambda: acoustic_model(26, 4), BASE),
         ("attached already", lambda: attached(BASE), BASE),
         ("no input 'input_node'", lambda: renamed(acoustic_model(26, CONTEXT)), BASE),
     ],
-    ids=["v0.4", "fixed T", "n_input", "n_context", "twice", "another model"],
+    ids=["no features", "fixed T", "n_input", "n_context", "twice", "another model"],
 )
 def test_models_and_settings_that_do_not_fit_are_refused(reason, model, audio):
     with pytest.raises(RecipeError, match=reason):

@@ -21,7 +21,7 @@ from deepspeech_recipe.runtime.inference import mfcc_frames
 from deepspeech_recipe.runtime.inference.acoustic import ChunkedModel
 from tests.support import runtime_models
 from tests.support.acoustic_model import CLASSES
-from tests.support.audio_signals import SETTINGS
+from tests.support.audio_signals import CLIENTS, SETTINGS
 from tests.support.limits import assert_close
 from tests.support.runtime_models import AUDIO, KINDS, ONE_THREAD, expected, recognizer, rounded, speech
 
@@ -56,7 +56,7 @@ def test_every_kind_of_ir_computes_the_same(kind):
         same(found, expected(samples, int8=rounded(kind)))
 
 
-@pytest.mark.parametrize("name", ["8 kHz", "window 400", "gaps between windows"])
+@pytest.mark.parametrize("name", ["8 kHz", "window 400", "gaps between windows", *CLIENTS])
 def test_other_audio_settings(name):
     found = recognizer("windows, open", name).session(2)
     samples = speech(name)[:5003]
@@ -342,7 +342,7 @@ def test_a_stream_as_in_deepspeechs_client():
 
 
 def test_an_ir_without_audio_settings_is_refused():
-    with pytest.raises(Refusal, match=r"no feature part \(v0.4 and older\)"):
+    with pytest.raises(Refusal, match="had no feature part, and its client is not one of"):
         Recognizer(runtime_models.model("windows, open", features=None))
 
 

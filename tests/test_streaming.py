@@ -16,19 +16,19 @@ from deepspeech_recipe.passes.internal_state import internal_state
 from deepspeech_recipe.passes.streaming import streaming_model
 from tests.support import client_audio
 from tests.support.acoustic_model import CLASSES, HIDDEN, acoustic_model
-from tests.support.audio_signals import SETTINGS, signals
+from tests.support.audio_signals import CLIENTS, EVERY, signals
 from tests.support.compare import check_structure, compiled, op_counts
 from tests.support.limits import assert_close
 
-BASE = SETTINGS["16 kHz"]
+BASE = EVERY["16 kHz"]
 CONTEXT = 3
-NAMES = ["16 kHz", "8 kHz", "window 400", "gaps between windows"]
+NAMES = ["16 kHz", "8 kHz", "window 400", "gaps between windows", *CLIENTS]
 # One call or many: the plugin's matrix products may sum in another order.
 TOLERANCE = 5e-7
 
 
 def streaming(name="16 kHz", **options):
-    audio = SETTINGS[name]
+    audio = EVERY[name]
     return streaming_model(acoustic_model(audio.dct_coefficient_count, CONTEXT, **options), audio, CONTEXT)
 
 
@@ -38,14 +38,14 @@ _CACHE = {}
 def pair(name: str):
     """(audio attached for whole utterances, streaming model), compiled."""
     if name not in _CACHE:
-        audio = SETTINGS[name]
+        audio = EVERY[name]
         whole = attach_audio(acoustic_model(audio.dct_coefficient_count, CONTEXT), audio, CONTEXT)
         _CACHE[name] = compiled(whole), compiled(streaming(name))
     return _CACHE[name]
 
 
 def speech(name: str, count: int) -> np.ndarray:
-    return signals(SETTINGS[name].sample_rate)["speech"][3000 : 3000 + count]
+    return signals(EVERY[name].sample_rate)["speech"][3000 : 3000 + count]
 
 
 def whole(name: str, samples) -> np.ndarray:
@@ -102,7 +102,7 @@ def check_blocks(name, samples, sizes):
 )
 def test_frames_come_as_soon_as_they_are_determined(name, sizes, together):
     """Also: every frame comes out as soon as it is determined. together: the last block is the end as well."""
-    audio, samples = SETTINGS[name], speech(name, sum(sizes))
+    audio, samples = EVERY[name], speech(name, sum(sizes))
     request, given_samples, found = pair(name)[1].create_infer_request(), 0, []
     blocks = np.split(samples, np.cumsum(sizes))[:-1]
     last = blocks.pop() if together and blocks else samples[:0]
@@ -254,7 +254,11 @@ def without(model, *names):
 
 
 REFUSALS = {
-    "v0.4": (r"no feature part.*v0\.4 and older", lambda: acoustic_model(26, CONTEXT), None),
+    "no features": (
+        "no feature part, and how its client computed the features is not known",
+        lambda: acoustic_model(26, CONTEXT),
+        None,
+    ),
     "fixed T": (r"exactly 16 time steps.*dynamic", lambda: acoustic_model(26, CONTEXT, steps=16), BASE),
     "batch": (r"batch 2\. Convert with batch 1", lambda: acoustic_model(26, CONTEXT, batch=2), BASE),
     "context": (r"windows of 7 frames and 26 MFCCs", lambda: acoustic_model(26, 4), BASE),

@@ -57,7 +57,6 @@ def test_convert_makes_a_streaming_ir(tmp_path):
         ("v0.9", {"batch": 1, "lengths": "input"}, "one block of one stream"),
         ("v0.9", {"batch": 1, "time_steps": 16}, "cannot be fixed to 16"),
         ("v0.9", {"batch": "dynamic"}, "Internal state needs a fixed batch"),
-        ("v0.4", {"batch": 1}, "no feature part"),
         ("no_state", {"batch": 1}, "same constant state"),
     ],
 )

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 
 from deepspeech_recipe import RecipeError
+from deepspeech_recipe.audio.framing import client_frame_count
 from deepspeech_recipe.cli import main
+from deepspeech_recipe.ir.audio_settings import SpectrogramSettings
 from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.verification import verify
-from deepspeech_recipe.verification.recordings import frame_count, read_recording
+from deepspeech_recipe.verification.recordings import read_recording
 from tests.support import verify_models as models
 
 
@@ -49,9 +51,14 @@ def test_an_ir_that_does_not_fit(name, reason, tmp_path):
         verify(models.graph("v0.9"), ir)
 
 
-def test_a_graph_without_features_against_an_ir_that_takes_samples():
+@pytest.fixture
+def without_features(tmp_path):
+    return models.without_features("v0.9", tmp_path)
+
+
+def test_a_graph_without_features_against_an_ir_that_takes_samples(without_features):
     with pytest.raises(RecipeError, match="has no feature part: it is another model"):
-        verify(models.graph("v0.3"), models.ir("v0.9", audio="attached"))
+        verify(without_features, models.ir("v0.9", audio="attached"))
 
 
 def test_a_feature_model_is_only_a_part():
@@ -85,10 +92,10 @@ def test_an_unknown_device():
         verify(models.graph("v0.9"), models.ir("v0.9"), device="NPU9")
 
 
-def test_recordings_for_a_graph_without_features(tmp_path):
+def test_recordings_for_a_graph_without_features(without_features, tmp_path):
     path = write_wav(tmp_path / "a.wav", noise(100), 16000)
-    with pytest.raises(RecipeError, match=r"no feature part \(v0.4 and older\)"):
-        verify(models.graph("v0.4"), models.ir("v0.4"), audio=[path])
+    with pytest.raises(RecipeError, match="no feature part, and its client's features are not known"):
+        verify(without_features, models.ir("v0.9"), audio=[path])
 
 
 def test_another_sample_rate(tmp_path):
@@ -111,7 +118,9 @@ def test_recordings_of_any_length_are_compared(count, tmp_path):
     for options in ({}, {"audio": "attached"}):
         report = verify(models.graph("v0.9"), models.ir_file("v0.9", **options), audio=[path], reference="numpy")
         assert report.passed, "\n".join(report.lines())
-        assert [result.windows for result in report.recordings] == [frame_count(count, 512, 320)]
+        assert [result.windows for result in report.recordings] == [
+            client_frame_count(count, SpectrogramSettings(512, 320))
+        ]
 
 
 def test_stereo_is_mixed_and_samples_keep_their_scale(tmp_path):

@@ -5,7 +5,8 @@ Source: TensorFlow's kernels spectrogram.cc, mfcc_mel_filterbank.cc and mfcc_dct
 
 import numpy as np
 
-from deepspeech_recipe.ir.audio_settings import MfccSettings, SpectrogramSettings
+from deepspeech_recipe.audio import client_mfcc
+from deepspeech_recipe.ir.audio_settings import ClientSettings, MfccSettings, SpectrogramSettings
 
 # Mfcc's lower bound on a filterbank channel before the logarithm.
 FLOOR = 1e-12
@@ -16,18 +17,23 @@ def hann(size: int) -> np.ndarray:
     return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(size) / size)
 
 
+def window(settings: SpectrogramSettings) -> np.ndarray:
+    """What a frame is multiplied by, float64 [window_size]."""
+    return client_mfcc.window(settings) if isinstance(settings, ClientSettings) else hann(settings.window_size)
+
+
 def windowed_dft(settings: SpectrogramSettings, bins: range) -> np.ndarray:
     """Window times DFT, float64 [window_size, 2·len(bins)]: real parts of all bins, then imaginary parts."""
     time = np.arange(settings.window_size)[:, None]
     # The modulo keeps the angle small and so the cosine exact.
     angle = 2 * np.pi * (time * np.asarray(bins) % settings.fft_length) / settings.fft_length
-    return hann(settings.window_size)[:, None] * np.concatenate([np.cos(angle), -np.sin(angle)], 1)
+    return window(settings)[:, None] * np.concatenate([np.cos(angle), -np.sin(angle)], 1)
 
 
 def mean_weights(settings: SpectrogramSettings) -> np.ndarray:
-    """Weights of the Hann-weighted mean of a frame, float64 [window_size, 1]."""
-    window = hann(settings.window_size)
-    return window[:, None] / window.sum()
+    """Weights of a frame's mean, which are the window's, float64 [window_size, 1]."""
+    weights = window(settings)[:, None]
+    return weights / weights.sum()
 
 
 def mean_spectrum(settings: SpectrogramSettings, bins: range) -> np.ndarray:

@@ -1,7 +1,9 @@
 """From samples to the frames and context windows that DeepSpeech's client feeds its network.
 
 Source: native_client/deepspeech.cc. At the end of an utterance the client zero-pads whatever it still holds of the
-audio, nothing included, to one more window, and then adds n_context zero frames.
+audio, nothing included, to one more window, and then adds n_context zero frames. The clients of v0.2 and v0.3 looked
+every 10 ms whether a window was whole and used every second one, so the padded one comes only if it is such a one, or
+the first.
 """
 
 import numpy as np
@@ -13,25 +15,34 @@ from deepspeech_recipe.ir.ov_api import i64
 
 def client_frame_count(sample_count: int, settings: SpectrogramSettings) -> int:
     """Frames of an utterance of sample_count samples, at least 1."""
-    return settings.frame_count(sample_count) + 1
+    return max(0, sample_count - settings.window_size + settings.look_stride) // settings.stride + 1
 
 
 def client_frames(emit, samples, settings: SpectrogramSettings):
     """[rows, N] → [rows, client_frame_count(N), window_size]; N may be 0."""
     zeros = i64(0, max(settings.window_size, settings.stride))
     padded = emit("pad", samples, i64(0, 0), zeros, pad_mode="constant")
-    after = emit("add", _not_below_zero(emit, length(emit, samples), settings), np.int64(1))
-    return frames_before(emit, padded, after, settings)
+    behind = _not_below_zero(emit, length(emit, samples), settings.look_stride - settings.window_size)
+    return frames_before(emit, padded, emit("add", behind, np.int64(1)), settings)
 
 
 def client_frame_counts(emit, sample_counts, settings: SpectrogramSettings):
     """i64 [rows] → i64 [rows]: client_frame_count of each row."""
-    return emit("add", whole_frame_counts(emit, sample_counts, settings), np.int64(1))
+    return emit("add", _strides(emit, sample_counts, settings.look_stride, settings), np.int64(1))
+
+
+def last_frame_counts(emit, sample_counts, settings: SpectrogramSettings):
+    """As client_frame_counts, of what is left of an utterance of which frames have been computed: 0 is possible."""
+    return _strides(emit, sample_counts, settings.look_stride + settings.stride, settings)
 
 
 def whole_frame_counts(emit, sample_counts, settings: SpectrogramSettings):
     """i64 sample counts → i64 of the same shape: the windows that lie in them, nothing padded."""
-    return emit("divide", _not_below_zero(emit, sample_counts, settings), np.int64(settings.stride))
+    return _strides(emit, sample_counts, settings.stride, settings)
+
+
+def _strides(emit, sample_counts, more: int, settings: SpectrogramSettings):
+    return emit("divide", _not_below_zero(emit, sample_counts, more - settings.window_size), np.int64(settings.stride))
 
 
 def context_windows(emit, mfccs, n_context: int):
@@ -60,7 +71,7 @@ def zero_beyond(emit, values, counts):
     return emit("select", inside, values, np.float32(0))
 
 
-def _not_below_zero(emit, sample_count, settings: SpectrogramSettings):
-    """How far the last whole window may start behind the first, plus one stride: N − window + stride, at least 0."""
+def _not_below_zero(emit, sample_count, more: int):
+    """sample_count + more, at least 0."""
     # An integer Divide truncates, so its first operand must not be negative.
-    return emit("maximum", emit("add", sample_count, np.int64(settings.stride - settings.window_size)), np.int64(0))
+    return emit("maximum", emit("add", sample_count, np.int64(more)), np.int64(0))

@@ -6,8 +6,8 @@ output. Inputs are outputs or numpy arrays, which become constants.
 
 import numpy as np
 
-from deepspeech_recipe.audio import constants
-from deepspeech_recipe.ir.audio_settings import AudioSettings, MfccSettings, SpectrogramSettings
+from deepspeech_recipe.audio import client_mfcc, constants
+from deepspeech_recipe.ir.audio_settings import AudioSettings, ClientSettings, MfccSettings, SpectrogramSettings
 from deepspeech_recipe.ir.ov_api import i64
 
 # What is lowered here, of any graph.
@@ -25,6 +25,8 @@ def mfcc(emit, samples, settings: AudioSettings, node: str = ""):
 
 def mfcc_of_frames(emit, frames, settings: AudioSettings):
     """f32 [rows, frames, window_size] → f32 [rows, frames, coefficients]."""
+    if isinstance(settings, ClientSettings):
+        return _client_mfcc_of_frames(emit, frames, settings)
     bins = settings.bin_range(settings.bin_count)
     return _mfcc_of_bins(emit, _spectrogram_of_frames(emit, frames, settings, bins), settings, settings.bin_count, bins)
 
@@ -93,6 +95,25 @@ def _spectrogram_of_frames(emit, frames, settings: SpectrogramSettings, bins: ra
     real, imaginary = emit("split", squares, np.int64(2), num_splits=2)
     power = emit("add", real, imaginary)
     return power if settings.magnitude_squared else emit("sqrt", power)
+
+
+def emphasised(emit, samples, settings: AudioSettings):
+    """What frames are cut from, [rows, N] → [rows, N]: with ClientSettings each sample less a part of the last."""
+    if not isinstance(settings, ClientSettings):
+        return samples
+    shifted = emit("pad", samples, i64(0, 1), i64(0, 0), pad_mode="constant")
+    before = emit("slice", shifted, i64(0), emit("unsqueeze", length(emit, samples), i64(0)), i64(1), i64(1))
+    # The difference of two 16-bit samples is exact, and so what is rounded is a small part of a sample.
+    rest = emit("multiply", before, np.full((1, 1), 1 - settings.pre_emphasis, np.float32))
+    return emit("add", emit("subtract", samples, before), rest)
+
+
+def _client_mfcc_of_frames(emit, frames, settings: ClientSettings):
+    power = _spectrogram_of_frames(emit, frames, settings, range(settings.bin_count))
+    scale = client_mfcc.FULL_SCALE**2 / settings.fft_length
+    sums = _product(emit, power, client_mfcc.channels_and_power(settings) * scale)
+    log = emit("log", emit("maximum", sums, np.full((1, 1, 1), client_mfcc.FLOOR, np.float32)))
+    return _product(emit, log, client_mfcc.liftered_dct(settings))
 
 
 def _mfcc_of_bins(emit, spectrum, settings: MfccSettings, bin_count: int, bins: range):

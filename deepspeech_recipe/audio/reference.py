@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from deepspeech_recipe.audio import constants
-from deepspeech_recipe.ir.audio_settings import MfccSettings, SpectrogramSettings
+from deepspeech_recipe.audio import client_mfcc, constants
+from deepspeech_recipe.audio.framing import client_frame_count
+from deepspeech_recipe.ir.audio_settings import ClientSettings, MfccSettings, SpectrogramSettings
 
 
 def spectrogram(samples, settings: SpectrogramSettings) -> np.ndarray:
@@ -24,3 +25,12 @@ def mfcc_of_spectrogram(spectrum, settings: MfccSettings) -> np.ndarray:
     mel = np.sqrt(spectrum) @ constants.mel_matrix(settings, spectrum.shape[-1])
     cepstrum = np.log(np.maximum(mel, constants.FLOOR)) @ constants.dct_matrix(settings)
     return cepstrum.astype(np.float32)
+
+
+def utterance_mfccs(samples: np.ndarray, settings: ClientSettings) -> np.ndarray:
+    """Samples (−1…1) [N] → float32 MFCCs [client_frame_count(N), coefficients], as the client frames an utterance."""
+    padded = np.zeros((client_frame_count(len(samples), settings) - 1) * settings.stride + settings.window_size)
+    used = min(len(samples), len(padded))
+    padded[:used] = client_mfcc.emphasised(samples, settings)[:used] * client_mfcc.FULL_SCALE
+    frames = np.lib.stride_tricks.sliding_window_view(padded, settings.window_size)[:: settings.stride]
+    return client_mfcc.mfcc_of_frames(frames, settings).astype(np.float32)

@@ -15,16 +15,15 @@ def check_model(options: Options, source: LoadedModel, recognition: Recognition)
         _check_general(options, source, recognition)
         return
     check_request(options, model)
-    check_settings(source, model)
+    check_settings(source, model, with_audio=options.audio != "none")
     if options.streaming and size_of(options, "batch", model) != 1:
         raise RecipeError(
             "With audio attached and internal state a call takes one stream, so the batch must be 1, not "
             f"{size_of(options, 'batch', model)}. Give --batch 1; more streams are more inference requests."
         )
-    if options.audio != "none" and model.audio is None:
+    if options.audio != "none" and model.features is None:
         raise Refusal(
-            f"DeepSpeech {model.generation} has no feature part: v0.4 and older computed another kind of MFCC "
-            "outside of the graph",
+            f"This graph of DeepSpeech {model.generation} has no feature part, and its client's features are not known",
             remedy="Convert with --audio none",
         )
 

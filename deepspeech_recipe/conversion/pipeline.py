@@ -185,8 +185,10 @@ def passes(job: Job) -> Iterator[tuple[str, Pass]]:
         yield "", partial(_describe, options=options, source=replace(job.source, graph=None))
         if options.audio == "attached":
             attach = streaming_model if options.streaming else attach_audio
-            settings = None if model.audio is None else model.audio.settings
-            yield "adding the audio part (attached)", partial(attach, settings=settings, n_context=model.n_context)
+            yield (
+                "adding the audio part (attached)",
+                partial(attach, settings=model.features, n_context=model.n_context),
+            )
     # The form of the weights comes last: all passes above look for constants and an LSTMSequence, which 8 bits replace.
     if options.weights == "int8":
         yield (
@@ -215,9 +217,9 @@ def _describe(model: ov.Model, options: Options, source: LoadedModel) -> ov.Mode
 def audio_part(job: Job, model: ov.Model) -> ov.Model | None:
     """Makes the second model of `audio="separate"`, samples → windows, with the metadata of the first; else None."""
     acoustic = job.recognition.acoustic
-    if job.options.audio != "separate" or acoustic is None or acoustic.audio is None:
+    if job.options.audio != "separate" or acoustic is None or acoustic.features is None:
         return None
     job.log("adding the audio part (separate)")
-    features = feature_model(acoustic.audio.settings, acoustic.n_context)
+    features = feature_model(acoustic.features, acoustic.n_context)
     write_metadata(features, metadata_of(model))
     return compress_to_fp16(features) if job.options.weights == "fp16" else features

@@ -8,26 +8,27 @@ from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.recipes.acoustic_model import AcousticModel
 from deepspeech_recipe.sources.loaded_model import LoadedModel
 
+_WORDS = {"sample_rate": ("sample rate", "Hz"), "window_ms": ("window", "ms"), "step_ms": ("step", "ms")}
 
-def check_settings(source: LoadedModel, model: AcousticModel) -> None:
-    """Raises RecipeError if the alphabet does not fit the classes, or what was typed contradicts the graph."""
+
+def check_settings(source: LoadedModel, model: AcousticModel, *, with_audio: bool) -> None:
+    """Raises RecipeError if the alphabet does not fit the classes, or what was typed contradicts the graph.
+
+    with_audio: whether the IR gets an audio part.
+    """
     _check_alphabet(source, model)
-    if model.audio is None:
+    features = model.features
+    if features is None:
         return
-    features = model.audio.settings
-    rate = features.sample_rate
-    per_ms = rate / 1000
-    for what, key, unit, of_graph in (
-        ("sample rate", "sample_rate", "Hz", rate),
-        ("window", "window_ms", "ms", features.window_size / per_ms),
-        ("step", "step_ms", "ms", features.stride / per_ms),
-    ):
-        typed = source.overrides.get(key)
-        if typed is not None and round(of_graph) != typed:
-            raise RecipeError(
-                f"A {what} of {typed} {unit} was given, but the graph's own feature part has {of_graph:g} {unit}. "
-                "Leave it out."
-            )
+    key = features.contradicted(source.overrides)
+    if key is None or (model.audio is None and not with_audio):
+        return  # of a graph without a feature part, what was typed is of another client: see LoadedModel.complete
+    origin = "the graph's own feature part" if model.audio else f"the client of DeepSpeech {model.generation}"
+    what, unit = _WORDS[key]
+    raise RecipeError(
+        f"A {what} of {source.overrides[key]} {unit} was given, but {origin} has {features.described[key]:g} {unit}. "
+        "Leave it out."
+    )
 
 
 def _check_alphabet(source: LoadedModel, model: AcousticModel) -> None:

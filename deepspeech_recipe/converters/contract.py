@@ -66,8 +66,7 @@ def apply_contract(
 
 def model_metadata(model: AcousticModel) -> dict:
     """What the graph says, as JSON values; None for what it does not say."""
-    meta, audio = model.metadata, model.audio
-    settings = audio.settings if audio is not None else None
+    meta, settings = model.metadata, model.features
     return {
         "recipe": model.recipe,
         "recipe_version": __version__,

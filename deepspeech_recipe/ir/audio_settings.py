@@ -1,7 +1,11 @@
-"""The attributes of TensorFlow's AudioSpectrogram and Mfcc operations."""
+"""How audio becomes MFCCs: the attributes of TensorFlow's AudioSpectrogram and Mfcc, or what older clients did."""
+
+from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from deepspeech_recipe import limits
 from deepspeech_recipe.errors import Refusal
@@ -21,6 +25,22 @@ class SpectrogramSettings:
     window_size: int = 0
     stride: int = 0
     magnitude_squared: bool = False
+
+    @property
+    def window(self) -> str:
+        """What a frame is multiplied by: periodic 'hann', symmetric 'hamming', or 'rectangular'."""
+        return "hann"
+
+    @property
+    def look_stride(self) -> int:
+        """How far apart the ends of audio are at which the client sees whether another window is whole, in samples."""
+        return self.stride
+
+    @property
+    def lead(self) -> int:
+        """Samples in front of a window that are needed beside it: whole strides, the frames of which are dropped; or
+        the gap, if windows are shorter than their stride."""
+        return max(0, self.stride - self.window_size)
 
     @property
     def fft_length(self) -> int:
@@ -101,10 +121,56 @@ class AudioSettings(SpectrogramSettings, MfccSettings):
     sample_rate=16000, upper_frequency_limit=8000.0, dct_coefficient_count=26.
     """
 
+    @property
+    def described(self) -> dict[str, float]:
+        """By the metadata's keys: sample_rate in Hz, window_ms and step_ms in milliseconds."""
+        per_ms = self.sample_rate / 1000
+        return {
+            "sample_rate": self.sample_rate,
+            "window_ms": self.window_size / per_ms,
+            "step_ms": self.stride / per_ms,
+        }
+
+    def contradicted(self, typed: Mapping[str, Any]) -> str | None:
+        """The first of these keys that has another value in `typed`, or None."""
+        values = self.described.items()
+        return next((key for key, value in values if typed.get(key) not in (None, round(value))), None)
+
     def check(self, node: str = "") -> None:
         """Raises Refusal when no exact equivalent exists. node: the graph node to name in it."""
         self.check_spectrogram(node)
         self.check_mfcc(self.bin_count, node)
+
+
+@dataclass(frozen=True)
+class ClientSettings(AudioSettings):
+    """MFCCs as the clients of DeepSpeech v0.4 and older computed them, those of `python_speech_features` 0.6.
+
+    Of samples from -32768 to 32767: each loses pre_emphasis times the one before it; a frame is multiplied by the
+    window; its power, over the FFT length; triangles whose corners are bins, equally far apart in mel; logarithm;
+    orthonormal DCT-II, coefficient k times 1 + lifter/2 · sin(π·k/lifter); the logarithm of the frame's power in the
+    place of the first coefficient.
+    """
+
+    window: str = "rectangular"
+    look_stride: int = 320
+    pre_emphasis: float = 0.97
+    lifter: int = 22
+
+    @property
+    def lead(self) -> int:
+        """A stride: the first sample of a window needs the one before it."""
+        return self.stride
+
+    def check(self, node: str = "") -> None:
+        """As AudioSettings.check; every bin is read, whatever the limits."""
+        self.check_spectrogram(node)
+        self.check_values(node)
+
+
+def settings_of(features: dict) -> AudioSettings:
+    """The settings that an IR's metadata hold, checked before."""
+    return (ClientSettings if "pre_emphasis" in features else AudioSettings)(**features)
 
 
 _ATTRIBUTES = {

@@ -7,7 +7,7 @@ from pathlib import Path
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import error_context
 from deepspeech_recipe.ir import names
-from deepspeech_recipe.ir.audio_settings import AudioSettings
+from deepspeech_recipe.ir.audio_settings import AudioSettings, settings_of
 from deepspeech_recipe.ir.metadata import alphabet_labels
 from deepspeech_recipe.ir.metadata_schema import check_metadata
 from deepspeech_recipe.ir.model import IR, size_of
@@ -70,9 +70,9 @@ class AcousticIR(IR):
 
     @property
     def audio(self) -> AudioSettings | None:
-        """The settings of the feature part, None if the graph had none."""
+        """How audio becomes its windows, None if the IR does not say."""
         features = self.metadata.get("features")
-        return None if features is None else AudioSettings(**features)
+        return None if features is None else settings_of(features)
 
     @property
     def feature_path(self) -> Path | None:

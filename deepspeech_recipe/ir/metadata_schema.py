@@ -104,6 +104,10 @@ _FEATURES = {
     "lower_frequency_limit": _number(0, 1e6),
     "filterbank_channel_count": _whole(1, 4096),
     "dct_coefficient_count": _whole(1, 4096),
+    "window": _one_of("rectangular", "hamming"),
+    "look_stride": _whole(1, 2**20),
+    "pre_emphasis": _number(0, 1),
+    "lifter": _whole(1, 4096),
 }
 _NEEDED_FEATURES = ("window_size", "stride", "sample_rate")
 

@@ -72,7 +72,7 @@ def feature_model(settings: AudioSettings | None, n_context: int, batch: int = -
 def _features(samples, settings: AudioSettings, n_context: int, sample_lengths=None):
     """(windows, frames of every row); the second is None without sample_lengths."""
     emit = OpenVINOEmitter("audio", keep_fp32=True)
-    audio, frame_counts = samples.output(0), None
+    audio, frame_counts = lowering.emphasised(emit, samples.output(0), settings), None
     if sample_lengths is not None:
         audio = framing.zero_beyond(emit, audio, sample_lengths.output(0))
         frame_counts = framing.client_frame_counts(emit, sample_lengths.output(0), settings)
@@ -85,7 +85,7 @@ def _features(samples, settings: AudioSettings, n_context: int, sample_lengths=N
 def _checked_settings(settings: AudioSettings | None) -> AudioSettings:
     if settings is None:
         raise Refusal(
-            "The graph has no feature part: DeepSpeech v0.4 and older computed another kind of MFCC in the client",
+            "The graph has no feature part, and how its client computed the features is not known",
             remedy="Convert without audio",
         )
     settings.check()

@@ -69,10 +69,11 @@ def _windows(emit, samples, end, settings: AudioSettings, n_context: int):
     running = emit("less", ended, np.full(1, 0.5, np.float32))
     ending = _number(emit, emit("logical_and", running, end.output(0)))
     block = _before(emit, samples.output(0), emit("multiply", _number(emit, running), lowering.length(emit, samples)))
-    mfccs, keep_audio = _new_frames(emit, block, ending, settings)
-
     begin = np.zeros((1, n_context, settings.dct_coefficient_count), np.float32)
-    frames = emit("concat", _read(FRAMES, begin, [1, -1, begin.shape[2]]), mfccs, axis=1)
+    before = _read(FRAMES, begin, [1, -1, begin.shape[2]])
+    first = emit("convert", emit("equal", lowering.length(emit, before), np.int64(n_context)), destination_type="i64")
+    mfccs, keep_audio = _new_frames(emit, block, ending, first, settings)
+    frames = emit("concat", before, mfccs, axis=1)
     # In the padding are the zero frames that follow the end, and what the one window of a T of 0 may lack.
     padded = emit("pad", frames, i64(0, 0, 0), i64(0, n_context + 1, 0), pad_mode="constant")
     end_of_frames = emit("add", lowering.length(emit, frames), emit("multiply", ending, np.int64(n_context)))
@@ -83,19 +84,26 @@ def _windows(emit, samples, end, settings: AudioSettings, n_context: int):
     return windows, _vector(emit, count), [keep_audio, keep_frames, keep_ended]
 
 
-def _new_frames(emit, block, ending, settings: AudioSettings):
-    """(MFCCs [1, frames, coefficients] of the windows that are complete with this block, the Assign)."""
-    # If windows are shorter than their stride, the tail begins with the gap between two of them:
-    # whatever has been used of it can then be dropped by whole strides.
-    gap = max(0, settings.stride - settings.window_size)
-    audio = emit("concat", _read(AUDIO, np.zeros((1, gap), np.float32), [1, -1]), block, axis=1)
-    count = emit("subtract", lowering.length(emit, audio), np.int64(gap))
-    frames = emit("add", framing.whole_frame_counts(emit, count, settings), ending)
+def _new_frames(emit, block, ending, first, settings: AudioSettings):
+    """(MFCCs [1, frames, coefficients] of the windows that are complete with this block, the Assign).
+
+    first: 1 if the utterance has had no frame yet, 0 if it has had one.
+    """
+    # The tail begins with what lies in front of the next window, the gap between two of them if they are shorter than
+    # their stride: whatever has been used of it can then be dropped by whole strides.
+    lead = settings.lead
+    audio = emit("concat", _read(AUDIO, np.zeros((1, lead), np.float32), [1, -1]), block, axis=1)
+    count = emit("subtract", lowering.length(emit, audio), np.int64(lead))
+    whole = framing.whole_frame_counts(emit, count, settings)
+    frames = emit("add", whole, ending)
+    if settings.look_stride != settings.stride:
+        last = emit("maximum", framing.last_frame_counts(emit, count, settings), first)
+        frames = emit("select", emit("greater", ending, np.int64(0)), last, whole)
     used = emit("multiply", frames, np.int64(settings.stride))
-    padding = i64(0, gap + settings.window_size)
-    padded = emit("pad", audio, i64(0, 0), padding, pad_mode="constant")
-    if gap:
-        padded = _from(emit, padded, np.int64(gap))
+    padding = i64(0, lead + settings.window_size)
+    padded = emit("pad", lowering.emphasised(emit, audio, settings), i64(0, 0), padding, pad_mode="constant")
+    if lead:
+        padded = _from(emit, padded, np.int64(lead))
     mfccs = lowering.mfcc_of_frames(emit, lowering.frames_before(emit, padded, used, settings), settings)
     return mfccs, _assign(AUDIO, _from(emit, audio, used))
 

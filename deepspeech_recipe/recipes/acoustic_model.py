@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from deepspeech_recipe.graphdef.view import Tensor
+from deepspeech_recipe.ir.audio_settings import AudioSettings, ClientSettings
 from deepspeech_recipe.ir.names import LOGITS, STATE_PAIRS, WINDOWS
 from deepspeech_recipe.patterns.lstm import Lstm
 from deepspeech_recipe.patterns.state import State
@@ -26,6 +27,7 @@ class AcousticModel:
     - layer_norm: whether the dense layers are followed by layer norms.
     - raw_logits, logits: scores, and what the graph calls logits. head: 'probabilities' or 'raw', what `logits` is.
     - audio: the feature part, if the graph has one. metadata: what the file says of alphabet and audio.
+    - client_features: how the client made the windows, if the graph has no feature part and that is known.
     - recipe: the NAME of the recipe, filled in by the registry.
     """
 
@@ -52,6 +54,12 @@ class AcousticModel:
     metadata: Metadata
     no_batch: str = ""
     recipe: str = ""
+    client_features: ClientSettings | None = None
+
+    @property
+    def features(self) -> AudioSettings | None:
+        """How audio becomes the windows: by the graph's own feature part, or by the client."""
+        return self.client_features if self.audio is None else self.audio.settings
 
     @property
     def lstm(self) -> Lstm:

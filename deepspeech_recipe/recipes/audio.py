@@ -1,4 +1,5 @@
-"""The feature part of a graph: samples → AudioSpectrogram → Mfcc → MFCC frames (v0.5 and later)."""
+"""How audio becomes MFCC frames: the feature part of a graph, AudioSpectrogram → Mfcc (v0.5 and later), or what the
+client did (before)."""
 
 from __future__ import annotations
 
@@ -6,7 +7,9 @@ from dataclasses import dataclass
 
 from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
-from deepspeech_recipe.ir.audio_settings import AudioSettings
+from deepspeech_recipe.ir.audio_settings import AudioSettings, ClientSettings
+
+_CLIENT_CHANNELS = 26
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,22 @@ def recognise_audio(view: GraphView) -> AudioPart | None:
         if spectrogram is not None and spectrogram.op == "AudioSpectrogram":
             return AudioPart(_samples(view, spectrogram), _mfccs(view, mfcc), _settings(view, spectrogram, mfcc))
     return None
+
+
+def client_features(generation: str, n_input: int) -> ClientSettings | None:
+    """What the client of v0.2, v0.3 or v0.4 computed (native_client/deepspeech.cc); None for other releases."""
+    window, milliseconds, look_every = {
+        "v0.2 or v0.3": ("rectangular", 25, 10),  # of frames every 10 ms it used every second one
+        "v0.4": ("hamming", 32, 20),
+    }.get(generation, ("", 0, 0))
+    if not window or n_input > _CLIENT_CHANNELS:
+        return None
+    return ClientSettings(
+        window_size=16 * milliseconds, stride=320, magnitude_squared=True, sample_rate=16000,
+        upper_frequency_limit=8000.0, lower_frequency_limit=0.0,
+        filterbank_channel_count=_CLIENT_CHANNELS, dct_coefficient_count=n_input,
+        window=window, look_stride=16 * look_every,
+    )  # fmt: skip
 
 
 def _settings(view: GraphView, spectrogram: Node, mfcc: Node) -> AudioSettings:

@@ -15,7 +15,7 @@ from deepspeech_recipe.patterns.lstm import STEPS, Lstm
 from deepspeech_recipe.patterns.state import State, recognise_state
 from deepspeech_recipe.patterns.static_rnn import find_static_lstms
 from deepspeech_recipe.recipes.acoustic_model import AcousticModel
-from deepspeech_recipe.recipes.audio import AudioPart, recognise_audio
+from deepspeech_recipe.recipes.audio import AudioPart, client_features, recognise_audio
 from deepspeech_recipe.recipes.dense_layers import head_behind, known, matmuls, width
 from deepspeech_recipe.recipes.metadata import Metadata, read_metadata
 
@@ -46,8 +46,9 @@ def recognise(view: GraphView, *, dense_before: int = 3) -> AcousticModel:
     metadata = read_metadata(view)
     audio = recognise_audio(view)
     to_sequence = _reshape_to_sequence(view, lstm)
+    generation = _generation(view, lstm, to_sequence, state_c, head.kind, audio, metadata)
     return AcousticModel(
-        generation=_generation(view, lstm, to_sequence, state_c, head.kind, audio, metadata),
+        generation=generation,
         windows=Tensor(windows.name),
         batch=known(batch),
         time_steps=known(steps),
@@ -69,6 +70,7 @@ def recognise(view: GraphView, *, dense_before: int = 3) -> AcousticModel:
         head=head.kind,
         audio=audio,
         metadata=metadata,
+        client_features=client_features(generation, n_input) if audio is None else None,
     )
 
 

@@ -245,8 +245,8 @@ class Recognizer:
         settings = self._whole.audio
         if settings is None:
             raise Refusal(
-                f"{self._whole.name}: the graph had no feature part (v0.4 and older), so audio cannot become its "
-                "features",
+                f"{self._whole.name}: does not say how audio becomes its features: the graph had no feature part, and "
+                "its client is not one of v0.2 to v0.4",
                 remedy="Compute the features and feed the IR directly, or use a newer model",
             )
         return settings

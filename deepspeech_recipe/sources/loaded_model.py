@@ -9,6 +9,7 @@ from typing import Any
 from deepspeech_recipe.alphabet import parse_alphabet
 from deepspeech_recipe.files import atomic_path
 from deepspeech_recipe.graphdef.proto import Message
+from deepspeech_recipe.ir.audio_settings import settings_of
 from deepspeech_recipe.ir.metadata import alphabet_json
 from deepspeech_recipe.sources.stream import write_graph
 
@@ -54,7 +55,7 @@ class LoadedModel:
     def complete(self, metadata: Mapping[str, Any]) -> dict[str, Any]:
         """An IR's metadata as the graph says it, completed: what was typed goes before it, and it goes before what lay
         beside the model."""
-        completed = dict(metadata)
+        completed = without_other_client(metadata, self.overrides)
         for key in METADATA:
             if key in self.overrides:
                 completed[key] = _json(key, self.overrides[key])
@@ -66,6 +67,15 @@ class LoadedModel:
         """Writes the graph as a .pb, which appears whole or not at all; needs memory for one constant more."""
         with atomic_path(destination) as temporary, temporary.open("wb") as file:
             write_graph(self.graph, file)
+
+
+def without_other_client(metadata: Mapping[str, Any], typed: Mapping[str, Any]) -> dict[str, Any]:
+    """Metadata without what the client of that time computed (`ir.audio_settings.ClientSettings`), if the rate, window
+    or step that the user typed is another one's."""
+    features = metadata.get("features")
+    if features is None or "pre_emphasis" not in features or not settings_of(features).contradicted(typed):
+        return dict(metadata)
+    return {**metadata, "features": None, "upper_frequency": None}
 
 
 def _json(key: str, value: Any) -> Any:

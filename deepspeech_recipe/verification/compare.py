@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from deepspeech_recipe.audio.framing import client_frame_count
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.ir.names import SAMPLES, WINDOWS, find_input, find_output
 from deepspeech_recipe.ir.runner import compile_model, errors_of
@@ -15,8 +16,6 @@ from deepspeech_recipe.verification.original import Original
 from deepspeech_recipe.verification.recordings import (
     Recording,
     built_in_recordings,
-    flushed,
-    frame_count,
     random_features,
     read_recording,
     windows_of,
@@ -35,17 +34,17 @@ def recordings_for(original: Original, ir: Converted, audio) -> list[Recording]:
 
     Raises RecipeError if files are given for such a graph.
     """
-    if original.audio is None:
+    if original.sample_rate is None:
         if audio:
             raise RecipeError(
-                f"{original.source.path}: has no feature part (v0.4 and older), so recordings cannot be compared. "
-                "Leave --audio out: random features are used"
+                f"{original.source.path}: has no feature part, and its client's features are not known, so recordings "
+                "cannot be compared. Leave --audio out: random features are used"
             )
         return []
-    rate, window, stride = original.audio
+    rate, framing = original.sample_rate, original.framing
     found = [read_recording(path, rate) for path in audio] if audio else built_in_recordings(rate)
     if ir.input_kind != "windows" and not original.has_state and original.steps:
-        count = window + (original.steps - 2) * stride
+        count = framing.window_size + (original.steps - 2) * framing.stride
         found = [Recording(each.name, each.samples[len(each.samples) // 3 :][: max(0, count)]) for each in found]
     return found
 
@@ -93,7 +92,7 @@ def compare(original: Original, reference, ir: Converted, recordings: list[Recor
             yield _from_samples(original, reference, ir, recording)
         return
     for recording in recordings:
-        mfccs = reference.features(flushed(recording.samples, *original.framing))
+        mfccs = reference.utterance(recording.samples)
         yield _from_windows(original, reference, ir, recording.name, windows_of(mfccs, original.window_frames))
     if not given:
         features = random_features(_RANDOM_WINDOWS, original.n_input)
@@ -105,15 +104,14 @@ def compare_features(
     original: Original, reference, model, recordings: list[Recording]
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """Yields (recording, windows `[N, window, n_input]` of the original, the same of the ov.Model of the features)."""
-    if original.audio is None:
+    if original.sample_rate is None:
         raise RecipeError(f"{original.source.path}: has no feature part, but the IR comes with a feature model.")
     samples, windows = find_input(model, SAMPLES), find_output(model, WINDOWS)
     if samples is None or windows is None:
         raise RecipeError("The feature model has no input 'samples' or no output 'input_node'. Convert it again.")
     compiled = compile_model(model, "CPU", "The feature model")
     for recording in recordings:
-        padded = flushed(recording.samples, *original.framing)
-        expected = windows_of(reference.features(padded), original.window_frames)
+        expected = windows_of(reference.utterance(recording.samples), original.window_frames)
         with errors_of("The feature model"):
             found = compiled({samples.get_any_name(): recording.samples[None]})[windows.get_any_name()][0]
         yield recording.name, expected, found
@@ -171,17 +169,21 @@ def _chunk_lengths(chunks, rows: int) -> np.ndarray:
 
 
 def _from_samples(original: Original, reference, ir: Converted, recording: Recording) -> Comparison:
-    window, stride = original.framing
+    framing = original.framing
     samples = recording.samples
     streams = ir.input_kind == "stream"
-    rows = np.stack([np.roll(samples, -7 * stride * row) for row in range(1 if streams else _rows(original, ir))])
+    rows = np.stack(
+        [np.roll(samples, -7 * framing.stride * row) for row in range(1 if streams else _rows(original, ir))]
+    )
     lengths = np.full(len(rows), len(samples))
     if ir.lengths:
-        lengths = np.array([(len(samples), len(samples) // 2, window - 1, 0)[row % 4] for row in range(len(rows))])
-    needed = frame_count(len(samples), window, stride)
+        lengths = np.array(
+            [(len(samples), len(samples) // 2, framing.window_size - 1, 0)[row % 4] for row in range(len(rows))]
+        )
+    needed = client_frame_count(len(samples), framing)
     chunks = _even(needed, original.steps or 16)
     expected = [_utterance(original, reference, row[:size], needed) for row, size in zip(rows, lengths, strict=True)]
-    valid = np.arange(needed)[:, None] < [frame_count(size, window, stride) for size in lengths]
+    valid = np.arange(needed)[:, None] < [client_frame_count(size, framing) for size in lengths]
 
     def run(way: str) -> Run:
         return ir.run_stream(samples, BLOCKS, way) if streams else ir.run_samples(rows, lengths, way)
@@ -191,7 +193,7 @@ def _from_samples(original: Original, reference, ir: Converted, recording: Recor
 
 def _utterance(original: Original, reference, samples: np.ndarray, needed: int) -> Run:
     """A whole utterance, as DeepSpeech's client runs it, filled up with zeros to `needed` windows."""
-    mfccs = reference.features(flushed(samples, *original.framing))
+    mfccs = reference.utterance(samples)
     windows = windows_of(mfccs, original.window_frames)
     chunks = _even(len(windows), original.steps or 16)
     padded = windows

@@ -51,7 +51,7 @@ class Converted(AcousticIR):
                     f"{self.name}: is not made of {original.source.path}: {what} {ours} in the IR, "
                     f"{theirs} in the model"
                 )
-        if self.input_kind != "windows" and original.audio is None:
+        if self.input_kind != "windows" and original.sample_rate is None:
             raise RecipeError(
                 f"{self.name}: takes samples, but {original.source.path} has no feature part: it is another model"
             )

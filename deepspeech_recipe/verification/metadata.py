@@ -11,7 +11,7 @@ from deepspeech_recipe.ir.metadata import alphabet_labels
 from deepspeech_recipe.ir.options import DYNAMIC
 from deepspeech_recipe.recipes.recognition import recognise
 from deepspeech_recipe.recipes.registry import load
-from deepspeech_recipe.sources.loaded_model import METADATA, TYPED
+from deepspeech_recipe.sources.loaded_model import METADATA, TYPED, without_other_client
 from deepspeech_recipe.verification.converted import Converted
 from deepspeech_recipe.verification.original import Original
 from deepspeech_recipe.verification.report import Check
@@ -42,8 +42,10 @@ def check_metadata(original: Original, ir: Converted, recipe: str | os.PathLike 
         notes.append("the metadata are not compared: this version does not recognise the model")
         return Said(Check("metadata", True, 0, 0, "not compared"), ir.labels, tuple(notes))
     source = original.source
-    expected = source.complete(model_metadata(model))
     typed = set(ir.metadata.get(TYPED, ())) - set(source.overrides)
+    expected = without_other_client(
+        source.complete(model_metadata(model)), {key: ir.metadata.get(key) for key in typed}
+    )
     wrong = []
     for key in sorted({*expected, INITIAL_STATE} - _NOT_OF_THE_MODEL):
         ours, theirs = ir.metadata.get(key), expected.get(key)

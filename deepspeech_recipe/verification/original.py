@@ -11,6 +11,7 @@ import numpy as np
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import last_net
 from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
+from deepspeech_recipe.ir.audio_settings import ClientSettings, SpectrogramSettings
 from deepspeech_recipe.patterns.state import initial_state
 from deepspeech_recipe.recipes.deepspeech_v01 import split_window
 from deepspeech_recipe.recipes.recognition import recognise
@@ -35,7 +36,7 @@ class Original:
     state_c, state_h `[B, H]`: placeholders, or variables that the graph itself updates (`keeps_state`; frozen ones
     too), or None; new_c, new_h: the values after the last step. first_c, first_h: what variables are given when an
     utterance begins.
-    samples, mfccs: the feature part's ends, or None; sample_rate in Hz.
+    samples, mfccs: the feature part's ends, or None. client: what the client computed instead, if that is known.
     """
 
     source: LoadedModel
@@ -56,6 +57,7 @@ class Original:
     first_h: Tensor | None
     samples: Tensor | None
     mfccs: Tensor | None
+    client: ClientSettings | None
 
     @property
     def keeps_state(self) -> bool:
@@ -115,20 +117,21 @@ class Original:
         return None if known is None else np.array(np.broadcast_to(known, shape), np.float32)
 
     @property
-    def audio(self) -> tuple[int, int, int] | None:
-        """(sample rate, window, stride) of the feature part, in Hz and samples; None without one."""
+    def sample_rate(self) -> int | None:
+        """Of audio, in Hz; None if it is not known how audio becomes windows."""
         if self.samples is None:
-            return None
-        mfcc, spectrogram = self.view.of_op("Mfcc")[0], self.view.of_op("AudioSpectrogram")[0]
-        rate = self.view.scalar(mfcc.inputs[1])
-        return int(rate), spectrogram.attribute("window_size"), spectrogram.attribute("stride")
+            return None if self.client is None else self.client.sample_rate
+        return int(self.view.scalar(self.view.of_op("Mfcc")[0].inputs[1]))
 
     @property
-    def framing(self) -> tuple[int, int]:
-        """(window, stride) of the feature part. Raises RecipeError if there is none."""
-        if self.audio is None:
-            raise RecipeError(f"{self.source.path}: has no feature part.")
-        return self.audio[1:]
+    def framing(self) -> SpectrogramSettings:
+        """How audio becomes frames. Raises RecipeError if that is not known."""
+        if self.sample_rate is None:
+            raise RecipeError(f"{self.source.path}: has no feature part, and its client's features are not known.")
+        if self.client is not None:
+            return self.client
+        spectrogram = self.view.of_op("AudioSpectrogram")[0]
+        return SpectrogramSettings(spectrogram.attribute("window_size"), spectrogram.attribute("stride"))
 
 
 @last_net("the graph")
@@ -144,9 +147,10 @@ def find_original(source: LoadedModel, recipe: str | os.PathLike | None = None) 
         shape = (*shape[:2], *split_window(shape[2]))
     batch, steps = (None if size < 0 else size for size in shape[:2])
     audio = _audio(view)
+    client = None if audio["samples"] else _client(view, recipe)
     return Original(
         source=source, view=view, batch=batch, steps=steps, window_frames=shape[2], n_input=shape[3],
-        head="probabilities" if _is_softmax(view, roles["logits"]) else "raw", **roles, **audio,
+        head="probabilities" if _is_softmax(view, roles["logits"]) else "raw", client=client, **roles, **audio,
     )  # fmt: skip
 
 
@@ -221,6 +225,14 @@ def _is_placeholder(view: GraphView, name: str, rank: int) -> bool:
 
 def _is_softmax(view: GraphView, logits: Tensor) -> bool:
     return producer(view, view.source(logits)).op == "Softmax"
+
+
+def _client(view: GraphView, recipe) -> ClientSettings | None:
+    try:
+        acoustic = recognise(view, [] if recipe is None else [load(recipe)]).acoustic
+    except RecipeError:
+        return None
+    return None if acoustic is None else acoustic.client_features
 
 
 def _audio(view: GraphView) -> dict:

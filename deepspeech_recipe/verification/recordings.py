@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from deepspeech_recipe.audio.framing import client_frame_count
 from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.ir.audio_settings import SpectrogramSettings
 from deepspeech_recipe.runtime.recordings.audio_files import open_audio
 
 _BUNDLED = Path(__file__).resolve().parent.parent / "data" / "model" / "recordings"
@@ -67,15 +69,10 @@ def speech_like(rate: int, seconds: float = 2.0) -> np.ndarray:
     return (np.round((signal + 3e-4 * noise[1]) * 32768).clip(-32768, 32767) / 32768).astype(np.float32)
 
 
-def flushed(samples: np.ndarray, window: int, stride: int) -> np.ndarray:
+def flushed(samples: np.ndarray, framing: SpectrogramSettings) -> np.ndarray:
     """The samples with zeros to one more full window, always, as DeepSpeech's client ends an utterance."""
-    frames = frame_count(len(samples), window, stride)
-    return np.pad(samples, (0, (frames - 1) * stride + window - len(samples)))
-
-
-def frame_count(samples: int, window: int, stride: int) -> int:
-    """Frames, and so windows, of an utterance of that many samples."""
-    return max(0, (samples - window) // stride + 1) + 1
+    frames = client_frame_count(len(samples), framing)
+    return np.pad(samples, (0, (frames - 1) * framing.stride + framing.window_size - len(samples)))
 
 
 def windows_of(mfccs: np.ndarray, window_frames: int) -> np.ndarray:

@@ -3,7 +3,7 @@
 start() → (c, h): begins an utterance; the states are float arrays `[B, H]`, or None for a graph without state
 step(windows `[B, T, window, n_input]`, lengths `[B]`) → (values, (c, h)): one call of the graph, whose state stays
     inside; values: logits `[T, B, classes]`, and the layers that were asked for, `[T, B, …]` or `[T·B, …]`
-features(samples `[N]`) → MFCCs `[frames, n_input]`
+utterance(samples `[N]`) → MFCCs `[frames, n_input]`, of frames as DeepSpeech's client makes them, its flush included
 
 B and T are the graph's own. Neither cuts nor rewrites the graph.
 """
@@ -15,13 +15,16 @@ from types import MappingProxyType
 
 import numpy as np
 
+from deepspeech_recipe.audio.reference import utterance_mfccs
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.view import Tensor
 from deepspeech_recipe.installation import NoTensorFlow
+from deepspeech_recipe.ir.audio_settings import ClientSettings
 from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.temporary import temporary_directory
 from deepspeech_recipe.verification.numpy_graph import NumpyGraph
 from deepspeech_recipe.verification.original import Original, producer
+from deepspeech_recipe.verification.recordings import flushed
 from deepspeech_recipe.verification.tensorflow_session import TensorFlowGraph
 
 REFERENCES = ("auto", "tensorflow", "openvino", "numpy")
@@ -68,6 +71,16 @@ class Reference:
     def start(self) -> State:
         self._state = self._first()
         return self._state
+
+    def utterance(self, samples: np.ndarray) -> np.ndarray:
+        framing = self._original.framing
+        if isinstance(framing, ClientSettings):
+            return utterance_mfccs(samples, framing)
+        return self.features(flushed(samples, framing))
+
+    def features(self, samples: np.ndarray) -> np.ndarray:
+        """By the graph's own feature part: samples `[N]` → MFCCs of whole windows."""
+        raise NotImplementedError
 
     def _first(self):
         original = self._original
@@ -136,8 +149,8 @@ class TensorFlow(Reference):
     def features(self, samples):
         """Window by window, as the graph's input wants it."""
         original = self._original
-        window, stride = original.framing
-        starts = range(0, len(samples) - window + 1, stride)
+        window = original.framing.window_size
+        starts = range(0, len(samples) - window + 1, original.framing.stride)
         mfccs = [self._run([original.mfccs], {original.samples: samples[at : at + window]})[0] for at in starts]
         return np.concatenate([each.reshape(1, original.n_input) for each in mfccs])
 

@@ -7,6 +7,7 @@ and float32 and float64 round differently.
 import numpy as np
 
 from deepspeech_recipe.ir.audio_settings import AudioSettings
+from deepspeech_recipe.recipes.audio import client_features
 
 SETTINGS = {
     "16 kHz": AudioSettings(
@@ -45,6 +46,13 @@ SETTINGS = {
         upper_frequency_limit=8000.0, filterbank_channel_count=12, dct_coefficient_count=12,
     ),
 }  # fmt: skip
+
+# What the clients of releases without a feature part computed.
+CLIENTS = {
+    f"client of {release}": client_features(generation, 26)
+    for release, generation in {"v0.3": "v0.2 or v0.3", "v0.4": "v0.4"}.items()
+}
+EVERY = {**SETTINGS, **CLIENTS}
 
 
 def pcm16(samples) -> np.ndarray:

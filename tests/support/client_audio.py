@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from deepspeech_recipe.audio.reference import mfcc_of_spectrogram, spectrogram
-from deepspeech_recipe.ir.audio_settings import AudioSettings
+from deepspeech_recipe.audio.reference import mfcc_of_spectrogram, spectrogram, utterance_mfccs
+from deepspeech_recipe.ir.audio_settings import AudioSettings, ClientSettings
 
 
 def mfcc(samples, settings: AudioSettings) -> np.ndarray:
@@ -13,6 +13,8 @@ def mfcc(samples, settings: AudioSettings) -> np.ndarray:
 
 def client_mfccs(samples, settings: AudioSettings) -> np.ndarray:
     """samples [N] → float32 MFCCs [frames, coefficients] as DeepSpeech's client counts frames, see framing."""
+    if isinstance(settings, ClientSettings):
+        return utterance_mfccs(samples, settings)
     whole = settings.frame_count(len(samples))
     padded = np.zeros(whole * settings.stride + settings.window_size)
     padded[: len(samples)] = samples

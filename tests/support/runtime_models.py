@@ -16,12 +16,12 @@ from deepspeech_recipe.passes.streaming import streaming_model
 from deepspeech_recipe.runtime import Recognizer
 from tests.support import client_audio
 from tests.support.acoustic_model import CLASSES, HIDDEN, acoustic_model
-from tests.support.audio_signals import SETTINGS, signals
+from tests.support.audio_signals import EVERY, signals
 
 ONE_THREAD = {"INFERENCE_NUM_THREADS": 1}
 CONTEXT = 3
 LABELS = ["a", "b", "c", "'", "ä", " "]
-AUDIO = SETTINGS["16 kHz"]
+AUDIO = EVERY["16 kHz"]
 KINDS = {
     "windows, open": {},
     "windows, 16 steps": {"batch": 1, "steps": 16},
@@ -96,7 +96,7 @@ def rounded(kind: str) -> bool:
 
 @cache
 def recognizer(kind: str, name: str = "16 kHz") -> Recognizer:
-    return Recognizer(model(kind, SETTINGS[name]), config=ONE_THREAD)
+    return Recognizer(model(kind, EVERY[name]), config=ONE_THREAD)
 
 
 def write_separate(folder, name: str = "m"):
@@ -111,7 +111,7 @@ def write_separate(folder, name: str = "m"):
 
 @cache
 def _acoustic(name: str, int8: bool):
-    found = acoustic_model(SETTINGS[name].dct_coefficient_count, CONTEXT)
+    found = acoustic_model(EVERY[name].dct_coefficient_count, CONTEXT)
     if int8:
         found = _with_loop(found, "int8")
     return ov.Core().compile_model(found, "CPU", {"INFERENCE_PRECISION_HINT": "f32", **ONE_THREAD})
@@ -122,7 +122,7 @@ def expected(samples, name: str = "16 kHz", int8: bool = False, initial: float =
 
     int8: with the recurrent weights rounded. initial: what its states are full of.
     """
-    windows = client_audio.context_windows(client_audio.client_mfccs(samples, SETTINGS[name]), CONTEXT)[None]
+    windows = client_audio.context_windows(client_audio.client_mfccs(samples, EVERY[name]), CONTEXT)[None]
     begin = np.full((1, HIDDEN), initial, np.float32)
     feeds = {"input_node": windows, "previous_state_c": begin, "previous_state_h": begin}
     return _acoustic(name, int8)(feeds)["logits"][:, 0]
@@ -130,4 +130,4 @@ def expected(samples, name: str = "16 kHz", int8: bool = False, initial: float =
 
 @cache
 def speech(name: str = "16 kHz") -> np.ndarray:
-    return signals(SETTINGS[name].sample_rate)["speech"]
+    return signals(EVERY[name].sample_rate)["speech"]

@@ -9,6 +9,7 @@ import numpy as np
 
 from deepspeech_recipe.audio import constants
 from deepspeech_recipe.conversion.convert import convert
+from deepspeech_recipe.graphdef.proto import GraphDef, parse
 from deepspeech_recipe.ir.audio_settings import AudioSettings
 from deepspeech_recipe.ir.metadata import PATH, read_metadata, write_metadata
 from deepspeech_recipe.ir.ov_api import opset, ov
@@ -58,6 +59,21 @@ def hear_little(monkeypatch) -> None:
 
 def graph(name: str) -> Path:
     return GRAPHS / f"{name}.pb"
+
+
+def without_features(name: str, folder: Path) -> Path:
+    """A graph without its feature part, as some froze it."""
+    found = parse(GraphDef, graph(name).read_bytes(), what="the graph")
+    gone: set[str] = set()
+    for node in found.node:  # in the order of computation
+        if node.op in ("AudioSpectrogram", "Mfcc") or gone & {source.split(":")[0] for source in node.input}:
+            gone.add(node.name)
+    kept = [node for node in found.node if node.name not in gone]
+    del found.node[:]
+    found.node.extend(kept)
+    path = folder / "without_features.pb"
+    path.write_bytes(found.SerializeToString())
+    return path
 
 
 def lstm(model):

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from deepspeech_recipe.ir.audio_settings import AudioSettings, SpectrogramSettings
+from deepspeech_recipe.ir.audio_settings import AudioSettings, ClientSettings, SpectrogramSettings
 from deepspeech_recipe.runtime.inference.requests import Requests
 
 # Frames of one call at most: 1.3 s. More need more memory, 60 MB for 512 at H = 2048, and are no faster.
@@ -39,9 +39,11 @@ class MfccFrames:
         """`[n, features]` of what is left, and one frame more: the client zero-pads the rest, whatever it is."""
         return self._mfccs(self._pending.rest())
 
-    def _mfccs(self, samples: np.ndarray) -> np.ndarray:
-        """The last frame is the one that the model adds for the end of an utterance."""
-        return self._requests.run([samples[None]], self._middles)
+    def _mfccs(self, pending: tuple[np.ndarray, int]) -> np.ndarray:
+        """Samples, and how many of their frames to drop. The last one is what the model adds for the end of an
+        utterance."""
+        samples, drop = pending
+        return self._requests.run([samples[None]], self._middles)[drop:]
 
     def _middles(self, request) -> np.ndarray:
         """The middle of a window is the frame itself."""
@@ -59,11 +61,12 @@ class SampleBuffer:
         self._blocks: list[np.ndarray] = []
         self._count = 0
         self._skip = 0  # samples to come that lie between two windows
+        self._lead = 0  # frames, given out before, that the first samples belong to
 
     @property
     def frames(self) -> int:
         """Whole windows there are."""
-        return self._settings.frame_count(self._count)
+        return self._settings.frame_count(self._count) - self._lead
 
     def add(self, samples: np.ndarray) -> None:
         """Keeps a copy: the caller may write to its block again."""
@@ -73,20 +76,21 @@ class SampleBuffer:
             self._blocks.append(np.array(samples[skipped:]))
             self._count += len(samples) - skipped
 
-    def take(self, frames: int) -> np.ndarray:
-        """The samples of the first windows, which must be there; the next one begins a stride after the last."""
-        samples = self._joined()
-        used = frames * self._settings.stride
+    def take(self, frames: int) -> tuple[np.ndarray, int]:
+        """The samples of the first windows, which must be there, and how many frames before them they begin with."""
+        samples, lead, stride = self._joined(), self._lead, self._settings.stride
+        self._lead = int(isinstance(self._settings, ClientSettings))  # whose frames need a sample before them
+        used = (lead + frames - self._lead) * stride
         self._skip = max(0, used - len(samples))
         self._blocks = [samples[used:]]
         self._count = len(self._blocks[0])
-        return samples[: (frames - 1) * self._settings.stride + self._settings.window_size]
+        return samples[: (lead + frames - 1) * stride + self._settings.window_size], lead
 
-    def rest(self) -> np.ndarray:
-        """All that is left."""
-        samples = self._joined()
+    def rest(self) -> tuple[np.ndarray, int]:
+        """All that is left, as `take`."""
+        samples, lead = self._joined(), self._lead
         self.clear()
-        return samples
+        return samples, lead
 
     def _joined(self) -> np.ndarray:
         if len(self._blocks) != 1:
