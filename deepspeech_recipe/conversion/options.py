@@ -8,11 +8,14 @@ from deepspeech_recipe.recipes.recognition import Recognition
 from deepspeech_recipe.sources import LoadedModel
 
 
-def check_model(options: Options, source: LoadedModel, recognition: Recognition) -> None:
-    """Raises RecipeError for what this model does not allow."""
+def check_model(options: Options, source: LoadedModel, recognition: Recognition, *, from_wav: bool) -> None:
+    """Raises RecipeError for what this model does not allow.
+
+    from_wav: the graph read WAV files, and begins at their samples now, so it has a use for a sample rate.
+    """
     model = recognition.acoustic
     if model is None:
-        _check_general(options, source, recognition)
+        _check_general(options, [key for key in source.overrides if key != "sample_rate" or not from_wav], recognition)
         return
     check_request(options, model)
     check_settings(source, model, with_audio=options.audio != "none")
@@ -28,8 +31,11 @@ def check_model(options: Options, source: LoadedModel, recognition: Recognition)
         )
 
 
-def _check_general(options: Options, source: LoadedModel, recognition: Recognition) -> None:
-    """Raises RecipeError for options of the IR contract: a graph without a DeepSpeech model gets the general passes."""
+def _check_general(options: Options, typed: list[str], recognition: Recognition) -> None:
+    """Raises RecipeError for options of the IR contract: a graph without a DeepSpeech model gets the general passes.
+
+    typed: what was given of metadata that the graph has no use for.
+    """
     if recognition.is_empty:
         refused = "".join(f" {refusal}" for refusal in recognition.refused)
         raise RecipeError(
@@ -46,7 +52,7 @@ def _check_general(options: Options, source: LoadedModel, recognition: Recogniti
         "--audio": options.audio != "none",
     }
     asked = [option for option, is_given in given.items() if is_given]
-    asked += [f"--{name.replace('_', '-')}" for name in source.overrides]
+    asked += [f"--{name.replace('_', '-')}" for name in typed]
     if asked:
         raise RecipeError(
             f"{' and '.join(asked)}: only a DeepSpeech model has that, and none was found "

@@ -66,11 +66,11 @@ def start(model: str | os.PathLike, options: Options, facts: Mapping[str, Any], 
     source = open_model(model, **facts)
     with error_context(model):
         frozen = freeze_inputs(source.graph, options.freeze) if options.freeze else []
-        source = _cut(source, options)
+        source, from_wav = _cut(source, options)
         view = GraphView.of(source.graph)
         recognition = recognise(view, recipes)
         check_named(recognition, recipes)
-        check_model(options, source, recognition)
+        check_model(options, source, recognition, from_wav=from_wav)
     notes = [*source.notes, *frozen, *warnings(recognition.constants)]
     acoustic = recognition.acoustic
     if acoustic is not None and acoustic.states and (kept := initial_values(acoustic)):
@@ -84,12 +84,13 @@ def start(model: str | os.PathLike, options: Options, facts: Mapping[str, Any], 
     return job
 
 
-def _cut(source: LoadedModel, options: Options) -> LoadedModel:
-    """The part of the graph that is asked for, from samples on if it reads WAV files."""
+def _cut(source: LoadedModel, options: Options) -> tuple[LoadedModel, bool]:
+    """The part of the graph that is asked for, from samples on if it reads WAV files, and whether it did."""
     graph = source.graph
     if options.inputs or options.outputs:
         graph = cut_graph(graph, options.inputs, options.outputs)
-    return replace(source, graph=start_at_samples(graph, source.overrides.get("sample_rate")))
+    started = start_at_samples(graph, source.overrides.get("sample_rate"))
+    return replace(source, graph=started), started is not graph
 
 
 def _summary(job: Job) -> str:
