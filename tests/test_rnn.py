@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from deepspeech_recipe.conversion.convert import convert as convert_file
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.proto import GraphDef, parse
 from deepspeech_recipe.graphdef.view import GraphView
@@ -179,3 +180,11 @@ def test_loops_inside_of_others_are_left_alone(kind):
     assert len(found.lstms) == (kind == "behind")
     reasons = [str(refusal) for refusal in found.refused]
     assert any("stands inside of another loop or of a condition" in reason for reason in reasons) == (kind != "behind")
+
+
+@pytest.mark.requires_tf
+@pytest.mark.parametrize("path", sorted(FIXTURES.glob("*.pb")), ids=lambda path: path.stem)
+def test_each_is_compared_with_tensorflow(path, tmp_path):
+    """Batches that are open in several inputs are one batch, whatever axis they are."""
+    result = convert_file(path, tmp_path, converter="openvino", verify=True)
+    assert result.verification.passed, "\n".join(result.verification.lines())

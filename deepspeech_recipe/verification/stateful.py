@@ -142,7 +142,7 @@ class Pair:
     @property
     def _rows(self) -> int:
         shapes = [self._view.shape(producer(self._view, state.source)) for state in self.states.values()]
-        return next((shape[0] for shape in shapes if shape and shape[0] > 0), 2)
+        return next((shape[0] for shape in shapes if shape and shape[0] > 0), 3)
 
     def _states(self) -> Iterator[CarriedState]:
         for before, after in self._ir.metadata.get("states", {}).items():
@@ -166,14 +166,13 @@ class Pair:
         return found[0]
 
     def random_feeds(self, seed: int) -> dict[str, np.ndarray]:
-        """Normal numbers, small integers. An open batch is the states', or 2; other open sizes are 3."""
+        """Normal numbers, small integers. An open size is the states' batch, or 3: which of them are the batch, and so
+        must be equal, no graph says."""
         rng = np.random.default_rng(seed)
         feeds = {}
         for name in self.inputs:
             port = self._ir.input(name)
-            shape = [size.get_length() if size.is_static else 3 for size in port.get_partial_shape()]
-            if shape and port.get_partial_shape()[0].is_dynamic:
-                shape[0] = self._rows
+            shape = [size.get_length() if size.is_static else self._rows for size in port.get_partial_shape()]
             kind = port.get_element_type().to_dtype()
             whole = not np.issubdtype(kind, np.floating)
             feeds[name] = (rng.integers(0, 2, shape) if whole else rng.standard_normal(shape)).astype(kind)
