@@ -1,6 +1,7 @@
 """Models of families that no LSTMSequence fits: untouched, with one line that says why."""
 
 import numpy as np
+import openvino
 import pytest
 
 from deepspeech_recipe.conversion.convert import convert
@@ -46,6 +47,8 @@ def test_convert_does_nothing_and_says_why(name, tmp_path):
         convert(tmp_path / "model.pb", tmp_path / "out", converter="openvino")
     assert MODELS[name] in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert "OpenVINO converts it by itself: `ovc FILE`." in str(caught.value)
+    assert openvino.convert_model(tmp_path / "model.pb").outputs
     assert not (tmp_path / "out").exists()
 
 

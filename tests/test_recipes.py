@@ -6,6 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import openvino
 import pytest
 
 from deepspeech_recipe.cli import main
@@ -117,8 +118,21 @@ def test_the_runner_names_its_inputs(write, filter_pb, tmp_path):
 
 
 def test_without_the_recipe_the_same_graph_is_refused(filter_pb, tmp_path):
-    with pytest.raises(RecipeError, match="nor any other state to carry"):
+    reason = r"variable 'memory' is assigned 'smooth:0'.*would be lost.*--recipe"
+    with pytest.raises(RecipeError, match=reason):
         convert(filter_pb, tmp_path, converter="openvino")
+
+
+def test_a_graph_that_openvino_does_not_take_is_not_sent_to_ovc(tmp_path):
+    graph = GraphBuilder()
+    graph.placeholder("x", FLOAT, (2, 3))
+    graph.node("gamma", "Igamma", ["x", "x"], **F32)
+    path = tmp_path / "gamma.pb"
+    path.write_bytes(graph.graph.SerializeToString())
+    with pytest.raises(RecipeError, match=r"nor any other state to carry\. OpenVINO does not take this file either\."):
+        convert(path, tmp_path, converter="openvino")
+    with pytest.raises(Exception, match="Igamma"):
+        openvino.convert_model(path)
 
 
 def test_a_variable_that_would_be_lost_is_named(write, tmp_path):

@@ -61,6 +61,13 @@ def test_without_a_signature_the_known_names_are_the_outputs(tmp_path):
     assert open_model(write(tmp_path / "m", make_graph(), outputs=())).graph == make_graph()
 
 
+def test_another_model_without_a_signature_is_refused_for_that(tmp_path):
+    graph = GraphBuilder()
+    graph.const("scores", np.float32(1))
+    with pytest.raises(RecipeError, match=r"m: the SavedModel has no signature.*Save it with one: .*signatures=…"):
+        open_model(write(tmp_path / "m", graph.graph, outputs=()))
+
+
 def test_the_graph_tagged_serve_is_taken(tmp_path):
     write(tmp_path / "m", make_graph())
     saved = SavedModel.FromString((tmp_path / "m" / "saved_model.pb").read_bytes())

@@ -3,12 +3,15 @@
 from deepspeech_recipe.conversion.settings import check_settings
 from deepspeech_recipe.converters.request import check_request, size_of
 from deepspeech_recipe.errors import RecipeError, Refusal
+from deepspeech_recipe.graphdef.view import GraphView
 from deepspeech_recipe.ir.options import DYNAMIC, Options
+from deepspeech_recipe.patterns.stateful import check_not_lost
 from deepspeech_recipe.recipes.recognition import Recognition
 from deepspeech_recipe.sources import LoadedModel
+from deepspeech_recipe.sources.frontend_trial import openvino_takes
 
 
-def check_model(options: Options, source: LoadedModel, recognition: Recognition, *, from_wav: bool) -> None:
+def check_model(options: Options, source: LoadedModel, recognition: Recognition, *, from_wav: bool = False) -> None:
     """Raises RecipeError for what this model does not allow.
 
     from_wav: the graph read WAV files, and begins at their samples now, so it has a use for a sample rate.
@@ -31,18 +34,24 @@ def check_model(options: Options, source: LoadedModel, recognition: Recognition,
         )
 
 
+def check_found(source: LoadedModel, view: GraphView, recognition: Recognition) -> None:
+    """Raises RecipeError for a graph of which nothing is ours. It names OpenVINO's own converter if that takes it."""
+    if not recognition.is_empty:
+        return
+    check_not_lost(view)
+    refused = "".join(f" {refusal}" for refusal in recognition.refused)
+    own = "converts it by itself: `ovc FILE`" if openvino_takes(source.path) else "does not take this file either"
+    raise RecipeError(
+        f"No DeepSpeech model was found ({recognition.why_not}), and no LSTM that could be converted, nor any other "
+        f"state to carry.{refused} OpenVINO {own}."
+    )
+
+
 def _check_general(options: Options, typed: list[str], recognition: Recognition) -> None:
     """Raises RecipeError for options of the IR contract: a graph without a DeepSpeech model gets the general passes.
 
     typed: what was given of metadata that the graph has no use for.
     """
-    if recognition.is_empty:
-        refused = "".join(f" {refusal}" for refusal in recognition.refused)
-        raise RecipeError(
-            f"No DeepSpeech model was found ({recognition.why_not}), and no LSTM that could be converted, "
-            "nor any other state to carry."
-            f"{refused} Use OpenVINO's own `ovc` for other models."
-        )
     given = {
         "--state internal": options.state != "external" and not recognition.has_state,
         "--head": options.head is not None,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from deepspeech_recipe.audio.samples import start_at_samples
-from deepspeech_recipe.conversion.options import check_model
+from deepspeech_recipe.conversion.options import check_found, check_model
 from deepspeech_recipe.converters import mo, openvino
 from deepspeech_recipe.converters.complex_numbers import COMPLEX_OPS
 from deepspeech_recipe.converters.mo_safety import check_outputs
@@ -70,6 +70,7 @@ def start(model: str | os.PathLike, options: Options, facts: Mapping[str, Any], 
         view = GraphView.of(source.graph)
         recognition = recognise(view, recipes)
         check_named(recognition, recipes)
+        check_found(source, view, recognition)
         check_model(options, source, recognition, from_wav=from_wav)
     notes = [*source.notes, *frozen, *warnings(recognition.constants)]
     acoustic = recognition.acoustic

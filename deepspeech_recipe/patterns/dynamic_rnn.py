@@ -123,7 +123,7 @@ def _cells(body: LoopBody) -> list[_Cell]:
 
 
 def _no_cell(body: LoopBody, after: dict[Variable, Tensor]) -> Refusal:
-    new = [new for v, new in after.items() if not body.counts(v) and not written(body, v)]
+    new = [new for v, new in after.items() if not body.counts(v) and written_value(body, v) is None]
     nodes = [node for node in map(body.view.producer, new) if node is not None]
     for node in nodes:
         if node.op in ("Select", "SelectV2") and is_step(body, node.inputs[0]):

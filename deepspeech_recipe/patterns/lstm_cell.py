@@ -25,7 +25,7 @@ from deepspeech_recipe.patterns.lstm import NOT_FROZEN, Cell, quarters
 
 NOT_LSTM = (
     "Only LSTM cells i · b(z) + f · c (peepholes, a clipped cell state and other activations too, but no projection) "
-    "are converted"
+    "become an LSTMSequence or a loop of ours; others stay as they are"
 )
 _OTHER_SUM = "The cell state c · σ(f) + σ(i) · tanh(j) was looked for, another sum was found"
 BLOCK_CELL, BLOCK_C, BLOCK_H = "LSTMBlockCell", 1, 6  # the operation, and its outputs that are states

@@ -105,17 +105,21 @@ def _variable(view: GraphView, node: Node, link: Link, new: dict[Tensor, None], 
     return state_variable(view, node, lambda tensor: bool(parts(view, tensor, way) & set(new)), what)
 
 
-def lost_variable(view: GraphView, carried: Iterable[str]) -> tuple[str, str] | None:
-    """A variable that is read and then assigned something computed, and that is not among `carried`; and what it is
-    assigned."""
+def check_not_lost(view: GraphView, carried: Iterable[str] = ()) -> None:
+    """Raises Refusal for a variable that is read and then assigned something computed, and that is not among
+    `carried`."""
     carried = set(carried)
     for node in view.variables():
         readers = view.consumers(Tensor(node.name))
         values = [writer.inputs[1] for writer in view.updates(node)]
         is_read = any(reader.op in view.TRANSPARENT and view.is_read(reader) for reader in readers)
         if values and is_read and node.name not in carried:
-            return node.name, str(values[0])
-    return None
+            raise Refusal(
+                f"The variable '{node.name}' is assigned '{values[0]}', but is not a recurrent cell's state as far as "
+                "can be told: what it keeps from call to call would be lost",
+                node=node.name,
+                remedy="Name it in a recipe of your own (--recipe)",
+            )
 
 
 def _read_after_write(view: GraphView, variable: Node) -> str | None:

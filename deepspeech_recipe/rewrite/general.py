@@ -13,7 +13,7 @@ from deepspeech_recipe.patterns.block_lstm import reads_past_lengths
 from deepspeech_recipe.patterns.dropout import dropout_masks
 from deepspeech_recipe.patterns.lstm import BLOCK, LOOP, Lstm
 from deepspeech_recipe.patterns.state import State
-from deepspeech_recipe.patterns.stateful import lost_variable
+from deepspeech_recipe.patterns.stateful import check_not_lost
 from deepspeech_recipe.recipes import Model
 from deepspeech_recipe.recipes.recognition import Recognition
 from deepspeech_recipe.recipes.summary import begins_anywhere, span
@@ -74,16 +74,10 @@ def rewrite_general(view: GraphView, recognition: Recognition, frozen: Mapping, 
     if general.edits.replace or general.pairs:  # else the graph is left alone
         general.edits.remove += [name for name in savers(view) if name not in general.edits.remove]
     remove_unused(view, general.edits, general.recipe_names.ends)
-    general.lines += [f"left as it is: {refusal}" for refusal in recognition.refused]
+    general.lines += [f"left as it is: {refusal}".rstrip(".") for refusal in recognition.refused]
     freed = {**general.recipe_names.claimed, **general.states}
-    lost = lost_variable(view, freed) if freed or any(lstm.form == BLOCK for lstm in recognition.lstms) else None
-    if lost is not None:
-        raise Refusal(
-            f"The variable '{lost[0]}' is assigned '{lost[1]}', but is not a recurrent cell's state as far as can be "
-            "told: what it keeps from call to call would be lost",
-            node=lost[0],
-            remedy="Name it in a recipe of your own (--recipe)",
-        )
+    if freed or any(lstm.form == BLOCK for lstm in recognition.lstms):
+        check_not_lost(view, freed)
     if freed:
         general.lines.append(
             f"state variables become inputs ({', '.join(freed)}) and outputs ({', '.join(freed.values())})"

@@ -37,6 +37,11 @@ def read_saved_model(path: Path, given: Given) -> LoadedModel:
     signature = names.signature_outputs(meta, only=_SERVING if keys else None)
     roots = [*signature.values(), *names.known_outputs(meta, prefix)]
     nodes, notes = needed(meta.graph_def.node, map(node_of, roots)), []
+    if not roots:
+        raise RecipeError(
+            f"{path}: the SavedModel has no signature, which would say what its inputs and outputs are. Save it with "
+            "one: tf.saved_model.save(model, path, signatures=…), or model.export(path) of Keras."
+        )
     if any(node.op in CALLS for node in nodes):
         nodes, roots = inline_calls(nodes, meta.graph_def.library, roots)
         roots = names.without_wrappers(nodes, roots)

@@ -5,9 +5,9 @@ from pathlib import Path
 from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.check import check_graph
 from deepspeech_recipe.graphdef.proto import Message
+from deepspeech_recipe.sources.frontend_trial import openvino_takes
 from deepspeech_recipe.sources.loaded_model import LoadedModel
 from deepspeech_recipe.sources.tflite.file import TFLiteModel
-from deepspeech_recipe.sources.tflite.frontend_trial import openvino_takes
 from deepspeech_recipe.sources.tflite.graph import GraphWriter
 from deepspeech_recipe.sources.tflite.operations import OPERATIONS
 
