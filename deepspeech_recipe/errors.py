@@ -24,9 +24,10 @@ class Refusal(RecipeError):
 class NoMatch(RecipeError):
     """A graph that is not of the kind that was looked for: it may be another's.
 
-    reason: what was looked for and what was found; node: where the search ended.
+    reason: what was looked for and what was found, for a person; wanted, found: the same for a program, two numbers for
+    one, or operations and the one that is there; node: where the search ended.
     """
 
-    def __init__(self, reason: str, *, node: str = ""):
-        self.reason, self.node = reason, node
+    def __init__(self, reason: str, *, node: str = "", wanted: object = None, found: object = None):
+        self.reason, self.node, self.wanted, self.found = reason, node, wanted, found
         super().__init__(f"{reason} (at '{node}')" if node else reason)

@@ -19,7 +19,7 @@ from deepspeech_recipe.graphdef.view import GraphView
 from deepspeech_recipe.ir.metadata import read_metadata
 from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.patterns import dynamic_rnn
-from deepspeech_recipe.recipes import Model, registry, states_of
+from deepspeech_recipe.recipes import Model, NoMatch, Tensor, deepspeech, registry, states_of
 from deepspeech_recipe.recipes.recognition import recognise
 from deepspeech_recipe.runtime import StatefulModel
 from deepspeech_recipe.sources.canonical.nodes import F32
@@ -90,7 +90,8 @@ def test_a_recipe_carries_a_state_that_topology_alone_would_not(write, filter_pb
         assert_close(run.states["y"], value, 5e-7)
 
 
-def test_a_recipe_finds_the_states_of_a_fused_lstm():
+def fused_graph() -> GraphBuilder:
+    """A fused LSTM whose states are fed. Needs no TensorFlow."""
     graph = GraphBuilder()
     graph.placeholder("x", FLOAT, (5, 2, 3))
     for name, value in (("none", np.zeros(4)), ("w", np.ones((7, 16))), ("b", np.ones(16))):
@@ -105,7 +106,11 @@ def test_a_recipe_finds_the_states_of_a_fused_lstm():
     for name, port in (("new_c", 1), ("new_h", 6)):
         slices = {"begin_mask": 0, "end_mask": 0, "ellipsis_mask": 0, "new_axis_mask": 0, "shrink_axis_mask": 1}
         graph.node(name, "StridedSlice", [f"lstm:{port}", "last", "end", "stride"], **F32, **slices)
-    states = states_of(GraphView(graph.graph.node))
+    return graph
+
+
+def test_a_recipe_finds_the_states_of_a_fused_lstm():
+    states = states_of(GraphView(fused_graph().graph.node))
     assert [(state.name, str(state.new[0])) for state in states] == [("c", "new_c:0"), ("h", "new_h:0")]
 
 
@@ -204,13 +209,66 @@ def test_inspect_shows_roles_and_the_nearest_miss(write, filter_pb, capsys):
             "`metadata` cannot be written as JSON .*set",
         ),
         (FILTER.replace("states={'y': 'next_y'}", "states={'y': 'next_y', 'x': 'next_y'}"), "new value of two states"),
-        (FILTER.replace("Tensor('smooth')", "Tensor('out')"), "is assigned 'smooth:0', which is not its last state"),
+        (
+            FILTER.replace("Tensor('smooth')", "Tensor('out')"),
+            "which assigns the variable 'memory' not 'out:0' but 'smooth:0'",
+        ),
     ],
 )
 def test_recipes_that_are_wrong(write, filter_pb, tmp_path, text, reason):
     with pytest.raises(RecipeError, match=reason):
         convert(filter_pb, tmp_path / "out", recipe=write(text), converter="openvino")
     assert not (tmp_path / "out").exists()
+
+
+FED = HEADER + (
+    "def recognise(view):\n"
+    "    inputs = {'x': Tensor('x'), 'state_c': Tensor('c'), 'state_h': Tensor('h')}\n"
+    "    outputs = {'next_c': Tensor('new_c'), 'next_h': Tensor('new_h')}\n"
+    "    return Model(inputs, outputs, {'state_c': 'next_c', 'state_h': 'next_h'})\n"
+)
+
+
+def exchanged(text: str, one: str, other: str) -> str:
+    return text.replace(one, "…").replace(other, one).replace("…", other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("('c')", "('h')"), ("('new_c')", "('new_h')"), (": 'next_c'", ": 'next_h'")]
+)
+def test_states_that_are_exchanged_are_the_recipes_fault(write, one, other):
+    view = GraphView(fused_graph().graph.node)
+    assert registry.load(write(FED)).recognise(view).states == {"state_c": "next_c", "state_h": "next_h"}
+    reason = (
+        r"^[^\n]*mine\.py: the state 'state_c' → .* in which 'new_.:0' is the new value of 'state_h'\. Give each input"
+    )
+    with pytest.raises(RecipeError, match=reason):
+        registry.load(write(exchanged(FED, one, other))).recognise(view)
+
+
+def test_states_that_topology_does_not_tell_are_the_recipes_to_pair(write):
+    graph = fused_graph()
+    graph.placeholder("before", FLOAT, (2, 4))
+    graph.node("sum", "AddV2", ["before", "new_h"], **F32)
+    text = FED.replace("Tensor('x')", "Tensor('x'), 'last': Tensor('before')")
+    text = text.replace("Tensor('new_h')", "Tensor('new_h'), 'next': Tensor('new_h')").replace(
+        "{'state_c'", "{'last': 'next', 'state_c'"
+    )
+    model = registry.load(write(text)).recognise(GraphView(graph.graph.node))
+    assert model.states["last"] == "next"
+
+
+def test_what_was_looked_for_and_found_can_be_compared():
+    view = GraphView(filter_graph().graph.node)
+    with pytest.raises(NoMatch) as miss:
+        view.match(Tensor("out"), "MatMul", "Add")
+    assert (miss.value.wanted, miss.value.found, miss.value.node) == (("MatMul", "Add"), "Neg", "out")
+    with pytest.raises(NoMatch) as miss:
+        view.match(Tensor("nothing"), "MatMul")
+    assert miss.value.found is None
+    with pytest.raises(NoMatch) as miss:
+        deepspeech.recognise(view)
+    assert (miss.value.wanted, miss.value.found) == (1, 0)
 
 
 def test_a_recipe_that_was_named_must_fit(write, filter_pb, tmp_path, capsys):

@@ -93,12 +93,18 @@ class GraphView(Edges):
     def match(self, tensor: Tensor, *ops: str, what: str = "") -> Node:
         """The node behind the tensor, if it is one of these operations.
 
-        what: what is looked for, in the words of a message. Raises NoMatch with it if the node is another one.
+        what: what is looked for, in the words of a message. Raises NoMatch with it if the node is another one; its
+        `wanted` are the operations, its `found` the one that is there, or None.
         """
         node = self.source_node(tensor)
         if node is None or node.op not in ops:
             wanted = what or f"a {' or '.join(ops)}"
-            raise NoMatch(f"{wanted} was looked for, {self.described(tensor)} was found", node=self.source(tensor).node)
+            raise NoMatch(
+                f"{wanted} was looked for, {self.described(tensor)} was found",
+                node=self.source(tensor).node,
+                wanted=ops,
+                found=None if node is None else node.op,
+            )
         return node
 
     def value(self, tensor: Tensor) -> np.ndarray | None:

@@ -25,10 +25,8 @@ def carried_states(view: GraphView, links: list[Link], known: Iterable[str] = ()
     A state of kind 'input' has in `new` the outputs that can be its new value, the likeliest first.
     Raises Refusal if a variable's state would be lost.
     """
-    begins: dict[Tensor, list[Link]] = {}
     way = way_to(links)
-    for link in links:
-        begins.setdefault(origin(view, link.previous, way), []).append(link)
+    begins = _begins(view, links, way)
     ends = _ends(view, begins, way)
     states = []
     for source in begins:
@@ -45,6 +43,12 @@ def carried_states(view: GraphView, links: list[Link], known: Iterable[str] = ()
     return tuple(states)
 
 
+def new_values(view: GraphView, links: list[Link], states: Iterable[Tensor]) -> dict[Tensor, set[Tensor]]:
+    """What becomes of each of these variables and inputs in a call, wherever it is kept; nothing of no state."""
+    begins = _begins(view, links, way_to(links))
+    return {source: set(_reached(view, begins, source)) for source in states}
+
+
 def constant_states(view: GraphView, links: list[Link], loops: Iterable[Lstm]) -> tuple[State, ...]:
     """Constants that cells and loops of LSTM cells begin with, and that are not plain zeros: they are not all zero, or
     are read as a variable is, through a copy, which says that they were one before the graph was frozen."""
@@ -59,6 +63,14 @@ def constant_states(view: GraphView, links: list[Link], loops: Iterable[Lstm]) -
         if value is not None and (np.any(value) or (copied and view.nodes[source.node].op == "Const")):
             states[source] = State("constant", source, value.shape, (), initial=value)
     return tuple(states.values())
+
+
+def _begins(view: GraphView, links: list[Link], way: Way) -> dict[Tensor, list[Link]]:
+    """Where states are kept, or handed on → the links that begin there."""
+    begins: dict[Tensor, list[Link]] = {}
+    for link in links:
+        begins.setdefault(origin(view, link.previous, way), []).append(link)
+    return begins
 
 
 def _reached(view: GraphView, begins: dict[Tensor, list[Link]], source: Tensor) -> dict[Tensor, None]:

@@ -6,6 +6,9 @@ import json
 
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.view import PLACEHOLDER_OPS, GraphView, Tensor
+from deepspeech_recipe.patterns.block_lstm import fused_lstms
+from deepspeech_recipe.patterns.state_links import links_of, parts, way_to
+from deepspeech_recipe.patterns.stateful import new_values
 from deepspeech_recipe.recipes import AcousticModel, Model
 
 _ONE_OUTPUT = (*PLACEHOLDER_OPS, "Const", "Identity", "VariableV2", "VarHandleOp", "Softmax", "MatMul", "Reshape")
@@ -17,6 +20,7 @@ def check_model(where: str, view: GraphView, model: Model | AcousticModel) -> No
     _check_states(where, model)
     if isinstance(model, Model):
         _check_inputs(where, view, model)
+        _check_new_values(where, view, model)
         try:
             json.dumps(model.metadata)
         except (TypeError, ValueError) as error:
@@ -76,4 +80,25 @@ def _check_inputs(where: str, view: GraphView, model: Model) -> None:
             wanted = "a placeholder, or a variable that is in `states`"
             raise RecipeError(
                 f"{where}: the input '{role}' is '{tensor}', which comes from a {node.op}. An input is {wanted}."
+            )
+
+
+def _check_new_values(where: str, view: GraphView, model: Model) -> None:
+    """Each state against what the graph assigns its variable, or against the cells that it goes through."""
+    links = links_of(view, fused_lstms(view))
+    new = new_values(view, links, model.inputs.values())
+    for before, after in model.states.items():
+        kept, value = model.inputs[before], model.outputs[after]
+        assigned = [writer.inputs[1] for writer in view.updates(view.nodes[kept.node])]
+        if assigned and view.source(value) not in map(view.source, assigned):
+            raise RecipeError(
+                f"{where}: the state '{before}' → '{after}' is not the graph's, which assigns the variable "
+                f"'{kept.node}' not '{value}' but '{assigned[0]}'. Give the output with that Tensor."
+            )
+        pieces = parts(view, value, way_to(links))
+        others = [role for role, tensor in model.inputs.items() if pieces & new[tensor]]
+        if others and new[kept] and before not in others:  # else topology does not tell
+            raise RecipeError(
+                f"{where}: the state '{before}' → '{after}' is not the graph's, in which '{value}' is the new value of "
+                f"'{others[0]}'. Give each input the output with its own new value."
             )

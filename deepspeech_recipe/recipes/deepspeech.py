@@ -34,10 +34,12 @@ def recognise(view: GraphView, *, dense_before: int = 3) -> AcousticModel:
     windows = _windows(view, cell.x)
     before = matmuls(view, view.ancestors(cell.x))[::-1]
     if len(before) != dense_before:
-        raise NoMatch(f"{_dense(dense_before)} before the {cell.what} were looked for, {len(before)} found")
+        reason = f"{_dense(dense_before)} before the {cell.what} were looked for, {len(before)} found"
+        raise NoMatch(reason, wanted=dense_before, found=len(before))
     after = matmuls(view, view.descendants(cell.hidden))
     if len(after) != 2:
-        raise NoMatch(f"{_dense(2)} after the {cell.what} were looked for, {len(after)} found")
+        reason = f"{_dense(2)} after the {cell.what} were looked for, {len(after)} found"
+        raise NoMatch(reason, wanted=2, found=len(after))
     lstm = cell.lstm()
     batch, steps, *window = windows.attribute("shape")
     window_frames, n_input = _check_window(windows, *window)
@@ -97,7 +99,7 @@ def _cell(view: GraphView) -> _Cell:
     rows = () if cells else find_static_lstms(view)[0]
     if len(rows) == 1 and len(rows[0].layers) == 1 and len(rows[0].layer.rows) == 1:
         return _Cell("LSTM", rows[0].x, rows[0].layer.rows[0], lambda: rows[0])
-    raise NoMatch(f"DeepSpeech has one BlockLSTM, this graph has {len(cells)}")
+    raise NoMatch(f"DeepSpeech has one BlockLSTM, this graph has {len(cells)}", wanted=1, found=len(cells))
 
 
 def _windows(view: GraphView, x: Tensor) -> Node:

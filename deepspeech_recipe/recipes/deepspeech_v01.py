@@ -77,7 +77,8 @@ def _directions(view: GraphView) -> tuple[Lstm, Lstm, Node]:
     """(the forward LSTM, the backward one, the Concat of what both return) over one sequence."""
     lstms, _ = find_loop_lstms(view)
     if len(lstms) != 2:
-        raise NoMatch(f"DeepSpeech v0.1 has two loops of LSTM cells, this graph has {len(lstms)}")
+        reason = f"DeepSpeech v0.1 has two loops of LSTM cells, this graph has {len(lstms)}"
+        raise NoMatch(reason, wanted=2, found=len(lstms))
     forward, backward = sorted(lstms, key=lambda lstm: lstm.direction)
     plain = all(lstm.cell.is_plain for lstm in lstms)
     if plain and (forward.direction, backward.direction, len(forward.layers)) == ("forward", "reverse", 1):

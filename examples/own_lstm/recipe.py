@@ -10,9 +10,10 @@ def recognise(view):
     # Is it one of ours? If not, say what was looked for and what was found.
     inputs, outputs = view.of_op("Placeholder"), view.of_op("Softmax")
     if len(inputs) != 1 or len(inputs[0].attribute("shape") or ()) != 3:
-        raise NoMatch(f"one input of rank 3 (batch, readings, sensors) was looked for, {len(inputs)} inputs were found")
+        reason = f"one input of rank 3 (batch, readings, sensors) was looked for, {len(inputs)} inputs were found"
+        raise NoMatch(reason, wanted=1, found=len(inputs))
     if len(outputs) != 1:
-        raise NoMatch(f"one Softmax was looked for, {len(outputs)} were found")
+        raise NoMatch(f"one Softmax was looked for, {len(outputs)} were found", wanted=1, found=len(outputs))
 
     # It is: what is wrong with it from here on is a refusal.
     readings, scores = inputs[0], outputs[0]
