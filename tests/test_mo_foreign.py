@@ -80,6 +80,19 @@ def test_two_stacked_stateful_cells_of_another_model(tmp_path):
                 assert_close(states[name], run(f"{name}:0"), 1e-5)
 
 
+@pytest.mark.parametrize("decays", [False, True])
+@pytest.mark.parametrize("named", [(), ("scores",), ("dense",), ("dense", "scores")])
+def test_a_classifiers_outputs_are_the_graphs_or_those_that_are_named(tmp_path, decays, named):
+    """Model Optimizer gives each LSTMCell that it makes outputs of its own."""
+    graph = foreign.classifier(decays=decays)
+    model, _ = mo(graph.save(tmp_path / "model.pb"), *(["--output", ",".join(named)] if named else []))
+    assert op_counts(model)["LSTMCell"] == (3 if decays else 0)
+    wanted = [f"{name}:0" for name in named or ("scores",)]
+    assert len(model.outputs) == len(wanted)
+    feeds = graph.feeds()
+    check_call(model, feeds, dict(zip(wanted, run_graph(graph.graph_def, feeds, wanted), strict=True)))
+
+
 def test_lengths_of_another_model_that_may_differ_are_refused(tmp_path):
     """Lengths that are an input may differ from the time length: the state would be lost, so it is an error."""
     path = foreign.stacked_language_model(by_length=True).save(tmp_path / "model.pb")

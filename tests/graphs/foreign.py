@@ -67,6 +67,26 @@ def _foreign(build):
 
 
 @_foreign
+def classifier(tf, weights, placeholder, decays=False):
+    """Three steps of an `LSTMCell` by `static_rnn`, the last one classified. decays: half of each state reaches the
+    next step, so that the steps are no LSTMSequence, and stay cells."""
+    from tests.graphs.rnn import cell_of
+
+    cell = cell_of(tf, weights(11, 28), weights(28))
+    frames = tf.unstack(placeholder("frames", [2, 3, 4]), axis=1)
+    if decays:
+        state = tf.zeros([2, 7]), tf.zeros([2, 7])
+        for frame in frames:
+            last, state = cell(frame, [0.5 * each for each in state])
+    else:
+        steps, _ = tf.compat.v1.nn.static_rnn(cell, frames, dtype=tf.float32)
+        last = steps[-1]
+    dense = tf.nn.bias_add(tf.matmul(last, weights(7, 5)), weights(5), name="dense")
+    tf.nn.softmax(dense, name="scores")
+    return ["scores"]
+
+
+@_foreign
 def cnn(tf, weights, placeholder):
     x = placeholder("image", [2, 16, 16, 3])
     x = tf.nn.relu(tf.nn.bias_add(tf.nn.conv2d(x, weights(3, 3, 3, 8), 1, "SAME"), weights(8)))
