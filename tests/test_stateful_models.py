@@ -11,7 +11,7 @@ from tests.graphs import foreign, fused, stateful
 from tests.support.compare import compiled, op_counts
 from tests.support.limits import assert_close
 from tests.support.mo_run import EXTENSIONS, MOError, mo
-from tests.support.reference import session
+from tests.support.reference import expected_calls, session
 
 pytestmark = [pytest.mark.requires_mo, pytest.mark.requires_tf]
 
@@ -44,7 +44,6 @@ FAMILIES = {
         fused.two_layers, {"taken": "GatherNd", "use_peephole": True, "cell_clip": 0.5}, "scores", FED
     ),
 }  # fmt: skip
-CALLS = 10
 
 
 @pytest.fixture(params=FAMILIES)
@@ -68,25 +67,6 @@ def to_ir(request, tmp_path):
         return ov.Core().read_model(result.files[0]), "\n".join(result.notes)
 
     return by_mo if request.param == "mo" else by_openvino
-
-
-def expected_calls(graph, main: str, pairs: dict, count: int = CALLS):
-    """(main output, {input: new state}) of chained calls in TensorFlow, from zero state."""
-    found = []
-    with session(graph.graph_def) as run:
-        if graph.reset:
-            run(graph.reset)
-        fed = {f"{name}:0": np.zeros(graph.inputs[f"{name}:0"][1], np.float32) for name in pairs if not graph.reset}
-        for seed in range(count):
-            feeds = graph.feeds(seed) | fed
-            if graph.reset:
-                value = run(f"{main}:0", feeds)
-                found.append((value, {name: run(f"{name}:0") for name in pairs}))
-            else:
-                value, *new = run([f"{main}:0", *(f"{output}:0" for output in pairs.values())], feeds)
-                fed = dict(zip(fed, new, strict=True))
-                found.append((value, dict(zip(pairs, new, strict=True))))
-    return found
 
 
 def frames(graph, pairs: dict, seed: int) -> dict:

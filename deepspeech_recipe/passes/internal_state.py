@@ -66,13 +66,20 @@ def fix_batch(model: ov.Model, batch: int) -> ov.Model:
     if not shapes:
         known = {shape[0].get_length() for shape in map(_shape, model.inputs) if shape.rank.is_static and len(shape)}
         if batch not in known:
-            own = ", ".join(f"'{port.get_any_name()}' {port.get_partial_shape()}" for port in model.inputs)
-            raise RecipeError(
-                f"The batch cannot be {batch}: the graph leaves no input's first axis open ({own}). Leave --batch out, "
-                "or export the graph with that batch."
-            )
-    model.reshape(shapes)
+            raise _other_batch(model, batch, "the graph leaves no input's first axis open")
+    own = _other_batch(model, batch, "other parts of the graph have another one written down")
+    try:
+        model.reshape(shapes)
+    except RuntimeError as error:  # a stateful Keras layer's state, for one
+        raise own from error
     return model
+
+
+def _other_batch(model: ov.Model, batch: int, why: str) -> RecipeError:
+    own = ", ".join(f"'{port.get_any_name()}' {port.get_partial_shape()}" for port in model.inputs)
+    return RecipeError(
+        f"The batch cannot be {batch}: {why} ({own}). Leave --batch out, or export the graph with that batch."
+    )
 
 
 def _shape(port):

@@ -93,9 +93,9 @@ class _Nodes:
         self.sizes = o.n_steps if release.static_reshape or o.unrolled else -1, batch
         x = tf.transpose(self.input, [1, 0, 2, 3])
         x = tf.reshape(x, [-1, (2 * o.n_context + 1) * o.n_input])
-        for layer in (1, 2, 3):
+        for layer in (1, 2, 3, *([4] if o.dense_4 else [])):
             x = self._dense(layer, x)
-        x = tf.reshape(x, [*self.sizes, o.dense_3])
+        x = tf.reshape(x, [*self.sizes, o.dense_4 or o.dense_3])
         if o.unrolled:
             self._unrolled(x)
             return

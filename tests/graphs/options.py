@@ -16,6 +16,7 @@ class Options:
     dense_1: int = 40
     dense_2: int = 36
     dense_3: int = 44
+    dense_4: int | None = None  # a fork's further layer in front of the LSTM
     n_hidden: int = 32  # LSTM cells
     dense_5: int = 28
     classes: int | None = None  # len(alphabet) + 1 unless given

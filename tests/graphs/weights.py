@@ -40,6 +40,8 @@ def make_weights(options: Options, classes: int) -> dict[str, np.ndarray]:
         1: (features, o.dense_1), 2: (o.dense_1, o.dense_2), 3: (o.dense_2, o.dense_3),
         5: (o.n_hidden, o.dense_5), 6: (o.dense_5, classes),
     }  # fmt: skip
+    if o.dense_4:
+        sizes[4] = (o.dense_3, o.dense_4)
     weights = {}
     for layer, (rows, columns) in sizes.items():
         gain = 3.0 if layer in (5, 6) else 1.3
@@ -48,7 +50,7 @@ def make_weights(options: Options, classes: int) -> dict[str, np.ndarray]:
         if layer != 6:
             weights[f"gamma{layer}"] = 1 + normal(0.2, columns)
             weights[f"beta{layer}"] = 0.5 + normal(0.2, columns)
-    rows = o.dense_3 + o.n_hidden
+    rows = (o.dense_4 or o.dense_3) + o.n_hidden
     weights["kernel"] = normal(1.5 / np.sqrt(rows), rows, 4 * o.n_hidden)
     weights["bias"] = normal(0.3, 4 * o.n_hidden)
     for gate in "ifo":

@@ -10,6 +10,8 @@ import numpy as np
 
 from deepspeech_recipe.processes.programs.plain_session import plain_session
 
+CALLS = 10  # of `expected_calls`
+
 
 @functools.lru_cache(maxsize=1)
 def tensorflow():
@@ -114,3 +116,24 @@ class session:
 
     def __exit__(self, *_):
         self._session.close()
+
+
+def expected_calls(graph, main: str, pairs: dict, count: int = CALLS):
+    """(main output, {input: new state}) of chained calls of a `ForeignGraph` in TensorFlow, from zero state.
+
+    pairs: input or state variable → the output that is its new value."""
+    found = []
+    with session(graph.graph_def) as run:
+        if graph.reset:
+            run(graph.reset)
+        fed = {f"{name}:0": np.zeros(graph.inputs[f"{name}:0"][1], np.float32) for name in pairs if not graph.reset}
+        for seed in range(count):
+            feeds = graph.feeds(seed) | fed
+            if graph.reset:
+                value = run(f"{main}:0", feeds)
+                found.append((value, {name: run(f"{name}:0") for name in pairs}))
+            else:
+                value, *new = run([f"{main}:0", *(f"{output}:0" for output in pairs.values())], feeds)
+                fed = dict(zip(fed, new, strict=True))
+                found.append((value, dict(zip(pairs, new, strict=True))))
+    return found
