@@ -213,8 +213,9 @@ def test_a_packaged_recipe_is_found_with_and_without_its_name(installed, tmp_pat
 
 
 def test_doctor_lists_a_packaged_recipe(installed):
-    """Without its look at Model Optimizer, for time."""
-    lines = ["from deepspeech_recipe.converters import mo", "mo.usable = lambda: (False, 'not asked for')"]
+    """Without its looks at other packages, at Model Optimizer and at devices, for time."""
+    lines = ["from deepspeech_recipe.self_test import devices, model_optimizer, packages"]
+    lines += [f"{each}.findings = lambda *_: ()" for each in ("devices", "model_optimizer", "packages")]
     lines += ["from deepspeech_recipe.cli import main", "main(['doctor'])"]
     listed = installed("-c", "; ".join(lines))
     assert "recipe 'keyword': the installed recipe 'health' (my_package.recipe)" in listed
