@@ -32,17 +32,18 @@ class MfccFrames:
         self._pending.add(samples)
         while (frames := min(self._pending.frames, max(LARGEST_CALL, self._next))) >= self._next:
             frames -= (frames - self._next) % self._wait
-            yield self._mfccs(self._pending.take(frames))[:frames]
+            drop = self._pending.lead
+            yield self._mfccs(self._pending.take(frames), drop)[:frames]
             self._next = self._wait
 
     def finish(self) -> np.ndarray:
         """`[n, features]` of what is left, and one frame more: the client zero-pads the rest, whatever it is."""
-        return self._mfccs(self._pending.rest())
+        drop = self._pending.lead
+        return self._mfccs(self._pending.rest(), drop)
 
-    def _mfccs(self, pending: tuple[np.ndarray, int]) -> np.ndarray:
-        """Samples, and how many of their frames to drop. The last one is what the model adds for the end of an
+    def _mfccs(self, samples: np.ndarray, drop: int) -> np.ndarray:
+        """drop: frames in front that were given out before. The last one is what the model adds for the end of an
         utterance."""
-        samples, drop = pending
         return self._requests.run([samples[None]], self._middles)[drop:]
 
     def _middles(self, request) -> np.ndarray:
@@ -51,7 +52,11 @@ class MfccFrames:
 
 
 class SampleBuffer:
-    """Keeps the samples that belong to windows which are not complete yet."""
+    """Keeps the samples that belong to windows which are not complete yet.
+
+    lead: how many frames, taken before, the samples begin with that `take` and `rest` return: 1 if the first sample of
+    a window needs the one before it.
+    """
 
     def __init__(self, settings: SpectrogramSettings):
         self._settings = settings
@@ -61,12 +66,12 @@ class SampleBuffer:
         self._blocks: list[np.ndarray] = []
         self._count = 0
         self._skip = 0  # samples to come that lie between two windows
-        self._lead = 0  # frames, given out before, that the first samples belong to
+        self.lead = 0
 
     @property
     def frames(self) -> int:
         """Whole windows there are."""
-        return self._settings.frame_count(self._count) - self._lead
+        return self._settings.frame_count(self._count) - self.lead
 
     def add(self, samples: np.ndarray) -> None:
         """Keeps a copy: the caller may write to its block again."""
@@ -76,21 +81,21 @@ class SampleBuffer:
             self._blocks.append(np.array(samples[skipped:]))
             self._count += len(samples) - skipped
 
-    def take(self, frames: int) -> tuple[np.ndarray, int]:
-        """The samples of the first windows, which must be there, and how many frames before them they begin with."""
-        samples, lead, stride = self._joined(), self._lead, self._settings.stride
-        self._lead = int(isinstance(self._settings, ClientSettings))  # whose frames need a sample before them
-        used = (lead + frames - self._lead) * stride
+    def take(self, frames: int) -> np.ndarray:
+        """The samples of the first windows, which must be there; the next one begins a stride after the last."""
+        samples, lead, stride = self._joined(), self.lead, self._settings.stride
+        self.lead = int(isinstance(self._settings, ClientSettings))
+        used = (lead + frames - self.lead) * stride
         self._skip = max(0, used - len(samples))
         self._blocks = [samples[used:]]
         self._count = len(self._blocks[0])
-        return samples[: (lead + frames - 1) * stride + self._settings.window_size], lead
+        return samples[: (lead + frames - 1) * stride + self._settings.window_size]
 
-    def rest(self) -> tuple[np.ndarray, int]:
-        """All that is left, as `take`."""
-        samples, lead = self._joined(), self._lead
+    def rest(self) -> np.ndarray:
+        """All that is left."""
+        samples = self._joined()
         self.clear()
-        return samples, lead
+        return samples
 
     def _joined(self) -> np.ndarray:
         if len(self._blocks) != 1:
