@@ -1,5 +1,6 @@
 """What is the openvino converter's own: edits on a GraphDef, general graphs, and what it does without."""
 
+import re
 import subprocess
 import sys
 
@@ -172,6 +173,24 @@ def test_an_operation_the_frontend_does_not_know_is_one_line():
     with pytest.raises(RecipeError, match=r"TensorFlow frontend cannot convert the graph.*NoSuchOperation") as caught:
         openvino.prepare(graph, view, recognise(view), Options()).convert()
     assert "\n" not in str(caught.value)
+    assert "cut it off (--output)" in str(caught.value)
+
+
+def test_every_operation_that_fails_is_named_whatever_else_is_said():
+    """Two variables that nothing initialises, which newer releases tell of at length before they come to the rest."""
+    graph = lstm_graph(5, 5)
+    for number in range(2):
+        variable = graph.node.add(name=f"memory_{number}", op="VariableV2")
+        variable.attr["dtype"].type = FLOAT
+        variable.attr["shape"].shape.dim.add(size=4)
+        graph.node.add(name=f"sum_{number}", op="AddV2", input=["y", variable.name]).attr["T"].type = FLOAT
+    graph.node.add(name="odd", op="NoSuchOperation", input=["y"]).attr["T"].type = FLOAT
+    view = GraphView(graph.node)
+    with pytest.raises(RecipeError, match="NoSuchOperation") as caught:
+        openvino.prepare(graph, view, recognise(view), Options()).convert()
+    assert re.search("`memory_[01]` is not initialized", str(caught.value))
+    assert "Summary" not in str(caught.value)
+    assert "documentation" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

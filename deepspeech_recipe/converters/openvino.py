@@ -5,6 +5,7 @@ The recogniser decides, the graph is edited, and the frontend translates what is
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,12 @@ from deepspeech_recipe.rewrite.reachability import ends
 from deepspeech_recipe.temporary import temporary_directory
 
 NAME = "openvino"
+_SUMMARY = "Summary:"
+# What OpenVINO says around the reason: where it was found, and where to read on.
+_BOILERPLATE = (
+    *("Check '", "Exception from", "FrontEnd API failed", "Model wasn't fully converted", _SUMMARY, "To facilitate"),
+)
+_LONG = 500  # characters of a reason, in whole lines
 
 
 def version() -> str:
@@ -171,13 +178,19 @@ def translate(path: Path, weights: Sequence[np.ndarray], convert: Callable = _co
     except Exception as error:  # each version of OpenVINO has other types here
         if translators.refusal is not None:
             raise translators.refusal from None
-        raise RecipeError(f"OpenVINO's TensorFlow frontend cannot convert the graph: {_reason(error)}") from error
+        raise RecipeError(
+            f"OpenVINO's TensorFlow frontend cannot convert the graph: {_reason(error)}. If you do not need that part, "
+            "cut it off (--output)."
+        ) from error
 
 
 def _reason(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    told = [line for line in lines if not line.startswith(("Check '", "Exception from", "FrontEnd API failed"))]
-    return " ".join((told or lines or [type(error).__name__])[:3])
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    # Newer releases tell of each operation, and sum up at the end.
+    end = lines.index(_SUMMARY) if _SUMMARY in lines else 0
+    told = [line for line in (*lines[end:], *lines[:end]) if not line.startswith(_BOILERPLATE)] or lines
+    lengths = itertools.accumulate(map(len, told))
+    return " ".join(line for line, length in zip(told, lengths) if length < _LONG or line is told[0])
 
 
 def optimise(ov_model):
