@@ -5,6 +5,7 @@ import pytest
 
 from deepspeech_recipe.conversion.convert import convert, convert_model
 from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.graphdef.build import FLOAT, INT32, INT64, DType, GraphBuilder
 from deepspeech_recipe.installation import TensorFlow
 from deepspeech_recipe.ir.ov_api import opset, rebuild
 from deepspeech_recipe.verification import stateful, tensorflow_session, verify
@@ -75,3 +76,20 @@ def test_an_output_is_the_graphs_own_tensor_of_that_name(tagger, ir):
     report = verify(tagger, named, reference="numpy")
     assert [check.name for check in report.checks] == ["output 'y'"]
     assert report.passed
+
+
+def test_numbers_that_choose_rows_of_a_table_are_not_taken_for_lengths(tmp_path):
+    """Of two speakers, say: which lengths of up to five steps would look for in vain."""
+    graph = GraphBuilder()
+    graph.graph.CopyFrom(lstm_graph(5, 5))
+    graph.placeholder("speakers", INT32, (2,))
+    graph.const("table", np.arange(8).reshape(2, 4), np.float32)
+    graph.const("axis", 0, np.int32)
+    graph.node("wide", "Cast", ["speakers"], SrcT=DType(INT32), DstT=DType(INT64))
+    kinds = {"Tparams": DType(FLOAT), "Tindices": DType(INT64), "Taxis": DType(INT32)}
+    graph.node("rows", "GatherV2", ["table", "wide", "axis"], **kinds)
+    graph.node("sum", "AddV2", ["y", "rows"], T=DType(FLOAT))
+    path = tmp_path / "speakers.pb"
+    path.write_bytes(graph.graph.SerializeToString())
+    report = verify(path, convert_model(path, converter="openvino"), reference="numpy")
+    assert report.passed, "\n".join(report.lines())

@@ -1,6 +1,6 @@
 """IRs of other recipes than DeepSpeech's against their originals: random inputs, call after call, states included."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -28,6 +28,8 @@ CALLS = 4
 # Of the largest value, if that is above 1. Measured, with random weights, 5 to 1024 cells and up to two layers: 6e-7,
 # 8e-4, 9e-3; trained ones are more sensitive. Weights of 8 bits that are found in the graph have the limit of fp32.
 _LIMITS = {"fp32": 1e-5, "fp16": 2e-2, "int8": 0.3}
+_LOOK_UPS = ("Gather", "GatherV2", "GatherNd", "ResourceGather", "OneHot")
+_RESHAPED = ("Cast", "Reshape", "ExpandDims", "Squeeze")
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,12 @@ def _as_frozen(source: LoadedModel, values: dict[str, float]) -> LoadedModel:
     return replace(source, graph=graph)
 
 
+def _steps(rows: int, shapes: Iterable[list[int]]) -> int:
+    """The size of time in inputs `[rows, T, …]` or `[T, rows, …]`: with lengths of 0 and 1 no state would be read."""
+    sizes = [shape[1] if shape[0] == rows else shape[0] for shape in shapes if len(shape) > 2 and rows in shape[:2]]
+    return min(sizes, default=1)
+
+
 def _error(found: np.ndarray, expected: np.ndarray) -> float:
     """The largest difference; infinite if either is not a number."""
     error = float(np.abs(found - expected).max(initial=0))
@@ -166,17 +174,36 @@ class Pair:
         return found[0]
 
     def random_feeds(self, seed: int) -> dict[str, np.ndarray]:
-        """Normal numbers, small integers. An open size is the states' batch, or 3: which of them are the batch, and so
-        must be equal, no graph says."""
+        """Normal numbers, lengths, and else 0 and 1. An open size is the states' batch, or 3: which of them are the
+        batch, and so must be equal, no graph says."""
         rng = np.random.default_rng(seed)
+        ports = {name: self._ir.input(name) for name in self.inputs}
+        shapes = {
+            name: [size.get_length() if size.is_static else self._rows for size in port.get_partial_shape()]
+            for name, port in ports.items()
+        }
         feeds = {}
-        for name in self.inputs:
-            port = self._ir.input(name)
-            shape = [size.get_length() if size.is_static else self._rows for size in port.get_partial_shape()]
-            kind = port.get_element_type().to_dtype()
-            whole = not np.issubdtype(kind, np.floating)
-            feeds[name] = (rng.integers(0, 2, shape) if whole else rng.standard_normal(shape)).astype(kind)
+        for name, port in ports.items():
+            kind, shape = port.get_element_type().to_dtype(), shapes[name]
+            values: np.ndarray
+            if np.issubdtype(kind, np.floating):
+                values = rng.standard_normal(shape)
+            elif np.issubdtype(kind, np.integer) and len(shape) == 1 and not self._is_index(self.inputs[name]):
+                steps = _steps(shape[0], shapes.values())
+                values = rng.integers(0, steps + 1, shape)
+                if (row := seed % (shape[0] + 1)) < shape[0]:  # one of them whole, in all calls but some
+                    values[row] = steps
+            else:
+                values = rng.integers(0, 2, shape)
+            feeds[name] = values.astype(kind)
         return feeds
+
+    def _is_index(self, tensor: Tensor) -> bool:
+        """Whether a tensor chooses rows of a table: of how many, it does not say."""
+        return any(
+            node.op in _LOOK_UPS or (node.op in _RESHAPED and self._is_index(Tensor(node.name)))
+            for node, _ in self._view.readers(tensor)
+        )
 
     def original(self, reference: str = "auto"):
         """call(feeds) → outputs and new states by the IR's names, from the initial state on."""
