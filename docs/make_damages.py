@@ -1,7 +1,10 @@
-"""Writes docs/damages.md: every damage of tests/support/damages.py, what sees it, and from which size on.
-`PYTHONPATH=. python docs/make_damages.py` (it takes a minute)
+"""Writes docs/damages.md: every damage of tests/support/damages.py in each of its forms, and what sees it.
+
+`PYTHONPATH=. python docs/make_damages.py` (it takes five minutes). Ends with an error, and writes nothing, if what is
+seen is not what that table declares and the tests hold.
 """
 
+import sys
 import tempfile
 from pathlib import Path
 
@@ -10,7 +13,7 @@ from deepspeech_recipe.verification import compare, verify
 from deepspeech_recipe.verification.diagnose import diagnose
 from deepspeech_recipe.verification.recordings import Recording, speech_like
 from tests.support import verify_models as models
-from tests.support.damages import DAMAGES, FORMS, GRAPH, Damage, damaged
+from tests.support.damages import DAMAGES, FORMS, GRAPH, Damage, damaged, kind_of
 
 PAGE = Path(__file__).with_name("damages.md")
 BEGIN, END = "<!-- {}: begin -->", "<!-- {}: end -->"
@@ -28,26 +31,35 @@ def main() -> None:
 
 
 def seen(source) -> list[list[str]]:
-    """As the table has it and the tests hold it."""
-    rows = [["damage", "size", "forms", "check of `verify`", "`diagnose`"]]
+    """What fails, form by form. Ends the program if that is not what is declared."""
+    rows = [["damage", "size", "forms", "checks of `verify`", "in some of these forms also", "`diagnose`"]]
+    wrong = []
     for damage in DAMAGES:
-        forms: dict[str, list[str]] = {}
+        found = {form: outcome(source, damage, form, damage.size_in(form)) for form in damage.forms}
+        for form, (checks, stage) in found.items():
+            if damage.check_in(form) not in checks or stage != damage.stage_in(form):
+                wrong.append(f"{damage.name}, {form}: {', '.join(checks)}; {stage}")
+        alike: dict[tuple, list[str]] = {}
         for form in damage.forms:
-            forms.setdefault(damage.stage_in(form), []).append(form)
-        for stage, where in forms.items():
-            size = f"{damage.size:g}" if damage.size else ""
-            listed = "all" if len(where) == len(FORMS) else "; ".join(where)
-            rows.append([damage.name, size, listed, damage.check or "features, probabilities", stage])
+            alike.setdefault((damage.size_in(form), damage.check_in(form), damage.stage_in(form)), []).append(form)
+        for (size, _, stage), forms in alike.items():
+            all_checks = list(dict.fromkeys(check for form in forms for check in found[form][0]))
+            always = [check for check in all_checks if all(check in found[form][0] for form in forms)]
+            sometimes = [check for check in all_checks if check not in always]
+            listed = "all" if len(forms) == len(FORMS) else "; ".join(forms)
+            shown = f"{size:g}" if size else ""
+            rows.append([damage.name, shown, listed, ", ".join(always), ", ".join(sometimes), stage])
+    if wrong:
+        sys.exit("\n".join(["Not as declared:", *wrong]))
     return rows
 
 
-def outcome(source, damage: Damage, form: str, size: float) -> tuple[str, str]:
-    """(checks that fail, the stage named); '–' for none."""
+def outcome(source, damage: Damage, form: str, size: float) -> tuple[list[str], str | None]:
+    """(the kinds of checks that fail, the stage named or None)."""
     with tempfile.TemporaryDirectory() as folder:
         report = verify(source, damaged(damage, form, Path(folder), size), reference="numpy")
         found = diagnose(source, damaged(damage, form, Path(folder), size))
-    checks = dict.fromkeys(check.name.split(" after")[0] for check in report.checks if not check.passed)
-    return ", ".join(checks) or "–", found.first or "–"
+    return list(dict.fromkeys(kind_of(check.name) for check in report.checks if not check.passed)), found.first
 
 
 def sizes(source) -> list[list[str]]:
@@ -64,7 +76,7 @@ def smallest(source, damage: Damage, form: str) -> list[str]:
     def is_seen(size: float, command: int) -> bool:
         if size not in known:
             checks, stage = outcome(source, damage, form, size)
-            known[size] = checks != "–", stage != "–"
+            known[size] = bool(checks), stage is not None
         return known[size][command]
 
     found = []

@@ -19,6 +19,7 @@ from deepspeech_recipe.ir.ov_api import i64, opset, ov
 from deepspeech_recipe.passes.attach_audio import attach_audio, feature_model
 from deepspeech_recipe.passes.compress import compress_to_fp16, compress_weights, dense_layers
 from deepspeech_recipe.passes.streaming import streaming_model
+from deepspeech_recipe.verification.stored import bodies
 from tests.support import verify_models as models
 
 GRAPH = "v0.9"
@@ -43,10 +44,11 @@ _W, _R, _B = 4, 5, 6
 
 @dataclasses.dataclass(frozen=True)
 class Damage:
-    """apply(ov.Model, size) → the damaged model. check: a check of verify that must fail, by the beginning of its
-    name; stage: what diagnose must name. forms: where it is done. size: of the damage in the tests; sizes: those that
-    the page tries, the smallest first. stored: it is done to weights of 8 bits, not before they are made.
-    audio: settings → other settings, of an audio part that is made with them.
+    """apply(ov.Model, size) → the damaged model. check: a check of verify that must fail, without what it is after
+    (`kind_of`); stage: what diagnose must name. forms: where it is done. size: of the damage in the tests; fp16: the
+    same, of weights in FP16, whose limits are wider; sizes: those that the page tries, the smallest first. stored: it
+    is done to weights of 8 bits, not before they are made. audio: settings → other
+    settings, of an audio part that is made with them.
     """
 
     name: str
@@ -55,24 +57,38 @@ class Damage:
     apply: Callable = lambda model, size: model
     forms: tuple[str, ...] = tuple(FORMS)
     size: float = 0.0
+    fp16: float | None = None
     sizes: tuple[float, ...] = ()
     stored: bool = False
     audio: Callable | None = None
-    stages: dict[str, str] = dataclasses.field(default_factory=dict)  # of single forms, where it is another one
+    checks: dict[str, str] = dataclasses.field(default_factory=dict)  # of single forms, where it is another one
+    stages: dict[str, str] = dataclasses.field(default_factory=dict)  # the same
+
+    def size_in(self, form: str) -> float:
+        return self.fp16 if form == "fp16" and self.fp16 is not None else self.size
+
+    def check_in(self, form: str) -> str:
+        return self.checks.get(form, self.check)
 
     def stage_in(self, form: str) -> str:
         return self.stages.get(form, self.stage)
+
+
+def kind_of(check: str) -> str:
+    """A check's name without after how many chunks, and whether on average."""
+    return check.split(" after ")[0].split(" on average")[0]
 
 
 def damaged(damage: Damage | None, form: str, folder: Path, size: float | None = None):
     """The damaged IR of a form: an ov.Model, or the .xml of one with a separate audio part."""
     options = dict(FORMS[form])
     weights, activations = options.pop("weights", "fp32"), options.pop("activations", "int8")
-    size = damage.size if damage is not None and size is None else size
+    size = damage.size_in(form) if damage is not None and size is None else size
     if damage is not None and damage.audio is not None and form in ("attached", "streaming"):
         model = _with_audio(damage.audio, form)
     else:
         model = models.ir(GRAPH, **options)
+    settings, n_context = _settings(model)
     if damage is not None and not damage.stored:
         model = damage.apply(model, size)
     if weights == "fp16":
@@ -83,7 +99,6 @@ def damaged(damage: Damage | None, form: str, folder: Path, size: float | None =
         model = damage.apply(model, size)
     if form != "separate":
         return model
-    settings, n_context = _settings(model)
     if damage is not None and damage.audio is not None:
         settings = damage.audio(settings)
     ov.save_model(model, folder / "m.xml", compress_to_fp16=False)
@@ -249,10 +264,11 @@ def _softmax_axis(model, size):
     node = next(node for node in model.get_ops() if node.get_type_name() == "Softmax")
     other = opset.softmax(node.input_value(0), len(node.output(0).get_partial_shape()) - 2)
     names = node.output(0).get_names()
-    for reader in node.output(0).get_target_inputs():
-        reader.replace_source_output(other.output(0))
     node.output(0).get_tensor().set_names(set())
     other.output(0).get_tensor().set_names(names)
+    for reader in node.output(0).get_target_inputs():
+        reader.replace_source_output(other.output(0))
+    model.validate_nodes_and_infer_types()
     return model
 
 
@@ -262,9 +278,9 @@ def _alphabet(model, size):
     return models.with_metadata(model, alphabet={**alphabet, "labels": labels})
 
 
-def stored_scale(rows: slice, model, size):
-    """The scales of the first matrix of 8 bits."""
-    node = next(node for node in model.get_ordered_ops() if _is_scaled(node))
+def stored_scale(rows: slice, model, size, place: int = 0):
+    """The scales of a matrix of 8 bits, the first by default; those in the bodies of loops come last."""
+    node = [node for body in bodies(model) for node in body.get_ordered_ops() if _is_scaled(node)][place]
     constant = node.input_value(1).get_node()
     values = constant.get_data().copy()
     values[rows] *= np.float32(1 + size)
@@ -293,6 +309,7 @@ _METADATA = {
     "n_context": 3, "n_input": 7, "hidden_size": 12, "dense_sizes": [13, 14, 15, 12, 11], "classes": 11,
     "sample_rate": 8000, "window_ms": 25, "step_ms": 10, "upper_frequency": 4000.0, "beam_width": 100,
 }  # fmt: skip
+_SEPARATE = {"separate": "features"}
 _scale = functools.partial(lambda values, size: values * (1 + size))
 
 
@@ -311,23 +328,26 @@ DAMAGES = [
       for one, other in itertools.combinations("fico", 2)),
     Damage("recurrent matrix transposed", "probabilities", "lstm",
            functools.partial(_recurrent, lambda gates, size: gates.swapaxes(1, 2))),
-    _sized("forget bias", "probabilities", "lstm", functools.partial(_lstm_constant, _B, _forget_bias)),
-    _sized("one row of the recurrent matrix", "probabilities", "lstm", functools.partial(_recurrent, _row), 0.1),
+    _sized("forget bias", "probabilities", "lstm", functools.partial(_lstm_constant, _B, _forget_bias),
+           fp16=1.0),
+    _sized("one row of the recurrent matrix", "probabilities", "lstm", functools.partial(_recurrent, _row), 0.1,
+           fp16=3.0),
     _sized("one element of the recurrent matrix", "probabilities", "lstm", functools.partial(_recurrent, _element),
-           0.1),
-    _sized("recurrent matrix scaled", "probabilities", "lstm", functools.partial(_lstm_constant, _R, _scale), 0.03),
+           0.1, fp16=3.0),
+    _sized("recurrent matrix scaled", "probabilities", "lstm", functools.partial(_lstm_constant, _R, _scale), 0.03,
+           fp16=0.3),
     _sized("input matrix of the LSTM scaled", "probabilities", "lstm", functools.partial(_lstm_constant, _W, _scale),
            0.03),
     *(_sized(f"{layer} scaled", "probabilities", layer, functools.partial(_dense, layer, _scale), 0.03)
       for layer in ("dense_1", "dense_3", "dense_5", "dense_6")),
     *(Damage(f"{layer} turned", "probabilities", layer, functools.partial(_dense, layer, _turned))
       for layer in ("dense_2", "dense_6")),
-    *(_sized(f"bias of {layer}", "probabilities", layer, functools.partial(_dense_bias, layer), 0.1)
+    *(_sized(f"bias of {layer}", "probabilities", layer, functools.partial(_dense_bias, layer), 0.1, fp16=1.0)
       for layer in ("dense_2", "dense_6")),
     _sized("bound of dense_1", "probabilities", "dense_1", _clip, 0.1),
     Damage("LSTM a step short", "probabilities", "lstm", _fewer_steps,
            forms=("external", "internal", "separate", "fp16")),
-    _sized("initial state", "probabilities", "initial states", _initial_state, 0.1),
+    _sized("initial state", "probabilities", "initial states", _initial_state, 0.1, stages={"attached": "lstm"}),
     Damage("windows late by one", "probabilities", "features", _late_windows),
     Damage("rows late by one behind the softmax", "probabilities", "frames", functools.partial(_rows, _late)),
     Damage("last frame lost", "number of windows", "frames",
@@ -347,11 +367,12 @@ DAMAGES = [
            forms=EIGHT_BITS, stored=True),
     Damage("one integer of 8 bits", "weights", "dense_1", _stored_integer, forms=EIGHT_BITS, size=2,
            sizes=(1, 2, 4, 8), stored=True),
-    Damage("audio part: upper frequency", "", "features", forms=AUDIO,
+    Damage("audio part: upper frequency", "probabilities", "features", forms=AUDIO, checks=_SEPARATE,
            audio=lambda each: dataclasses.replace(each, upper_frequency_limit=7900.0)),
-    Damage("audio part: stride", "", "features", forms=AUDIO, audio=lambda each: dataclasses.replace(each, stride=319)),
-    Damage("audio part: window", "", "features", forms=AUDIO,
+    Damage("audio part: stride", "probabilities", "features", forms=AUDIO, checks=_SEPARATE,
+           audio=lambda each: dataclasses.replace(each, stride=319)),
+    Damage("audio part: window", "probabilities", "features", forms=AUDIO, checks=_SEPARATE,
            audio=lambda each: dataclasses.replace(each, window_size=500)),
-    Damage("audio part: of another model", "", "features", forms=AUDIO,
+    Damage("audio part: of another model", "probabilities", "features", forms=AUDIO, checks=_SEPARATE,
            audio=lambda each: dataclasses.replace(each, magnitude_squared=not each.magnitude_squared)),
 ]  # fmt: skip
