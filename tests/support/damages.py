@@ -346,7 +346,7 @@ DAMAGES = [
       for layer in ("dense_2", "dense_6")),
     _sized("bound of dense_1", "probabilities", "dense_1", _clip, 0.1),
     Damage("LSTM a step short", "probabilities", "lstm", _fewer_steps,
-           forms=("external", "internal", "separate", "fp16")),
+           forms=("external", "internal", "lengths", "separate", "fp16")),
     _sized("initial state", "probabilities", "initial states", _initial_state, 0.1, stages={"attached": "lstm"}),
     Damage("windows late by one", "probabilities", "features", _late_windows),
     Damage("rows late by one behind the softmax", "probabilities", "frames", functools.partial(_rows, _late)),
