@@ -19,6 +19,7 @@ ROOT = Path(__file__).parent.parent
 SHOWN = [family for family in families() if family.graph is not None]
 CONVERTED = [family for family in SHOWN if not family.is_refused]
 REFUSED = [family for family in SHOWN if family.is_refused]
+TAKEN, NOWHERE = ([each for each in REFUSED if ("converts it" in each.instead) is known] for known in (True, False))
 LOOPS = ("Loop", "TensorIterator")
 
 
@@ -89,7 +90,7 @@ def test_what_is_refused_is_converted_by_the_tool_that_is_named(family, tmp_path
 
 @pytest.mark.requires_tf
 @pytest.mark.requires_mo
-@pytest.mark.parametrize("family", REFUSED, ids=str)
+@pytest.mark.parametrize("family", TAKEN, ids=str)
 def test_what_is_refused_keeps_its_numbers(tmp_path, family):
     """The plugin breaks nothing that `mo` converts without it."""
     from tests.support.mo_run import mo
@@ -99,6 +100,17 @@ def test_what_is_refused_keeps_its_numbers(tmp_path, family):
     model = mo(tmp_path / "model.pb")[0]
     assert op_counts(model)["LSTMSequence"] == 0
     check_numbers(model, graph)
+
+
+@pytest.mark.requires_tf
+@pytest.mark.requires_mo
+@pytest.mark.parametrize("family", NOWHERE, ids=str)
+def test_what_no_tool_is_named_for_mo_does_not_convert_by_itself(tmp_path, family):
+    from tests.support.mo_run import MOError, mo
+
+    (tmp_path / "model.pb").write_bytes(family.graph().graph_def)
+    with pytest.raises(MOError, match="Loop detected during topological sort"):
+        mo(tmp_path / "model.pb", plugin=False)
 
 
 def test_the_page_is_current():
