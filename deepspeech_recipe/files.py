@@ -14,7 +14,7 @@ from deepspeech_recipe.errors import RecipeError, Refusal
 from deepspeech_recipe.temporary import temporary_directory
 
 TRACEBACK = "DEEPSPEECH_RECIPE_TRACEBACK"
-_LONGEST_MESSAGE = 700
+_LONGEST_MESSAGE = 1000
 _LONGEST_NAME = 255  # bytes, on most file systems
 _ENDLESS = {stat.S_ISCHR: "device", stat.S_ISBLK: "device", stat.S_ISFIFO: "pipe", stat.S_ISSOCK: "socket"}
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
@@ -101,12 +101,12 @@ def error_context(path: str | os.PathLike) -> Iterator[None]:
     except Refusal as error:
         if _is_fit(error, path):
             raise
-        reason = error.reason if str(path) in error.reason else f"{path}: {error.reason}"
+        reason = error.reason if _names(error.reason, path) else f"{path}: {error.reason}"
         raise type(error)(one_line(reason), node=one_line(error.node), remedy=one_line(error.remedy)) from error
     except RecipeError as error:
         if _is_fit(error, path):
             raise
-        raise RecipeError(one_line(str(error) if str(path) in str(error) else f"{path}: {error}")) from error
+        raise RecipeError(one_line(str(error) if _names(str(error), path) else f"{path}: {error}")) from error
 
 
 @contextmanager
@@ -131,8 +131,13 @@ def last_net(what: str) -> Iterator[None]:
         ) from error
 
 
+def _names(text: str, path: str | os.PathLike) -> bool:
+    """A file may be called as a word of the message is."""
+    return (f"{path}:" if str(path).isidentifier() else str(path)) in text
+
+
 def _is_fit(error: RecipeError, path: str | os.PathLike) -> bool:
-    return str(path) in str(error) and str(error).isprintable() and len(str(error)) <= _LONGEST_MESSAGE
+    return _names(str(error), path) and str(error).isprintable() and len(str(error)) <= _LONGEST_MESSAGE
 
 
 def one_line(text: str) -> str:

@@ -39,7 +39,9 @@ def check_found(source: LoadedModel, view: GraphView, recognition: Recognition) 
     if not recognition.is_empty:
         return
     check_not_lost(view)
-    refused = "".join(f" {refusal}" for refusal in recognition.refused)
+    refused = "".join(f" {refusal}" for refusal in recognition.refused[:1])
+    if len(recognition.refused) > 1:
+        refused += f" `inspect` names {len(recognition.refused) - 1} more."
     own = "converts it by itself: `ovc FILE`" if openvino_takes(source.path) else "does not take this file either"
     raise RecipeError(
         f"No DeepSpeech model was found ({recognition.why_not}), and no LSTM that could be converted, nor any other "
