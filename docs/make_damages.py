@@ -1,6 +1,6 @@
 """Writes docs/damages.md: every damage of tests/support/damages.py in each of its forms, and what sees it.
 
-`PYTHONPATH=. python docs/make_damages.py` (it takes five minutes). Ends with an error, and writes nothing, if what is
+`PYTHONPATH=. python docs/make_damages.py` (it takes two minutes). Ends with an error, and writes nothing, if what is
 seen is not what that table declares and the tests hold.
 """
 
