@@ -78,14 +78,16 @@ def test_an_output_is_the_graphs_own_tensor_of_that_name(tagger, ir):
     assert report.passed
 
 
-def test_numbers_that_choose_rows_of_a_table_are_not_taken_for_lengths(tmp_path):
-    """Of two speakers, say: which lengths of up to five steps would look for in vain."""
+@pytest.mark.parametrize("kind", [INT32, FLOAT])
+def test_numbers_that_choose_rows_of_a_table_are_not_taken_for_lengths(kind, tmp_path):
+    """Of two speakers, say: which lengths of up to five steps would look for in vain, and normal numbers, which inputs
+    of old Keras are, too."""
     graph = GraphBuilder()
     graph.graph.CopyFrom(lstm_graph(5, 5))
-    graph.placeholder("speakers", INT32, (2,))
+    graph.placeholder("speakers", kind, (2,))
     graph.const("table", np.arange(8).reshape(2, 4), np.float32)
     graph.const("axis", 0, np.int32)
-    graph.node("wide", "Cast", ["speakers"], SrcT=DType(INT32), DstT=DType(INT64))
+    graph.node("wide", "Cast", ["speakers"], SrcT=DType(kind), DstT=DType(INT64))
     kinds = {"Tparams": DType(FLOAT), "Tindices": DType(INT64), "Taxis": DType(INT32)}
     graph.node("rows", "GatherV2", ["table", "wide", "axis"], **kinds)
     graph.node("sum", "AddV2", ["y", "rows"], T=DType(FLOAT))

@@ -28,7 +28,8 @@ CALLS = 4
 # Of the largest value, if that is above 1. Measured, with random weights, 5 to 1024 cells and up to two layers: 6e-7,
 # 8e-4, 9e-3; trained ones are more sensitive. Weights of 8 bits that are found in the graph have the limit of fp32.
 _LIMITS = {"fp32": 1e-5, "fp16": 2e-2, "int8": 0.3}
-_LOOK_UPS = ("Gather", "GatherV2", "GatherNd", "ResourceGather", "OneHot")
+# Which input chooses.
+_LOOK_UPS = {"Gather": 1, "GatherV2": 1, "GatherNd": 1, "ResourceGather": 1, "OneHot": 0}
 _RESHAPED = ("Cast", "Reshape", "ExpandDims", "Squeeze")
 
 
@@ -186,9 +187,11 @@ class Pair:
         for name, port in ports.items():
             kind, shape = port.get_element_type().to_dtype(), shapes[name]
             values: np.ndarray
-            if np.issubdtype(kind, np.floating):
+            if self._is_index(self.inputs[name]):  # also as the floating-point numbers that Keras' inputs are
+                values = rng.integers(0, 2, shape)
+            elif np.issubdtype(kind, np.floating):
                 values = rng.standard_normal(shape)
-            elif np.issubdtype(kind, np.integer) and len(shape) == 1 and not self._is_index(self.inputs[name]):
+            elif np.issubdtype(kind, np.integer) and len(shape) == 1:
                 steps = _steps(shape[0], shapes.values())
                 values = rng.integers(0, steps + 1, shape)
                 if (row := seed % (shape[0] + 1)) < shape[0]:  # one of them whole, in all calls but some
@@ -201,8 +204,9 @@ class Pair:
     def _is_index(self, tensor: Tensor) -> bool:
         """Whether a tensor chooses rows of a table: of how many, it does not say."""
         return any(
-            node.op in _LOOK_UPS or (node.op in _RESHAPED and self._is_index(Tensor(node.name)))
-            for node, _ in self._view.readers(tensor)
+            (node.op in _LOOK_UPS and node.inputs[_LOOK_UPS[node.op]] == read)
+            or (node.op in _RESHAPED and self._is_index(Tensor(node.name)))
+            for node, read in self._view.readers(tensor)
         )
 
     def original(self, reference: str = "auto"):
