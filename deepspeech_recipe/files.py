@@ -14,7 +14,7 @@ from deepspeech_recipe.errors import RecipeError, Refusal
 from deepspeech_recipe.temporary import temporary_directory
 
 TRACEBACK = "DEEPSPEECH_RECIPE_TRACEBACK"
-_LONGEST_MESSAGE = 1000
+_LONGEST_MESSAGE = 900
 _LONGEST_NAME = 255  # bytes, on most file systems
 _ENDLESS = {stat.S_ISCHR: "device", stat.S_ISBLK: "device", stat.S_ISFIFO: "pipe", stat.S_ISSOCK: "socket"}
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}

@@ -100,7 +100,7 @@ def test_the_length_of_a_file_by_its_header(tmp_path, monkeypatch):
 
 def test_stages_are_shown_after_a_while_and_wiped(capsys, monkeypatch):
     on_a_terminal(monkeypatch)
-    monkeypatch.setattr(progress, "_QUIET", 0.01)
+    monkeypatch.setattr(progress, "_QUIET", 0.5)
     monkeypatch.setenv("COLUMNS", "30")
     shown = threading.Event()
     monkeypatch.setattr(sys.stderr, "flush", lambda: shown.set())
