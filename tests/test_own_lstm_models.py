@@ -160,7 +160,8 @@ def test_plain_mo_cannot_load_a_stateful_keras_model(exported, requires_mo):
     """The page's first row of what needs `convert`."""
     from tests.support.mo_run import MOError, mo
 
-    with pytest.raises(MOError, match="Could not find variable"):
+    # The second in a process that has made other graphs.
+    with pytest.raises(MOError, match=r"Could not find variable|must feed a value for placeholder"):
         mo(None, "--saved_model_dir", str(exported[0] / "exported"))
 
 

@@ -24,7 +24,9 @@ def mo(model, *arguments: str, plugin: bool = True, fp16: bool = False):
     """
     from openvino.tools.mo.convert_impl import _convert
     from openvino.tools.mo.utils.cli_parser import get_all_cli_parser
+    from openvino.tools.mo.utils.model_analysis import AnalysisResults
 
+    AnalysisResults().messages.clear()  # of conversions before: MO keeps them as long as its process lives
     given = [] if model is None else ["--input_model", str(model)]
     command = ["mo", *given, f"--compress_to_fp16={fp16}", *arguments]
     command += ["--extensions", str(EXTENSIONS)] if plugin else ["--use_legacy_frontend"]
