@@ -100,6 +100,7 @@ def test_another_input_of_unknown_rank_is_refused_with_the_way_out(tmp_path, wit
         ("y=1", "'y' is not an input"),
         ("keep_prob=nan", "is of the type float32, which cannot hold nan"),
         ("keep_prob", "'keep_prob' is not of the form INPUT=NUMBER"),
+        ("keep_prob=1,=2", "'=2' is not of the form INPUT=NUMBER"),
     ],
 )
 def test_what_cannot_be_frozen_is_one_line(tmp_path, capsys, frozen, reason):
@@ -132,3 +133,16 @@ def test_plain_mo_makes_a_model_that_compiles(dropout, without):
     path, name, value = dropout
     network = compiled(mo(path)[0])
     assert_close(network({"x": X, name: np.float32(value)})[0], without, 1e-6)
+
+
+@pytest.mark.parametrize("value", [np.inf, np.nan, 0.5, 2**40])
+def test_a_whole_number_holds_whole_numbers(tmp_path, value):
+    graph = GraphBuilder()
+    graph.graph.CopyFrom(lstm_graph(5, 5))
+    graph.placeholder("count", INT32, ())
+    graph.node("times", "Cast", ["count"], SrcT=DType(INT32), DstT=DType(FLOAT))
+    graph.node("out", "Mul", ["y", "times"], **F32)
+    path = tmp_path / "count.pb"
+    path.write_bytes(graph.graph.SerializeToString())
+    with pytest.raises(RecipeError, match="The input 'count' is of the type int32, which cannot hold"):
+        convert_model(path, converter="openvino", freeze={"count": value})

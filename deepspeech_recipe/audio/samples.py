@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from deepspeech_recipe.errors import Refusal
-from deepspeech_recipe.graphdef.build import FLOAT, DType, set_attr
+from deepspeech_recipe.graphdef.build import FLOAT, INT32, DType, turn_into
 from deepspeech_recipe.graphdef.cut import keep_needed
-from deepspeech_recipe.graphdef.proto import DATA_TYPES, GraphDef, Message
+from deepspeech_recipe.graphdef.proto import GraphDef, Message
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
 
 
@@ -38,14 +38,9 @@ def start_at_samples(graph: Message, sample_rate: int | None) -> Message:
             node.input[port] = rates.get(Tensor.parse(reference), reference)
         if node.op == "DecodeWav":
             sizes = [view.nodes[node.name].attribute(f"desired_{what}", -1) for what in ("samples", "channels")]
-            node.op = "Placeholder"
-            del node.input[:]
-            node.attr.clear()
-            set_attr(node, "dtype", DType(FLOAT))
-            set_attr(node, "shape", tuple(sizes))
+            turn_into(node, "Placeholder", (), dtype=DType(FLOAT), shape=tuple(sizes))
     for name in rates.values():
-        rate = result.node.add(name=name, op="Const")
-        set_attr(rate, "dtype", DType(DATA_TYPES["DT_INT32"]))
-        set_attr(rate, "value", np.array(sample_rate, np.int32))
+        rate = result.node.add(name=name)
+        turn_into(rate, "Const", dtype=DType(INT32), value=np.array(sample_rate, np.int32))
     keep_needed(result, ends)
     return result

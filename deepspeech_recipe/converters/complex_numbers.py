@@ -13,7 +13,7 @@ import math
 
 import numpy as np
 
-from deepspeech_recipe.graphdef.build import FLOAT, DType, GraphBuilder, set_attr
+from deepspeech_recipe.graphdef.build import FLOAT, DType, GraphBuilder, set_attr, turn_into
 from deepspeech_recipe.graphdef.proto import DATA_TYPES
 from deepspeech_recipe.graphdef.tensor import shape_of
 
@@ -63,11 +63,7 @@ def _not_zero(builder: GraphBuilder, node) -> str:
 
 
 def _become_complex(node, real: str, imaginary: str) -> None:
-    node.op = "Complex"
-    node.attr.clear()
-    set_attr(node, "T", DType(FLOAT))
-    set_attr(node, "Tout", DType(COMPLEX))
-    node.input[:] = [real, imaginary]
+    turn_into(node, "Complex", [real, imaginary], T=DType(FLOAT), Tout=DType(COMPLEX))
 
 
 def _constant(tensor) -> np.ndarray | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from deepspeech_recipe.graphdef.proto import DATA_TYPES, GraphDef
@@ -40,6 +42,17 @@ def set_attr(node, name: str, value) -> None:
         attr.shape.unknown_rank = True
     else:
         attr.list.i.extend(value)
+
+
+def turn_into(node, op: str, inputs: Iterable[str] | None = None, **attributes) -> None:
+    """Makes another operation of a NodeDef, with these attributes alone, as `set_attr` takes them. inputs: None keeps
+    those it has."""
+    node.op = op
+    if inputs is not None:
+        node.input[:] = inputs
+    node.attr.clear()
+    for name, value in attributes.items():
+        set_attr(node, name, value)
 
 
 class GraphBuilder:

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.graphdef.build import FLOAT, DType, set_attr
+from deepspeech_recipe.graphdef.build import FLOAT, DType, set_attr, turn_into
+from deepspeech_recipe.graphdef.node import node_of
 from deepspeech_recipe.graphdef.ops import OPS
 from deepspeech_recipe.graphdef.proto import DATA_TYPES, GraphDef, Message
 from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
@@ -156,12 +157,7 @@ def _put_placeholder(graph: Message, view: GraphView, cut: _Cut) -> str:
     placeholder = next((node for node in graph.node if node.name == name), None)
     if placeholder is None:
         placeholder = graph.node.add(name=name)
-    kind = _type(producer, cut.tensor.port)
-    placeholder.op = "Placeholder"
-    del placeholder.input[:]
-    placeholder.attr.clear()
-    set_attr(placeholder, "dtype", kind)
-    set_attr(placeholder, "shape", shape)
+    turn_into(placeholder, "Placeholder", (), dtype=_type(producer, cut.tensor.port), shape=shape)
     return name
 
 
@@ -175,7 +171,7 @@ def _put_output(graph: Message, tensor: Tensor, kind: DType) -> None:
         source = node.name
         for reader in graph.node:
             for port, reference in enumerate(reader.input):
-                if Tensor.parse(reference.lstrip("^")).node == name:
+                if node_of(reference) == name:
                     reader.input[port] = reference.replace(name, source, 1)
     copy = graph.node.add(name=name, op="Identity", input=[source])
     set_attr(copy, "T", kind)

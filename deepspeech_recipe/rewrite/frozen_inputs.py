@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.graphdef.build import DType, set_attr
+from deepspeech_recipe.graphdef.build import DType, turn_into
+from deepspeech_recipe.graphdef.node import node_of
 from deepspeech_recipe.graphdef.proto import DATA_TYPES
 from deepspeech_recipe.graphdef.tensor import dtype_number, numpy_dtype
 from deepspeech_recipe.graphdef.view import PLACEHOLDER_OPS, GraphView, Node
@@ -54,8 +55,10 @@ def _value(view: GraphView, name: str, value: float) -> np.ndarray:
             "to. Freeze inputs of fixed sizes."
         )
     dtype = _type_of(node)
-    fits = dtype.kind == "f" or (dtype.kind in "iub" and value == int(value) == np.asarray(value).astype(dtype))
-    if not np.isfinite(value) or not fits:
+    fits = np.isfinite(value) and (
+        dtype.kind == "f" or (dtype.kind in "iub" and value == int(value) == np.asarray(value).astype(dtype))
+    )
+    if not fits:
         raise RecipeError(f"The input '{name}' is of the type {dtype.name}, which cannot hold {value:g}.")
     return np.full(shape, value, dtype)
 
@@ -65,7 +68,7 @@ def _type_of(node: Node) -> np.dtype:
 
 
 def _unread(graph) -> set[str]:
-    read = {reference.lstrip("^").split(":")[0] for node in graph.node for reference in node.input}
+    read = {node_of(reference) for node in graph.node for reference in node.input}
     return {node.name for node in graph.node} - read
 
 
@@ -73,8 +76,4 @@ def _make_constants(graph, values: Mapping[str, np.ndarray]) -> None:
     for node in graph.node:
         if node.name in values:
             value = values[node.name]
-            node.op = "Const"
-            del node.input[:]
-            node.attr.clear()
-            set_attr(node, "dtype", DType(dtype_number(value.dtype)))
-            set_attr(node, "value", value)
+            turn_into(node, "Const", (), dtype=DType(dtype_number(value.dtype)), value=value)

@@ -7,7 +7,7 @@ import numpy as np
 
 from deepspeech_recipe import limits
 from deepspeech_recipe.errors import RecipeError, Refusal
-from deepspeech_recipe.graphdef.build import DType, set_attr
+from deepspeech_recipe.graphdef.build import DType, turn_into
 from deepspeech_recipe.graphdef.node import node_of
 from deepspeech_recipe.graphdef.tensor import dtype_number
 from deepspeech_recipe.graphdef.view import ASSIGN_OPS, VARIABLE_OPS
@@ -70,13 +70,6 @@ def freeze(nodes: Iterable, frozen: Iterable, variables: Variables) -> None:
             excess += value.nbytes
             reason = f"The variables share values, and take {excess} bytes more than their files have"
             limits.check(reason, excess, limits.EXPANDED)
-            node.op = "Const"
-            node.attr.clear()
-            set_attr(node, "dtype", DType(dtype_number(value.dtype)))
-            set_attr(node, "value", np.asarray(value))
-            del node.input[:]
+            turn_into(node, "Const", (), dtype=DType(dtype_number(value.dtype)), value=np.asarray(value))
         elif node.op == "ReadVariableOp" and node_of(node.input[0]) in by_name:
-            dtype = node.attr["dtype"].type
-            node.op = "Identity"
-            node.attr.clear()
-            node.attr["T"].type = dtype
+            turn_into(node, "Identity", T=DType(node.attr["dtype"].type))

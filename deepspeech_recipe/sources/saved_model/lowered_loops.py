@@ -3,6 +3,7 @@
 from typing import Any
 
 from deepspeech_recipe.errors import Refusal
+from deepspeech_recipe.graphdef.build import DType, turn_into
 from deepspeech_recipe.graphdef.node import called_by, node_of
 from deepspeech_recipe.graphdef.proto import DATA_TYPES, GraphDef
 from deepspeech_recipe.sources.saved_model.inlining import CALLS
@@ -73,9 +74,7 @@ def _freeze_function(function, changed: dict[int, int], functions: dict) -> None
     reads = {}
     for node in function.node_def:
         if node.op == "ReadVariableOp" and node.input[0] in arguments:
-            node.op = "Identity"
-            node.attr.clear()
-            node.attr["T"].type = arguments[node.input[0]]
+            turn_into(node, "Identity", T=DType(arguments[node.input[0]]))
             reads[f"{node.name}:value:0"] = f"{node.name}:output:0"
         elif node.op in _CALLERS:
             given = [arguments.get(reference) for reference in node.input if not reference.startswith("^")]
