@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from deepspeech_recipe.cli import console
 from deepspeech_recipe.cli.progress import Stages
-from deepspeech_recipe.cli.text import json_document, rows, shape, typed
+from deepspeech_recipe.cli.text import json_document, numbers_by_name, rows, shape, typed
 from deepspeech_recipe.ir.options import CHOICES, DYNAMIC, Options
 
 HELP = "a model file → an IR"
@@ -28,17 +28,6 @@ def _layers(text: str) -> tuple[str, ...]:
     return tuple(filter(None, text.split(",")))
 
 
-def _frozen(text: str) -> dict[str, float]:
-    values = {}
-    for each in text.split(","):
-        name, _, value = each.rpartition("=")
-        try:
-            values[name] = float(value)
-        except ValueError:
-            raise argparse.ArgumentTypeError(f"{each!r} is not of the form INPUT=NUMBER") from None
-    return values
-
-
 def _add_choice(group, name: str, text: str = "") -> None:
     default = getattr(Options, name)
     if default is not None:
@@ -55,7 +44,7 @@ def add_arguments(parser) -> None:
     how = parser.add_argument_group("how")
     how.add_argument("--recipe", metavar="FILE.py", **quiet, help="what the model is, if it is not a DeepSpeech model")
     how.add_argument(
-        "--freeze", type=_frozen, metavar="INPUT=NUMBER,…", **quiet,
+        "--freeze", type=numbers_by_name("=", "INPUT=NUMBER"), metavar="INPUT=NUMBER,…", **quiet,
         help="give an input a value for good; keep_prob=1 leaves dropout out",
     )  # fmt: skip
     for what in ("input", "output"):

@@ -1,12 +1,12 @@
 """What the commands that recognise speech share."""
 
-import argparse
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from typing import TextIO
 
 from deepspeech_recipe.cli import console
+from deepspeech_recipe.cli.text import numbers_by_name
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.ir.options import CHOICES
 
@@ -52,7 +52,10 @@ def _add_search(parser) -> None:
     search.add_argument("--alpha", type=float, metavar="X", help="weight of the language model (default: the scorer's)")
     search.add_argument("--beta", type=float, metavar="X", help="score for each word (default: the scorer's)")
     search.add_argument("--beam-width", type=int, metavar="N", help="default: the model's; without a scorer: greedy")
-    search.add_argument("--hot-words", type=_boosts, metavar="WORD:BOOST,…", help="words to expect, or not to")
+    search.add_argument(
+        "--hot-words", type=numbers_by_name(":", "WORD:BOOST"), metavar="WORD:BOOST,…",
+        help="words to expect, or not to",
+    )  # fmt: skip
 
 
 @contextmanager
@@ -90,16 +93,3 @@ def decoder(arguments):
         arguments.scorer, alpha=arguments.alpha, beta=arguments.beta, beam_width=arguments.beam_width,
         hot_words=arguments.hot_words, words=arguments.words,
     )  # fmt: skip
-
-
-def _boosts(text: str) -> dict[str, float]:
-    found = {}
-    for each in text.split(","):
-        word, _, boost = each.rpartition(":")
-        try:
-            found[word] = float(boost)
-        except ValueError:
-            word = ""
-        if not word:
-            raise argparse.ArgumentTypeError(f"{each!r} is not of the form WORD:BOOST")
-    return found

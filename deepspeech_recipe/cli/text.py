@@ -1,10 +1,11 @@
 """Small helpers for what the commands print, and for what they are given."""
 
+import argparse
 import json
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from deepspeech_recipe.files import printable
@@ -15,6 +16,25 @@ _NARROWEST = 20  # letters, of a column that is wrapped
 def typed(arguments) -> dict[str, Any]:
     """The options of a command line that are keywords of the command's function."""
     return {name: value for name, value in vars(arguments).items() if name not in ("command", "run", "json")}
+
+
+def numbers_by_name(separator: str, form: str) -> Callable[[str], dict[str, float]]:
+    """What an option reads: 'a=1,b=2' → {'a': 1.0, 'b': 2.0}. form: how one of them is written, for who writes it
+    otherwise."""
+
+    def read(text: str) -> dict[str, float]:
+        numbers = {}
+        for each in text.split(","):
+            name, _, number = each.rpartition(separator)
+            try:
+                numbers[name] = float(number)
+            except ValueError:
+                name = ""
+            if not name:
+                raise argparse.ArgumentTypeError(f"{each!r} is not of the form {form}")
+        return numbers
+
+    return read
 
 
 def json_document(value: Any) -> str:
