@@ -59,9 +59,8 @@ def _quantize(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     scales[scales == 0] = 1
     offsets = np.zeros_like(scales)
     levels = np.rint(rows / scales)
-    distances = _grid_distances(
-        np.pad(rows, ((0, 0), (1, 0)))
-    )  # a zero in front: most grids hold it, and then need no offset
+    # With a zero in front: most grids hold it, and then need no offset.
+    distances = _grid_distances(np.pad(rows, ((0, 0), (1, 0))))
     for row in np.flatnonzero(distances):
         levels[row] = np.rint(rows[row] / distances[row])
         # The mean over all weights: the scale itself, not what one rounded product tells of it.
@@ -86,8 +85,8 @@ def _grid_distances(rows: np.ndarray) -> np.ndarray:
         near = left
         for part in (sample, rows):
             places = (part[near] - low[near]) * (steps / span[near])
-            off = np.abs(places - np.rint(places)) > rounding[near] * (steps / span[near])
-            near = near[~off.any(axis=1)]
+            on_grid = np.abs(places - np.rint(places)) <= rounding[near] * (steps / span[near])
+            near = near[on_grid.all(axis=1)]
         distance[near] = span[near, 0] / steps
         left = left[distance[left] == 0]
     return distance
