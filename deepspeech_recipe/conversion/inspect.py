@@ -14,7 +14,7 @@ from deepspeech_recipe.patterns.state import State
 from deepspeech_recipe.recipes import Model
 from deepspeech_recipe.recipes.acoustic_model import AcousticModel
 from deepspeech_recipe.recipes.recognition import Recognition, recognise
-from deepspeech_recipe.recipes.registry import load
+from deepspeech_recipe.recipes.registry import named
 from deepspeech_recipe.recipes.summary import span, warnings
 from deepspeech_recipe.sources import LoadedModel, open_model
 
@@ -74,7 +74,7 @@ def inspect(model: str | os.PathLike, *, recipe: str | os.PathLike | None = None
     if (path := find_ir(model)) is not None:
         return _ir_document(path)
     source = open_model(model)
-    recipes = [] if recipe is None else [load(recipe)]
+    recipes = named(recipe)
     with error_context(model), last_net(str(model)):
         view = GraphView.of(source.graph)
         return _document(model, source, view, recognise(view, recipes))

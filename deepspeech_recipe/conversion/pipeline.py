@@ -28,7 +28,7 @@ from deepspeech_recipe.passes.sequence_lengths import lengths_input
 from deepspeech_recipe.passes.streaming import streaming_model
 from deepspeech_recipe.recipes.acoustic_model import AcousticModel
 from deepspeech_recipe.recipes.recognition import Recognition, check_named, recognise
-from deepspeech_recipe.recipes.registry import load
+from deepspeech_recipe.recipes.registry import named
 from deepspeech_recipe.recipes.summary import initial_values, one_line, warnings
 from deepspeech_recipe.rewrite.frozen_inputs import freeze_inputs
 from deepspeech_recipe.sources import LoadedModel, open_model
@@ -61,7 +61,7 @@ def start(model: str | os.PathLike, options: Options, facts: Mapping[str, Any], 
     options.check()
     if options.converter == "mo":
         mo.require()
-    recipes = [] if options.recipe is None else [load(options.recipe)]
+    recipes = named(options.recipe)
     log(f"reading {model}")
     source = open_model(model, **facts)
     with error_context(model):

@@ -75,6 +75,11 @@ def recipes(extra: Iterable[Recipe] = ()) -> list[Recipe]:
     return [*extra, *(_recipe(module, f"the recipe '{module.NAME}'") for module in _OWN), *installed()]
 
 
+def named(recipe: str | os.PathLike | None) -> list[Recipe]:
+    """What `recipes` and `recognise` take of a recipe that the user may have named. Raises RecipeError as `load`."""
+    return [] if recipe is None else [load(recipe)]
+
+
 def load(path: str | os.PathLike) -> Recipe:
     """The recipe in a Python file, or the installed one of that name. Raises RecipeError if there is none."""
     named = [recipe for recipe in installed() if recipe.name == str(path)]

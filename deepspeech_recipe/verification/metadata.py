@@ -10,7 +10,7 @@ from deepspeech_recipe.ir.initial_state import KEY as INITIAL_STATE
 from deepspeech_recipe.ir.metadata import alphabet_labels
 from deepspeech_recipe.ir.options import DYNAMIC
 from deepspeech_recipe.recipes.recognition import recognise
-from deepspeech_recipe.recipes.registry import load
+from deepspeech_recipe.recipes.registry import named
 from deepspeech_recipe.sources.loaded_model import METADATA, TYPED, without_other_client
 from deepspeech_recipe.verification.converted import Converted
 from deepspeech_recipe.verification.original import Original
@@ -35,7 +35,7 @@ def check_metadata(original: Original, ir: Converted, recipe: str | os.PathLike 
     """Compares all that is the model's: alphabet, sizes, audio settings, beam width, language, initial state."""
     notes = _form_notes(ir)
     try:
-        model = recognise(original.view, [] if recipe is None else [load(recipe)]).acoustic
+        model = recognise(original.view, named(recipe)).acoustic
     except RecipeError:
         model = None
     if model is None:

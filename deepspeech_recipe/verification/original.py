@@ -14,8 +14,8 @@ from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
 from deepspeech_recipe.ir.audio_settings import ClientSettings, SpectrogramSettings
 from deepspeech_recipe.patterns.state import initial_state
 from deepspeech_recipe.recipes.deepspeech_v01 import split_window
-from deepspeech_recipe.recipes.recognition import recognise
-from deepspeech_recipe.recipes.registry import load
+from deepspeech_recipe.recipes.recognition import Recognition, recognise
+from deepspeech_recipe.recipes.registry import named
 from deepspeech_recipe.sources import LoadedModel
 
 
@@ -140,14 +140,17 @@ def find_original(source: LoadedModel, recipe: str | os.PathLike | None = None) 
 
     Raises RecipeError if it is not an acoustic model."""
     view = GraphView.of(source.graph)
-    roles = _by_name(view) or _by_recogniser(view, source, recipe)
+    recognition, roles = None, _by_name(view)
+    if roles is None:
+        recognition = recognise(view, named(recipe))
+        roles = _by_recogniser(view, source, recognition)
     windows = producer(view, roles["windows"])
     shape = windows.attribute("shape")
     if len(shape) == 3:  # v0.1's windows are flat
         shape = (*shape[:2], *split_window(shape[2]))
     batch, steps = (None if size < 0 else size for size in shape[:2])
     audio = _audio(view)
-    client = None if audio["samples"] else _client(view, recipe)
+    client = None if audio["samples"] else _client(view, recipe, recognition)
     return Original(
         source=source, view=view, batch=batch, steps=steps, window_frames=shape[2], n_input=shape[3],
         head="probabilities" if _is_softmax(view, roles["logits"]) else "raw", client=client, **roles, **audio,
@@ -181,8 +184,7 @@ def _by_name(view: GraphView) -> dict | None:
     return roles
 
 
-def _by_recogniser(view: GraphView, source: LoadedModel, recipe) -> dict:
-    recognition = recognise(view, [] if recipe is None else [load(recipe)])
+def _by_recogniser(view: GraphView, source: LoadedModel, recognition: Recognition) -> dict:
     if recognition.acoustic is None:
         raise RecipeError(f"{source.path}: is not a DeepSpeech model: {recognition.why_not}.")
     model = recognition.acoustic
@@ -227,9 +229,9 @@ def _is_softmax(view: GraphView, logits: Tensor) -> bool:
     return producer(view, view.source(logits)).op == "Softmax"
 
 
-def _client(view: GraphView, recipe) -> ClientSettings | None:
+def _client(view: GraphView, recipe, recognition: Recognition | None) -> ClientSettings | None:
     try:
-        acoustic = recognise(view, [] if recipe is None else [load(recipe)]).acoustic
+        acoustic = (recognition or recognise(view, named(recipe))).acoustic
     except RecipeError:
         return None
     return None if acoustic is None else acoustic.client_features
