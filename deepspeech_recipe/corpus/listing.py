@@ -12,28 +12,8 @@ from deepspeech_recipe.files import one_line
 from deepspeech_recipe.runtime.recordings.incoming import is_address, is_pipe
 
 # What libsndfile reads; what lies in a folder is known by its name, what is named itself by its content.
-_READ = (
-    *(
-        "wav",
-        "wave",
-        "flac",
-        "ogg",
-        "oga",
-        "opus",
-        "mp3",
-        "mp2",
-        "aif",
-        "aiff",
-        "aifc",
-        "au",
-        "snd",
-        "caf",
-        "w64",
-        "rf64",
-    ),
-    *("voc", "sph", "nist"),
-)
-SUFFIXES = tuple(f".{name}" for name in _READ)
+_READ = "wav wave flac ogg oga opus mp3 mp2 aif aiff aifc au snd caf w64 rf64 voc sph nist"
+SUFFIXES = tuple(f".{name}" for name in _READ.split())
 # What people keep recordings in and libsndfile does not read.
 _OTHERS = (".m4a", ".aac", ".mp4", ".mkv", ".mov", ".webm", ".wma", ".amr", ".3gp", ".avi")
 
