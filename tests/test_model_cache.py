@@ -133,6 +133,23 @@ def test_a_cache_that_cannot_be_written_is_not_a_reason_to_stop(monkeypatch, mod
     assert [result.text for result in found] == [transcripts()[FIRST]]
 
 
+@pytest.mark.parametrize("finished", [True, False])
+def test_a_conversion_that_is_given_up_leaves_what_another_one_has_kept(cache, model, monkeypatch, finished):
+    """Two programs that begin with the same model; one is interrupted."""
+
+    def interrupted(job, directory, name, **options):
+        if finished:  # meanwhile, by the other
+            for suffix in (".xml", ".bin"):
+                (directory / name).with_suffix(suffix).touch()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(model_cache, "write_irs", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        ir_of(model)
+    assert len(kept(cache)) == finished
+    assert bool(list(cache.iterdir())) == finished
+
+
 def test_what_is_not_a_model_is_one_line(capsys, tmp_path):
     (tmp_path / "empty").mkdir()
     for reason, model, options in (

@@ -2,9 +2,9 @@
 
 import hashlib
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -64,9 +64,9 @@ def ir_of(
             return pipeline.convert(job, keep_graph=False)[0]
         try:
             write_irs(job, directory, kept.stem, keep_graph=False)
-        except BaseException:
-            shutil.rmtree(directory, ignore_errors=True)
-            raise
+        finally:
+            with suppress(OSError):  # it is not empty: this IR is in it, or another process's
+                directory.rmdir()
     if log:
         log(f"{path}: converted in {time.monotonic() - begin:.1f} s and kept as {kept}")
     return kept
