@@ -36,6 +36,8 @@ def main() -> int:
     parser.add_argument("--recordings", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
+    # Ray gives its workers a lower priority than other programs have: whatever else runs here would slow them alone.
+    os.environ |= {"RAY_worker_niceness": "0"}
     ray.init("local", include_dashboard=False, log_to_driver=False, logging_level="error")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from deepspeech_recipe import RecipeError
@@ -14,6 +15,8 @@ from deepspeech_recipe.cli import main
 from deepspeech_recipe.converters import mo
 from deepspeech_recipe.converters.extensions import extensions
 from deepspeech_recipe.installation import OPTIONAL, NoTensorFlow, TensorFlow
+from deepspeech_recipe.ir import runner
+from deepspeech_recipe.ir.ov_api import opset, ov
 from deepspeech_recipe.self_test import devices, model_optimizer, packages
 from deepspeech_recipe.self_test import run as module
 from deepspeech_recipe.self_test.finding import Finding
@@ -52,6 +55,25 @@ def test_this_environment_is_well(tmp_path, no_mo):
         assert found[f"CPU, {what}"].status == "ok"
     assert found["tensorflow"].status == ("ok" if has_tensorflow() else "absent")
     assert found["openvino-dev"].status == ("ok" if has_mo() else "absent")
+
+
+def test_a_device_that_computes_in_less_by_default_is_said(monkeypatch):
+    def line() -> str:
+        monkeypatch.setattr(devices, "_capability", lambda *given: Finding("", "ok", ""))
+        return {finding.name: finding.text for finding in devices.findings(None)}["device CPU"]
+
+    monkeypatch.setattr(runner, "default_precision", lambda device: "f32")
+    assert line().endswith("; computes in f32")
+    monkeypatch.setattr(runner, "default_precision", lambda device: "bf16")
+    assert line().endswith(
+        "; computes in bf16 by default: other programs should compile with INFERENCE_PRECISION_HINT=f32"
+    )
+
+
+def test_the_default_precision_is_what_openvino_says_of_a_compiled_model():
+    x = opset.parameter([1, 1], np.float32)
+    compiled = ov.Core().compile_model(ov.Model([opset.relu(x)], [x]), "CPU", {"PERFORMANCE_HINT": "LATENCY"})
+    assert runner.default_precision("CPU") == compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
 
 
 @pytest.mark.requires_mo

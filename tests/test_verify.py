@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from deepspeech_recipe.ir import runner
 from deepspeech_recipe.ir.ov_api import opset, ov
-from deepspeech_recipe.verification import verify
+from deepspeech_recipe.verification import activations, verify
 from deepspeech_recipe.verification.checks import largest
 from deepspeech_recipe.verification.diagnose import diagnose
 from deepspeech_recipe.verification.weights import weights_format
@@ -46,6 +47,39 @@ def test_every_form_of_ir_passes(form):
     assert ("features" in kinds) is ("separate" in form)
     assert report.weights == ("fp16" if form == "fp16" else "fp32")
     assert all(result.text and result.text == result.expected_text for result in report.recordings if form != "fp16")
+
+
+def less_exact(monkeypatch) -> None:
+    """A device that computes in bf16 unless it is asked for more; what it makes of that is written out here, since not
+    every processor has bf16."""
+    monkeypatch.setattr(activations, "default_precision", lambda device: "bf16")
+    compile_ = runner.compile_model
+
+    def compile_model(model, device, name, config=None):
+        if (config or {}).get("INFERENCE_PRECISION_HINT") != "bf16":
+            return compile_(model, device, name, config)
+        model = model.clone()
+        for node in model.get_ops():
+            if node.get_type_name() == "MatMul":
+                node.input(0).replace_source_output(opset.multiply(node.input_value(0), np.float32(1.01)).output(0))
+        return compile_(model, device, name)
+
+    monkeypatch.setattr(runner, "compile_model", compile_model)
+
+
+@pytest.mark.parametrize("weights", ["fp32", "int8"])
+def test_what_a_device_computes_by_default_is_said_and_judges_nothing(monkeypatch, weights):
+    graph, ir = models.graph("v0.9"), models.ir_file("v0.9", weights=weights)
+    assert not any("by default" in note or "unless" in note for note in verify(graph, ir).notes)
+    less_exact(monkeypatch)
+    report, found = verify(graph, ir), diagnose(graph, ir)
+    assert report.passed, "\n".join(report.lines())
+    assert found.passed, "\n".join(found.lines())
+    for lines, notes in ((report.lines(), report.notes), (found.lines(), found.notes)):
+        (note,) = (note for note in notes if note.startswith("CPU computes in bf16 unless a program asks for f32: "))
+        assert note in lines
+        assert 1e-4 < float(note.split("up to ")[1].split(". Compile")[0]) < 1
+        assert note.endswith("Compile with INFERENCE_PRECISION_HINT=f32")
 
 
 def test_the_built_in_recordings():

@@ -8,6 +8,7 @@ import json
 from deepspeech_recipe.alphabet import label_texts
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.ir.metadata_schema import check_metadata
+from deepspeech_recipe.ir.options import FULL_PRECISION
 
 PATH = ["deepspeech_recipe", "json"]
 
@@ -35,7 +36,8 @@ def alphabet_labels(alphabet: dict | None) -> list[bytes] | None:
 
 
 def write_metadata(model, metadata: dict) -> None:
-    """Stores metadata in the ov.Model."""
+    """Stores metadata in the ov.Model, with the precision that it should be compiled with."""
+    metadata = {**metadata, "inference_precision": FULL_PRECISION}
     model.set_rt_info(json.dumps(metadata, ensure_ascii=True, separators=(",", ":")), PATH)
 
 

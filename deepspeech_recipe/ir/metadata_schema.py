@@ -115,6 +115,7 @@ _EVERY = {
     "recipe": _TEXT,
     "recipe_version": _TEXT,
     "converter": _TEXT,
+    "inference_precision": _TEXT,
     "state": _one_of(*CHOICES["state"], "none"),
     "initial_state": Kind("finite numbers, in rows of equal length, for each state", _map_of(_are_rows)),
 }

@@ -36,6 +36,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "activations": get_args(Activations),
     "device": get_args(Device),
 }
+# OpenVINO's option, and what the numbers of this project hold for.
+PRECISION, FULL_PRECISION = "INFERENCE_PRECISION_HINT", "f32"
 # What the plugin can be told in mo's --transformations_config; mo's own options say the rest.
 PLUGIN = ("state", "head", "recipe")
 

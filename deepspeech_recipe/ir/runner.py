@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
@@ -11,6 +12,7 @@ from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import last_line
 from deepspeech_recipe.ir.model import IR
 from deepspeech_recipe.ir.names import INTERNAL, stem
+from deepspeech_recipe.ir.options import FULL_PRECISION, PRECISION
 from deepspeech_recipe.ir.ov_api import opset, ov, rebuild
 
 
@@ -74,14 +76,28 @@ def compile_model(model, device: str, name: str, config: dict | None = None):
     core = ov.Core()
     try:
         choice = {}
-        if "INFERENCE_PRECISION_HINT" in core.get_property(device, "SUPPORTED_PROPERTIES"):
-            choice["INFERENCE_PRECISION_HINT"] = "f32"
+        if PRECISION in core.get_property(device, "SUPPORTED_PROPERTIES"):
+            choice[PRECISION] = FULL_PRECISION
         return core.compile_model(model, device, choice | (config or {}))
     except RuntimeError as error:
         devices = ", ".join(core.available_devices)
         raise RecipeError(
             f"{name}: does not compile for {device} ({last_line(error)}). Devices here: {devices}."
         ) from None
+
+
+@functools.cache
+def default_precision(device: str) -> str:
+    """In which a device computes if nobody asks for another: 'f32', 'bf16' on processors with AMX, 'f16' on GPUs.
+
+    Only a compiled model tells. Raises RuntimeError, OpenVINO's, if the device compiles none.
+    """
+    core = ov.Core()
+    if PRECISION not in core.get_property(device, "SUPPORTED_PROPERTIES"):
+        return FULL_PRECISION
+    x = opset.parameter([1, 1], np.float32)
+    compiled = core.compile_model(ov.Model([opset.relu(x)], [x]), device)
+    return compiled.get_property(PRECISION).get_type_name()
 
 
 @contextmanager

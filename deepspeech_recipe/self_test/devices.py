@@ -5,6 +5,7 @@ from pathlib import Path
 
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import last_line
+from deepspeech_recipe.ir.options import FULL_PRECISION, PRECISION
 from deepspeech_recipe.self_test.finding import Finding
 
 # Devices that compute in half precision are right too.
@@ -72,7 +73,7 @@ def findings(graph) -> Iterator[Finding]:
     if "CPU" not in core.available_devices:
         yield Finding("device CPU", "problem", "OpenVINO finds no CPU device", "pip install --force-reinstall openvino")
     for device in core.available_devices:
-        yield Finding(f"device {device}", "ok", _device_name(core, device))
+        yield Finding(f"device {device}", "ok", _device_name(core, device) + _precision(device))
         for what, (request, remedy) in _CAPABILITIES.items():
             yield _capability(graph, device, what, request, remedy)
 
@@ -82,6 +83,19 @@ def _device_name(core, device: str) -> str:
         return str(core.get_property(device, "FULL_DEVICE_NAME"))
     except RuntimeError:
         return "no name"
+
+
+def _precision(device: str) -> str:
+    """In which it computes, if it tells, and what that asks of other programs than this project's."""
+    from deepspeech_recipe.ir.runner import default_precision
+
+    try:
+        found = default_precision(device)
+    except RuntimeError:
+        return ""
+    if found == FULL_PRECISION:
+        return f"; computes in {found}"
+    return f"; computes in {found} by default: other programs should compile with {PRECISION}={FULL_PRECISION}"
 
 
 def _capability(graph, device: str, what: str, request: dict, remedy: str) -> Finding:

@@ -1,8 +1,12 @@
-"""Weights of 8 bits are multiplied by activations that some processors round to 8 bits too, when they compute.
+"""How an IR is run to be judged: in FP32, and in the ways in which a device may compute it less exactly.
 
+Weights of 8 bits are multiplied by activations that some processors round to 8 bits too, when they compute.
 Three ways to run such an IR tell what is whose: with rounding forbidden, which shows what the IR says; as it is, which
 shows what this device makes of it; and with rounding forbidden but written out, as oneDNN does it: groups of 32 values,
 each with a scale of its own, the largest value / 127. What the device differs by must be what rounding explains.
+
+A device may compute in less than FP32 unless it is asked not to. This project asks; what other programs get is one way
+more, which nothing is judged by.
 """
 
 from collections.abc import Mapping
@@ -10,27 +14,33 @@ from collections.abc import Mapping
 import numpy as np
 
 from deepspeech_recipe.ir.model import IR
+from deepspeech_recipe.ir.options import FULL_PRECISION, PRECISION
 from deepspeech_recipe.ir.ov_api import i64, opset, ov
+from deepspeech_recipe.ir.runner import default_precision
 from deepspeech_recipe.verification.report import Check
 from deepspeech_recipe.verification.stored import bodies, stored_matrix
 from deepspeech_recipe.verification.weights import EXPLAINED, EXPLAINED_ON_AVERAGE
 
 AS_IT_IS, EXACT, ROUNDED = "as it is", "activations in fp32", "activations rounded"
+BY_DEFAULT = "in the device's default precision"
 _OPTION = "DYNAMIC_QUANTIZATION_GROUP_SIZE"
 _GROUP, _LARGEST = 32, 127
 
 
 def ways_of(model, weights: str, device: str) -> tuple[str, ...]:
     """The ways in which an IR is run: the first is compared with the original, the others with the first."""
+    less = () if default_precision(device) == FULL_PRECISION else (BY_DEFAULT,)
     if weights != "int8" or _OPTION not in ov.Core().get_property(device, "SUPPORTED_PROPERTIES"):
-        return (AS_IT_IS,)
+        return (AS_IT_IS, *less)
     path = ["runtime_options", _OPTION]
     forbidden = model.has_rt_info(path) and model.get_rt_info(path).astype(str) == "0"
-    return (EXACT,) if forbidden else (EXACT, AS_IT_IS, ROUNDED)
+    return (EXACT, *less) if forbidden else (EXACT, AS_IT_IS, ROUNDED, *less)
 
 
-def config_of(way: str) -> dict[str, str]:
+def config_of(way: str, device: str) -> dict[str, str]:
     """What to compile with."""
+    if way == BY_DEFAULT:
+        return {PRECISION: default_precision(device)}
     return {} if way == AS_IT_IS else {_OPTION: "0"}
 
 
@@ -51,6 +61,16 @@ def explained_check(moved: Mapping[str, float], least: float, average: bool = Fa
     name = f"rounded activations{' on average' if average else ''}"
     detail = f"rounding them to 8 bits explains {moved[ROUNDED]:.2g}"
     return Check(name, moved[AS_IT_IS] <= limit, moved[AS_IT_IS], limit, detail)
+
+
+def default_precision_note(moved: Mapping[str, float], device: str) -> tuple[str, ...]:
+    """A line on what programs get that do not ask for FP32, if this device makes a difference. moved: by way."""
+    if BY_DEFAULT not in moved:
+        return ()
+    return (
+        f"{device} computes in {default_precision(device)} unless a program asks for {FULL_PRECISION}: that moves what "
+        f"the IR returns by up to {moved[BY_DEFAULT]:.2g}. Compile with {PRECISION}={FULL_PRECISION}",
+    )
 
 
 def round_activations(model) -> None:

@@ -40,11 +40,15 @@ def checks_of(comparisons: Sequence[Comparison], limits: Limits, labels: tuple[L
     return [*checks, *_activations(comparisons, limits)]
 
 
+def moved_by_way(comparisons: Sequence[Comparison]) -> dict[str, float]:
+    """The largest difference of any probability from what the IR gives in the way that it is judged by."""
+    return {way: float(_errors(comparisons, way=way).max(initial=0.0)) for way in comparisons[0].runs}
+
+
 def _activations(comparisons: Sequence[Comparison], limits: Limits) -> list[Check]:
-    errors = {way: _errors(comparisons, way=way) for way in comparisons[0].runs}
-    largest_errors = {way: float(each.max(initial=0.0)) for way, each in errors.items()}
-    means = {way: _mean(each) for way, each in errors.items()}
-    checks = explained_check(largest_errors, limits.probabilities), explained_check(means, limits.average, average=True)
+    moved = moved_by_way(comparisons)
+    means = {way: _mean(_errors(comparisons, way=way)) for way in moved}
+    checks = explained_check(moved, limits.probabilities), explained_check(means, limits.average, average=True)
     return [check for check in checks if check]
 
 

@@ -155,7 +155,7 @@ class Converted(AcousticIR):
         ends = layer_ends(model) if self._layers else {}
         if way == ROUNDED:
             round_activations(model)
-        return StatefulModel(IR(model, self.name), device=self.device, config=config_of(way), extra=ends)
+        return StatefulModel(IR(model, self.name), device=self.device, config=config_of(way, self.device), extra=ends)
 
 
 def _classes(original: Original) -> int | None:

@@ -1,7 +1,7 @@
 """diagnose: the first tensor in which an IR differs from its original, stage by stage."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 
 from deepspeech_recipe.ir.layers import FEATURES
@@ -9,6 +9,8 @@ from deepspeech_recipe.ir.metadata import is_acoustic
 from deepspeech_recipe.ir.model import IR
 from deepspeech_recipe.ir.names import LSTM
 from deepspeech_recipe.sources import LoadedModel, open_model
+from deepspeech_recipe.verification.activations import default_precision_note
+from deepspeech_recipe.verification.checks import moved_by_way
 from deepspeech_recipe.verification.compare import Comparison
 from deepspeech_recipe.verification.metadata import check_metadata
 from deepspeech_recipe.verification.pair import AcousticPair
@@ -40,7 +42,8 @@ class Diagnosis:
     """What `diagnose` found: the first stage that differs, if any.
 
     place: the recording and the first chunk in which a stage differs, or all that was compared. stages: the
-    differences there. first: the first stage that differs, or None. advice: what may be the cause.
+    differences there. first: the first stage that differs, or None. advice: what may be the cause. notes: lines for a
+    person.
     """
 
     model: str
@@ -51,6 +54,7 @@ class Diagnosis:
     stages: tuple[Stage, ...]
     first: str | None
     advice: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -70,7 +74,7 @@ class Diagnosis:
         """For a person."""
         head = f"{self.ir} against {self.model}; device {self.device}; weights {self.weights}"
         end = f"first difference: {self.first}" if self.first else "no stage differs"
-        lines = [head, self.place, *(stage.line() for stage in self.stages), end]
+        lines = [head, self.place, *(stage.line() for stage in self.stages), *self.notes, end]
         return [*lines, self.advice] if self.advice else lines
 
 
@@ -95,17 +99,27 @@ def diagnose(
     labels = str(source.path), pair.converted.name, device, pair.converted.weights
     worst: dict[str, Stage] = {}
     places = []
-    for place, stages, first, advice in _places(pair):
+    moved: dict[str, float] = {}
+
+    def comparisons() -> Iterator[Comparison]:
+        for each in pair.comparisons():
+            if each.rows[0] == each.rows[1]:
+                moved.update({way: max(error, moved.get(way, 0.0)) for way, error in moved_by_way([each]).items()})
+            yield each
+
+    for place, stages, first, advice in _places(pair, comparisons()):
         if first is not None:
             return Diagnosis(*labels, place, tuple(stages), first, advice)
         worst |= {each.name: each for each in stages if each.error >= worst.get(each.name, each).error}
         places.append(place.split(",")[0])
     first, advice = _failed(pair.weights, check_metadata(pair.original, pair.converted, recipe).check)
     place = f"{', '.join(dict.fromkeys(places))}: the largest differences"
-    return Diagnosis(*labels, place, tuple(worst.values()), first, advice)
+    return Diagnosis(*labels, place, tuple(worst.values()), first, advice, default_precision_note(moved, device))
 
 
-def _places(pair: AcousticPair) -> Iterator[tuple[str, list[Stage], str | None, str]]:
+def _places(
+    pair: AcousticPair, comparisons: Iterable[Comparison]
+) -> Iterator[tuple[str, list[Stage], str | None, str]]:
     """Yields (recording and chunk, its stages, the one at fault or None, advice)."""
     limit = LIMITS[pair.converted.weights]
     for name, expected, found in pair.features():
@@ -116,7 +130,7 @@ def _places(pair: AcousticPair) -> Iterator[tuple[str, list[Stage], str | None, 
         ours, theirs = (each.reshape(len(each), 1, -1) for each in (found, expected))
         stage = compared(FEATURES, ours, theirs, limit)
         yield place, [stage], None if stage.passed else FEATURES, "" if stage.passed else _ADVICE[FEATURES]
-    for comparison in pair.comparisons():
+    for comparison in comparisons:
         if comparison.rows[0] != comparison.rows[1]:
             yield comparison.name, [_frames(*comparison.rows)], FRAMES, _which_frames(comparison, limit)
         for chunk, _, stages in stages_of(comparison, limit):

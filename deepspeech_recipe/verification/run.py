@@ -1,6 +1,7 @@
 """verify: the same chained chunks through the original and through the IR."""
 
 import os
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -8,8 +9,9 @@ from deepspeech_recipe.files import check_writable
 from deepspeech_recipe.ir.metadata import is_acoustic
 from deepspeech_recipe.ir.model import IR
 from deepspeech_recipe.sources import LoadedModel, open_model
-from deepspeech_recipe.verification.checks import checks_of, number_of_windows, recording_result
-from deepspeech_recipe.verification.compare import largest
+from deepspeech_recipe.verification.activations import default_precision_note
+from deepspeech_recipe.verification.checks import checks_of, moved_by_way, number_of_windows, recording_result
+from deepspeech_recipe.verification.compare import Comparison, largest
 from deepspeech_recipe.verification.converted import Converted
 from deepspeech_recipe.verification.metadata import check_metadata
 from deepspeech_recipe.verification.original import Original
@@ -68,7 +70,7 @@ def verify(
         form=converted.form,
         checks=tuple(checks),
         recordings=tuple(recording_result(each, labels) for each in whole),
-        notes=(*said.notes, *_notes(pair.original, converted)),
+        notes=(*said.notes, *_notes(pair.original, converted), *_precision(whole, device)),
     )
 
 
@@ -90,6 +92,10 @@ def _plotter(path):
     from deepspeech_recipe.verification.plot import plotter
 
     return plotter()
+
+
+def _precision(comparisons: Sequence[Comparison], device: str) -> tuple[str, ...]:
+    return default_precision_note(moved_by_way(comparisons), device) if comparisons else ()
 
 
 def _notes(original: Original, converted: Converted) -> list[str]:

@@ -16,7 +16,13 @@ from deepspeech_recipe.ir.runner import StatefulModel
 from deepspeech_recipe.patterns.state import initial_state
 from deepspeech_recipe.rewrite.frozen_inputs import freeze_inputs
 from deepspeech_recipe.sources import LoadedModel
-from deepspeech_recipe.verification.activations import config_of, explained_check, in_way, ways_of
+from deepspeech_recipe.verification.activations import (
+    config_of,
+    default_precision_note,
+    explained_check,
+    in_way,
+    ways_of,
+)
 from deepspeech_recipe.verification.numpy_graph import NumpyGraph, unknown_operations
 from deepspeech_recipe.verification.original import producer
 from deepspeech_recipe.verification.report import Check, Report
@@ -51,7 +57,7 @@ def verify_stateful(source: LoadedModel, ir: IR, *, device: str = "CPU", referen
     """
     judged = judged_by(source, ir)
     ways = ways_of(ir.model, judged.weights, device)
-    models = {way: StatefulModel(in_way(ir, way), device=device, config=config_of(way)) for way in ways}
+    models = {way: StatefulModel(in_way(ir, way), device=device, config=config_of(way, device)) for way in ways}
     pair = Pair(judged.source, ir)
     errors: dict[str, float] = {}
     details: dict[str, str] = {}
@@ -87,7 +93,7 @@ def verify_stateful(source: LoadedModel, ir: IR, *, device: str = "CPU", referen
         form=f"recipe {ir.metadata.get('recipe')}, state {kept}, {CALLS} chained calls of random inputs",
         checks=tuple(checks),
         recordings=(),
-        notes=(),
+        notes=default_precision_note(moved, device),
     )
 
 

@@ -37,7 +37,7 @@ def compare_tensors(
         )
     traced = IR(model, ir.name)
     way = ways_of(ir.model, judged.weights, device)[0]
-    converted, pair = StatefulModel(traced, device=device, config=config_of(way)), Pair(judged.source, traced)
+    converted, pair = StatefulModel(traced, device=device, config=config_of(way, device)), Pair(judged.source, traced)
     known = {*ir.outputs, *pair.states}
     order = sorted(pair.outputs, key=lambda name: places.get(name.removesuffix(":0"), 0))
     call = pair.original()
