@@ -1,6 +1,7 @@
 """Converts DeepSpeech and Coqui STT models to OpenVINO.
 
-Every command of `deepspeech-recipe` is a function of the same name here, and `convert_model` gives a model in memory.
+Every command of `deepspeech-recipe` is a function of the same name here, but for `serve`, a package: `serve.app` is for
+any ASGI host, `serve.serve` the command. `convert_model` gives a model in memory.
 Importing the package loads neither OpenVINO nor numpy; a function's module is loaded when the function is first asked
 for.
 """
@@ -108,6 +109,8 @@ _HOMES = {
 if not TYPE_CHECKING:  # it would make every name that is not there an Any
 
     def __getattr__(name: str):
+        if name == "serve":
+            return importlib.import_module(f"{__name__}.{name}")
         if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         module, _, own = _HOMES[name].rpartition(".")

@@ -49,7 +49,10 @@ FLOORS = {
         "demonstration": (840, 173, "the bundled model"),
         "self_test": (1012, 150, "doctor"),
     },
-    "front": {"cli": (560, 1076, "deepspeech-recipe: one file a command; every command is a Python function, too")},
+    "front": {
+        "serve": (182, 320, "a page, HTTP, WebSockets, Wyoming"),
+        "cli": (725, 746, "deepspeech-recipe: one file a command; every command is a Python function, too"),
+    },
 }
 MIDDLE = {"ground": 468, "foundations": 400, "the way of a model": 241, "what people ask for": 130, "front": 62}
 WAY = ("model", "sources", "recipes", "rewrite", "converters", "passes", "IR", "runtime")

@@ -15,7 +15,7 @@ PACKAGE = ROOT / "deepspeech_recipe"
 LAYERS = (
     *("errors", "limits", "temporary", "files", "alphabet", "installation", "quiet", "processes"),
     *("graphdef", "ir", "audio", "sources", "patterns", "recipes", "rewrite", "passes", "converters", "runtime"),
-    *("verification", "conversion", "corpus", "benchmarking", "demonstration", "self_test", "cli"),
+    *("verification", "conversion", "corpus", "benchmarking", "demonstration", "self_test", "serve", "cli"),
 )
 # The package's own front, which names everything, and `python -m deepspeech_recipe`.
 FRONT = ("__init__", "__main__")

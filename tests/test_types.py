@@ -133,7 +133,7 @@ def test_type_checkers_and_python_find_the_same_objects():
 def test_every_command_is_a_function():
     from deepspeech_recipe.cli import COMMANDS
 
-    for command in COMMANDS:
+    for command in {*COMMANDS} - {"serve"}:  # a package: its functions are looked at as all public ones
         signature = inspect.signature(getattr(deepspeech_recipe, command))
         assert signature.return_annotation is not signature.empty, command
 

@@ -26,6 +26,7 @@ COMMANDS = (
     "doctor",
     "benchmark",
     "transcribe",
+    "serve",
     "evaluate",
     "features",
     "unpack",

@@ -100,6 +100,14 @@ def default_precision(device: str) -> str:
     return compiled.get_property(PRECISION).get_type_name()
 
 
+def device_name(device: str) -> str:
+    """What OpenVINO calls a device of that name in full: 'Intel(R) Xeon(R) …' for the CPU."""
+    try:
+        return str(ov.Core().get_property(device, "FULL_DEVICE_NAME"))
+    except RuntimeError:
+        return "no name"
+
+
 @contextmanager
 def errors_of(name: str) -> Iterator[None]:
     """Makes one line, with the IR's name, of what OpenVINO says of a model that it cannot run."""

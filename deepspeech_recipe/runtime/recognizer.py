@@ -24,7 +24,7 @@ from deepspeech_recipe.runtime.inference.acoustic import ChunkedModel, StatefulC
 from deepspeech_recipe.runtime.inference.expose_state import expose_state
 from deepspeech_recipe.runtime.inference.mfcc_frames import LARGEST_CALL, MfccFrames
 from deepspeech_recipe.runtime.inference.requests import Requests
-from deepspeech_recipe.runtime.inference.sessions import StreamSession, UtteranceSession, WindowSession
+from deepspeech_recipe.runtime.inference.sessions import StreamSession, UtteranceSession, WindowSession, chunk_lines
 from deepspeech_recipe.runtime.recordings.samples import as_samples
 from deepspeech_recipe.runtime.result import Result, Texts
 from deepspeech_recipe.runtime.stream import Stream
@@ -92,6 +92,13 @@ class Recognizer:
     def frame_samples(self) -> int:
         """Samples from a frame to the next."""
         return self._audio.stride
+
+    @property
+    def chunk_samples(self) -> tuple[int, int]:
+        """Samples from the beginning of an utterance to a stream's first call of the network, and to each next one:
+        what is in between gives no text."""
+        frames = whole_calls(self._ir, CHUNK_FRAMES) if self._ir.input_kind == "windows" else CHUNK_FRAMES
+        return chunk_lines(self._audio, self.metadata["n_context"], frames)
 
     def transcribe(self, samples) -> Result:
         """Recognises a whole utterance: samples `[N]` at `sample_rate`, float from −1 to 1, or int16."""

@@ -1,7 +1,8 @@
 """What recognition gives: text, confidence, and the times of letters and words."""
 
+import codecs
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 from deepspeech_recipe.alphabet import is_bytes_alphabet
 
@@ -62,11 +63,26 @@ class Result:
 
 
 @dataclass(frozen=True)
+class Progress:
+    """What is known of an utterance before its end.
+
+    text: so far. settled: that many of its first characters will not change any more. quiet: seconds of audio since the
+    last letter, or since the beginning.
+    """
+
+    text: str
+    settled: int
+    quiet: float = field(compare=False)
+
+
+@dataclass(frozen=True)
 class Hypothesis:
-    """A decoder's answer in frames; confidence as in Result."""
+    """A decoder's answer in frames; confidence as in Result. settled: that many of the first tokens are in every later
+    answer too; of one before the end."""
 
     tokens: tuple[Token, ...]
     confidence: float
+    settled: int = 0
 
 
 @dataclass(frozen=True)
@@ -78,6 +94,14 @@ class Texts:
 
     def text(self, hypothesis: Hypothesis) -> str:
         return b"".join(self.labels[token.label] for token in hypothesis.tokens).decode(errors="replace")
+
+    def progress(self, hypothesis: Hypothesis, seconds: float) -> Progress:
+        """seconds: of audio so far."""
+        fixed = b"".join(self.labels[token.label] for token in hypothesis.tokens[: hypothesis.settled])
+        # In UTF-8 a character may still lack bytes: those are left out.
+        settled = len(codecs.getincrementaldecoder("utf-8")("replace").decode(fixed))
+        spoken = (token.end for token in reversed(hypothesis.tokens) if not self.labels[token.label].isspace())
+        return Progress(self.text(hypothesis), settled, seconds - self._seconds(next(spoken, 0)))
 
     def result(self, hypothesis: Hypothesis, seconds: float) -> Result:
         letters = tuple(self._letters(hypothesis.tokens))

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.runtime.recordings.samples import as_samples
-from deepspeech_recipe.runtime.result import Result, Texts
+from deepspeech_recipe.runtime.result import Progress, Result, Texts
 
 
 class Stream:
@@ -40,6 +40,10 @@ class Stream:
     def partial_with_metadata(self) -> Result:
         """`partial` with confidence and times. (intermediateDecodeWithMetadata)"""
         return self._result(self._partial())
+
+    def progress(self) -> Progress:
+        """`partial`, how much of it is settled, and how long nothing was said."""
+        return self._texts.progress(self._partial(), self._count / self._rate)
 
     def finish(self) -> str:
         """Ends the utterance → its text. (finishStream)"""

@@ -68,21 +68,15 @@ def findings(graph) -> Iterator[Finding]:
     """Each capability on each device, by what it computes. On devices other than the CPU one may be missing, but no
     number may be wrong."""
     from deepspeech_recipe.ir.ov_api import ov
+    from deepspeech_recipe.ir.runner import device_name
 
     core = ov.Core()
     if "CPU" not in core.available_devices:
         yield Finding("device CPU", "problem", "OpenVINO finds no CPU device", "pip install --force-reinstall openvino")
     for device in core.available_devices:
-        yield Finding(f"device {device}", "ok", _device_name(core, device) + _precision(device))
+        yield Finding(f"device {device}", "ok", device_name(device) + _precision(device))
         for what, (request, remedy) in _CAPABILITIES.items():
             yield _capability(graph, device, what, request, remedy)
-
-
-def _device_name(core, device: str) -> str:
-    try:
-        return str(core.get_property(device, "FULL_DEVICE_NAME"))
-    except RuntimeError:
-        return "no name"
 
 
 def _precision(device: str) -> str:

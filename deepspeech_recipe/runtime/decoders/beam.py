@@ -113,7 +113,8 @@ class BeamUtterance:
         """classes: of a result of the search; none where all is settled."""
         frames = [*self._settled, *self._frames(classes)]
         confidence = sum((math.log(probability) for _, probability in frames), 0.0)
-        return Hypothesis(tuple(self._tokens(frames)), confidence)
+        tokens = tuple(self._tokens(frames))
+        return Hypothesis(tokens, confidence, sum(token.start < len(self._settled) for token in tokens))
 
     def _tokens(self, frames: list[tuple[int, float]]) -> list[Token]:
         tokens: list[Token] = []

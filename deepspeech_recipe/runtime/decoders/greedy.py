@@ -68,7 +68,7 @@ class GreedyUtterance:
 
     def partial(self) -> Hypothesis:
         tokens = map(Token, self._labels, self._starts, self._ends, self._peaks)
-        return Hypothesis(tuple(tokens), self._log)
+        return Hypothesis(tuple(tokens), self._log, len(self._labels))
 
     def finish(self, count: int = 1) -> list[Hypothesis]:
         """count: how many are wanted; there is one."""

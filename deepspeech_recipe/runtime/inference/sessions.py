@@ -17,6 +17,11 @@ from deepspeech_recipe.runtime.inference.requests import Requests
 from deepspeech_recipe.runtime.inference.windows import Windows
 
 
+def chunk_lines(audio: AudioSettings, n_context: int, wait: int) -> tuple[int, int]:
+    """Samples until the first call of the network, and until each next one; wait: frames to collect before a call."""
+    return audio.window_size + (wait - 1 + n_context) * audio.stride, wait * audio.stride
+
+
 class Session:
     """One utterance from samples to probabilities. `reset` begins the next one."""
 
@@ -72,8 +77,7 @@ class StreamSession(Session):
     def __init__(self, ir: AcousticIR, audio: AudioSettings, requests: Requests, wait: int, extra: bool = False):
         """wait: frames to collect before a call."""
         self._ir, self._extra = ir, extra
-        self._step = wait * audio.stride
-        self._first = audio.window_size + (wait - 1 + ir.metadata["n_context"]) * audio.stride
+        self._first, self._step = chunk_lines(audio, ir.metadata["n_context"], wait)
         self._largest = self._step * -(-LARGEST_CALL // wait)
         self._requests, self._own = requests, requests.own()
         self.reset()

@@ -50,9 +50,8 @@ def at_rate(
     changes = []
     if audio.channels > 1:
         changes.append(f"{audio.channels} channels → mono")
-    convert: Callable[[np.ndarray, bool], np.ndarray] = _no_change
+    convert = resampler(name, audio.rate, sample_rate)
     if audio.rate != sample_rate:
-        convert = _resampler(name, audio.rate, sample_rate)
         lower = audio.rate < sample_rate
         worse = " (what is above half its rate is missing: expect worse text)" if lower else ""
         changes.append(f"{audio.rate} Hz → {sample_rate} Hz{worse}")
@@ -185,11 +184,22 @@ def _no_change(samples: np.ndarray, last: bool) -> np.ndarray:
     return samples
 
 
-def _resampler(name: str, rate: int, sample_rate: int) -> Callable[[np.ndarray, bool], np.ndarray]:
+def resampler(name: str, rate: int, sample_rate: int) -> Callable[[np.ndarray, bool], np.ndarray]:
+    """A function of (float32 samples `[n]` at `rate`, whether they are the last ones) → samples at sample_rate, block
+    after block; behind the last one a new recording may begin. Raises RecipeError, about `name`, if soxr is missing."""
+    if rate == sample_rate:
+        return _no_change
     reason = f"{name}: has a sample rate of {rate} Hz, the model wants {sample_rate} Hz. soxr converts it: {_INSTALL}."
     soxr = needed(reason, "soxr")
     stream = soxr.ResampleStream(rate, sample_rate, 1, dtype="float32")
-    return lambda samples, last: stream.resample_chunk(samples, last=last)
+
+    def convert(samples: np.ndarray, last: bool) -> np.ndarray:
+        found = stream.resample_chunk(samples, last=last)
+        if last:
+            stream.clear()
+        return found
+
+    return convert
 
 
 def _check_complete(path: Path) -> None:

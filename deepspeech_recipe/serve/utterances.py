@@ -1,0 +1,104 @@
+"""Bytes as they come in → texts: utterance after utterance of one live stream. No network in here, and no clock."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from deepspeech_recipe.runtime import Recognizer, Result
+from deepspeech_recipe.runtime.recordings.audio_files import resampler
+from deepspeech_recipe.runtime.result import Progress
+
+_BYTES = 2  # of a sample
+_NOTHING = Progress("", 0, 0.0)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a client may choose for its stream.
+
+    rate: of its samples, in Hz; None: the model's. silence, longest: seconds; as in `Options`. alpha, beta, hot_words:
+    of the scorer; None: the server's.
+    """
+
+    rate: int | None = None
+    silence: float = 0.0
+    longest: float = float("inf")
+    alpha: float | None = None
+    beta: float | None = None
+    hot_words: dict[str, float] | None = None
+
+
+class Utterances:
+    """Blocks of 16-bit little-endian samples, one channel, of any size → Progress while an utterance lasts, and its
+    Result, which ends it: the next one begins with the next sample.
+
+    What is said of them does not depend on how the samples were cut into blocks. Not for several threads at once.
+    """
+
+    def __init__(self, recognizer: Recognizer, settings: Settings):
+        """Raises RecipeError if the recognizer cannot do what the settings ask for."""
+        self._settings, self._rate = settings, recognizer.sample_rate
+        self._resample = resampler("The stream", settings.rate or self._rate, self._rate)
+        self._lines = recognizer.chunk_samples
+        self._stream = recognizer.stream()
+        self._bytes = bytearray()
+        self._samples = np.zeros(0, np.float32)
+        self._count, self._wanted, self._last = 0, self._lines[0], _NOTHING
+
+    @property
+    def idle(self) -> bool:
+        """Whether an utterance has yet to begin."""
+        return not (self._count or len(self._samples) or self._bytes)
+
+    @property
+    def due(self) -> bool:
+        """Whether enough came for `work` to do something."""
+        waiting = len(self._bytes) // _BYTES * self._rate / (self._settings.rate or self._rate)
+        return len(self._samples) + waiting >= self._wanted
+
+    def add(self, block: bytes) -> None:
+        """Keeps a block: quick."""
+        self._bytes += block
+
+    def work(self) -> Iterator[Progress | Result]:
+        """What comes of the blocks so far; waits for the network."""
+        self._take()
+        while len(self._samples) >= self._wanted:
+            part, self._samples = self._samples[: self._wanted], self._samples[self._wanted :]
+            self._stream.feed(part)
+            self._count += len(part)
+            self._wanted = self._lines[1]
+            progress = self._stream.progress()
+            seconds = self._count / self._rate
+            if (progress.text and 0 < self._settings.silence <= progress.quiet) or seconds >= self._settings.longest:
+                yield self._finish()
+            elif progress != self._last:
+                self._last = progress
+                yield progress
+
+    def end(self) -> Iterator[Progress | Result]:
+        """Ends the utterance with what came so far; waits for the network."""
+        yield from self.work()
+        self._take(last=True)
+        self._stream.feed(self._samples)
+        self._samples = self._samples[:0]
+        yield self._finish()
+
+    def close(self) -> None:
+        """Gives the utterance up."""
+        self._stream.close()
+
+    def _finish(self) -> Result:
+        result = self._stream.finish_with_metadata()
+        self._stream.reset()
+        self._count, self._wanted, self._last = 0, self._lines[0], _NOTHING
+        return result
+
+    def _take(self, last: bool = False) -> None:
+        whole = len(self._bytes) // _BYTES * _BYTES
+        samples = np.frombuffer(bytes(self._bytes[:whole]), "<i2").astype(np.float32) / np.float32(32768)
+        del self._bytes[:whole]
+        if last:
+            self._bytes.clear()
+        self._samples = np.concatenate([self._samples, self._resample(samples, last)])
