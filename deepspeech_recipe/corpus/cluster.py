@@ -30,7 +30,8 @@ _PACKAGE = Path(__file__).parents[1]
 _TRIES = 3  # of a task whose worker dies
 _MOST_BATCHES = 16  # of a task: what is done again if its worker dies
 _TASKS_OF_A_WORKER = 8  # so that none waits for the others at the end
-_LOOKED_AT_ONCE = 500
+# Looked at in one task; fewer are looked at from here, before a worker would have begun. An address takes longer.
+_LOOKED_AT_ONCE, _ADDRESSES_AT_ONCE = 5000, 500
 _PATIENCE = 10.0  # seconds, for a cluster to answer
 
 
@@ -51,8 +52,9 @@ class Cluster(ThisProcess):
         pipe = next((each for each in recordings if is_pipe(each.name)), None)
         if pipe is not None:
             raise RecipeError(f"{shown_name(pipe.name)}: is read on this machine. Leave --cluster out.")
-        groups = [recordings[at : at + _LOOKED_AT_ONCE] for at in range(0, len(recordings), _LOOKED_AT_ONCE)]
-        if len(groups) < 2:  # done before a worker would have begun
+        size = _ADDRESSES_AT_ONCE if any(is_address(each.name) for each in recordings) else _LOOKED_AT_ONCE
+        groups = [recordings[at : at + size] for at in range(0, len(recordings), size)]
+        if len(groups) < 2:
             return map(look, recordings)
         found = {id(given): outcome for given, outcome, _ in self._map(groups, _look, {"num_cpus": 1})}
         return (found[id(each)] for each in recordings)
