@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from deepspeech_recipe.runtime.batching.queue import BatchQueue
 from deepspeech_recipe.runtime.batching.session import BatchedSession
 from deepspeech_recipe.runtime.batching.worker import Batcher
 from deepspeech_recipe.runtime.decoders.greedy import Greedy
+from deepspeech_recipe.runtime.decoders.lm import ScorerSearch
 from deepspeech_recipe.runtime.frame_features import frames as frame_features
 from deepspeech_recipe.runtime.inference.acoustic import ChunkedModel, StatefulCall, whole_calls
 from deepspeech_recipe.runtime.inference.expose_state import expose_state
@@ -41,7 +42,8 @@ class Recognizer:
     - device: OpenVINO's. config: OpenVINO's, for compiling.
     - alphabet: an alphabet.txt, for an IR that has none in its metadata.
     - max_batch: up to that many streams share one call of the network, which waits for further streams for max_delay
-      seconds at most; None: every stream has calls of its own. The results are the same.
+      seconds at most; None: every stream has calls of its own. The results are the same. on_batch: gets the number of
+      streams in each shared call, in the thread that makes it.
 
     Usable from several threads at once. Raises RecipeError if the IR or the decoder do not fit.
     """
@@ -56,6 +58,7 @@ class Recognizer:
         config: dict | None = None,
         max_batch: int | None = None,
         max_delay: float = 0.02,
+        on_batch: Callable[[int], None] | None = None,
     ):
         self._whole = AcousticIR(ir)
         self._whole.check_sizes()
@@ -66,7 +69,7 @@ class Recognizer:
             )
         self._device, self._config = device, config
         self._ir = self._for_chunks(self._whole)
-        self._max_batch, self._max_delay = max_batch, max_delay
+        self._max_batch, self._max_delay, self._on_batch = max_batch, max_delay, on_batch
         self._batcher: Batcher | None = None
         if max_batch is not None:
             self._check_batches(max_batch)
@@ -134,11 +137,24 @@ class Recognizer:
             results[number] = self._texts.result(utterance.finish(1)[0], seconds)
         return [results[number] for number in range(len(utterances))]
 
-    def stream(self, chunk_frames: int = CHUNK_FRAMES) -> Stream:
-        """A new stream with its own state. chunk_frames: frames to collect before the network runs."""
+    def stream(
+        self,
+        chunk_frames: int = CHUNK_FRAMES,
+        *,
+        alpha: float | None = None,
+        beta: float | None = None,
+        hot_words: Mapping[str, float] | None = None,
+    ) -> Stream:
+        """A new stream with its own state. chunk_frames: frames to collect before the network runs. alpha, beta,
+        hot_words: of this stream, in place of the Scorer's. Raises RecipeError for what is not possible."""
         if chunk_frames < 1:
             raise RecipeError(f"chunk_frames is {chunk_frames}, at least 1 is needed.")
-        return Stream(self.session(chunk_frames), self._decoder.start, self._texts, self.sample_rate)
+        decoder = self._decoder
+        if (alpha, beta, hot_words) != (None, None, None):
+            if not isinstance(decoder, ScorerSearch):
+                raise RecipeError("alpha, beta and hot words are about a scorer, and there is none.")
+            decoder = decoder.adapted(alpha, beta, hot_words)
+        return Stream(self.session(chunk_frames), decoder.start, self._texts, self.sample_rate)
 
     def features(self, samples, tensor: str = LOGITS, rate: float | None = None, windows: int | None = None):
         """Samples `[N]` → an array for each frame: `[frames, width]`, float32.
@@ -192,7 +208,7 @@ class Recognizer:
         with self._lock:
             if self._batcher is None:
                 queue = BatchQueue(max_batch, self._max_delay)
-                self._batcher = Batcher(StatefulCall(self._ir, requests), queue)
+                self._batcher = Batcher(StatefulCall(self._ir, requests), queue, self._on_batch)
             return self._batcher
 
     def _model(self, tensor: str):

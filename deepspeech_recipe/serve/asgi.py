@@ -6,72 +6,108 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
-from deepspeech_recipe.serve import streaming, transcriptions
+from deepspeech_recipe.ir.options import Weights
+from deepspeech_recipe.ir.ov_api import ov
+from deepspeech_recipe.serve import errors, streaming, transcriptions
+from deepspeech_recipe.serve.access import COOKIE, Guard, Token
 from deepspeech_recipe.serve.engine import Engine
 from deepspeech_recipe.serve.options import Options
+from deepspeech_recipe.serve.uploads import received
 
-STATIC = Path(__file__).parent / "static"
+_STATIC = Path(__file__).parent / "static"
 
 
 def app(
-    model,
+    model: str | os.PathLike | ov.Model,
     *,
     name: str | None = None,
     decoder=None,
     device: str = "CPU",
     alphabet: str | os.PathLike | None = None,
-    weights=None,
+    weights: Weights | None = None,
     **options,
 ) -> Starlette:
-    """An ASGI app that serves a model.
+    """An ASGI app that serves a model; any ASGI host runs it.
 
     - model: an IR or a folder with one, an ov.Model, or a model file of any kind, which is converted at first use.
     - name: that clients call it by; by default the file's, without its ending.
     - decoder, device, alphabet, weights: as `transcribe` has them.
-    - options: those of `serve.options.Options`.
+    - options: the fields of `serve.options.Options`.
 
-    The model is loaded in the background. Raises RecipeError for an option that is not possible.
+    The model is loaded in the background when the host starts the app, or with the first request; `/health` says when
+    it is ready. Raises RecipeError for an option that is not possible.
     """
-
-    @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        app.state.engine.start()
-        yield
-
+    given = {"decoder": decoder, "device": device, "alphabet": alphabet, "weights": weights}
+    own = Path(model).stem if isinstance(model, str | os.PathLike) else "model"
+    engine = Engine(model, name or own, Options(**options), **given)
+    token = Token(engine.options.token)
+    middleware = [Middleware(Guard, token, engine.options)]
+    if engine.options.origins:
+        middleware.append(
+            Middleware(CORSMiddleware, allow_origins=[*engine.options.origins], allow_headers=["Authorization"])
+        )
     routes = [
         Route("/", _page),
+        Route("/login", _log_in, methods=["POST"]),
         Route("/health", _health),
+        Route("/metrics", _metrics),
         Route("/v1/models", _models),
         Route("/v1/audio/transcriptions", transcriptions.transcribe, methods=["POST"]),
         WebSocketRoute("/v1/stream", streaming.stream),
-        Mount("/static", StaticFiles(directory=STATIC)),
+        Mount("/static", StaticFiles(directory=_STATIC)),
     ]
-    found = Starlette(routes=routes, lifespan=lifespan)
-    given = {"decoder": decoder, "device": device, "alphabet": alphabet, "weights": weights}
-    found.state.engine = Engine(model, name or _name_of(model), Options(**options), **given)
+    found = Starlette(routes=routes, middleware=middleware, exception_handlers=errors.HANDLERS, lifespan=_lifespan)
+    found.state.engine, found.state.token = engine, token
     return found
 
 
-def _name_of(model) -> str:
-    return Path(model).stem if isinstance(model, str | os.PathLike) else "model"
+@asynccontextmanager
+async def _lifespan(app: Starlette) -> AsyncIterator[None]:
+    app.state.engine.start()
+    yield
+    app.state.engine.leaving.set()
 
 
 async def _page(request: Request) -> Response:
-    return FileResponse(STATIC / "index.html")
+    if request.app.state.token.is_known(request):
+        return FileResponse(_STATIC / "index.html")
+    return FileResponse(_STATIC / "login.html", 401)
+
+
+async def _log_in(request: Request) -> Response:
+    token: Token = request.app.state.token
+    async with received(request, request.app.state.engine.options) as form:
+        given = form.get("token")
+    if not (isinstance(given, str) and token.is_right(given)):
+        errors.note(request, "a wrong token")
+        return RedirectResponse("./?wrong", 303)
+    found = RedirectResponse("./", 303)
+    secure = request.url.scheme == "https"
+    path = request.scope.get("root_path") or "/"
+    found.set_cookie(COOKIE, token.cookie, path=path, secure=secure, httponly=True, samesite="strict")
+    return found
 
 
 async def _health(request: Request) -> Response:
     engine: Engine = request.app.state.engine
-    status = "ready" if engine.ready else "failed" if engine.error else "loading"
+    engine.start()
+    status = "ready" if engine.ready else "failed" if engine.failure else "loading"
     return JSONResponse({"status": status}, 200 if engine.ready else 503)
+
+
+async def _metrics(request: Request) -> Response:
+    return Response(request.app.state.engine.metrics.text(), media_type="text/plain; version=0.0.4")
 
 
 async def _models(request: Request) -> Response:
     engine: Engine = request.app.state.engine
-    model = {"id": engine.name, "object": "model", "created": 0, "owned_by": "deepspeech-recipe", **engine.describe()}
+    known = engine.describe()
+    model = {"id": known.pop("model"), "object": "model", "created": 0, "owned_by": "deepspeech-recipe", **known}
     return JSONResponse({"object": "list", "data": [model]})

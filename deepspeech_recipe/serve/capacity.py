@@ -1,34 +1,36 @@
 """How much can be recognised at the same time without being late, and who has a place."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
 
-from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.runtime import Recognizer
 from deepspeech_recipe.runtime.load import load
+from deepspeech_recipe.serve.errors import Busy
 
 _SECONDS = 2.0  # of noise in each stream of the measurement
 _SHARE = 0.7  # of what was measured: the rest is for the network, for uploads, and for other programs
 
 
-class Full(RecipeError):
-    """There is no place left."""
-
-
 class Places:
-    """Counts who is at work. Every live stream and every recording takes one place: chunks of all of them are computed
-    first come, first served, so with places for what keeps real time, nobody waits longer than for a chunk of each."""
+    """Counts who is at work. Every live stream and every recording takes a place: chunks of all of them are computed
+    first come, first served, so as long as there are places for what keeps real time only, a chunk waits for one of
+    each other's at most, which takes less time than it lasts."""
 
-    def __init__(self, count: int, of_what: str):
-        self.count, self.taken, self._of_what = count, 0, of_what
+    def __init__(self, count: int, of_what: str, on_refusal: Callable[[], None]):
+        self.count, self.taken, self._of_what, self._on_refusal = count, 0, of_what, on_refusal
+
+    def check(self) -> None:
+        """Raises Busy if there is none."""
+        if self.taken >= self.count:
+            self._on_refusal()
+            raise Busy(f"All {self.count} {self._of_what} of this server are in use. Try again in a moment.")
 
     @contextmanager
     def take(self) -> Iterator[None]:
-        """Raises Full."""
-        if self.taken >= self.count:
-            raise Full(f"All {self.count} {self._of_what} of this server are in use. Try again in a moment.")
+        """A place as long as the block lasts. Raises Busy."""
+        self.check()
         self.taken += 1
         try:
             yield

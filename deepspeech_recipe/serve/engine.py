@@ -2,30 +2,39 @@
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TypeVar
 
 from deepspeech_recipe.conversion.model_cache import ir_of
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.ir.runner import device_name
-from deepspeech_recipe.runtime import Recognizer
-from deepspeech_recipe.serve.capacity import Full, Places, measured_streams
+from deepspeech_recipe.runtime import Recognizer, Scorer
+from deepspeech_recipe.serve.capacity import Places, measured_streams
+from deepspeech_recipe.serve.errors import Busy
+from deepspeech_recipe.serve.metrics import Metrics
 from deepspeech_recipe.serve.options import Options
+from deepspeech_recipe.serve.utterances import Settings
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
+_UPLOADS = 4  # that are received or wait for their answer, for each that is recognised
 
 
 class Engine:
-    """name: of the model, for clients. error: why it cannot be loaded. leaving: set when the server is about to end:
-    live streams then say what they have and close.
+    """name: of the model, for clients. failure: why it could not be loaded. leaving: set when the server is about to
+    end: live streams then say what they have, and close. streams, uploads: who is at work, and who sends a recording.
     """
 
     def __init__(self, model, name: str, options: Options, **recognition):
         """recognition: decoder, device, alphabet, weights."""
-        self.name, self.options, self.error = name, options, ""
+        self.name, self.options = name, options
+        self.failure: Exception | None = None
         self.leaving = asyncio.Event()
+        self.metrics = Metrics(lambda: (self.streams.taken, self.streams.count))
+        self.streams, self.uploads = self._places(0)
         self._model, self._recognition = model, recognition
         self._recognizer: Recognizer | None = None
         self._loading: asyncio.Task | None = None
@@ -37,14 +46,17 @@ class Engine:
 
     @property
     def recognizer(self) -> Recognizer:
-        """Raises Full as long as it is not ready."""
+        """Raises Busy as long as the model is not ready."""
         if self._recognizer is None:
             self.start()
-            raise Full(self.error or "The model is being loaded. Try again in a moment.")
+            self.metrics.refused.labels("not ready").inc()
+            if self.failure is not None:
+                raise Busy("The model cannot be loaded; the server's log says why.", "model_failed")
+            raise Busy("The model is being loaded. Try again in a moment.", "model_loading")
         return self._recognizer
 
     def start(self) -> asyncio.Task:
-        """Begins to load the model, once; the task ends when it is ready, or failed: see `error`."""
+        """Begins to load the model, once. The task ends when it is ready or failed."""
         if self._loading is None:
             self._loading = asyncio.get_running_loop().create_task(self._load())
         return self._loading
@@ -54,33 +66,59 @@ class Engine:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     def describe(self) -> dict:
-        """What clients may know of the model."""
+        """What clients may know of the model. Raises Busy."""
         found = self.recognizer
         return {
+            "model": self.name,
             "language": found.metadata.get("language"),
             "sample_rate": found.sample_rate,
             "processor": self._processor,
+            "scorer": isinstance(self._recognition.get("decoder"), Scorer),
+            "silence": self.options.silence,
         }
+
+    def settings(self, **chosen) -> Settings:
+        """What a live stream has, if it chooses nothing else."""
+        return Settings(**{"silence": self.options.silence, "longest": self.options.max_utterance} | chosen)
+
+    def in_public(self, error: Exception) -> str:
+        """An error's message without the places of files on this disk."""
+        decoder = self._recognition.get("decoder")
+        scorer = [*decoder.files().values()] if isinstance(decoder, Scorer) else []
+        text = str(error)
+        for path in (self._model, self._recognition.get("alphabet"), *scorer):
+            if isinstance(path, str | os.PathLike):
+                text = text.replace(str(path), Path(path).name)
+        return text
 
     async def _load(self) -> None:
         try:
             recognizer, count = await asyncio.to_thread(self._prepare)
-        except (RecipeError, OSError, RuntimeError) as error:
-            self.error = "The model cannot be loaded; the server's log says why."
-            logger.error("%s", error)
-            raise
-        self.streams = Places(count, "streams")
-        # A thread for each place, and some for uploads that wait for one.
-        self._threads = ThreadPoolExecutor(count + 4, thread_name_prefix="deepspeech-recipe serve")
+        except Exception as error:  # whoever waits for the task asks for it
+            self.failure = error
+            logger.error("%s", error, exc_info=None if isinstance(error, RecipeError | OSError) else error)
+            return
+        self.streams, self.uploads = self._places(count)
+        # A thread for each place, and some for uploads that are written and read.
+        self._threads = ThreadPoolExecutor(count + _UPLOADS, thread_name_prefix="deepspeech-recipe serve")
         self._recognizer = recognizer
+        logger.info("%s is ready on %s, for %d streams at the same time", self.name, self._processor, count)
+
+    def _places(self, count: int) -> tuple[Places, Places]:
+        refused = self.metrics.refused
+        return (
+            Places(count, "streams", refused.labels("streams").inc),
+            Places(_UPLOADS * count, "uploads", refused.labels("uploads").inc),
+        )
 
     def _prepare(self) -> tuple[Recognizer, int]:
-        given = dict(self._recognition)
-        weights, device = given.pop("weights", None), given.get("device", "CPU")
-        ir = ir_of(self._model, weights=weights, alphabet=given.get("alphabet"), log=logger.info)
-        recognizer, rows = Recognizer(ir, **given, max_batch=self.options.max_batch), self.options.max_batch
+        given, rows = dict(self._recognition), self.options.max_batch
+        ir = ir_of(self._model, weights=given.pop("weights"), alphabet=given["alphabet"], log=logger.info)
+        try:
+            recognizer = Recognizer(ir, **given, max_batch=rows, on_batch=self.metrics.batch_rows.observe)
+        except RecipeError as error:
+            recognizer, rows = Recognizer(ir, **given), 1  # if something else is wrong, it is said here
+            logger.warning("every stream has calls of its own: %s", error)
         recognizer.stream().finish()  # compiles
-        self._processor = device_name(device)
-        count = self.options.max_streams or measured_streams(recognizer, rows)
-        logger.info("%s: ready on %s, for %d streams at the same time", self.name, self._processor, count)
-        return recognizer, count
+        self._processor = device_name(given["device"])
+        return recognizer, self.options.max_streams or measured_streams(recognizer, rows)

@@ -2,26 +2,23 @@
 
 import asyncio
 import json
-from collections.abc import Iterable
+import time
+from contextlib import suppress
 
-from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+from starlette.types import Message
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from deepspeech_recipe.corpus import subtitles
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.runtime.result import Progress, Result
-from deepspeech_recipe.serve.capacity import Full
+from deepspeech_recipe.runtime import Recognizer, Result
+from deepspeech_recipe.runtime.result import Progress
+from deepspeech_recipe.serve.answers import cue_list, word_list
 from deepspeech_recipe.serve.engine import Engine
-from deepspeech_recipe.serve.utterances import Settings, Utterances
+from deepspeech_recipe.serve.errors import Busy, Gone, note
+from deepspeech_recipe.serve.incoming import Incoming, Silent
+from deepspeech_recipe.serve.utterances import Utterances, chosen
 
 _NORMAL, _LEAVING, _UNFIT, _FAILED, _FULL = 1000, 1001, 1003, 1011, 1013
-
-
-class Close(Exception):
-    """Ends a connection. code: of the WebSocket protocol; the reason goes to the client, too."""
-
-    def __init__(self, code: int, reason: str):
-        super().__init__(reason)
-        self.code = code
+_LONGEST_REASON = 123  # bytes, of the WebSocket protocol
 
 
 async def stream(websocket: WebSocket) -> None:
@@ -29,106 +26,113 @@ async def stream(websocket: WebSocket) -> None:
     engine: Engine = websocket.app.state.engine
     await websocket.accept()
     try:
-        try:
-            recognizer = engine.recognizer
-            with engine.streams.take():
-                await _Conversation(websocket, engine, recognizer).run()
-        except Full as full:
-            raise Close(_FULL, str(full)) from None
-        except RecipeError as error:
-            raise Close(_UNFIT, str(error)) from None
-    except Close as close:
-        await _leave(websocket, close)
-    except WebSocketDisconnect:
+        recognizer = engine.recognizer
+        with engine.streams.take():
+            await _Conversation(websocket, engine, recognizer).run()
+        await _leave(websocket, engine, _LEAVING, "The server is about to end.")
+    except Silent as silent:
+        await _leave(websocket, engine, _NORMAL, str(silent))
+    except Busy as busy:
+        await _leave(websocket, engine, _FULL, str(busy))
+    except RecipeError as error:
+        await _leave(websocket, engine, _UNFIT, engine.in_public(error))
+    except (WebSocketDisconnect, Gone):
         pass
+    except Exception:
+        await _leave(websocket, engine, _FAILED, "The server failed at this; its log says how.")
+        raise
 
 
-async def _leave(websocket: WebSocket, close: Close) -> None:
+async def _leave(websocket: WebSocket, engine: Engine, code: int, reason: str) -> None:
     """Says why, if somebody still listens."""
-    reason = str(close)
-    if websocket.application_state is WebSocketState.CONNECTED:
-        if close.code != _NORMAL:
-            await websocket.send_json({"type": "error", "message": reason})
-        await websocket.close(close.code, reason.encode()[:123].decode(errors="ignore"))
+    note(websocket, f"{code}: {reason}")
+    with suppress(WebSocketDisconnect, Gone, RuntimeError):  # it was gone already
+        await send(websocket, engine, {"type": "error", "message": reason})
+        await websocket.close(code, reason.encode()[:_LONGEST_REASON].decode(errors="ignore"))
+
+
+async def send(websocket: WebSocket, engine: Engine, message: dict) -> None:
+    """Raises Gone if nobody reads it in time: nothing is kept for those who do not."""
+    try:
+        await asyncio.wait_for(websocket.send_text(json.dumps(message, ensure_ascii=False)), engine.options.idle)
+    except asyncio.TimeoutError:
+        note(websocket, "does not read what it is sent")
+        raise Gone from None
 
 
 class _Conversation:
-    def __init__(self, websocket: WebSocket, engine: Engine, recognizer):
+    def __init__(self, websocket: WebSocket, engine: Engine, recognizer: Recognizer):
         self._websocket, self._engine, self._recognizer = websocket, engine, recognizer
-        self._idle = engine.options.idle
-        self._utterances = self._new({})
-        self._leaving = asyncio.ensure_future(engine.leaving.wait())
-        self._receive: asyncio.Future | None = None
+        self._incoming = Incoming(websocket.receive, engine.leaving, engine.options.idle)
+        self._utterances = Utterances(recognizer, engine.settings())
+        self._working: asyncio.Future | None = None
 
     async def run(self) -> None:
-        await self._send({"type": "ready", "model": self._engine.name, **self._engine.describe()})
+        """Until the server is about to end. Raises what else ends it."""
         try:
-            while (message := await self._next()) is not None:
-                if message["type"] == "websocket.disconnect":
-                    raise WebSocketDisconnect(message.get("code", 1005))
-                if message.get("bytes") is not None:
-                    self._utterances.add(message["bytes"])
-                    if self._utterances.due:
-                        await self._say(self._utterances.work)
-                else:
-                    await self._obey(message.get("text") or "")
-            await self._finish()
-            raise Close(_LEAVING, "The server is about to end.")
+            await send(self._websocket, self._engine, {"type": "ready", **self._engine.describe()})
+            while (message := await self._message()) is not None:
+                await self._take(message)
         finally:
-            self._leaving.cancel()
-            if self._receive is not None:
-                self._receive.cancel()
-            self._utterances.close()
+            self._incoming.close()
+            self._close(self._utterances)
 
-    async def _next(self) -> dict | None:
-        """The next message; None if the server is about to end. Raises Close if none comes."""
-        if self._engine.leaving.is_set():
-            return None
-        if self._receive is None:
-            self._receive = asyncio.ensure_future(self._websocket.receive())
-        await asyncio.wait({self._receive, self._leaving}, timeout=self._idle, return_when=asyncio.FIRST_COMPLETED)
-        if self._receive.done():
-            message, self._receive = self._receive.result(), None
-            return message
-        if self._leaving.done():
-            return None
-        await self._finish()
-        raise Close(_NORMAL, f"Nothing came for {self._idle:g} seconds.")
+    async def _message(self) -> Message | None:
+        try:
+            message = await self._incoming.message()
+        except Silent:
+            await self._finish()
+            raise
+        if message is None:
+            await self._finish()
+        return message
+
+    async def _take(self, message: Message) -> None:
+        if message["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(message.get("code", 1005))
+        if message.get("bytes") is not None:
+            begin = time.monotonic()
+            self._utterances.add(message["bytes"])
+            if self._utterances.due:
+                await self._say(self._utterances.work)
+                self._engine.metrics.partial_seconds.observe(time.monotonic() - begin)
+        else:
+            await self._obey(message.get("text") or "")
+
+    async def _obey(self, text: str) -> None:
+        try:
+            asked = json.loads(text)
+        except (ValueError, RecursionError):
+            asked = None
+        if not isinstance(asked, dict):
+            raise RecipeError("A message of text must be a JSON object.")
+        if asked.get("end") is True:
+            await self._say(self._utterances.end)
+        elif not self._utterances.idle:
+            raise RecipeError("Settings come before the first sample of an utterance.")
+        else:
+            settings = chosen(self._engine.settings(), asked)
+            new = await self._engine.run(lambda: Utterances(self._recognizer, settings))
+            self._close(self._utterances)
+            self._utterances = new
 
     async def _finish(self) -> None:
         if not self._utterances.idle:
             await self._say(self._utterances.end)
 
-    async def _obey(self, text: str) -> None:
-        try:
-            asked = json.loads(text)
-        except ValueError:
-            asked = None
-        if not isinstance(asked, dict):
-            raise RecipeError("A message of text must be a JSON object.")
-        if asked.get("end"):
-            await self._say(self._utterances.end)
-        elif not self._utterances.idle:
-            raise RecipeError("Settings come before the first sample of an utterance.")
-        else:
-            new = await self._engine.run(lambda: self._new(asked))
-            self._utterances.close()
-            self._utterances = new
-
-    def _new(self, asked: dict) -> Utterances:
-        options = self._engine.options
-        own = {"silence": options.silence, "longest": options.max_utterance}
-        return Utterances(self._recognizer, Settings(**own | {k: asked[k] for k in ("rate", "silence") if k in asked}))
-
     async def _say(self, work) -> None:
-        for event in await self._engine.run(lambda: list(work())):
-            await self._send(as_json(event))
+        self._working = asyncio.ensure_future(self._engine.run(lambda: list(work())))
+        for event in await asyncio.shield(self._working):
+            if isinstance(event, Result):
+                self._engine.metrics.audio.labels("stream").inc(event.seconds)
+            await send(self._websocket, self._engine, as_json(event))
 
-    async def _send(self, message: dict) -> None:
-        try:
-            await asyncio.wait_for(self._websocket.send_json(message), self._idle)
-        except asyncio.TimeoutError:
-            raise WebSocketDisconnect(1006) from None
+    def _close(self, utterances: Utterances) -> None:
+        """Now, or when the thread that works on them is done: they are not for two at once."""
+        if self._working is None or self._working.done():
+            utterances.close()
+        else:
+            self._working.add_done_callback(lambda _: utterances.close())
 
 
 def as_json(event: Progress | Result) -> dict:
@@ -138,13 +142,8 @@ def as_json(event: Progress | Result) -> dict:
     return {
         "type": "final",
         "text": event.text,
-        "words": [{"word": each.text, "start": each.start, "end": each.end} for each in event.words],
-        "segments": segments(event.words),
+        "words": word_list(event),
+        "segments": cue_list(event.words),
         "seconds": event.seconds,
         "confidence": event.confidence,
     }
-
-
-def segments(words: Iterable) -> list[dict]:
-    """Lines of words that belong together, as subtitles have them."""
-    return [{"start": start, "end": end, "text": text} for start, end, text in subtitles.cues(words)]

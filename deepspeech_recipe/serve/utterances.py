@@ -1,14 +1,17 @@
 """Bytes as they come in → texts: utterance after utterance of one live stream. No network in here, and no clock."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.runtime import Recognizer, Result
 from deepspeech_recipe.runtime.recordings.audio_files import resampler
+from deepspeech_recipe.runtime.recordings.wav_file import HIGHEST_RATE, LOWEST_RATE
 from deepspeech_recipe.runtime.result import Progress
 
+_ASKED = {"rate", "silence", "alpha", "beta", "hot_words"}
 _BYTES = 2  # of a sample
 _NOTHING = Progress("", 0, 0.0)
 
@@ -29,6 +32,25 @@ class Settings:
     hot_words: dict[str, float] | None = None
 
 
+def chosen(settings: Settings, asked: dict) -> Settings:
+    """The settings with what a client asks for; fields of other names are ignored. Raises RecipeError."""
+    found = replace(settings, **{name: asked[name] for name in _ASKED & asked.keys()})
+    rate, silence, hot_words = found.rate, found.silence, found.hot_words
+    if rate is not None and not (isinstance(rate, int) and LOWEST_RATE <= rate <= HIGHEST_RATE):
+        raise RecipeError(f"The rate must be a whole number from {LOWEST_RATE} to {HIGHEST_RATE}, in Hz.")
+    if not (_is_number(silence) and 0 <= silence < float("inf")):
+        raise RecipeError("The silence must be a number of seconds; 0 ends no utterance.")
+    if not all(each is None or _is_number(each) for each in (found.alpha, found.beta)):
+        raise RecipeError("alpha and beta must be numbers.")
+    if hot_words is not None and not (isinstance(hot_words, dict) and all(map(_is_number, hot_words.values()))):
+        raise RecipeError('The hot words must be an object of words and numbers: {"word": boost}.')
+    return found
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 class Utterances:
     """Blocks of 16-bit little-endian samples, one channel, of any size → Progress while an utterance lasts, and its
     Result, which ends it: the next one begins with the next sample.
@@ -41,7 +63,7 @@ class Utterances:
         self._settings, self._rate = settings, recognizer.sample_rate
         self._resample = resampler("The stream", settings.rate or self._rate, self._rate)
         self._lines = recognizer.chunk_samples
-        self._stream = recognizer.stream()
+        self._stream = recognizer.stream(alpha=settings.alpha, beta=settings.beta, hot_words=settings.hot_words)
         self._bytes = bytearray()
         self._samples = np.zeros(0, np.float32)
         self._count, self._wanted, self._last = 0, self._lines[0], _NOTHING

@@ -36,8 +36,15 @@ class Worker:
     to stop. A SimpleQueue may be written to from everywhere, from destructors too.
     """
 
-    def __init__(self, network: StatefulCall, queue: BatchQueue, clock: Callable[[], float] = time.monotonic):
-        self._network, self._queue, self._clock = network, queue, clock
+    def __init__(
+        self,
+        network: StatefulCall,
+        queue: BatchQueue,
+        clock: Callable[[], float] = time.monotonic,
+        on_call: Callable[[int], None] | None = None,
+    ):
+        """on_call: gets how many rows share each call."""
+        self._network, self._queue, self._clock, self._on_call = network, queue, clock, on_call
         self._begin = {name: values[0] for name, values in network.begin(1).items()}
         self.inbox: SimpleQueue = SimpleQueue()
 
@@ -60,7 +67,10 @@ class Worker:
 
     def call(self) -> None:
         """One call of the network, for the rows whose turn it is."""
-        self._run(self._queue.take())
+        rows = self._queue.take()
+        if self._on_call is not None:
+            self._on_call(len(rows))
+        self._run(rows)
 
     def _take(self, row: Row, mfccs: np.ndarray | None, end: bool) -> None:
         if mfccs is None:
@@ -113,8 +123,8 @@ class Worker:
 class Batcher:
     """Starts a Worker in a thread, which ends when nobody holds this object any more, or with the program."""
 
-    def __init__(self, network: StatefulCall, queue: BatchQueue):
-        worker = Worker(network, queue)
+    def __init__(self, network: StatefulCall, queue: BatchQueue, on_call: Callable[[int], None] | None = None):
+        worker = Worker(network, queue, on_call=on_call)
         self._inbox = worker.inbox
         thread = Thread(target=worker.run, name="deepspeech-recipe batches", daemon=True)
         thread.start()

@@ -95,11 +95,7 @@ class Scorer:
         words: str | os.PathLike | Iterable[str] | None = None,
     ):
         _check_width(beam_width)
-        for name, value in (("alpha", alpha), ("beta", beta)):
-            if value is not None:
-                _check_weight(f"The scorer's {name}", value)
-        for word, boost in (hot_words or {}).items():
-            _check_weight(f"The boost of the hot word {word!r}", boost)
+        _check_weights(alpha, beta, hot_words)
         self.path, self._words, self._width = Path(path), words, beam_width
         self.alpha, self.beta, self._hot_words = alpha, beta, dict(hot_words or {})
 
@@ -146,9 +142,6 @@ class ScorerSearch:
 
     def __init__(self, path: Path, labels, spelled: dict, alpha: float, beta: float, width: int, hot_words: Mapping):
         decoder, dictionary, kenlm = _flashlight()
-        unknown = [word for word in hot_words if word not in spelled]
-        if unknown:
-            raise RecipeError(f"{path}: does not know the hot words {', '.join(map(repr, sorted(unknown)))}.")
         names = dictionary.Dictionary([*spelled, _UNKNOWN])
         try:
             with native_code_quiet():  # of an ARPA file, KenLM advises to make a binary file of it
@@ -156,24 +149,48 @@ class ScorerSearch:
         except (RuntimeError, ValueError) as error:
             reason = str(error).strip().splitlines() or ["no reason given"]
             raise RecipeError(f"{path}: is not a language model that KenLM can read ({reason[0][:200]}).") from None
-        self._model, self._names = model, names
-        boosts = {names.get_index(word): boost / math.log(10) for word, boost in hot_words.items()}
-        self._language = _boosted(decoder, model, boosts) if boosts else model
+        self._model, self._names, self._path, self._spelled = model, names, path, spelled
         self._space, self._classes = labels.index(b" "), len(labels) + 1
-        self._trie = self._spelling_tree(decoder, path, spelled)
+        self._expect(hot_words)
         self._options = decoder.LexiconDecoderOptions(
             beam_size=width, beam_size_token=self._classes, beam_threshold=_NO_THRESHOLD,
             lm_weight=alpha * math.log(10), word_score=beta, unk_score=-math.inf, sil_score=0.0, log_add=True,
             criterion_type=decoder.CriterionType.CTC,
         )  # fmt: skip
 
+    def adapted(self, alpha: float | None, beta: float | None, hot_words: Mapping[str, float] | None) -> "ScorerSearch":
+        """The same language model with other weights and hot words; hot words take time, for a tree of all words.
+
+        None: as it is. Raises RecipeError for what a Scorer would not take."""
+        _check_weights(alpha, beta, hot_words)
+        found = copy.copy(self)
+        found._options = copy.copy(self._options)
+        if alpha is not None:
+            found._options.lm_weight = alpha * math.log(10)
+        if beta is not None:
+            found._options.word_score = beta
+        if hot_words is not None:
+            found._expect(hot_words)
+        return found
+
     def start(self) -> BeamUtterance:
+        """Begins an utterance."""
         decoder, _, _ = _flashlight()
         unknown = self._names.get_index(_UNKNOWN)
         search = decoder.LexiconDecoder(
             self._options, self._trie, self._language, self._space, self._classes - 1, unknown, [], False
         )
         return BeamUtterance(search, self._classes, self._space, keep=self)
+
+    def _expect(self, hot_words: Mapping[str, float]) -> None:
+        """Makes these words likelier, or less likely, and all others what they were."""
+        decoder, _, _ = _flashlight()
+        unknown = [word for word in hot_words if word not in self._spelled]
+        if unknown:
+            raise RecipeError(f"{self._path}: does not know the hot words {', '.join(map(repr, sorted(unknown)))}.")
+        boosts = {self._names.get_index(word): boost / math.log(10) for word, boost in hot_words.items()}
+        self._language = _boosted(decoder, self._model, boosts) if boosts else self._model
+        self._trie = self._spelling_tree(decoder, self._path, self._spelled)
 
     def _spelling_tree(self, decoder, path: Path, spelled: dict):
         begin = self._language.start(False)
@@ -252,6 +269,14 @@ def _word_list(words) -> list[str]:
 def _check_width(beam_width: int | None) -> None:
     if beam_width is not None and not (isinstance(beam_width, int | np.integer) and 1 <= beam_width <= WIDEST_BEAM):
         raise RecipeError(f"The beam width is {beam_width}, a whole number from 1 to {WIDEST_BEAM} is needed.")
+
+
+def _check_weights(alpha: float | None, beta: float | None, hot_words: Mapping[str, float] | None) -> None:
+    for name, value in (("alpha", alpha), ("beta", beta)):
+        if value is not None:
+            _check_weight(f"The scorer's {name}", value)
+    for word, boost in (hot_words or {}).items():
+        _check_weight(f"The boost of the hot word {word!r}", boost)
 
 
 def _check_weight(name: str, value: float) -> None:

@@ -53,7 +53,7 @@ def open_recording(name: str, raw: int | None = None) -> Iterator[Audio]:
     shown = shown_name(name)
     with error_context(shown):
         if raw is None:
-            with _at_hand(name) as path, _called(shown, path), open_audio(path) as audio:
+            with _at_hand(name) as path, open_called(shown, path) as audio:
                 yield audio
             return
         check_rate(Path(shown), raw)
@@ -63,6 +63,13 @@ def open_recording(name: str, raw: int | None = None) -> Iterator[Audio]:
             return
         with _stream(name) as file:
             yield _bare(shown, file, raw)
+
+
+@contextmanager
+def open_called(name: str, path: Path) -> Iterator[Audio]:
+    """Opens a copy of a recording: messages have the name that was given, as those of `open_recording` do."""
+    with error_context(name), _called(name, path), open_audio(path) as audio:
+        yield audio
 
 
 def shown_name(name: str) -> str:
