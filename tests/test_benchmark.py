@@ -231,6 +231,8 @@ def report() -> PageReport:
         ):
             rounds = [[16.0 * scale, 16.0 * scale], [32.0 * scale]]
             found.add([Measurement(scenario, name, "ms", point, rounds)])
+        if name == "a":
+            found.add([Measurement("floor", name, "ms", None, [[8.0], [8.0]])])
         found.add([Measurement("features", name, "ms", 10, [[1.0 * scale]])])
         found.add([Measurement("size", name, "ms", 512, [[3.0]]), Measurement("compile", name, "ms", None, [[1500.0]])])
         found.add([Measurement("memory", name, "bytes", None, [[90e6]])])
@@ -273,7 +275,8 @@ def test_tables_show_what_was_measured_and_what_failed(report):
         "| a | `m` | OpenVINO 1.2.3 |",
         "| be fast | ≥ 2 × | ≥ 9 × | 4.00 × | yes |",
         # ms, quartiles, p95, chunks a second, of 0.32 s each
-        "| a | 16.0 | 16.0–24.0 | 30.4 | 62.5 | 0.050 | 4.00 × (4.00–4.00) | 0 |",
+        "| a | 16.0 | 16.0–24.0 | 30.4 | 62.5 | 0.050 | 8.00 | 3.00 × (2.50–3.50) | 4.00 × (4.00–4.00) | 0 |",
+        "| b | 64.0 | 64.0–96.0 | 122 | 15.6 | 0.200 | | | 1.00 × (1.00–1.00) | 2e-06 |",
         "| a | 10 s | 0.016 s | 0.016–0.024 s | 0.002 | 4.00 × (4.00–4.00) | 6.2 % |",
         "| contender | 1 at once | 8 at once |",
         "| b | 15.6 | 125 |",

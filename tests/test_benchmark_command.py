@@ -14,8 +14,10 @@ import pytest
 from benchmarks.contenders import WORKERS_HERE
 from deepspeech_recipe import cli, convert
 from deepspeech_recipe.benchmarking.contenders import PACKAGE, PROGRAMS, WORKERS, ir_contender
+from deepspeech_recipe.benchmarking.floor import least_of
 from deepspeech_recipe.benchmarking.recordings import write_speech
 from deepspeech_recipe.installation import TensorFlow
+from deepspeech_recipe.ir.metadata import read_metadata
 from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.processes.worker import Failed, Worker
 from tests.support import runtime_models
@@ -111,6 +113,34 @@ def test_a_streaming_ir_gets_a_chunk_of_samples(worker, kind):
     assert frames[1:] == [FRAMES] * (CHUNKS - 1)
 
 
+@pytest.mark.parametrize("weights", ["fp32", "int8"])
+def test_the_least_that_a_chunk_costs_is_all_weights_once_and_the_recurrence_for_each_frame(irs, weights):
+    sizes = read_metadata(ov.Core().read_model(irs / f"{weights}.xml"))
+    hidden, (first, second, third, fifth, classes) = sizes["hidden_size"], sizes["dense_sizes"]
+    inputs = (2 * sizes["n_context"] + 1) * sizes["n_input"]
+    recurrence = 4 * hidden * hidden
+    rest = inputs * first + first * second + second * third + third * 4 * hidden + hidden * fifth
+    rest += fifth * classes
+    found = least_of(irs / f"{weights}.xml")
+    size = 1 if weights == "int8" else 4
+    assert found.whole is (weights == "int8")
+    assert found.each_frame == size * recurrence
+    # In 8 bits, 494 inputs and 29 classes are filled up to multiples of 16.
+    filled = 2 * first + 3 * fifth if weights == "int8" else 0
+    assert found.once == size * (rest + filled)
+    assert found.multiply_adds == recurrence + rest + filled
+
+
+def test_the_least_is_measured_by_reading_and_by_multiplying(irs):
+    with Worker(sys.executable, PROGRAMS["openvino"], 1) as found:
+        found.ask("load", model=str(irs / "int8.xml"))
+        asked = {"frames": 16, "once": 10**5, "each_frame": 10**5, "multiply_adds": 10, "whole": True}
+        reading = found.ask("least", **asked)
+        assert reading["ms"][0] == pytest.approx(1000 * 17e5 / reading["bytes_a_second"])
+        multiplying = found.ask("least", **asked | {"multiply_adds": 10**9, "whole": False})
+        assert multiplying["ms"][0] == pytest.approx(1000 * 16e9 / multiplying["multiply_adds_a_second"])
+
+
 @pytest.mark.parametrize("options", [{}, {"recognizer": {"max_batch": 2}}])
 def test_live_streams_give_a_time_for_each_chunk(worker, tmp_path, options):
     audio = write_speech(tmp_path, [1])[1]  # 16000 samples are 4 blocks of 16 frames; the first one completes no chunk
@@ -123,8 +153,6 @@ def test_an_ir_of_whole_utterances_has_no_chunks(worker):
 
 
 def test_an_ir_from_elsewhere_is_given_what_the_runtime_asks_for(tmp_path):
-    from deepspeech_recipe.ir.metadata import read_metadata
-
     model = runtime_models.model("windows, 16 steps")
     metadata = json.dumps(read_metadata(model))
     recording = str(write_speech(tmp_path, [1])[1])
@@ -177,6 +205,7 @@ def test_a_model_is_converted_and_compared(capsys, tmp_path):
     assert found["baseline"] == names[0]
     assert [each["failure"] for each in found["contenders"]] == [""] * len(names)
     scenarios = {(each["scenario"], each["contender"]) for each in found["measurements"] if each["rounds"]}
+    assert {name for scenario, name in scenarios if scenario == "floor"} == set(names) - set(graph)
     wanted = ("chunk", "utterance", "features", "compile", "compile, cached", "first utterance", "memory")
     assert {(scenario, name) for scenario in wanted for name in names} - scenarios <= {("compile, cached", *graph)}
     texts = {each["facts"]["text"] for each in found["measurements"] if each["scenario"] == "utterance"}

@@ -80,9 +80,10 @@ def _summaries(report: Report, scenario: str) -> Iterator[tuple[Measurement, Sum
 
 
 def chunk_table(report: Report) -> list[str]:
-    """Times of a chunk, and how far each contender is from the first."""
+    """Times of a chunk, beside the least that one costs here, and how far each contender is from the first."""
     rows = []
     for measurement, summary in _summaries(report, "chunk"):
+        floor = report.find("floor", measurement.contender)
         difference = report.differences.get(measurement.contender)
         rows.append(
             (
@@ -92,11 +93,13 @@ def chunk_table(report: Report) -> list[str]:
                 number(summary.p95),
                 number(1000 / summary.median),
                 number(summary.median / 1000 / report.chunk_seconds),
+                "" if floor is None or floor.summary is None else number(floor.summary.median),
+                "" if floor is None else times(floor.times_as_fast_as(measurement)),
                 times(report.ratio(measurement)),
                 "" if difference is None else f"{difference:.0e}" if difference else "0",
             )
         )
-    figures = ("ms, p50", "quartiles", "p95", "chunks/s", "real-time factor")
+    figures = ("ms, p50", "quartiles", "p95", "chunks/s", "real-time factor", "floor, ms", "of the floor")
     return table(("contender", *figures, _against(report), "difference"), rows)
 
 

@@ -98,7 +98,7 @@ def _measure(report: Report, entries: list[Entry], rounds: int, log: Callable[[s
 
 def _entries(team, scenario: str, folder: Path, frames: int, seconds: float, rate: int) -> list[Entry]:
     if scenario == "chunk":
-        return make.chunk(team, REPEAT, frames)
+        return [*make.chunk(team, REPEAT, frames), *make.floor(team, frames)]
     short = write_speech(folder, [_SHORT], rate)[_SHORT]
     if scenario == "corpus":
         lengths = [seconds * (number + 1) / RECORDINGS for number in range(RECORDINGS)]

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from deepspeech_recipe.benchmarking.contenders import PROGRAMS, Contender
+from deepspeech_recipe.benchmarking.floor import least_of
 from deepspeech_recipe.benchmarking.measurement import Measurement
 from deepspeech_recipe.benchmarking.rounds import Entry
 from deepspeech_recipe.processes.worker import Failed, Worker
@@ -72,12 +73,13 @@ class Team:
         points: what the scenario varies, or None → the command's arguments. warm: other arguments of the warm-up.
         """
         return [
-            self._entry(contender, self.measurement(scenario, contender, "ms", point), command, arguments, warm)
+            self.entry(contender, self.measurement(scenario, contender, "ms", point), command, arguments, warm)
             for point, arguments in points.items()
             for contender in self.contenders
         ]
 
-    def _entry(self, contender: Contender, measurement: Measurement, command: str, asked: dict, warm: dict) -> Entry:
+    def entry(self, contender: Contender, measurement: Measurement, command: str, asked: dict, warm: dict) -> Entry:
+        """The turns of one contender: its worker is asked, with other arguments to warm up."""
         worker = self.workers.get(contender.name)
         if worker is None:  # the measurement says why
             return Entry(list, [measurement])
@@ -93,6 +95,16 @@ class Team:
 def chunk(team: Team, repeat: int, frames: int = FRAMES) -> list[Entry]:
     """One chunk of one stream after the other, its state fed back."""
     return team.entries("chunk", "chunk", {None: {"frames": frames, "repeat": repeat}}, {"repeat": 1})
+
+
+def floor(team: Team, frames: int = FRAMES) -> list[Entry]:
+    """The least that a chunk of each IR costs here (`floor`), by its own OpenVINO."""
+    found = []
+    for contender in team.contenders:
+        if contender.worker == "openvino" and contender.name in team.workers:
+            asked = {"frames": frames, **asdict(least_of(contender.model))}
+            found.append(team.entry(contender, team.measurement("floor", contender, "ms"), "least", asked, {}))
+    return found
 
 
 def utterance(team: Team, recordings: dict[float, Path], short: Path, scenario: str = "utterance") -> list[Entry]:

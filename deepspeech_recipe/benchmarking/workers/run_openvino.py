@@ -24,6 +24,7 @@ class Worker(Commands):
         self.model, self.device, self.chunk_samples = model, device, chunk_samples
         self.config = {"INFERENCE_NUM_THREADS": THREADS} if device == "CPU" else {}
         self.call: Any = None
+        self.multiplying: Any = None
         self.network: Any = None
         sys.path.append(package)
 
@@ -37,6 +38,22 @@ class Worker(Commands):
 
     def chunk(self, frames: int, repeat: int) -> dict:
         return self._timed(self._call(), frames, repeat)
+
+    def least(self, frames: int, once: int, each_frame: int, multiply_adds: int, whole: bool) -> dict:
+        """What a chunk costs at least: reading its weights, or multiplying by them, whichever takes longer.
+
+        once, each_frame: bytes that are read for the chunk, and for each frame; multiply_adds: of a frame; whole: by
+        whole numbers of 8 bits."""
+        read = sum(min(timed(Reading(size), 3)) * times for size, times in ((once, 1), (each_frame, frames)) if size)
+        if self.multiplying is None or self.multiplying.whole != whole:
+            self.multiplying = Multiplying(whole, self._compile)
+        rate = self.multiplying.count / min(timed(self.multiplying, 3))
+        multiply = frames * multiply_adds / rate
+        return {
+            "ms": [max(read, multiply)],
+            "bytes_a_second": 1000 * (once + frames * each_frame) / read if read else None,
+            "multiply_adds_a_second": 1000 * rate,
+        }
 
     def probabilities(self, frames: int, chunks: int) -> list:
         """Probabilities of chained chunks from zero state, row after row; of one call with all frames if there are no
@@ -112,6 +129,46 @@ class Worker(Commands):
     def _recognizer(self):
         """What the Recognizer is made of, and its further options."""
         return self.model, {}
+
+
+class Reading:
+    """Reads that many bytes once, on all threads: a matrix times a vector costs nothing else."""
+
+    WIDTH = 1024
+
+    def __init__(self, size: int):
+        rows = max(1, size // (4 * self.WIDTH))
+        self.matrix, self.vector = np.ones((rows, self.WIDTH), np.float32), np.ones(self.WIDTH, np.float32)
+        self.out = np.empty(rows, np.float32)
+
+    def __call__(self):
+        np.dot(self.matrix, self.vector, out=self.out)
+
+
+class Multiplying:
+    """A product that stays in the cache: many rows by a matrix of the format that an IR has."""
+
+    ROWS, SIZE = 256, 1024
+
+    def __init__(self, whole: bool, compile_model):
+        try:
+            from openvino import opset13 as ops
+        except ImportError:
+            from openvino.runtime import opset10 as ops
+        self.whole, self.count = whole, self.ROWS * self.SIZE**2
+        rng = np.random.RandomState(9)
+        x = ops.parameter([self.ROWS, self.SIZE], np.float32)
+        if whole:
+            values = ops.convert(ops.constant(rng.randint(-127, 128, [self.SIZE] * 2).astype(np.int8)), "f32")
+            weights = ops.multiply(values, ops.constant(np.full([self.SIZE, 1], 0.01, np.float32)))
+        else:
+            weights = ops.constant(rng.standard_normal([self.SIZE] * 2).astype(np.float32))
+        model = ov.Model([ops.matmul(x, weights, False, True)], [x])
+        self.request = compile_model(model).create_infer_request()
+        self.request.set_input_tensor(ov.Tensor(rng.standard_normal([self.ROWS, self.SIZE]).astype(np.float32)))
+
+    def __call__(self):
+        self.request.infer()
 
 
 class Call:
