@@ -87,7 +87,7 @@ async def _log_in(request: Request) -> Response:
         given = form.get("token")
     if not (isinstance(given, str) and token.is_right(given)):
         errors.note(request, "a wrong token")
-        return RedirectResponse("./?wrong", 303)
+        return RedirectResponse("./#wrong", 303)
     found = RedirectResponse("./", 303)
     secure = request.url.scheme == "https"
     path = request.scope.get("root_path") or "/"

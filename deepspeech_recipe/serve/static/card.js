@@ -48,6 +48,7 @@ export class Card {
     this.set("failed");
     this.find(".wrong").textContent = message;
     this.find(".again").hidden = false;
+    this.offer();
   }
 
   /** Text of which the first `settled` characters (code points) will not change. */
@@ -70,17 +71,23 @@ export class Card {
     }
     this.find(".facts").textContent = [clock(seconds), facts].filter(Boolean).join(" · ");
     this.find(".copy").hidden = !this.text || !navigator.clipboard;
-    this.find(".play").hidden = false;
-    const savers = Object.entries(FORMATS).map(([suffix, { label }]) => this.saver(suffix, `↓ ${label}`));
-    if (this.spoken) savers.push(this.saver("wav", "↓ Recording"));
-    this.find(".saves").replaceChildren(...savers);
+    this.offer();
     this.timeline.show();
   }
 
-  saver(suffix, label) {
-    const button = element("button", label);
+  /** What can be done with it now. */
+  offer() {
+    const savers = this.state === "done" ? Object.keys(FORMATS).map((suffix) => this.saver(suffix)) : [];
+    if (this.spoken) savers.push(this.saver("wav"));
+    this.find(".saves").replaceChildren(...savers);
+    this.find(".play").hidden = false;
+  }
+
+  saver(suffix) {
+    const label = FORMATS[suffix]?.label ?? "WAV";
+    const button = element("button", `↓ ${label}`);
     button.type = "button";
-    button.ariaLabel = `Save ${this.name} as ${label.slice(2)}`;
+    button.ariaLabel = `Save ${this.name} as ${label}`;
     button.addEventListener("click", () => save(this.file(suffix), `${this.base().split("/").pop()}.${suffix}`));
     return button;
   }

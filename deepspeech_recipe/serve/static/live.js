@@ -3,7 +3,7 @@
 import { wav } from "./audio.js";
 import { Card } from "./card.js";
 import { recognise } from "./recordings.js";
-import { $, about, address, clock, element, model } from "./server.js";
+import { $, about, address, clock, element, meet, model } from "./server.js";
 
 const STATES = {
   idle: "Press, and speak.",
@@ -87,6 +87,7 @@ class Session {
     this.socket.onclose = ({ code, reason }) => {
       if (this.ended) return;
       const full = code === 1013 ? "The server has as many streams as it can serve. Try again in a while." : "";
+      if (!this.opened) meet(); // the server may want to know who asks
       const lost = this.opened ? "The connection to the server was lost." : "The server did not take the connection.";
       this.fail(this.problem || full || reason || lost);
     };

@@ -3,7 +3,7 @@
 import { saveAll } from "./card.js";
 import { press, stop } from "./live.js";
 import { dropped, take } from "./recordings.js";
-import { $, about, address } from "./server.js";
+import { $, meet } from "./server.js";
 
 $("microphone").addEventListener("click", press);
 addEventListener("keydown", ({ key }) => key === "Escape" && stop());
@@ -33,18 +33,4 @@ addEventListener("drop", async (event) => {
 });
 
 $("host").textContent = location.host;
-for (let waits = false; ; waits = true) {
-  if (waits) await new Promise((resolve) => setTimeout(resolve, 1000));
-  try {
-    const answer = await fetch(address("v1/models"));
-    if (answer.status === 401) location.reload(); // to sign in
-    const { data, error } = await answer.json();
-    $("problem").textContent = error?.message ?? ""; // that it loads the model
-    if (data) {
-      about(data[0]);
-      break;
-    }
-  } catch {
-    $("problem").textContent = "The server does not answer. Is it running?";
-  }
-}
+while (!(await meet())) await new Promise((resolve) => setTimeout(resolve, 1000));

@@ -13,9 +13,8 @@ let queue = Promise.resolve(); // one at a time: live speech goes first on the s
 export function take(files) {
   const recordings = files.filter(({ path }) => !path.includes("/") || RECORDING.test(path) || CONVERTED.test(path));
   const others = files.length - recordings.length;
-  $("left-out").textContent = others
-    ? `${others} ${others === 1 ? "file is" : "files are"} not recordings, left out.`
-    : "";
+  const left = others === 1 ? "1 file is not a recording" : `${others} files are not recordings`;
+  $("left-out").textContent = others ? `${left}, and left out.` : "";
   if (!files.length) $("left-out").textContent = "There are no files in it.";
   const before = $("cards").firstChild;
   for (const { file, path } of recordings) {

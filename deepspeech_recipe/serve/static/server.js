@@ -13,6 +13,21 @@ export function about(known) {
   $("model").textContent = [id, named, rate && `${rate / 1000} kHz`, processor].filter(Boolean).join(" · ");
 }
 
+/** Asks the server for its model; false if it does not answer, or not yet. */
+export async function meet() {
+  try {
+    const answer = await fetch(address("v1/models"));
+    if (answer.status === 401) location.reload(); // to sign in
+    const { data, error } = await answer.json();
+    $("problem").textContent = error?.message ?? ""; // that it loads the model
+    if (data) about(data[0]);
+    return Boolean(data);
+  } catch {
+    $("problem").textContent = "The server does not answer. Is it running?";
+    return false;
+  }
+}
+
 export function element(name, text, style = "", data = {}) {
   const made = document.createElement(name);
   made.textContent = text;

@@ -1,0 +1,35 @@
+"""A server that runs beside the tests, for this machine alone."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def served(model, **options) -> Iterator[str]:
+    """Its address, with / at the end; at the end of the block it is told to leave, as SIGTERM tells it."""
+    import uvicorn
+
+    from deepspeech_recipe.serve import app
+
+    config = uvicorn.Config(app(model, **options), port=0, log_level="warning", ws_per_message_deflate=False)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    try:
+        _wait(lambda: server.started)
+        host, port = server.servers[0].sockets[0].getsockname()
+        _wait(lambda: config.app.state.engine.ready)
+        yield f"http://{host}:{port}/"
+    finally:
+        server.should_exit = True
+        thread.join(10)
+
+
+def _wait(condition) -> None:
+    for _ in range(6000):
+        if condition():
+            return
+        time.sleep(0.01)
+    raise TimeoutError("The server does not begin.")
