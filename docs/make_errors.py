@@ -137,6 +137,12 @@ FAMILIES = (
         ("graphdef/", "limits.py"),
     ),
     (
+        "The server",
+        "Clients get these in the form of the interface: OpenAI's over HTTP, a message `error` over WebSockets and "
+        "Wyoming. What is wrong at the start ends the command.",
+        ("serve/",),
+    ),
+    (
         "Something else",
         "The message says what to install, or what to copy.",
         ("",),

@@ -24,14 +24,16 @@ _UPLOADS = 4  # that are received or wait for their answer, for each that is rec
 
 
 class Engine:
-    """name: of the model, for clients. failure: why it could not be loaded. leaving: set when the server is about to
-    end: live streams then say what they have, and close. streams, uploads: who is at work, and who sends a recording.
+    """name: of the model, for clients. failure: why it could not be loaded; log_failure: whether the log says so.
+    leaving: set when the server is about to end: live streams then say what they have, and close. streams, uploads: who
+    is at work, and who sends a recording.
     """
 
     def __init__(self, model, name: str, options: Options, **recognition):
         """recognition: decoder, device, alphabet, weights."""
         self.name, self.options = name, options
         self.failure: Exception | None = None
+        self.log_failure = True
         self.leaving = asyncio.Event()
         self.metrics = Metrics(lambda: (self.streams.taken, self.streams.count))
         self.streams, self.uploads = self._places(0)
@@ -96,7 +98,8 @@ class Engine:
             recognizer, count = await asyncio.to_thread(self._prepare)
         except Exception as error:  # whoever waits for the task asks for it
             self.failure = error
-            logger.error("%s", error, exc_info=None if isinstance(error, RecipeError | OSError) else error)
+            if self.log_failure:
+                logger.error("%s", error, exc_info=None if isinstance(error, RecipeError | OSError) else error)
             return
         self.streams, self.uploads = self._places(count)
         # A thread for each place, and some for uploads that are written and read.

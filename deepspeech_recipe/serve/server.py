@@ -112,6 +112,7 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, engine: Engine, wyoming_at: tuple[str, int] | None):
         super().__init__(config)
         self._engine, self._wyoming_at = engine, wyoming_at
+        engine.log_failure = False  # it is raised
         self._wyoming: asyncio.Server | None = None
         self.failure: Exception | None = None
         self.should_exit = False

@@ -69,14 +69,14 @@ def blocks_of(file: UploadFile, rate: int, longest: float, stop: Event) -> Itera
     Raises RecipeError, also while they are read, if it is not audio, damaged or longer; Gone."""
     name = one_line(Path(file.filename or "").name) or "the recording"
 
-    def blocks(audio) -> Iterator[np.ndarray]:
+    def blocks(audio, path: Path) -> Iterator[np.ndarray]:
         count = 0
-        for block in at_rate(audio, name, rate):
+        for block in at_rate(audio, str(path), rate):
             if stop.is_set():
                 raise Gone
             count += len(block)
             if count > longest * rate:
-                raise RecipeError(f"{name}: is longer than {longest:g} seconds.")
+                raise RecipeError(f"{path}: is longer than {longest:g} seconds.")
             yield block
 
     with temporary_directory() as folder:
@@ -84,7 +84,7 @@ def blocks_of(file: UploadFile, rate: int, longest: float, stop: Event) -> Itera
         with path.open("wb") as copy:
             shutil.copyfileobj(file.file, copy, 2**20)
         with open_called(name, path) as audio:
-            yield blocks(audio)
+            yield blocks(audio, path)
 
 
 async def gone(request: Request) -> None:

@@ -138,9 +138,9 @@ class _Client:
         for event in await self._engine.run(lambda: list(work())):
             if isinstance(event, Result):
                 self._engine.metrics.audio.labels("wyoming").inc(event.seconds)
-                self._texts.append(event.text)
+                self._texts += filter(None, [event.text])
                 await self._tell(" ".join(self._texts))
-            else:
+            elif event.settled:
                 await self._tell(" ".join([*self._texts, event.text[: event.settled]]))
 
     async def _tell(self, text: str) -> None:
@@ -154,7 +154,7 @@ class _Client:
     async def _end(self) -> None:
         assert self._utterances is not None
         await self._work(self._utterances.end)
-        await self._send(Transcript(text=" ".join(filter(None, self._texts)), language=self._language))
+        await self._send(Transcript(text=" ".join(self._texts), language=self._language))
         if self._sent:
             await self._send(TranscriptStop())
         self._drop()

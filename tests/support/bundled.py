@@ -6,6 +6,8 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+import numpy as np
+
 from deepspeech_recipe.conversion.convert import convert
 from deepspeech_recipe.runtime.recordings.audio_files import read_audio
 
@@ -27,6 +29,15 @@ def bundled_ir(audio: str = "none") -> Path:
 
 
 @cache
+def bundled_batches() -> Path:
+    """Path of the .xml of an IR for recordings of any length and any number at once."""
+    folder = tempfile.TemporaryDirectory(prefix="bundled-ir-")
+    atexit.register(folder.cleanup)
+    options = {"converter": "openvino", "verify": False, "time_steps": "dynamic", "batch": "dynamic"}
+    return convert(MODEL, folder.name, name="bundled", **options).files[0]
+
+
+@cache
 def transcripts() -> dict[Path, str]:
     """Recording → what was said."""
     with (FOLDER / "transcripts.csv").open(newline="") as file:
@@ -36,3 +47,12 @@ def transcripts() -> dict[Path, str]:
 @cache
 def samples_of(path: Path):
     return read_audio(path, 16000)
+
+
+def pcm(samples, rate: int = 16000) -> bytes:
+    """16-bit little-endian samples, at another rate if asked."""
+    if rate != 16000:
+        import soxr
+
+        samples = soxr.resample(samples, 16000, rate)
+    return np.round(np.asarray(samples) * 32768).clip(-32768, 32767).astype("<i2").tobytes()

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def served(model, **options) -> Iterator[str]:
-    """Its address, with / at the end; at the end of the block it is told to leave, as SIGTERM tells it."""
+def served(model, *, ready: bool = True, **options) -> Iterator[str]:
+    """Its address, with / at the end; at the end of the block it is told to leave, as SIGTERM tells it. ready: wait
+    until the model is loaded."""
     import uvicorn
 
     from deepspeech_recipe.serve import app
@@ -18,16 +19,17 @@ def served(model, **options) -> Iterator[str]:
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:
-        _wait(lambda: server.started)
+        wait(lambda: server.started)
         host, port = server.servers[0].sockets[0].getsockname()
-        _wait(lambda: config.app.state.engine.ready)
+        wait(lambda: config.app.state.engine.ready or not ready)
         yield f"http://{host}:{port}/"
     finally:
         server.should_exit = True
         thread.join(10)
 
 
-def _wait(condition) -> None:
+def wait(condition) -> None:
+    """Until it is true. Raises TimeoutError after a minute."""
     for _ in range(6000):
         if condition():
             return

@@ -103,7 +103,8 @@ def _mono(path: Path, audio: Audio) -> Iterator[np.ndarray]:
     for block in audio.blocks:
         _check_length(path, (done + len(block)) / audio.rate)
         with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is refused
-            yield as_samples(block.mean(1) if block.shape[1] > 1 else block[:, 0], done)
+            samples = as_samples(block.mean(1) if block.shape[1] > 1 else block[:, 0], done)
+        yield samples
         done += len(block)
 
 
