@@ -207,7 +207,7 @@ def test_every_answer_keeps_the_page_to_itself(base):
         assert "frame-ancestors 'none'" in headers["content-security-policy"]
         assert "unsafe" not in headers["content-security-policy"]
         assert headers["x-content-type-options"] == "nosniff"
-        assert headers["referrer-policy"] == "no-referrer"
+        assert headers["referrer-policy"] == "same-origin"
 
 
 def test_a_model_that_cannot_be_loaded_is_said_without_its_place(tmp_path):

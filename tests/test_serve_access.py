@@ -67,7 +67,7 @@ def test_with_the_token_everything(guarded):
 
 def test_the_form_gives_a_cookie_that_does_not_hold_the_token(guarded):
     wrong = log_in(guarded, "other")
-    assert (wrong.status, wrong.headers["location"], "set-cookie" in wrong.headers) == (303, "./?wrong", False)
+    assert (wrong.status, wrong.headers["location"], "set-cookie" in wrong.headers) == (303, "./#wrong", False)
     right = log_in(guarded, TOKEN)
     assert (right.status, right.headers["location"]) == (303, "./")
     cookie = right.headers["set-cookie"]
