@@ -10,7 +10,7 @@ import pytest
 NEEDS = "needs chromium, chromedriver and selenium: ci/test says how to get them"
 _FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage"),
+    *("--hide-scrollbars", "--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage"),
     *("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"),
 )
 
@@ -76,11 +76,10 @@ class Browser:
         """'light' or 'dark'."""
         self.command("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
 
-    def size(self, width: int, height: int) -> None:
-        """Of the page, in its own pixels."""
-        self.command(
-            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False
-        )
+    def size(self, width: int, height: int, density: int = 1) -> None:
+        """Of the page, in its own pixels; density: how many of the screen make one of them."""
+        metrics = {"width": width, "height": height, "deviceScaleFactor": density, "mobile": False}
+        self.command("Emulation.setDeviceMetricsOverride", **metrics)
 
     def console(self) -> list[str]:
         """What was logged since the last time."""
