@@ -181,11 +181,15 @@ OPTIONAL = (
     OptionalPackage("matplotlib", "plot", "verify --plot and benchmark -o need it"),
     OptionalPackage("fsspec", "urls", "recordings at addresses (https://, s3://) need it"),
     OptionalPackage("ray", "ray", "--cluster needs it"),
+    *(
+        OptionalPackage(name, "serve", "serve needs it")
+        for name in ("starlette", "uvicorn", "websockets", "python-multipart", "prometheus-client", "wyoming")
+    ),
     OptionalPackage("shtab", "completion", "--print-completion needs it"),
     OptionalPackage("tqdm", "progress", "the bar of long work on a terminal needs it"),
 )
 # Of the extra `dev`, besides some of those.
-DEVELOPMENT = ("hypothesis", "mypy", "pdoc", "pytest", "pytest-xdist", "ruff", "setuptools")
+DEVELOPMENT = ("hypothesis", "mypy", "pdoc", "pytest", "pytest-xdist", "ruff", "selenium", "setuptools")
 
 
 def needed(reason: str, module: str) -> Any:

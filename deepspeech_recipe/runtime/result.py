@@ -66,12 +66,13 @@ class Result:
 class Progress:
     """What is known of an utterance before its end.
 
-    text: so far. settled: that many of its first characters will not change any more. quiet: seconds of audio since the
-    last letter, or since the beginning.
+    text: so far. settled: that many of its first characters will not change any more. seconds: of audio so far. quiet:
+    seconds since the last letter, or since the beginning.
     """
 
     text: str
     settled: int
+    seconds: float = field(compare=False)
     quiet: float = field(compare=False)
 
 
@@ -101,7 +102,7 @@ class Texts:
         # In UTF-8 a character may still lack bytes: those are left out.
         settled = len(codecs.getincrementaldecoder("utf-8")("replace").decode(fixed))
         spoken = (token.end for token in reversed(hypothesis.tokens) if not self.labels[token.label].isspace())
-        return Progress(self.text(hypothesis), settled, seconds - self._seconds(next(spoken, 0)))
+        return Progress(self.text(hypothesis), settled, seconds, seconds - self._seconds(next(spoken, 0)))
 
     def result(self, hypothesis: Hypothesis, seconds: float) -> Result:
         letters = tuple(self._letters(hypothesis.tokens))

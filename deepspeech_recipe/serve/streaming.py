@@ -138,7 +138,7 @@ class _Conversation:
 def as_json(event: Progress | Result) -> dict:
     """A message about an utterance."""
     if isinstance(event, Progress):
-        return {"type": "partial", "text": event.text, "settled": event.settled}
+        return {"type": "partial", "text": event.text, "settled": event.settled, "seconds": event.seconds}
     return {
         "type": "final",
         "text": event.text,

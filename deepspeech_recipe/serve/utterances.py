@@ -13,7 +13,7 @@ from deepspeech_recipe.runtime.result import Progress
 
 _ASKED = {"rate", "silence", "alpha", "beta", "hot_words"}
 _BYTES = 2  # of a sample
-_NOTHING = Progress("", 0, 0.0)
+_NOTHING = Progress("", 0, 0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -92,8 +92,8 @@ class Utterances:
             self._count += len(part)
             self._wanted = self._lines[1]
             progress = self._stream.progress()
-            seconds = self._count / self._rate
-            if (progress.text and 0 < self._settings.silence <= progress.quiet) or seconds >= self._settings.longest:
+            silence, longest = self._settings.silence, self._settings.longest
+            if (progress.text and 0 < silence <= progress.quiet) or progress.seconds >= longest:
                 yield self._finish()
             elif progress != self._last:
                 self._last = progress
