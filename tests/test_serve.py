@@ -201,6 +201,11 @@ def test_addresses_that_are_not_there(base):
     assert ask(base, "static/%2e%2e/access.py").status == 404
 
 
+def test_an_address_does_nothing_to_the_terminal_of_the_log(base, caplog):
+    ask(base, "%1b%5b2Ja%00")
+    assert "/\ufffd[2Ja\ufffd: 404" in caplog.text
+
+
 def test_every_answer_keeps_the_page_to_itself(base):
     for path in ("", "health", "v1/models", "nothing", "static/page.css"):
         headers = ask(base, path).headers

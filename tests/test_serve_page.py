@@ -10,7 +10,7 @@ import pytest
 from deepspeech_recipe.corpus import subtitles
 from deepspeech_recipe.runtime import Recognizer
 from tests.support.browser import Browser, need_chromium
-from tests.support.bundled import MODEL, bundled_ir, samples_of, transcripts
+from tests.support.bundled import bundled_batches, samples_of, transcripts
 from tests.support.serving import served
 
 FIRST, SECOND = list(transcripts())[:2]
@@ -20,13 +20,13 @@ SHOWN = "document.querySelector('.speak').dataset.state"
 
 @pytest.fixture(scope="module")
 def recognizer():
-    return Recognizer(bundled_ir(), config={"INFERENCE_NUM_THREADS": 1})
+    return Recognizer(bundled_batches(), config={"INFERENCE_NUM_THREADS": 1})
 
 
 @pytest.fixture(scope="module")
 def address():
     need_chromium()
-    with served(MODEL, name="bundled", max_streams=4) as address:
+    with served(bundled_batches(), max_streams=4) as address:
         yield address
 
 
@@ -274,7 +274,7 @@ def test_why_there_is_no_microphone_is_said(page, name, words):
 def test_a_server_that_is_full_says_so_and_a_lost_one_leaves_what_was_said(window, recognizer):
     from websockets.sync.client import connect
 
-    with served(MODEL, name="bundled", max_streams=1) as address:
+    with served(bundled_batches(), max_streams=1) as address:
         window.driver.get(address)
         window.until(lambda: window.text("#model"))
         with connect(address.replace("http", "ws", 1) + "v1/stream") as other:
@@ -296,7 +296,7 @@ def test_a_server_that_is_full_says_so_and_a_lost_one_leaves_what_was_said(windo
 
 
 def test_a_token_is_asked_for_once(window):
-    with served(MODEL, name="bundled", max_streams=1, token="a secret") as address:
+    with served(bundled_batches(), max_streams=1, token="a secret") as address:
         window.driver.get(address)
         assert not window.find("#wrong").is_displayed()
         window.find("#token").send_keys("a guess")

@@ -68,7 +68,7 @@ async def handle(request: Request, error: Exception) -> Response:
 def note(connection, message: str) -> None:
     """A line in the log about a client. connection: starlette's, of HTTP or WebSockets."""
     client = connection.client.host if connection.client else "a client"
-    logger.warning("%s, %s: %s", client, connection.url.path, one_line(message))
+    logger.warning("%s, %s: %s", client, one_line(connection.url.path), one_line(message))
 
 
 HANDLERS = dict.fromkeys((HTTPException, RecipeError, ClientDisconnect, Gone, Exception), handle)
