@@ -21,7 +21,7 @@ PRECISE = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
 def model_of(lower, shape):
     """ov.Model of one input `x` and what lower(emit, x) returns."""
     x = opset.parameter(ov.PartialShape(list(shape)), np.float32, name="x")
-    return ov.Model([opset.result(lower(OpenVINOEmitter("audio", keep_fp32=True), x.output(0)))], [x])
+    return ov.Model([opset.result(lower(OpenVINOEmitter("audio"), x.output(0)))], [x])
 
 
 def run(model, values):

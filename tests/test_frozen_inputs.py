@@ -1,5 +1,7 @@
 """Somebody has a graph with a `keep_prob`, and wants it without dropout; or with the input, as it is."""
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,8 @@ from deepspeech_recipe.cli import main
 from deepspeech_recipe.conversion.convert import convert, convert_model
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.build import FLOAT, INT32, DType, GraphBuilder
+from deepspeech_recipe.graphdef.view import GraphView, Tensor
+from deepspeech_recipe.rewrite.frozen_inputs import freeze_inputs
 from deepspeech_recipe.verification import verify
 from tests.graphs.one_lstm import F32, lstm_graph
 from tests.support.compare import compiled, op_counts
@@ -123,6 +127,15 @@ def test_open_sizes_cannot_be_frozen(tmp_path):
     path.write_bytes(graph.graph.SerializeToString())
     with pytest.raises(RecipeError, match=r"has the shape \[-1, 4\], so it is not known how many numbers"):
         convert_model(path, converter="openvino", freeze={"gain": 1})
+
+
+@pytest.mark.parametrize(("count", "fits"), [(2**20, True), (2**20 + 1, False)])
+def test_an_input_of_a_million_numbers_can_be_frozen(count, fits):
+    graph = GraphBuilder()
+    graph.placeholder("gain", FLOAT, (count,))
+    with nullcontext() if fits else pytest.raises(RecipeError, match=r"has the shape \[1048577\]"):
+        assert freeze_inputs(graph.graph, {"gain": 2.5}) == ["input 'gain' is 2.5 for good"]
+        assert GraphView.of(graph.graph).constant(Tensor("gain")).sum() == 2.5 * count
 
 
 @pytest.mark.requires_mo

@@ -29,9 +29,15 @@ def test_a_tensor_is_found_by_an_alias_and_gets_all_names_in_both_forms():
 def test_an_alias_that_another_tensor_has_stays_that_ones():
     found = model([{"head:0"}, {"raw:0"}])
     name_tensors(found, {}, {"logits": {"head", "raw", "p"}})
-    assert found.output(0).get_names() == {"head", "head:0", "logits", "logits:0", "raw", "p"}
+    assert found.output(0).get_names() == {"head", "head:0", "logits", "logits:0"}
     assert found.output(1).get_names() == {"raw:0"}
     check_unique_names(found)
+
+
+def test_names_that_the_framework_gave_to_each_other_are_exchanged():
+    found = model([{"logits:0"}, {"raw:0"}])
+    name_tensors(found, {}, {"logits": {"raw"}, "raw": {"logits"}})
+    assert [output.get_names() for output in found.outputs] == [{"raw", "raw:0"}, {"logits", "logits:0"}]
 
 
 def test_what_the_model_does_not_have_is_passed_over():

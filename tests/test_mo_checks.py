@@ -1,6 +1,7 @@
 """Requests of `mo` that the graph cannot fulfil: one line of ours with both sides, before MO acts on them."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from tests.support.reference import session
 
 pytestmark = [pytest.mark.requires_mo, pytest.mark.requires_tf]
 
+LOOPS = Path(__file__).with_name("fixtures") / "rnn"
 CELL = "cudnn_lstm/rnn/multi_rnn_cell/cell_0/cudnn_compatible_lstm_cell"
 OLD_CELL = "lstm_fused_cell"
 INTERNAL = ("--transformations_config", str(EXTENSIONS / "internal_state.json"))
@@ -132,12 +134,19 @@ def test_contradictions_in_other_models(stacked):
         (["--scale_values", f"{state}[2]"], f"'{state}', which is a state"),
         (["--input", f"lm/input,{state}[2 99]"], f"'{state}' was given the shape [2,99], but the graph takes [?,10]"),
         (["--input", "lm/input[6 2 9]"], "a sequence of 9 features, and its weights are for 7"),
+        (["--input", "lm/input[6 3 7]"], "a batch of 3 sequences and a state of batch 2"),
         (["--output", f"{cell}:6"], f"The hidden states of all steps are '{cell}/sequence'"),
         (["--output", "lm/layer_0/Assign"], "Outputs are lm/scores, "),
         (["--transform", make_stateful(**{state: f"new_{state}"})], make_stateful(**pairs)),
     ):
         with pytest.raises(MOError, match=re.escape(text)):
             mo(path, *arguments)
+
+
+def test_what_turned_time_round_is_not_in_the_converted_graph():
+    reversal = "net/bidirectional_rnn/bw/ReverseSequence"
+    with pytest.raises(MOError, match=f"'{reversal}' is not in the converted graph"):
+        mo(LOOPS / "both.pb", "--output", reversal)
 
 
 def test_make_stateful_of_another_model(stacked):

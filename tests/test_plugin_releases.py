@@ -1,5 +1,7 @@
 """The plugin says which releases of openvino-dev and which Pythons it works with, before it imports anything else."""
 
+import importlib
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -79,3 +81,35 @@ def test_what_older_releases_ask_of_numpy_is_there(library, monkeypatch, version
     assert hasattr(utils.np, "int") == mended
     assert utils.np.int64 is np.int64
     assert not hasattr(np, "int")
+
+
+@pytest.mark.parametrize(
+    ("found", "reason"),
+    [
+        (None, r"needs the package deepspeech_recipe, which is neither in .* nor installed\. Copy the directory"),
+        (SimpleNamespace(origin=None), "which is neither in"),
+        (SimpleNamespace(origin="/elsewhere/__init__.py"), "package in /elsewhere is not the one.*: no converters"),
+    ],
+)
+def test_without_the_package_of_its_release_the_plugin_says_so(library, monkeypatch, found, reason):
+    from openvino.tools.mo.utils.error import Error
+
+    def import_module(name):
+        raise ImportError("no converters")
+
+    util = SimpleNamespace(find_spec=lambda name: found)
+    monkeypatch.setattr(library, "importlib", SimpleNamespace(util=util, import_module=import_module))
+    with pytest.raises(Error, match=reason):
+        library._find_library()
+
+
+def test_a_second_name_for_the_plugin_is_one_line(library, monkeypatch):
+    """Model Optimizer imports the plugin anew under the name of the directory, here that of a link."""
+    from openvino.tools.mo.front.common.replacement import FrontReplacementPattern
+    from openvino.tools.mo.utils.error import Error
+
+    other = SimpleNamespace(__module__="link.front.tf.recipe_recognition")
+    monkeypatch.setattr(FrontReplacementPattern, "__subclasses__", lambda: [other])
+    monkeypatch.setitem(sys.modules, "link.library", SimpleNamespace(DIRECTORY="/plugins/link"))
+    with pytest.raises(Error, match=r"loaded as 'link' in this process already.*Give /plugins/link again"):
+        importlib.reload(library)

@@ -13,7 +13,7 @@ from deepspeech_recipe.cli import main
 from deepspeech_recipe.conversion.convert import convert
 from deepspeech_recipe.conversion.inspect import inspect
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.graphdef.build import FLOAT, DType, GraphBuilder
+from deepspeech_recipe.graphdef.build import FLOAT, DType, GraphBuilder, turn_into
 from deepspeech_recipe.graphdef.proto import GraphDef, parse
 from deepspeech_recipe.graphdef.view import GraphView
 from deepspeech_recipe.ir.metadata import read_metadata
@@ -90,6 +90,35 @@ def test_a_recipe_carries_a_state_that_topology_alone_would_not(write, filter_pb
         assert_close(run.states["y"], value, 5e-7)
 
 
+# What a recipe calls as the graph does another tensor: outputs, and inputs.
+EXCHANGED = FILTER.replace("'negative': Tensor('out')", "'decay': Tensor('out'), 'out': Tensor('decay')")
+TURNED = FILTER.replace("'x': Tensor('signal'), 'y':", "'memory': Tensor('signal'), 'signal':").replace(
+    "{'y'", "{'signal'"
+)
+
+
+def test_outputs_may_have_each_others_names_in_the_graph(write, filter_pb, tmp_path):
+    recipe = write(EXCHANGED)
+    result = convert(filter_pb, tmp_path, name="ir", recipe=recipe, converter="openvino", verify=False)
+    assert [each["name"] for each in result.outputs] == ["decay", "out", "next_y"]
+    run, x = StatefulModel(result.files[0]), np.ones((2, 3), np.float32)
+    for smooth in (1, 1.9):
+        found = run({"x": x})
+        assert_close(found["decay"], np.full_like(x, -smooth), 5e-7)
+        assert_close(found["out"], np.full_like(x, smooth - 1), 5e-7)
+    assert {name: names[0] for name, names in result.metadata["graph"].items()} == {
+        "x": "signal", "y": "memory", "decay": "out", "out": "decay", "next_y": "smooth",
+    }  # fmt: skip
+
+
+def test_inputs_may_have_each_others_names_in_the_graph(write, filter_pb, tmp_path):
+    result = convert(filter_pb, tmp_path, name="ir", recipe=write(TURNED), converter="openvino", verify=False)
+    run = StatefulModel(result.files[0])
+    assert (run.inputs, set(run.states)) == (("memory",), {"signal"})
+    for smooth in (1, 1.9):
+        assert_close(run({"memory": np.ones((2, 3), np.float32)})["negative"], np.full((2, 3), -smooth), 5e-7)
+
+
 def fused_graph() -> GraphBuilder:
     """A fused LSTM whose states are fed. Needs no TensorFlow."""
     graph = GraphBuilder()
@@ -107,6 +136,19 @@ def fused_graph() -> GraphBuilder:
         slices = {"begin_mask": 0, "end_mask": 0, "ellipsis_mask": 0, "new_axis_mask": 0, "shrink_axis_mask": 1}
         graph.node(name, "StridedSlice", [f"lstm:{port}", "last", "end", "stride"], **F32, **slices)
     return graph
+
+
+def test_states_that_a_fused_lstm_names_itself_are_told_once(tmp_path):
+    graph = fused_graph()
+    for node in graph.graph.node:
+        if node.name in ("c", "h"):
+            turn_into(node, "VariableV2", shape=(2, 4), dtype=DType(FLOAT))
+    for name in ("c", "h"):
+        graph.node(f"keep_{name}", "Assign", [name, f"new_{name}"], **F32)
+    (tmp_path / "fused.pb").write_bytes(graph.graph.SerializeToString())
+    found = inspect(tmp_path / "fused.pb")
+    assert [state["name"] for state in found["lstms"][0]["states"].values()] == ["c", "h"]
+    assert found["states"] == []
 
 
 def test_a_recipe_finds_the_states_of_a_fused_lstm():

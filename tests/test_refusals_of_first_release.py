@@ -81,6 +81,13 @@ def test_attributes_of_products_may_be_stripped_and_other_products_do_not_count(
     assert len(set(sizes)) == len(sizes)
 
 
+@pytest.mark.parametrize("axes", [[0], [2], []])
+def test_a_squeeze_of_other_axes_than_the_batchs_is_not_part_of_the_head(graph, axes):
+    graph.add("squeezed", "Squeeze", "logits").attr["squeeze_dims"].list.i.extend(axes)
+    graph.add("probabilities", "Softmax", "squeezed")
+    assert deepspeech_v01.recognise(GraphView.of(graph.graph)).logits.node == "logits"
+
+
 def test_softmax_counts_once(graph):
     graph.add("probabilities", "Softmax", "logits")
     graph.add("again", "Softmax", "probabilities")

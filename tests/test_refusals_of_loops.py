@@ -190,6 +190,26 @@ def test_the_node_at_fault_is_the_one_that_has_to_change():
     assert refusal.node == kernel.name
 
 
+@pytest.mark.parametrize(("gate", "place"), [("output_gate", 3), ("forget", 0)])
+def test_a_number_that_is_added_to_a_gate_is_part_of_its_bias(gate, place):
+    graph = Edited(parse(GraphDef, (FIXTURES / "rnn" / "layers.pb").read_bytes(), what="a test"))
+    before = biases(graph)
+    sigmoid = graph.cells()[0].output_gate
+    if gate == "forget":
+        sigmoid = next(n for n in graph.of_op("Sigmoid") if graph.source(n, 0).op in ("Add", "AddV2"))
+    more = graph.add("more", "AddV2", sigmoid.input[0], graph.constant("half", np.float32(0.5)))
+    sigmoid.input[0] = more.name
+    changed = np.flatnonzero(biases(graph) - before)
+    assert changed.tolist() == list(range(place * 4, place * 4 + 4))
+    np.testing.assert_allclose((biases(graph) - before)[changed], 0.5, rtol=1e-6)
+
+
+def biases(graph) -> np.ndarray:
+    """Of the first layer, for the gates f, i, c, o."""
+    (lstm,) = recognise(GraphView.of(graph.graph)).lstms
+    return lstm.cell.weights(lstm.inside or GraphView.of(graph.graph))[2].reshape(-1)
+
+
 def test_a_kernel_of_another_size_is_named_with_its_sizes():
     graph = Edited(parse(GraphDef, (FIXTURES / "rnn" / "layers.pb").read_bytes(), what="a test"))
     cell = graph.cells()[0]

@@ -8,8 +8,9 @@ import pytest
 from deepspeech_recipe.conversion.convert import convert as convert_file
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.proto import GraphDef, parse
-from deepspeech_recipe.graphdef.view import GraphView
+from deepspeech_recipe.graphdef.view import GraphView, Tensor
 from deepspeech_recipe.recipes.recognition import recognise
+from deepspeech_recipe.rewrite.general import rewrite_general
 from tests.support.compare import check_call, check_structure
 from tests.support.graph_edits import Edited
 from tests.support.rnn_check import assert_states_are_carried, convert, make, references
@@ -123,6 +124,14 @@ def test_a_reversal_that_running_backwards_does_not_replace_stays(edit):
         feeds["lengths:0"] = np.array([3, 1, 2], np.int32)
         outputs = ["out:0", "state_2:0", "state_3:0"]
         check_call(convert(graph_def)[0], feeds, dict(zip(outputs, run_graph(graph_def, feeds, outputs), strict=True)))
+
+
+def test_what_turned_time_back_is_a_copy_that_reads_no_lengths():
+    view = GraphView.of(parse(GraphDef, (FIXTURES / "both.pb").read_bytes(), what="a test"))
+    edits = rewrite_general(view, recognise(view), {}, freeze="").edits
+    assert next(node for node in edits.replace if node.name == "net/ReverseSequence").inputs == (
+        Tensor("net/bidirectional_rnn/bw/bw/while/sequence"),
+    )
 
 
 @pytest.mark.requires_tf

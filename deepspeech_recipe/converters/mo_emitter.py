@@ -54,10 +54,8 @@ class MOEmitter:
     operations: op → MO class, for operations of the plugin's own.
     """
 
-    def __init__(
-        self, graph: Graph, prefix: str, *, keep_fp32: bool = False, operations: Mapping = MappingProxyType({})
-    ):
-        self._graph, self._prefix, self._keep_fp32 = graph, prefix, keep_fp32
+    def __init__(self, graph: Graph, prefix: str, operations: Mapping = MappingProxyType({})):
+        self._graph, self._prefix = graph, prefix
         self._operations = {**_OPS, **operations}
 
     def __call__(self, op: str, *inputs, name: str = "", **attributes):
@@ -75,7 +73,7 @@ class MOEmitter:
         return outputs[0] if len(outputs) == 1 else outputs
 
     def _constant(self, value, name: str):
-        name += AUDIO_F32 if self._keep_fp32 and value.dtype == np.float32 else ""
+        name += AUDIO_F32 if value.dtype == np.float32 else ""
         return Const(self._graph, {"name": name, "value": value}).create_node().out_port(0)
 
 

@@ -8,7 +8,7 @@ compute, and nothing else. A SavedModel may bring tables and other objects whose
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
@@ -152,12 +152,13 @@ def _reads(graph) -> list[str]:
     return [*variables, *(f"{name}/Read/ReadVariableOp" for name in variables)]
 
 
-def _check_runs(graph, first: Iterable[str], filename: str) -> None:
+def _check_runs(graph, first: Collection[str], filename: str) -> None:
     """All that runs with the nodes `first`, behind control edges too and in functions.
 
     filename: the node that holds the checkpoint's name."""
     functions = {function.signature.name: function for function in graph.library.function}
-    pending = [({node.name: node for node in graph.node}, set(first), {filename}, "")]
+    nodes_of_graph = {node.name: node for node in graph.node}
+    pending: list[tuple[dict, Collection[str], set[str], str]] = [(nodes_of_graph, first, {filename}, "")]
     seen_functions: set[str] = set()
     for nodes, wanted, names, where in pending:
         stack, seen = list(wanted), set(wanted)
@@ -184,7 +185,7 @@ def _check_runs(graph, first: Iterable[str], filename: str) -> None:
                     inner = {node.name: node for node in body.node_def}
                     arguments = {argument.name for argument in body.signature.input_arg}
                     # A function runs as a whole.
-                    pending.append((inner, set(inner), arguments, called))
+                    pending.append((inner, inner, arguments, called))
 
 
 def _behind(reference: str, nodes: dict) -> str:

@@ -51,7 +51,7 @@ class Translators:
         return lowering.lstm(_emitter(node), x, hidden, cell, lengths, weights, **attributes)[1]
 
     def _spectrogram(self, node):
-        settings, emit = SpectrogramSettings(**_attributes(node, SpectrogramSettings)), _emitter(node, keep_fp32=True)
+        settings, emit = SpectrogramSettings(**_attributes(node, SpectrogramSettings)), _emitter(node)
         rows = emit("transpose", node.get_input(0), audio.ROWS_FROM_COLUMNS)
         with self._refusing():
             return [audio.spectrogram(emit, rows, settings, node.get_attribute("node"))]
@@ -66,7 +66,7 @@ class Translators:
                 raise Refusal("The number of frequency bins that an Mfcc reads is not known", node=name)
             rate = int(rate.get_data().item())
             settings = MfccSettings(**{**_attributes(node, MfccSettings), "sample_rate": rate})
-            emit = _emitter(node, keep_fp32=True)
+            emit = _emitter(node)
             return [audio.mfcc_of_spectrogram(emit, spectrum, settings, bins[2].get_length(), name)]
 
     @contextmanager
@@ -99,8 +99,8 @@ def _simple(lower: Callable, attributes: Sequence[str], node) -> list:
     return [lower(_emitter(node), *inputs, *map(node.get_attribute, attributes))]
 
 
-def _emitter(node, *, keep_fp32: bool = False) -> OpenVINOEmitter:
-    return OpenVINOEmitter(node.get_attribute("node"), keep_fp32=keep_fp32)
+def _emitter(node) -> OpenVINOEmitter:
+    return OpenVINOEmitter(node.get_attribute("node"))
 
 
 def _attributes(node, settings: type) -> dict:

@@ -86,8 +86,8 @@ def _names(ports, states: set[str], roles: set[str], own: set[str]) -> dict[str,
 
 
 def _first(name: str, names: Iterable[str]) -> list[str]:
-    """The framework's names of a tensor, the one that is the graph's own for it first."""
-    return sorted({stem(each) for each in names}, key=lambda each: (each != name, each))
+    """The framework's names of a tensor, the graph's own for it first, even if the IR calls another one so."""
+    return [name, *sorted({stem(each) for each in names} - {name})]
 
 
 def _output(ov_model, name: str, candidates) -> str | None:

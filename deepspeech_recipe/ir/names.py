@@ -65,24 +65,40 @@ def both_forms(name: str) -> set[str]:
 
 
 def name_tensors(model, inputs: dict[str, set[str]], outputs: dict[str, set[str]]) -> None:
-    """Adds contract names. inputs, outputs: contract name → names the tensor may be found by, all kept as aliases.
+    """Adds contract names. inputs, outputs: contract name → names the tensor may be found by, kept as aliases.
 
-    A tensor that the model does not have is passed over.
+    A tensor that the model does not have is passed over. A contract name is taken off other inputs and outputs; an
+    alias that another one has stays that one's.
     """
-    for ports, roles in ((model.inputs, inputs), (model.outputs, outputs)):
-        for role, aliases in roles.items():
-            wanted = set().union(*(both_forms(alias) for alias in {role, *aliases}))
-            port = find(ports, wanted)
-            if port is None:
-                continue
-            port.get_tensor().add_names(wanted - _taken(model, port))
+    pairs = [
+        (_owner(ports, role, aliases), role, aliases)
+        for ports, roles in ((model.inputs, inputs), (model.outputs, outputs))
+        for role, aliases in roles.items()
+    ]
+    found = [pair for pair in pairs if pair[0] is not None]
+    for port, role, _ in found:
+        for other in _others(model, port):
+            other.get_tensor().set_names(other.get_names() - both_forms(role))
+        port.get_tensor().add_names(both_forms(role))
+    for port, _, aliases in found:
+        taken = (other.get_names() for other in _others(model, port))
+        port.get_tensor().add_names(_in_both_forms(aliases).difference(*map(_in_both_forms, taken)))
     for parameter in model.get_parameters():
         for role in inputs:
             if role in parameter.output(0).get_names():
                 parameter.set_friendly_name(role)
 
 
-def _taken(model, port) -> set[str]:
-    """Names that other inputs and outputs have: OpenVINO wants each name once."""
-    others = [other for other in (*model.inputs, *model.outputs) if other.get_names() != port.get_names()]
-    return set().union(*(other.get_names() for other in others))
+def _owner(ports: Iterable, role: str, aliases: Iterable[str]):
+    """The port that a contract name is meant for: the framework may have given the name itself to another one."""
+    port = find(ports, _in_both_forms(aliases))
+    return find(ports, both_forms(role)) if port is None else port
+
+
+def _in_both_forms(names: Iterable[str]) -> set[str]:
+    return set().union(*map(both_forms, names))
+
+
+def _others(model, port) -> list:
+    """The inputs and outputs that are other tensors: OpenVINO wants each name once."""
+    return [other for other in (*model.inputs, *model.outputs) if other.get_names() != port.get_names()]

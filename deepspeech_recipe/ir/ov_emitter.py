@@ -12,12 +12,12 @@ class OpenVINOEmitter:
     """`emit(op, *inputs, **attributes)` adds one operation, named as in OpenVINO's Python opset.
 
     Inputs are outputs of nodes, or numpy arrays, which become constants. Returns the operation's output, or a list if
-    it has several. Friendly names are the prefix and `name`, by default the operation's and a number. keep_fp32: float
-    constants stay FP32 whatever is done to weights (`ir.precision`).
+    it has several. Friendly names are the prefix and `name`, by default the operation's and a number. Float constants,
+    which are those of audio, stay FP32 whatever is done to weights (`ir.precision`).
     """
 
-    def __init__(self, prefix: str, *, keep_fp32: bool = False):
-        self._prefix, self._keep_fp32 = prefix, keep_fp32
+    def __init__(self, prefix: str):
+        self._prefix = prefix
         self._count = 0
 
     def __call__(self, op: str, *inputs, name: str = "", **attributes):
@@ -33,7 +33,7 @@ class OpenVINOEmitter:
         return outputs[0] if len(outputs) == 1 else outputs
 
     def _constant(self, value, name: str):
-        if self._keep_fp32 and value.dtype == np.float32:
+        if value.dtype == np.float32:
             return f32_constant(value, name)
         node = opset.constant(value)
         node.set_friendly_name(name)

@@ -71,7 +71,7 @@ def feature_model(settings: AudioSettings | None, n_context: int, batch: int = -
 
 def _features(samples, settings: AudioSettings, n_context: int, sample_lengths=None):
     """(windows, frames of every row); the second is None without sample_lengths."""
-    emit = OpenVINOEmitter("audio", keep_fp32=True)
+    emit = OpenVINOEmitter("audio")
     audio, frame_counts = lowering.emphasised(emit, samples.output(0), settings), None
     if sample_lengths is not None:
         audio = framing.zero_beyond(emit, audio, sample_lengths.output(0))

@@ -44,7 +44,7 @@ def streaming_model(model: ov.Model, settings: AudioSettings | None, n_context: 
     samples = new_input(names.SAMPLES, np.float32, ov.PartialShape([1, -1]))
     end = new_input(names.END_OF_STREAM, np.bool_, ov.PartialShape([]))
     parameters = {parameter.get_friendly_name(): parameter for parameter in model.get_parameters()}
-    windows, count, sinks = _windows(OpenVINOEmitter("audio", keep_fp32=True), samples, end, settings, n_context)
+    windows, count, sinks = _windows(OpenVINOEmitter("audio"), samples, end, settings, n_context)
     replace_input(find_input(model, names.WINDOWS), windows, parameters)
     stop_at_lengths(lstm_sequences(model)[0], count)
     logits = find_output(model, names.LOGITS).get_names()

@@ -104,7 +104,7 @@ def _final(body: LoopBody, variable: Variable) -> tuple[Tensor, ...]:
 
 def _cells(body: LoopBody) -> list[_Cell]:
     after = {v: body.kept(v.next, v) for v in body.loop.variables}
-    new = set(after.values())
+    new = after.values()
     states = States(lambda tensor: body.loop.variable(tensor) is not None, lambda tensor: tensor in new)
     hidden = [v for v, tensor in after.items() if looks_like_cell(body.view, tensor, states)]
     for miss in (nearest_miss(body.view, tensor, states) for v, tensor in after.items() if v not in hidden):

@@ -81,7 +81,7 @@ def _cut(view: GraphView, step: Tensor) -> _Cut | None:
 def _drops(view: GraphView, node: Node, axis: int) -> bool:
     """Whether a Squeeze or a Reshape to two axes makes `[B, I]` of `[1, B, I]` or `[B, 1, I]`."""
     if node.op == "Squeeze":
-        return list(node.attribute("squeeze_dims") or ()) in ([], [axis], [axis - 3])
+        return (node.attribute("squeeze_dims") or []) in ([], [axis], [axis - 3])
     return view.constant_shape(node.inputs[1]) == (2,)
 
 

@@ -66,5 +66,5 @@ def _continues_head(node: Node, tensor: Tensor, reshape: str, softmax: str) -> b
     if node.op == "Reshape":
         return not reshape
     if node.op == "Squeeze":
-        return bool(reshape) and not softmax and list(node.attribute("squeeze_dims") or ()) == [1]
+        return bool(reshape) and not softmax and node.attribute("squeeze_dims") == [1]
     return node.op in GraphView.TRANSPARENT or (node.op == "Softmax" and bool(reshape) and not softmax)

@@ -105,8 +105,8 @@ def _known_ranks(view: GraphView, edits: Edits) -> list[str]:
 def _replace(view: GraphView, lstm: Lstm, general: General, frozen: Mapping, freeze: str) -> str:
     """What becomes of an LSTM, for a person to read."""
     if lstm.form == BLOCK:
-        steps, reader = lstm.steps, None if lstm.lengths is None else reads_past_lengths(view, lstm)
-        if reader is not None:
+        steps, reader = lstm.steps, None
+        if lstm.lengths is not None and (reader := reads_past_lengths(view, lstm)) is not None:
             steps = _length_of_all(view, lstm.lengths, frozen)
             if steps is None:
                 reason = f"its states past a row's own length are read by '{reader.name}' ({reader.op})"
@@ -139,10 +139,10 @@ def describe(recognition: Recognition, general: General) -> str:
     return f"no DeepSpeech model ({recognition.why_not}); {done}"
 
 
-def _length_of_all(view: GraphView, lengths: Tensor | None, frozen: Mapping) -> int | None:
+def _length_of_all(view: GraphView, lengths: Tensor, frozen: Mapping) -> int | None:
     """The length of every row, if it is known and the same."""
-    value = None if lengths is None else view.value(lengths)
-    if value is None and lengths is not None:
+    value = view.value(lengths)
+    if value is None:
         value = frozen.get(lengths.node)
     try:
         known = set() if value is None else set(np.asarray(value).astype(np.int64).reshape(-1).tolist())

@@ -56,7 +56,7 @@ class AudioFeatures(FrontReplacementPattern):
 
 def _replace_mfcc(graph: Graph, mfcc: Node):
     name = mfcc.soft_get("name", mfcc.id)
-    emit, attributes = MOEmitter(graph, name, keep_fp32=True), read_attributes(mfcc.pb)
+    emit, attributes = MOEmitter(graph, name), read_attributes(mfcc.pb)
     attributes["sample_rate"] = _sample_rate(mfcc, name)
     source = mfcc.in_port(0).get_source()
     spectrogram = source.node
@@ -73,7 +73,7 @@ def _replace_mfcc(graph: Graph, mfcc: Node):
 
 def _replace_spectrogram(graph: Graph, spectrogram: Node):
     name = spectrogram.soft_get("name", spectrogram.id)
-    emit = MOEmitter(graph, name, keep_fp32=True)
+    emit = MOEmitter(graph, name)
     settings = SpectrogramSettings(**read_attributes(spectrogram.pb))
     rows = _rows(emit, spectrogram, settings)
     _replace(graph, spectrogram, lowering.spectrogram(emit, rows, settings, node=name))
