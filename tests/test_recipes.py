@@ -97,9 +97,10 @@ TURNED = FILTER.replace("'x': Tensor('signal'), 'y':", "'memory': Tensor('signal
 )
 
 
-def test_outputs_may_have_each_others_names_in_the_graph(write, filter_pb, tmp_path):
+@pytest.mark.parametrize("converter", ["openvino", pytest.param("mo", marks=pytest.mark.requires_mo)])
+def test_outputs_may_have_each_others_names_in_the_graph(write, filter_pb, tmp_path, converter):
     recipe = write(EXCHANGED)
-    result = convert(filter_pb, tmp_path, name="ir", recipe=recipe, converter="openvino", verify=False)
+    result = convert(filter_pb, tmp_path, name="ir", recipe=recipe, converter=converter, verify=False)
     assert [each["name"] for each in result.outputs] == ["decay", "out", "next_y"]
     run, x = StatefulModel(result.files[0]), np.ones((2, 3), np.float32)
     for smooth in (1, 1.9):
