@@ -38,6 +38,9 @@ def _arguments():
     parser.add_argument(
         "--stages", type=int, choices=(1, 2, 3), default=3, help="1: the fastest tests only (default 3)"
     )
+    parser.add_argument(
+        "--tests", nargs="+", metavar="NAME", help="reach: of these test files only, 'rnn' for test_rnn"
+    )
     parser.add_argument("--again", action="store_true", help="try those that were killed too")
     return parser.parse_args()
 
@@ -56,11 +59,11 @@ def main() -> int:
     warm_up()
     trees = [copy_of_tree(given.work / f"tree-{given.environment}-{number}") for number in range(given.jobs)]
     if given.what == "reach":
-        return _reach(given.work / given.environment, trees)
+        return _reach(given.work / given.environment, trees, given.tests)
     return _run(given, [edit for group in edits.values() for edit in group], trees)
 
 
-def _reach(folder: Path, trees: list[Path]) -> int:
+def _reach(folder: Path, trees: list[Path], names: list[str] | None) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     files = sorted((ROOT / "tests").glob("test_*.py"))
     for old in {*folder.glob("*.json")} - {_notes(folder, file) for file in files}:
@@ -78,6 +81,8 @@ def _reach(folder: Path, trees: list[Path]) -> int:
 
         return Job([f"tests/{file.name}"], 1800, done, lambda tree: [Recorder(tree, result)])
 
+    if names is not None:
+        files = [ROOT / "tests" / f"test_{name}.py" for name in names]
     missing = [file for file in files if not _notes(folder, file).exists()]
     run_all(map(job, missing), trees)
     print(f"{len(missing)} of {len(files)} test files run in {time.monotonic() - begin:.0f} s")
