@@ -121,7 +121,7 @@ def test_the_canonical_graph_computes_what_numpy_does(run, layer_norm, n_steps, 
 def test_features_and_metadata_are_in_the_canonical_graph(run):
     alphabet = serialize_alphabet([b"a", b"\0", b"\xff\0"])
     graph = canonical_graph(
-        random_weights(), n_context=CONTEXT, audio=AUDIO, alphabet=alphabet, language="xy", beam_width=77
+        random_weights(), n_context=CONTEXT, n_steps=5, audio=AUDIO, alphabet=alphabet, language="xy", beam_width=77
     )
     samples = np.random.default_rng(2).normal(0, 0.1, AUDIO.window_size).astype(np.float32)
     names = ["version", "sample_rate", "feature_win_len", "feature_win_step", "beam_width", "alphabet"]
@@ -132,7 +132,7 @@ def test_features_and_metadata_are_in_the_canonical_graph(run):
 
 
 def test_metadata_that_is_not_known_is_not_written():
-    names = {node.name for node in canonical_graph(random_weights(), n_context=CONTEXT).node}
+    names = {node.name for node in canonical_graph(random_weights(), n_context=CONTEXT, n_steps=5).node}
     assert {"input_node", "logits", "metadata_version", "metadata_beam_width"} <= names
     assert not names & {"input_samples", "mfccs", "metadata_sample_rate", "metadata_alphabet"}
 
@@ -163,28 +163,28 @@ def test_refuses_layers_that_do_not_fit(change, reason):
     weights = random_weights()
     swapped = {name: getattr(weights, other) for name, other in change.items()}
     with pytest.raises(RecipeError, match=reason):
-        canonical_graph(dataclasses.replace(weights, **swapped), n_context=CONTEXT)
+        canonical_graph(dataclasses.replace(weights, **swapped), n_context=CONTEXT, n_steps=5)
 
 
 def test_refuses_a_kernel_of_another_lstm():
     weights = dataclasses.replace(random_weights(), lstm_kernel=np.zeros((9, 4 * H), np.float32))
     with pytest.raises(RecipeError, match=r"the LSTM's kernel is \[9, 28\] instead of \[16, 28\]"):
-        canonical_graph(weights, n_context=CONTEXT)
+        canonical_graph(weights, n_context=CONTEXT, n_steps=5)
 
 
 def test_refuses_half_a_normalisation():
     layer = random_weights(layer_norm=True).layer_1
     weights = dataclasses.replace(random_weights(), layer_1=dataclasses.replace(layer, beta=None))
     with pytest.raises(RecipeError, match="layer_1 needs both gamma and beta"):
-        canonical_graph(weights, n_context=CONTEXT)
+        canonical_graph(weights, n_context=CONTEXT, n_steps=5)
 
 
 def test_refuses_another_context():
     with pytest.raises(RecipeError, match="20 inputs, which is not a multiple of the 7 frames"):
-        canonical_graph(random_weights(), n_context=3)
+        canonical_graph(random_weights(), n_context=3, n_steps=5)
 
 
 def test_refuses_other_features():
     audio = dataclasses.replace(AUDIO, dct_coefficient_count=5)
     with pytest.raises(RecipeError, match="read 4 features a frame, but the audio settings make 5"):
-        canonical_graph(random_weights(), n_context=CONTEXT, audio=audio)
+        canonical_graph(random_weights(), n_context=CONTEXT, n_steps=5, audio=audio)

@@ -18,6 +18,7 @@ from tests.support import verify_models
 from tests.support.audio_signals import CLIENTS, signals
 from tests.support.compare import compiled
 from tests.support.contract import FOLDER
+from tests.support.limits import assert_close
 
 V03, V04 = CLIENTS.values()
 ONE_THREAD = {"INFERENCE_NUM_THREADS": 1}
@@ -34,10 +35,10 @@ def package():
 @pytest.mark.parametrize("settings", CLIENTS.values(), ids=CLIENTS)
 def test_frames_are_those_of_the_package(package, settings):
     samples, expected = package["samples"].astype(np.float32) / 32768, package[settings.window]
-    np.testing.assert_allclose(utterance_mfccs(samples, settings), expected, rtol=0, atol=1e-6)
+    assert_close(utterance_mfccs(samples, settings), expected, 1e-6)
     found = compiled(feature_model(settings, 0))([samples[None]])[0][0, :, 0]
     # Measured: 2e-5 and 6e-5. The values go up to 42.
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
+    assert_close(found, expected, 1e-4)
 
 
 @pytest.mark.parametrize(("settings", "limit"), [(V03, 2e-4), (V04, 4e-4)], ids=CLIENTS)
@@ -47,7 +48,7 @@ def test_single_precision_is_enough_for_any_signal(settings, limit):
     for signal, samples in signals(16000).items():
         expected = utterance_mfccs(samples, settings)
         found = features([samples[None]])[0][0, :, 0]
-        np.testing.assert_allclose(found, expected, rtol=0, atol=limit, err_msg=signal)
+        assert_close(found, expected, limit, signal)
 
 
 def frames_of_the_client(count: int, window: int, step: int, every: int) -> int:
@@ -91,7 +92,7 @@ def test_every_form_of_ir_hears_the_same(release, tmp_path):
     assert len(frames) == client_frame_count(len(samples), settings)
     assert frames.std() > 0.01
     for form, recognizer in recognizers.items():
-        np.testing.assert_allclose(recognizer.features(samples), frames, rtol=0, atol=2e-6, err_msg=form)
+        assert_close(recognizer.features(samples), frames, 2e-6, form)
 
 
 def test_more_coefficients_than_its_filters_are_another_clients():

@@ -119,7 +119,7 @@ def test_internal_state(converted, converter, name):
         request.reset_state()
         for chunk, want in zip(each.chunks, each.want["logits"], strict=True):
             request.infer({"input_node": chunk})
-            assert np.abs(compare.outputs_of(request)["logits"] - want).max() <= compare.F32
+            assert_close(compare.outputs_of(request)["logits"], want, compare.F32)
 
 
 @on(*HEADS, mo=["v0.2", "v0.9"])
@@ -159,7 +159,7 @@ def test_unequal_lengths_with_internal_state(converted, converter, name):
     request = compare.compiled(model).create_infer_request()
     for chunk, length, want in zip(each.chunks, each.want["lengths"], each.want["unequal_logits"], strict=True):
         request.infer({"input_node": chunk, "lengths": length})
-        assert np.abs(compare.outputs_of(request)["logits"] - want).max() <= compare.F32
+        assert_close(compare.outputs_of(request)["logits"], want, compare.F32)
 
 
 @on("v0.9")

@@ -1,10 +1,10 @@
 """fixtures/synthetic is what its script writes: the same graphs, and TensorFlow's numbers."""
 
-import numpy as np
 import pytest
 
 from tests.fixtures.synthetic.cases import CASES, options_of
 from tests.support import contract
+from tests.support.limits import assert_close
 
 
 def test_every_case_has_its_files_and_no_other_lies_there():
@@ -30,4 +30,4 @@ def test_graphs_and_numbers_are_those_of_the_script(name, tf):
     values = make.arrays(name, graph)
     assert set(values) == set(each.want)
     for key, value in values.items():
-        assert np.abs(value - each.want[key]).max() <= 2e-6, key
+        assert_close(value, each.want[key], 2e-6, key)

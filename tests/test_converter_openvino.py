@@ -19,6 +19,7 @@ from deepspeech_recipe.recipes.recognition import recognise
 from deepspeech_recipe.rewrite.edits import UNFLATTEN_TIME, Edits, NewNode
 from tests.graphs.one_lstm import lstm_graph
 from tests.support import compare, contract
+from tests.support.limits import assert_close
 
 F32 = {"T": DType(FLOAT)}
 
@@ -128,10 +129,10 @@ def test_stacked_cells_with_variables_become_sequences_with_inputs():
             feeds = graph.feeds(seed)
             (want,) = run(list(graph.outputs), feeds)
             found = compiled({**feeds, **state})
-            assert np.abs(found[graph.outputs[0]] - want).max() <= compare.F32
+            assert_close(found[graph.outputs[0]], want, compare.F32)
             state = {name: found[f"new_{name}"].copy() for name in graph.states}
         for name, kept in state.items():
-            assert np.abs(kept - run(f"{name}:0")).max() <= compare.F32
+            assert_close(kept, run(f"{name}:0"), compare.F32)
 
 
 @pytest.mark.requires_tf
@@ -144,7 +145,7 @@ def test_a_stateless_cell_in_other_surroundings():
     feeds = graph.feeds()
     (want,) = run_graph(graph.graph_def, feeds, list(graph.outputs))
     found = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(feeds)
-    assert np.abs(found[graph.outputs[0]] - want).max() <= compare.F32
+    assert_close(found[graph.outputs[0]], want, compare.F32)
 
 
 @pytest.mark.requires_tf

@@ -106,6 +106,20 @@ def test_a_language_model_that_is_cut_off(path, tmp_path):
         check_binary(file)
 
 
+def test_a_vocabulary_that_is_larger_than_its_table(tmp_path):
+    """103 words, and <unk> has no place among them."""
+    data = bytearray(next(path for path in KINDS if path.stem == "probing").read_bytes())
+    file = tmp_path / "larger.binary"
+    for count, refused in ((104, False), (105, True)):
+        data[148:152] = struct.pack("<I", count)
+        file.write_bytes(data)
+        if refused:
+            with pytest.raises(RecipeError, match=f"it says that it has {count} words"):
+                check_binary(file)
+        else:
+            check_binary(file)
+
+
 def test_words_that_are_damaged_are_refused_or_read(tmp_path, scorer):
     """Of 500 changes in the part behind the language model, and of every length of it."""
     data = scorer.read_bytes()

@@ -171,6 +171,23 @@ def test_whatever_is_not_on_the_list_is_refused(op):
     assert "'y'" in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("tensor", "op", "attributes"),
+    [
+        (Tensor("x", 1), "Split", {"T": DType(FLOAT)}),
+        (X, "NoOp", {}),
+        (X, "Placeholder", {"dtype": DType(DATA_TYPES["DT_RESOURCE"])}),
+        (X, "Identity", {"T": DType(DATA_TYPES["DT_VARIANT"])}),
+    ],
+)
+def test_what_cannot_stand_for_numbers_cannot_be_fed(tensor, op, attributes):
+    graph = GraphBuilder()
+    graph.node("x", op, **attributes)
+    graph.node("y", "Identity", [str(tensor)], T=DType(FLOAT))
+    with pytest.raises(Refusal, match=f"'{tensor}' cannot be fed"):
+        pure_graph(graph.graph, [Y], [tensor])
+
+
 @pytest.mark.parametrize("op", sorted(RANDOM_OPS))
 def test_random_numbers_are_no_reference(op):
     graph = effects.plain("sum")

@@ -208,13 +208,14 @@ def test_batches_are_exact_for_every_row(kind, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", ["windows, open", "attached", "attached, lengths, loop"])
-def test_a_batch_is_one_call_for_each_chunk_of_all_rows(kind, monkeypatch):
+@pytest.mark.parametrize("utterances", [2, 5])
+def test_a_batch_is_one_call_for_each_chunk_of_all_rows(kind, utterances, monkeypatch):
     one, calls = recognizer(kind), []
     call = ChunkedModel._call
     monkeypatch.setattr(ChunkedModel, "_call", lambda self, x: calls.append(x.shape[:2]) or call(self, x))
-    one.transcribe_batch([np.resize(speech(), 64000)] * 5)
+    one.transcribe_batch([np.resize(speech(), 64000)] * utterances)
     frames = client_frame_count(64000, AUDIO)
-    assert {rows for rows, _ in calls} == {5}
+    assert {rows for rows, _ in calls} == {utterances}
     assert sum(count for _, count in calls) == frames
     assert max(count for _, count in calls) == 16
 

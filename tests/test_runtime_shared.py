@@ -4,6 +4,7 @@ import gc
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -345,6 +346,20 @@ def test_threads_and_whole_recordings():
     found = one.transcribe_batch(parts[:3])
     for result, samples in zip(found, parts, strict=False):
         check(result, alone.transcribe(samples))
+
+
+def test_a_stream_waits_for_others_for_20_ms_unless_told_otherwise():
+    """One that is open and silent costs the others that much, and not a second."""
+    one = Recognizer(runtime_models.model("windows, open"), config=ONE_THREAD, max_batch=2)
+    silent, speaking, seconds = one.stream(), one.stream(), []
+    silent.feed(speech())  # from now on a call may wait for it
+    for _ in range(3):
+        begin = time.monotonic()
+        speaking.feed(speech())
+        speaking.finish()
+        seconds.append(time.monotonic() - begin)
+        speaking.reset()
+    assert min(seconds) < 0.9
 
 
 def test_features_do_not_share_calls():

@@ -77,6 +77,7 @@ def test_a_table_is_read(tmp_path):
 BOMB = [(0, b"k" * 20_000, b"")] + [(20_000, b"k", b"")] * 3000
 DAMAGE = {
     "a number without end": (table(b"\xff" * 10**6 + block(entries())), "a number has no end"),
+    "a number of eleven bytes": (table(b"\x80" * 10 + b"\0" + block(entries())), "a number has no end"),
     "keys longer than the file": (table(block(BOMB)), "its keys are longer than the file"),
     "a prefix that is not there": (table(block([(5, b"a", b"")])), "an entry leads outside of its block"),
     "a key that ends later": (table(varint(0) + varint(99) + varint(0) + block([])), "an entry leads outside"),

@@ -132,6 +132,13 @@ def test_a_package_without_a_graph_is_refused(package):
     assert "holds no graph" in refused(package)
 
 
+def test_a_package_with_an_empty_directory_holds_no_graph(tmp_path):
+    path = tmp_path / "model.pbmm"
+    path.write_bytes(bytes(100) + struct.pack("<Q", 100))
+    with pytest.raises(RecipeError, match=r"model\.pbmm: the memory-mapped package holds no graph"):
+        unpack(path, tmp_path / "out.pb")
+
+
 def test_a_constant_larger_than_its_region_is_refused(package):
     def change(graph):
         for dim in immutable(graph).attr["shape"].shape.dim:

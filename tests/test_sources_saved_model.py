@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from deepspeech_recipe.alphabet import serialize_alphabet
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.graphdef.build import FLOAT, GraphBuilder
+from deepspeech_recipe.graphdef.build import FLOAT, DType, GraphBuilder
 from deepspeech_recipe.graphdef.proto import GraphDef, SavedModel
 from deepspeech_recipe.graphdef.tensor import to_numpy
 from deepspeech_recipe.sources import LoadedModel, open_model
@@ -77,6 +77,20 @@ def test_the_graph_tagged_serve_is_taken(tmp_path):
     train.MergeFrom(saved)
     (tmp_path / "m" / "saved_model.pb").write_bytes(train.SerializeToString())
     assert open_model(tmp_path / "m").graph == make_graph()
+
+
+def test_an_input_of_a_signature_whose_name_another_node_has_keeps_its_own(tmp_path):
+    """Two nodes of one name would not be a graph."""
+    builder = GraphBuilder()
+    for name in ("input_node", "x", "y"):
+        builder.placeholder(f"import/{name}", FLOAT, (2,))
+    builder.node("import/sum", "AddN", ["import/input_node", "import/x", "import/y"], N=3, T=DType(FLOAT))
+    write(tmp_path / "m", builder.graph, outputs=("import/sum",))
+    saved = SavedModel.FromString((tmp_path / "m" / "saved_model.pb").read_bytes())
+    saved.meta_graphs[0].signature_def["serving_default"].inputs["x"].name = "import/y:0"
+    (tmp_path / "m" / "saved_model.pb").write_bytes(saved.SerializeToString())
+    names = [node.name for node in open_model(tmp_path / "m").graph.node]
+    assert sorted(names) == ["input_node", "sum", "x", "y"]
 
 
 @needs_tf

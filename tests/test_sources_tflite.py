@@ -121,6 +121,30 @@ def test_scales_of_each_channel_are_used(write, tf):
 
 
 @pytest.mark.requires_tf
+@pytest.mark.parametrize("zero", [0, 128])
+def test_weights_in_unsigned_bytes_are_those_of_signed_ones(tf, tmp_path, zero):
+    """With a zero point they are what they say; without one TensorFlow before 1.14 meant signed bytes."""
+    from tests.graphs.tflite_networks import edited
+
+    def change(schema, model, graph):
+        for tensor in graph.tensors:
+            if tensor.type == schema.TensorType.INT8:
+                buffer = model.buffers[tensor.buffer]
+                tensor.type, tensor.quantization.zeroPoint = (
+                    schema.TensorType.UINT8,
+                    [zero] * len(tensor.quantization.scale),
+                )
+                buffer.data = (np.array(buffer.data, np.uint8) + np.uint8(zero)).astype(np.uint8)
+
+    signed = EXPORTER / "plain" / "int8.tflite"
+    (tmp_path / "m.tflite").write_bytes(edited(signed.read_bytes(), change))
+    found, wanted = (constants(open_model(path).graph) for path in (tmp_path / "m.tflite", signed))
+    assert found.keys() == wanted.keys()
+    for name, value in wanted.items():
+        np.testing.assert_array_equal(found[name], value, err_msg=name)
+
+
+@pytest.mark.requires_tf
 def test_weights_in_half_precision_become_floats(write):
     weights = make_weights()
     got = constants(open_model(write(weights, form="float16")).graph)

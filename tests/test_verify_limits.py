@@ -12,6 +12,7 @@ from deepspeech_recipe.verification.acoustic import Run
 from deepspeech_recipe.verification.activations import AS_IT_IS, EXACT, ROUNDED
 from deepspeech_recipe.verification.checks import checks_of, number_of_windows
 from deepspeech_recipe.verification.compare import Comparison
+from deepspeech_recipe.verification.plot import plotter
 from deepspeech_recipe.verification.stages import rounding_stages, stages_of
 
 LABELS = [b"a", b"b", b"c"]
@@ -84,6 +85,17 @@ def test_another_best_class_and_text(kind, factor, fails):
 def test_letters_of_both_alphabets_are_compared():
     checks = checks_of([comparison(run(flat()), run(flat()))], weights.LIMITS["fp32"], (LABELS, [b"b", b"a", b"c"]))
     assert [check.name for check in checks if not check.passed] == ["text"]
+
+
+def test_a_picture_tells_errors_apart_down_to_a_billionth(tmp_path, monkeypatch):
+    figure, drawn = pytest.importorskip("matplotlib.figure"), []
+    monkeypatch.setattr(figure.Figure, "savefig", lambda self, path, **options: drawn.append(self) or path.touch())
+    found = flat()
+    found[2, 0, 0] += 1e-8
+    plotter()([comparison(run(flat()), run(found))], 2e-5, tmp_path / "a.png")
+    axis = drawn[0].axes[2]
+    assert axis.get_ylim() == (1e-9, 2)
+    np.testing.assert_allclose(axis.get_lines()[0].get_ydata(), [1e-9, 1e-9, 1e-8, *[1e-9] * 7], rtol=1e-6)
 
 
 def test_one_window_too_few():

@@ -95,3 +95,22 @@ def test_numbers_that_choose_rows_of_a_table_are_not_taken_for_lengths(kind, tmp
     path.write_bytes(graph.graph.SerializeToString())
     report = verify(path, convert_model(path, converter="openvino"), reference="numpy")
     assert report.passed, "\n".join(report.lines())
+
+
+def test_what_only_negative_numbers_show_is_seen_in_an_input_that_is_reshaped_first(tmp_path):
+    graph = GraphBuilder()
+    graph.graph.CopyFrom(lstm_graph(5, 5))
+    graph.placeholder("offsets", FLOAT, (2,))
+    graph.const("axis", 1, np.int32)
+    graph.node("column", "ExpandDims", ["offsets", "axis"], T=DType(FLOAT), Tdim=DType(INT32))
+    graph.node("sum", "AddV2", ["y", "column"], T=DType(FLOAT))
+    path = tmp_path / "offsets.pb"
+    path.write_bytes(graph.graph.SerializeToString())
+    ir = convert_model(path, converter="openvino")
+    assert verify(path, ir, reference="numpy").passed
+    offsets = ir.input("offsets")
+    readers = offsets.get_target_inputs()
+    sizes = opset.abs(offsets.get_node())
+    for reader in readers:
+        reader.replace_source_output(sizes.output(0))
+    assert not verify(path, ir, reference="numpy").passed

@@ -64,6 +64,7 @@ def main(work: Path, out: Path) -> None:
     with np.load(work / "weights.npz") as trained:
         graph = canonical_graph(
             weights_for_raw_mfccs(trained),
+            n_steps=16,
             audio=AUDIO,
             alphabet=serialize_alphabet([letter.encode() for letter in ALPHABET]),
             language="en",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Mapping
 
 from deepspeech_recipe.graphdef.node import node_of
 
@@ -14,8 +14,8 @@ class ControlFlow:
     """Finds the branch or loop that a node stands in. nodes: NodeDefs by name; fed: the names of those that are
     given."""
 
-    def __init__(self, nodes: Mapping, fed: Iterable[str]):
-        self._nodes, self._fed = nodes, set(fed)
+    def __init__(self, nodes: Mapping, fed: Container[str]):
+        self._nodes, self._fed = nodes, fed
 
     def place(self, name: str) -> list[str]:
         """The control inputs that a node without other inputs keeps: those that lead from Switch, Enter or the like,

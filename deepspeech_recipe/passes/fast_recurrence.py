@@ -90,7 +90,7 @@ def _replace(node, weights: list[np.ndarray], recurrent: str, input_weights: str
         loop.set_friendly_name(f"{node.get_friendly_name()}/loop_{index}")
         parts.append(outputs)
     if len(parts) == 2:
-        parts = [[opset.concat(list(both), 1).output(0) for both in zip(*parts)]]
+        parts = [[opset.concat(both, 1).output(0) for both in zip(*parts)]]
     replace_outputs(node, parts[0])
 
 

@@ -26,7 +26,7 @@ def internal_state(model: ov.Model) -> ov.Model:
             "Convert it with external state"
         )
     model = model.clone()
-    parameters, results, sinks = list(model.get_parameters()), list(model.get_results()), sinks_of(model)
+    parameters, results, sinks = model.get_parameters(), model.get_results(), sinks_of(model)
     for input_name, output_name in pairs.items():
         port = find_input(model, input_name)
         output = find_output(model, output_name)

@@ -68,7 +68,7 @@ def canonical_graph(
     weights: Weights,
     *,
     n_context: int = 9,
-    n_steps: int | None = 16,
+    n_steps: int | None,
     batch: int = 1,
     initial: tuple[np.ndarray, np.ndarray] | None = None,
     audio: AudioSettings | None = None,

@@ -55,7 +55,7 @@ class LSTMMatcher(Matcher):
             if self.through(self.model.outputs[name]) != self.through(state):
                 raise Mismatch(f"{name} is not the state after the last step", self.model.outputs[name])
         self.matrices.add(first.kernel)
-        kernel = np.ascontiguousarray(self.constant(first.kernel, "LSTM kernel").T)
+        kernel = self.constant(first.kernel, "LSTM kernel").T
         bias = np.zeros(kernel.shape[1], np.float32)
         if first.bias >= 0:
             bias = self.constant(first.bias, "LSTM bias").flatten()

@@ -70,7 +70,7 @@ class Matcher:
             offset = self.constant(bias[0], "bias").flatten()
         else:
             offset = np.zeros(len(kernel), np.float32)
-        return Dense(np.ascontiguousarray(kernel.T), offset), self.through(x)
+        return Dense(kernel.T, offset), self.through(x)
 
     def split_constant(self, operation: Operation, what: str) -> tuple[int, np.ndarray]:
         """The computed and the constant operand of a commutative operation."""
