@@ -128,7 +128,8 @@ def test_openvino_multiplies_by_the_integers_of_the_grid(grid, activations, limi
     values = RNG.standard_normal((4, 90)).astype(np.float32)
     wanted = values.astype(float) @ matrix.T.astype(float)
     found = compiled(model)([values])[0]
-    assert_close(found, wanted, limit * wanted.std())
+    assert found.shape == wanted.shape
+    assert np.abs(found - wanted).max() <= limit * wanted.std()
 
 
 @pytest.mark.parametrize("variant", ["plain", "other"])

@@ -41,11 +41,6 @@ SETTINGS = {
         window_size=1103, stride=441, magnitude_squared=True, sample_rate=44100,
         upper_frequency_limit=8000.0, lower_frequency_limit=130.0, dct_coefficient_count=20,
     ),
-    # The last bin is the upper limit, and rounding puts it beyond the last edge of the filters.
-    "from 100 Hz at 8 kHz": AudioSettings(
-        window_size=256, stride=160, magnitude_squared=True, sample_rate=8000, upper_frequency_limit=4000.0,
-        lower_frequency_limit=100.0, filterbank_channel_count=39, dct_coefficient_count=13,
-    ),
     "gaps between windows": AudioSettings(
         window_size=64, stride=100, magnitude_squared=True, sample_rate=16000,
         upper_frequency_limit=8000.0, filterbank_channel_count=12, dct_coefficient_count=12,
