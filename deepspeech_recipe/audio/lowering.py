@@ -73,7 +73,7 @@ ROWS_FROM_COLUMNS = i64(1, 0)
 
 def _product(emit, data, matrix: np.ndarray):
     # Transposed, for OpenVINO would transpose it anyway, into a constant that is no longer known to stay FP32.
-    return emit("matmul", data, np.ascontiguousarray(_f32(matrix).T), transpose_a=False, transpose_b=True)
+    return emit("matmul", data, _f32(matrix).T, transpose_a=False, transpose_b=True)
 
 
 def _spectrogram_of_frames(emit, frames, settings: SpectrogramSettings, bins: range):
