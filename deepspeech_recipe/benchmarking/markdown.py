@@ -162,6 +162,26 @@ def start_table(report: Report) -> list[str]:
     return table(header, rows)
 
 
+def serve_table(report: Report) -> list[str]:
+    """How late the text of live streams is over a server's WebSockets, and what a stream costs."""
+    rows = []
+    for measurement, summary in _summaries(report, "serve"):
+        memory = measurement.facts.get("memory")
+        rows.append(
+            (
+                measurement.contender,
+                f"{measurement.varied:g}",
+                number(summary.median),
+                f"{number(summary.low)}–{number(summary.high)}",
+                number(summary.p95),
+                number(measurement.facts["processor_ms_a_second"]),
+                "" if memory is None else number(memory / _MEGABYTE),
+            )
+        )
+    figures = ("ms, p50", "quartiles", "p95", "processor, ms for a second of a stream", "memory, MB")
+    return table(("contender", "streams", *figures), rows)
+
+
 def failures(report: Report) -> list[str]:
     """A line for whatever did not run."""
     lines = [
@@ -187,5 +207,6 @@ TABLES: dict[str, Table] = {
     "A whole utterance": utterance_table,
     "A corpus": corpus_table,
     "Start, memory, disk": start_table,
+    "Live streams over WebSockets": serve_table,
     "What did not run": failures,
 }

@@ -13,6 +13,7 @@ from deepspeech_recipe.benchmarking.machine import usable_processors
 from deepspeech_recipe.benchmarking.recordings import write_speech
 from deepspeech_recipe.benchmarking.report import Report
 from deepspeech_recipe.benchmarking.rounds import Entry, take_turns
+from deepspeech_recipe.benchmarking.serving import ROWS, serve
 from deepspeech_recipe.benchmarking.write import check_output, write
 from deepspeech_recipe.conversion.convert import convert
 from deepspeech_recipe.errors import RecipeError
@@ -25,7 +26,7 @@ from deepspeech_recipe.sources import open_model
 from deepspeech_recipe.temporary import temporary_directory
 from deepspeech_recipe.verification.original import find_original
 
-SCENARIOS = ("chunk", "utterance", "corpus", "start")
+SCENARIOS = ("chunk", "utterance", "corpus", "start", "serve")
 DEFAULT_SCENARIOS = ("chunk", "utterance", "start")
 RECORDINGS = 8  # of a corpus, each an eighth longer than the one before
 REPEAT = 10  # chunks of a turn
@@ -53,7 +54,7 @@ def benchmark(
     A model of any kind is converted to FP32 and to 8 bits, and runs in TensorFlow if that is installed.
 
     - against: the IR or model to compare with; by default TensorFlow if it takes part, else the first of `models`.
-    - scenarios: some of 'chunk', 'utterance', 'corpus' and 'start'.
+    - scenarios: some of 'chunk', 'utterance', 'corpus', 'start' and 'serve'.
     - rounds: how often every contender takes its turn.
     - seconds: the length of an utterance, and of the longest recording of a corpus.
     - threads: of every contender; None: all processors.
@@ -70,7 +71,7 @@ def benchmark(
         check_output(output)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(temporary_directory()))
-        forms = _FORMS | (_BATCHED if "corpus" in scenarios else {})
+        forms = _FORMS | (_BATCHED if {"corpus", "serve"} & set(scenarios) else {})
         contenders, baseline = _contenders(models, against, device, folder, forms, log)
         contenders = _everywhere(contenders, python, threads)
         frames, step, rate = _sizes(contenders)
@@ -80,7 +81,7 @@ def benchmark(
         report.add_team(team)
         for scenario in scenarios:
             log(scenario)
-            _measure(report, _entries(team, scenario, folder, frames, seconds, rate), rounds, log)
+            _measure(report, _entries(team, scenario, folder, frames, seconds, rate, step), rounds, log)
             if scenario == "chunk":
                 report.differences = make.differences(team, frames)
     if report.failed:
@@ -96,7 +97,7 @@ def _measure(report: Report, entries: list[Entry], rounds: int, log: Callable[[s
     report.add(measurement for entry in entries for measurement in entry.measurements)
 
 
-def _entries(team, scenario: str, folder: Path, frames: int, seconds: float, rate: int) -> list[Entry]:
+def _entries(team, scenario: str, folder: Path, frames: int, seconds: float, rate: int, step: float) -> list[Entry]:
     if scenario == "chunk":
         return [*make.chunk(team, REPEAT, frames), *make.floor(team, frames)]
     short = write_speech(folder, [_SHORT], rate)[_SHORT]
@@ -104,6 +105,8 @@ def _entries(team, scenario: str, folder: Path, frames: int, seconds: float, rat
         lengths = [seconds * (number + 1) / RECORDINGS for number in range(RECORDINGS)]
         return make.corpus(team, write_speech(folder, lengths, rate), short)
     recordings = write_speech(folder, [seconds], rate)
+    if scenario == "serve":
+        return serve(team, ROWS, recordings[seconds], step)
     if scenario == "start":
         return make.start(team, recordings[seconds], short)
     return [*make.utterance(team, recordings, short), *make.features(team, recordings, short)]

@@ -19,7 +19,7 @@ def add_arguments(parser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--scenario", dest="scenarios", action="append", metavar="NAME",
-        help="chunk, utterance, corpus, start, or all (default: chunk, utterance, start); repeatable",
+        help="chunk, utterance, corpus, start, serve, or all (default: chunk, utterance, start); repeatable",
     )  # fmt: skip
     parser.add_argument("--rounds", type=int, metavar="N", **quiet, help="turns of each contender (default: 5)")
     parser.add_argument(

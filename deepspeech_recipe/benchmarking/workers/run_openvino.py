@@ -26,6 +26,7 @@ class Worker(Commands):
         self.call: Any = None
         self.multiplying: Any = None
         self.network: Any = None
+        self.address = ""
         sys.path.append(package)
 
     def compile(self, cache: str = "") -> dict:
@@ -99,6 +100,25 @@ class Worker(Commands):
             for _ in (*source.feed(as_samples(samples)), *source.finish()):
                 pass
         return {"ms": [1000 * (time.perf_counter() - start)]}
+
+    def serve(self) -> dict:
+        """Live streams over WebSockets, on a port of this machine that is free, until the process ends."""
+        if not self.address:
+            import queue
+            import threading
+
+            from deepspeech_recipe.serve import serve
+
+            said: Any = queue.SimpleQueue()
+            options: Any = {"max_streams": 1000, "silence": 0, "max_utterance": 1e6, "device": self.device, "port": 0}
+            run = threading.Thread(target=lambda: serve(self.model, log=said.put, **options), daemon=True)
+            run.start()
+            self.address = said.get(timeout=60)
+        return {"address": self.address}
+
+    def used(self) -> dict:
+        """Seconds of the processors so far, and bytes of memory now."""
+        return {"processor": time.process_time(), "memory": self.memory().get("now")}
 
     def _call(self):
         if self.call is None:

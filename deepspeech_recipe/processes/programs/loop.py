@@ -83,6 +83,10 @@ class Commands:
         found = [self.utterance(path) for path in audio]
         return {"ms": [sum(each["ms"][0] for each in found)], "texts": [each.get("text") for each in found]}
 
+    def serve(self) -> dict:
+        """The address of a server of live streams."""
+        raise ValueError("it is not what the server runs")
+
     def memory(self) -> dict:
         """Bytes of resident memory, at the most so far and now; empty if the system does not tell."""
         found = status()

@@ -1,0 +1,101 @@
+"""Live streams as clients have them: `serve` with each IR, and connections to it from here, over the loopback."""
+
+import asyncio
+import json
+import math
+import time
+import wave
+from pathlib import Path
+from urllib.error import HTTPError, URLError
+from urllib.request import urlopen
+
+from deepspeech_recipe.benchmarking.rounds import Entry
+from deepspeech_recipe.benchmarking.scenarios import FRAMES, Team
+from deepspeech_recipe.installation import needed
+from deepspeech_recipe.processes.worker import Failed
+
+ROWS = (8, 32)
+_LOADING = 120  # seconds
+_LATE = 10.0  # seconds that a stream is waited for after its end
+
+
+def serve(team: Team, rows: tuple[int, ...], audio: Path, step: float, frames: int = FRAMES) -> list[Entry]:
+    """That many streams that hear the audio at real-time pace: how late the text of a chunk is where it has changed.
+
+    step: seconds of a frame."""
+    points = [(count, contender) for count in rows for contender in team.contenders]
+    return [_entry(team, count, contender, audio, frames * step) for count, contender in points]
+
+
+def _entry(team: Team, rows: int, contender, audio: Path, chunk: float) -> Entry:
+    measurement = team.measurement("serve", contender, "ms", rows)
+    worker = team.workers.get(contender.name)
+    if worker is None:
+        return Entry(list, [measurement])
+
+    def hear(count: int, most: float) -> list[float]:
+        address = _ready(worker.ask("serve")["address"])
+        before = worker.ask("used")
+        found, seconds = asyncio.run(_hear(address, audio, count, chunk, most))
+        after = worker.ask("used")
+        measurement.facts["processor_ms_a_second"] = 1000 * (after["processor"] - before["processor"]) / seconds
+        measurement.facts["memory"] = after.get("memory")
+        if not found:
+            raise Failed("the network says nothing, so no text is late")
+        return found
+
+    return Entry(lambda: [hear(rows, math.inf)], [measurement], lambda: hear(1, 10 * chunk))
+
+
+def _ready(address: str) -> str:
+    """Waits until the model is loaded."""
+    end = time.monotonic() + _LOADING
+    while time.monotonic() < end:
+        try:
+            with urlopen(f"{address}health", timeout=_LOADING):
+                return address
+        except HTTPError as error:
+            if json.load(error)["status"] == "failed":
+                raise Failed("the model cannot be served") from None
+        except URLError:
+            pass
+        time.sleep(0.05)
+    raise Failed(f"the server was not ready in {_LOADING} seconds")
+
+
+async def _hear(address: str, audio: Path, rows: int, chunk: float, most: float) -> tuple[list[float], float]:
+    """(ms of every chunk whose text is new, seconds of audio of all streams together). most: seconds of each."""
+    with wave.open(str(audio)) as file:
+        rate, samples = file.getframerate(), file.readframes(file.getnframes())
+    size = 2 * round(chunk * rate)
+    blocks = [samples[at : at + size] for at in range(0, len(samples), size)][: math.ceil(min(most / chunk, 1e9))]
+    begin = time.monotonic() + 0.2
+    streams = [_stream(address, blocks, chunk, begin + chunk * number / rows) for number in range(rows)]
+    found = await asyncio.gather(*streams)
+    return [each for late in found for each in late], rows * sum(map(len, blocks)) / 2 / rate
+
+
+async def _stream(address: str, blocks: list[bytes], chunk: float, begin: float) -> list[float]:
+    """One stream, whose blocks have their time each."""
+    websockets = needed("The scenario serve needs websockets: pip install websockets.", "websockets")
+    late: list[float] = []
+
+    async def listen(socket) -> None:
+        async for text in socket:
+            message = json.loads(text)
+            if message["type"] == "error":
+                raise Failed(message["message"])
+            if message["type"] == "final":
+                return
+            if message["type"] == "partial":
+                spoken = begin + chunk * math.ceil(message["seconds"] / chunk - 1e-6)
+                late.append(1000 * (time.monotonic() - spoken))
+
+    async with websockets.connect(f"{address.replace('http', 'ws', 1)}v1/stream", compression=None) as socket:
+        listening = asyncio.ensure_future(listen(socket))
+        for number, block in enumerate(blocks, 1):
+            await asyncio.sleep(begin + chunk * number - time.monotonic())
+            await socket.send(block)
+        await socket.send('{"end": true}')
+        await asyncio.wait_for(listening, _LATE)
+    return late
