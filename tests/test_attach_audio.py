@@ -122,7 +122,7 @@ def test_inputs_outputs_and_metadata_say_what_was_attached():
     model = attach_audio(before, BASE, CONTEXT)
     assert [port.get_names() for port in model.inputs] == [{"samples", "samples:0"}]
     assert [port.get_names() for port in model.outputs] == [{"logits", "logits:0"}]
-    assert read_metadata(model) == {"audio": "attached", "n_input": 26}
+    assert read_metadata(model) == {"audio": "attached", "n_input": 26, "inference_precision": "f32"}
     # The given model is as it was.
     assert read_metadata(before)["audio"] == "none"
     samples = signals(16000)["speech"]

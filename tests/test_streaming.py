@@ -217,6 +217,7 @@ def test_inputs_outputs_and_metadata_of_a_streaming_model():
     assert shapes == ["[1,?]", "[]", f"[?,1,{CLASSES}]"]
     assert [port.get_element_type() for port in model.inputs] == [ov.Type.f32, ov.Type.boolean]
     wanted = {"audio": "attached", "state": "internal", "time_steps": "dynamic", "batch": 1, "n_input": 26}
+    wanted["inference_precision"] = "f32"
     assert read_metadata(model) == wanted
     check_structure(model)
     # The given model is as it was.

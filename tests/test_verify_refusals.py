@@ -87,9 +87,10 @@ def test_more_windows_a_call_than_a_graph_without_state_has():
         verify(models.graph("no_state"), models.ir("no_state", time_steps=9))
 
 
-def test_an_unknown_device():
-    with pytest.raises(RecipeError, match=r"does not compile for NPU9.*Devices here: .*CPU"):
-        verify(models.graph("v0.9"), models.ir("v0.9"), device="NPU9")
+@pytest.mark.parametrize("weights", ["fp32", "int8"])
+def test_an_unknown_device(weights):
+    with pytest.raises(RecipeError, match=r"Nothing compiles for NPU9 \(.*Devices here: .*CPU"):
+        verify(models.graph("v0.9"), models.ir("v0.9", weights=weights), device="NPU9")
 
 
 def test_recordings_for_a_graph_without_features(without_features, tmp_path):

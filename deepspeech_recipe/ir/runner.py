@@ -90,13 +90,18 @@ def compile_model(model, device: str, name: str, config: dict | None = None):
 def default_precision(device: str) -> str:
     """In which a device computes if nobody asks for another: 'f32', 'bf16' on processors with AMX, 'f16' on GPUs.
 
-    Only a compiled model tells. Raises RuntimeError, OpenVINO's, if the device compiles none.
+    Only a compiled model tells. Raises RecipeError if the device compiles none.
     """
     core = ov.Core()
-    if PRECISION not in core.get_property(device, "SUPPORTED_PROPERTIES"):
-        return FULL_PRECISION
-    x = opset.parameter([1, 1], np.float32)
-    compiled = core.compile_model(ov.Model([opset.relu(x)], [x]), device)
+    try:
+        if PRECISION not in core.get_property(device, "SUPPORTED_PROPERTIES"):
+            return FULL_PRECISION
+        x = opset.parameter([1, 1], np.float32)
+        compiled = core.compile_model(ov.Model([opset.relu(x)], [x]), device)
+    except RuntimeError as error:
+        raise RecipeError(
+            f"Nothing compiles for {device} ({last_line(error)}). Devices here: {', '.join(core.available_devices)}."
+        ) from None
     return compiled.get_property(PRECISION).get_type_name()
 
 

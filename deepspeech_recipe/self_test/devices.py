@@ -85,7 +85,7 @@ def _precision(device: str) -> str:
 
     try:
         found = default_precision(device)
-    except RuntimeError:
+    except RecipeError:
         return ""
     if found == FULL_PRECISION:
         return f"; computes in {found}"
