@@ -1,6 +1,7 @@
 """The server's page of documentation: its client runs, its tables name what there is."""
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,8 @@ ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "serve.md").read_text(encoding="utf-8")
 RECORDING = min((FOLDER / "recordings").glob("*.wav"), key=lambda path: path.stat().st_size)
 
+FLAG = "--experimental-websocket"  # Node.js 20 needs it, later ones take it
+
 
 @pytest.fixture(scope="module")
 def base():
@@ -30,6 +33,21 @@ def test_the_client_in_python_prints_the_text_as_it_comes(base, tmp_path):
     program.write_text(code)
     address = base.replace("http", "ws") + "v1/stream"
     command = [sys.executable, str(program), address, str(RECORDING)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    lines = done.stdout.splitlines()
+    assert len(lines) > 3
+    assert lines[-1] == Recognizer(bundled_batches()).transcribe(samples_of(RECORDING)).text
+
+
+def test_the_client_in_javascript_prints_the_same(base, tmp_path):
+    node = shutil.which("node")
+    if node is None or subprocess.run([node, FLAG, "-e", "WebSocket"], capture_output=True, check=False).returncode:
+        pytest.skip("needs Node.js 20.10 or later")
+    (code,) = re.findall(r"```javascript\n(.*?)```", PAGE, re.DOTALL)
+    assert len([line for line in code.splitlines() if line]) <= 20
+    program = tmp_path / "client.mjs"
+    program.write_text(code)
+    command = [node, FLAG, str(program), base.replace("http", "ws") + "v1/stream", str(RECORDING)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     lines = done.stdout.splitlines()
     assert len(lines) > 3
