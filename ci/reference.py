@@ -13,7 +13,7 @@ from pathlib import Path
 import pdoc
 
 # What programs import: the functions and their results, what recipes are made of, and the runtime.
-PUBLIC = ("deepspeech_recipe", "deepspeech_recipe.recipes", "deepspeech_recipe.runtime")
+PUBLIC = ("deepspeech_recipe", "deepspeech_recipe.recipes", "deepspeech_recipe.runtime", "deepspeech_recipe.serve")
 
 
 def load() -> None:

@@ -96,3 +96,12 @@ def test_greedy_merges_repeats_and_drops_blanks():
 def test_greedy_wants_scores_that_fit_the_alphabet():
     with pytest.raises(RecipeError, match=r"\[T, 3\] is needed"):
         greedy_text(scores(0), [b"a", b"b"])
+
+
+def test_what_is_settled_of_a_text_are_whole_characters_and_what_is_quiet_follows_the_last_letter():
+    texts = Texts([b"\xc3", b"\xa4", b" ", b"a"], 0.5)
+    tokens = tuple(Token(label, place, place + 1, 1.0) for place, label in enumerate([3, 0, 1, 2]))
+    found = [texts.progress(Hypothesis(tokens[:count], 0.0, count), 4.0) for count in range(5)]
+    assert [(each.text, each.settled) for each in found] == [("", 0), ("a", 1), ("a\ufffd", 1), ("aä", 2), ("aä ", 3)]
+    assert [each.quiet for each in found] == [4.0, 3.5, 3.0, 2.5, 2.5]
+    assert texts.progress(Hypothesis(tokens, 0.0, 1), 4.0).settled == 1

@@ -1,5 +1,6 @@
 """Beam search: against all paths of small matrices, scorers read and refused, and texts of the bundled model."""
 
+import itertools
 import math
 import pickle
 import struct
@@ -99,11 +100,15 @@ def test_long_audio_is_decoded_in_bounded_memory(scorer, monkeypatch):
     long = np.concatenate([samples_of(path) for path in transcripts()] * 2)
     whole = recognizer.transcribe(long)
     monkeypatch.setattr(beam, "_KEPT", 70)
-    stream = recognizer.stream()
+    stream, settled = recognizer.stream(), [""]
     for at in range(0, len(long), 3000):
         stream.feed(long[at : at + 3000])
         assert len(stream._decoder._within) < 280 + 16
+        progress = stream.progress()
+        settled.append(progress.text[: progress.settled])
     found = stream.finish_with_metadata()
+    assert all(later.startswith(earlier) for earlier, later in itertools.pairwise([*settled, found.text]))
+    assert len(settled[-1]) > len(found.text) / 2
     assert len(whole.words) > 30
     assert len(stream._decoder._settled) > 1000
     assert found.text == whole.text
@@ -239,6 +244,30 @@ def test_hot_words_are_heard_more_and_less(scorer):
     word = said.split()[-1]
     without = Recognizer(bundled_ir(), Scorer(scorer, hot_words={word: -200.0}, beam_width=200))
     assert without.transcribe(samples_of(path)).text.split()[-1] != word
+
+
+@needs_flashlight
+def test_a_stream_may_have_weights_and_hot_words_of_its_own(scorer):
+    """As a scorer of its own would have them, and the others keep theirs."""
+    path, said = next(iter(transcripts().items()))
+    samples, word = samples_of(path), said.split()[-1]
+    recognizer = Recognizer(bundled_ir(), Scorer(scorer, beam_width=50))
+    for own in ({"hot_words": {word: -200.0}}, {"alpha": 0.0, "beta": 60.0}, {"hot_words": {}}):
+        stream = recognizer.stream(**own)
+        stream.feed(samples)
+        wanted = Recognizer(bundled_ir(), Scorer(scorer, beam_width=50, **own)).transcribe(samples)
+        assert stream.finish_with_metadata() == wanted
+        assert (wanted.text == said) == (own == {"hot_words": {}})
+        assert recognizer.transcribe(samples).text == said
+    for own, reason in (
+        ({"hot_words": {"xyzzy": 1.0}}, "does not know the hot words 'xyzzy'"),
+        ({"alpha": float("nan")}, "The scorer's alpha is nan"),
+        ({"hot_words": {word: 1e9}}, f"The boost of the hot word '{word}' is"),
+    ):
+        with pytest.raises(RecipeError, match=reason):
+            recognizer.stream(**own)
+    with pytest.raises(RecipeError, match="about a scorer, and there is none"):
+        Recognizer(bundled_ir()).stream(beta=1.0)
 
 
 @needs_flashlight

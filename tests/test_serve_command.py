@@ -1,5 +1,8 @@
 """The command `serve` as a process: it begins, says where, bounds its connections, and ends in order."""
 
+import argparse
+import dataclasses
+import inspect
 import json
 import signal
 import socket
@@ -13,7 +16,9 @@ import pytest
 from websockets import ConnectionClosed
 from websockets.sync.client import connect
 
-from deepspeech_recipe import cli
+from deepspeech_recipe import cli, serve
+from deepspeech_recipe.cli import serve as command_line
+from deepspeech_recipe.serve.options import Options
 from tests.support.bundled import FOLDER, bundled_batches, pcm, samples_of
 from tests.support.serving import wait
 from tests.support.web import ask
@@ -106,3 +111,24 @@ def test_a_port_that_is_taken(capsys):
         code = cli.main(["serve", "--model", str(bundled_batches()), "--port", str(port)])
     assert code == 2
     assert f"127.0.0.1, port {port}: cannot be listened on" in capsys.readouterr().err
+
+
+def test_the_options_of_the_command_are_those_of_the_functions_with_their_defaults():
+    """What is not typed is not passed on, so no default stands there a second time."""
+    parser = argparse.ArgumentParser()
+    command_line.add_arguments(parser)
+    typed = {action.dest: action for action in parser._actions if action.dest != "help"}
+    fields = {field.name: field.default for field in dataclasses.fields(Options)}
+    found = {**parameters(serve.serve), **parameters(serve.app), **fields}
+    search = {"scorer", "words", "alpha", "beta", "beam_width", "hot_words"}  # what the decoder is made of
+    not_typed = {"decoder", "log", "options", "token"}
+    assert {*typed} - search == {*found} - not_typed
+    for name, action in typed.items():
+        if name not in search and action.default is not argparse.SUPPRESS and not action.required:
+            assert action.default == found[name]
+        if action.default is argparse.SUPPRESS and found[name] and name != "max_upload":
+            assert f"(default: {found[name]:g})" if isinstance(found[name], float) else str(found[name]) in action.help
+
+
+def parameters(function) -> dict:
+    return {name: parameter.default for name, parameter in inspect.signature(function).parameters.items()}

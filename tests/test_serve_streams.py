@@ -13,9 +13,11 @@ from websockets.sync.client import connect
 
 from deepspeech_recipe import serve
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.runtime import Recognizer, Result
+from deepspeech_recipe.runtime import Recognizer, Result, Scorer
 from deepspeech_recipe.serve.utterances import Settings, Utterances, chosen
 from tests.support.bundled import FOLDER, bundled_batches, bundled_ir, pcm, samples_of
+from tests.support.decoding import ENGLISH, needs_flashlight
+from tests.support.scorer_writer import spell, words, write_scorer
 from tests.support.serving import served
 from tests.support.web import ask
 
@@ -242,6 +244,28 @@ def test_who_does_not_read_is_given_up():
 
     assert asyncio.run(run()) == 0
     assert sent == ["websocket.accept", "websocket.send", "websocket.send"]
+
+
+@needs_flashlight
+def test_hot_words_and_weights_of_a_stream_and_no_place_of_the_scorer(tmp_path, results):
+    path = RECORDINGS[0]
+    said = results[path].text
+    scorer = write_scorer(tmp_path / "words.scorer", [spell(word, ENGLISH) for word in words()])
+    decoder = Scorer(scorer, beam_width=50)
+    with served(bundled_batches(), max_streams=4, silence=0, decoder=decoder) as base:
+        texts = []
+        for asked in ({}, {"hot_words": {said.split()[-1]: -200.0}}):
+            with stream(base) as connection:
+                connection.send(json.dumps(asked))
+                connection.send(AUDIO[path])
+                connection.send('{"end": true}')
+                texts.append(final(connection)["text"])
+        with stream(base) as connection:
+            connection.send('{"hot_words": {"xyzzy": 1}}')
+            error = json.loads(connection.recv())["message"]
+    assert texts[0] == said
+    assert texts[1].split()[-1] != said.split()[-1]
+    assert error == "words.scorer: does not know the hot words 'xyzzy'."
 
 
 # Without a network: what comes of bytes.

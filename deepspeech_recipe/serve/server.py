@@ -54,6 +54,7 @@ def serve(
     config = uvicorn.Config(
         found, http=_protocol(engine.options.max_connections, engine.options.idle), ws="websockets-sansio",
         ws_per_message_deflate=False, ws_max_size=LARGEST_MESSAGE, log_config=None, access_log=False,
+        ws_ping_interval=None,  # `idle` says who is gone; a client's answer waits behind samples that are not read yet
         server_header=False, timeout_graceful_shutdown=_PATIENCE, ssl_certfile=ssl_certfile, ssl_keyfile=ssl_keyfile,
     )  # fmt: skip
     _load(config, ssl_certfile)

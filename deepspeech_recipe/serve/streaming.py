@@ -13,7 +13,7 @@ from deepspeech_recipe.runtime import Recognizer, Result
 from deepspeech_recipe.runtime.result import Progress
 from deepspeech_recipe.serve.answers import cue_list, word_list
 from deepspeech_recipe.serve.engine import Engine
-from deepspeech_recipe.serve.errors import Busy, Gone, note
+from deepspeech_recipe.serve.errors import ApiError, Busy, Gone, note
 from deepspeech_recipe.serve.incoming import Incoming, Silent
 from deepspeech_recipe.serve.utterances import Utterances, chosen
 
@@ -34,8 +34,10 @@ async def stream(websocket: WebSocket) -> None:
         await _leave(websocket, engine, _NORMAL, str(silent))
     except Busy as busy:
         await _leave(websocket, engine, _FULL, str(busy))
+    except ApiError as error:
+        await _leave(websocket, engine, _UNFIT, str(error))
     except RecipeError as error:
-        await _leave(websocket, engine, _UNFIT, engine.in_public(error))
+        await _leave(websocket, engine, _FAILED, engine.in_public(error))
     except (WebSocketDisconnect, Gone):
         pass
     except Exception:
@@ -105,16 +107,22 @@ class _Conversation:
         except (ValueError, RecursionError):
             asked = None
         if not isinstance(asked, dict):
-            raise RecipeError("A message of text must be a JSON object.")
+            raise ApiError(400, "A message of text must be a JSON object.")
         if asked.get("end") is True:
             await self._say(self._utterances.end)
         elif not self._utterances.idle:
-            raise RecipeError("Settings come before the first sample of an utterance.")
+            raise ApiError(400, "Settings come before the first sample of an utterance.")
         else:
+            await self._set(asked)
+
+    async def _set(self, asked: dict) -> None:
+        try:
             settings = chosen(self._engine.settings(), asked)
             new = await self._engine.run(lambda: Utterances(self._recognizer, settings))
-            self._close(self._utterances)
-            self._utterances = new
+        except RecipeError as error:
+            raise ApiError(400, self._engine.in_public(error)) from None
+        self._close(self._utterances)
+        self._utterances = new
 
     async def _finish(self) -> None:
         if not self._utterances.idle:
