@@ -73,6 +73,14 @@ def test_committed_loops_compute_what_tensorflow_did(name, backwards):
     check_call(model, inputs, values)
 
 
+@pytest.mark.parametrize("name", ["layers", "while", "switch", "if"])
+def test_recognition_changes_nothing_of_the_graph(name):
+    view = GraphView.of(parse(GraphDef, (FIXTURES / f"{name}.pb").read_bytes(), what="a test"))
+    before = dict(view.nodes)
+    recognise(view)
+    assert view.nodes == before
+
+
 def test_inspect_lists_them(capsys):
     from deepspeech_recipe.cli import main
 
