@@ -176,8 +176,10 @@ def _within(tests: list[str], reached: Map, seconds: float) -> list[str]:
 
 
 def _killer(log: Path) -> str:
-    failed = [line for line in log.read_text(errors="replace").splitlines() if line.startswith(("FAILED", "ERROR"))]
-    return failed[0].split(" - ")[0].removeprefix("FAILED ") if failed else _last_lines(log, 1)
+    """The test that failed, or could not begin, of pytest's summary; its log has lines of errors too."""
+    lines = log.read_text(errors="replace").splitlines()
+    failed = [line.partition(" ")[2] for line in lines if line.startswith(("FAILED tests/", "ERROR tests/"))]
+    return failed[0].split(" - ")[0] if failed else _last_lines(log, 1)
 
 
 def _last_lines(log: Path, count: int = 8) -> str:
