@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.recipes.recognition import recognise
 from deepspeech_recipe.rewrite.edits import UNFLATTEN_TIME, Edits, NewNode
 from tests.graphs.one_lstm import lstm_graph
+from tests.graphs.rewritten import obfuscated
 from tests.support import compare, contract
 from tests.support.limits import assert_close
 
@@ -175,6 +177,23 @@ def test_an_operation_the_frontend_does_not_know_is_one_line():
         openvino.prepare(graph, view, recognise(view), Options()).convert()
     assert "\n" not in str(caught.value)
     assert "cut it off (--output)" in str(caught.value)
+
+
+def test_names_that_say_nothing_make_the_same_model():
+    each = contract.case("v0.9")
+    model = compare.convert("openvino", SimpleNamespace(graph_def=obfuscated(each.path.read_bytes())))
+    for port, name in zip(model.outputs, ("logits", "new_state_c", "new_state_h"), strict=True):
+        assert name in port.get_names()
+    compare.check_numbers(model, each)
+
+
+def test_a_graph_in_which_there_is_nothing_to_do_is_said_to_be_left_as_it_is():
+    graph = GraphBuilder()
+    graph.placeholder("x", FLOAT, (2, 3))
+    graph.node("y", "Neg", ["x"], **F32)
+    view = GraphView(graph.graph.node)
+    prepared = openvino.prepare(graph.graph, view, recognise(view), Options())
+    assert prepared.notes[0].endswith("; the graph is left as it is")
 
 
 def test_every_operation_that_fails_is_named_whatever_else_is_said():
