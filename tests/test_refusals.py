@@ -9,6 +9,7 @@ from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.proto import GraphDef, parse
 from deepspeech_recipe.graphdef.view import GraphView
 from deepspeech_recipe.recipes.recognition import recognise
+from deepspeech_recipe.recipes.summary import one_line
 from deepspeech_recipe.sources import open_model
 from tests.support.contract import case
 from tests.support.graph_edits import Edited, renamed
@@ -216,6 +217,22 @@ SAME = {
     "steps of the sequence": ("no_lengths_v0.5", axis_of_shape(0)),
     "all axes": ("no_lengths_v0.5", with_all_axes(0b110, 0b110)),
 }
+
+
+@pytest.mark.parametrize(
+    ("path", "lstm", "state"),
+    [
+        ("synthetic/v0.9.pb", "LSTM 11", "placeholders"),
+        ("synthetic/v0.4.pb", "LSTM 11", "variables → inputs"),
+        ("synthetic/no_state.pb", "LSTM 11", "none (constant initial state: c zeros, h zeros)"),
+        ("old_tensorflow/v0.1.pb", "bidirectional LSTM 8", "none"),
+    ],
+)
+def test_the_line_about_a_model_says_where_its_state_is(path, lstm, state):
+    model = recognise(GraphView.of(parse(GraphDef, (FIXTURES / path).read_bytes(), what="a test"))).acoustic
+    line = one_line(model, steps=None, batch=2)
+    assert f", {lstm}, dense " in line
+    assert f"; T = dynamic, batch 2, state in {state}; " in line
 
 
 def test_windows_of_one_feature_are_windows():
