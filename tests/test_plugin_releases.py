@@ -7,6 +7,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from tests.support.mo_run import EXTENSIONS
+
 pytestmark = pytest.mark.requires_mo
 
 
@@ -113,3 +115,11 @@ def test_a_second_name_for_the_plugin_is_one_line(library, monkeypatch):
     monkeypatch.setitem(sys.modules, "link.library", SimpleNamespace(DIRECTORY="/plugins/link"))
     with pytest.raises(Error, match=r"loaded as 'link' in this process already.*Give /plugins/link again"):
         importlib.reload(library)
+
+
+@pytest.mark.parametrize(("extensions", "asked"), [(None, False), ([], False), ([str(EXTENSIONS)], True)])
+def test_only_a_conversion_that_names_the_plugin_gets_it(library, tmp_path, monkeypatch, extensions, asked):
+    """`convert_model` without extensions, in a process that has the plugin's classes, names none."""
+    monkeypatch.chdir(tmp_path)
+    graph = SimpleNamespace(graph={"cmd_params": SimpleNamespace(extensions=extensions)})
+    assert library.asked_for(graph) == asked
