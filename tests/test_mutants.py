@@ -10,7 +10,9 @@ import pytest
 
 from ci.mutation import edits as mutation
 from ci.mutation import report
+from ci.mutation.__main__ import _killer, _outcome
 from ci.mutation.edits import GROUPS, Edit, all_edits, chosen
+from ci.mutation.forks import KILLED
 from ci.mutation.reach import Map
 
 CODE = '''
@@ -171,3 +173,26 @@ def test_the_command_runs_all_parts_and_fails_with_any(tmp_path, fail):
     parts = [("current", "reach"), ("current", "run"), ("mo", "reach"), ("mo", "run"), ("mo", "report")]
     assert steps == [*parts, *((name, order) for order in ("reversed", "shuffled") for name in ("mo", "current"))]
     assert all(call[call.index("--package") + 1] == "passes" for call in calls[:5])
+
+
+@pytest.mark.parametrize(
+    ("code", "told", "outcome"),
+    [
+        (0, "1 passed", "survived"),
+        (1, "FAILED tests/test_x.py::test_y - assert 0", "killed"),
+        (KILLED, "", "killed"),
+        (4, "ImportError while loading conftest", "killed"),
+        (4, "___ ERROR collecting tests/test_x.py ___\nERROR tests/test_x.py - ValueError", "killed"),
+        (4, "ERROR: not found: tests/test_x.py::test_y", "error"),
+        (5, "no tests ran", "error"),
+    ],
+)
+def test_an_edit_is_seen_if_a_test_fails_or_the_package_does_not_load(tmp_path, code, told, outcome):
+    (tmp_path / "log").write_text(told)
+    assert _outcome(code, tmp_path / "log") == outcome
+
+
+def test_who_saw_it_is_a_test_and_no_line_of_a_log(tmp_path):
+    lines = ["ERROR    root:convert.py:1 a log", "FAILED tests/test_x.py::test_y[a b] - assert 0", "1 failed"]
+    (tmp_path / "log").write_text("\n".join(lines))
+    assert _killer(tmp_path / "log") == "tests/test_x.py::test_y[a b]"

@@ -90,6 +90,17 @@ def test_a_recipe_carries_a_state_that_topology_alone_would_not(write, filter_pb
         assert_close(run.states["y"], value, 5e-7)
 
 
+@pytest.mark.parametrize(("begin", "told"), [(0, []), (0.5, ["initial values kept: y 0.5…0.5"])])
+def test_what_a_state_begins_with_is_told_if_it_is_not_zeros(write, tmp_path, begin, told):
+    graph = filter_graph()
+    memory = next(node for node in graph.graph.node if node.name == "memory")
+    turn_into(memory, "Const", dtype=DType(FLOAT), value=np.full((2, 3), begin, np.float32))  # as freezing leaves it
+    (tmp_path / "frozen.pb").write_bytes(graph.graph.SerializeToString())
+    result = convert(tmp_path / "frozen.pb", tmp_path, recipe=write(FILTER), converter="openvino", verify=False)
+    said = "; ".join(result.notes).split("; ")
+    assert [line for line in said if "initial values" in line] == told
+
+
 # What a recipe calls as the graph does another tensor: outputs, and inputs.
 EXCHANGED = FILTER.replace("'negative': Tensor('out')", "'decay': Tensor('out'), 'out': Tensor('decay')")
 TURNED = FILTER.replace("'x': Tensor('signal'), 'y':", "'memory': Tensor('signal'), 'signal':").replace(

@@ -94,3 +94,11 @@ def test_a_loop_that_the_frontend_does_not_survive(tmp_path, monkeypatch):
     ):
         convert(loop(tmp_path / "m.pb"), tmp_path / "ir", converter="openvino", verify=False)
     assert not (tmp_path / "ir").exists()
+
+
+def test_a_larger_model_gets_more_time(tmp_path, monkeypatch):
+    seconds = []
+    monkeypatch.setattr(openvino_trial.trial, "run", lambda module, task, limit: seconds.append(limit))
+    for count in (1, 10**7):
+        openvino_trial.try_conversion(loop(tmp_path / "m.pb"), [np.zeros(count, np.float32)])
+    assert seconds[1] == seconds[0] + 2  # 40 MB

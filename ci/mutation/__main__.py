@@ -12,8 +12,6 @@ import sys
 import time
 from pathlib import Path
 
-os.environ |= {"CI": "true", "OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
-
 from ci.mutation.edits import GROUPS, Edit, chosen
 from ci.mutation.forks import KILLED, ROOT, Job, copy_of_tree, run_all, warm_up
 from ci.mutation.reach import Map, Recorder
@@ -56,6 +54,8 @@ def main() -> int:
         return 0
     if given.what == "report":
         return report(given.work, edits)
+    # As in ci/test; before numpy and TensorFlow are imported.
+    os.environ |= {"CI": "true", "OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
     warm_up()
     trees = [copy_of_tree(given.work / f"tree-{given.environment}-{number}") for number in range(given.jobs)]
     if given.what == "reach":
@@ -161,7 +161,8 @@ def _outcome(code: int | str, log: Path) -> str:
     if code == 0:
         return "survived"
     if code == 4:  # the edited package does not even load, or no such test is there
-        return "killed" if "while loading conftest" in log.read_text(errors="replace") else "error"
+        told = log.read_text(errors="replace")
+        return "killed" if "while loading conftest" in told or "ERROR collecting" in told else "error"
     return "error" if code in (3, 5, 70) else "killed"
 
 
