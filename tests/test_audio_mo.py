@@ -182,3 +182,16 @@ def test_the_command_from_a_copy_of_both_folders(written, deepspeech, tmp_path):
     samples = signals(16000)["speech"][3000:3512]
     (expected,) = run_graph(graph.graph_def, {"input_samples:0": samples}, ["mfccs:0"])
     assert_close(run(model, samples), expected, 1e-4)
+
+
+def test_an_operation_is_called_after_its_place_and_itself():
+    """As whoever looks at the IR finds it."""
+    from openvino.tools.mo.graph.graph import Graph
+
+    from deepspeech_recipe.converters.mo_emitter import MOEmitter
+
+    graph = Graph()
+    graph.stage = "front"
+    emit = MOEmitter(graph, "audio/Mfcc")
+    assert emit("add", np.float32(1), np.float32(2)).node.soft_get("name") == "audio/Mfcc/add"
+    assert emit("add", np.float32(1), np.float32(2), name="sum").node.soft_get("name") == "audio/Mfcc/sum"

@@ -10,6 +10,7 @@ from deepspeech_recipe.conversion.convert import convert
 from deepspeech_recipe.converters import openvino, openvino_trial
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.build import BOOL, FLOAT, INT32, DType, GraphBuilder
+from deepspeech_recipe.graphdef.proto import DATA_TYPES, GraphDef, parse
 from deepspeech_recipe.processes import trial
 from tests.support.bundled import MODEL
 
@@ -78,6 +79,20 @@ def test_a_loop_that_is_left_is_tried_first(tmp_path, tried):
     convert(loop(tmp_path / "m.pb"), tmp_path / "ir", converter="openvino", verify=False)
     assert [outcome.code for outcome in tried] == [0]
     assert (tmp_path / "ir" / "m.xml").exists()
+
+
+def test_what_saves_a_model_beside_a_loop_that_is_left_is_not_an_output(tmp_path):
+    """As the metagraph of a checkpoint has it."""
+    graph = parse(GraphDef, loop(tmp_path / "m.pb").read_bytes(), what="a test")
+    builder = GraphBuilder()
+    builder.graph.CopyFrom(graph)
+    for name in ("model", "", "step"):
+        builder.const(f"save/{name or 'slices'}", np.array([name], object))
+    builder.node("save/file", "PlaceholderWithDefault", ["save/model"], dtype=DType(DATA_TYPES["DT_STRING"]), shape=())
+    builder.node("save/all", "SaveV2", ["save/file", "save/step", "save/slices", "step"])
+    (tmp_path / "m.pb").write_bytes(builder.graph.SerializeToString())
+    result = convert(tmp_path / "m.pb", tmp_path / "ir", converter="openvino", verify=False)
+    assert [each["name"] for each in result.outputs] == ["out"]
 
 
 def test_deepspeech_is_not_tried(tmp_path, tried):
