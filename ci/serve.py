@@ -179,7 +179,7 @@ async def _hear(address: str, results: dict[Path, Result], rng: random.Random, e
         path = rng.choice(list(results))
         # An answer to a ping waits behind samples that are not read yet: more is sent than can be done.
         where = f"{address.replace('http', 'ws', 1)}/v1/stream"
-        async with websockets.connect(where, ping_interval=None) as socket:
+        async with websockets.connect(where, ping_interval=None, open_timeout=120) as socket:
             assert json.loads(await socket.recv())["type"] == "ready"
             if count and rng.random() < 0.3:
                 await socket.send(audio[path][: rng.randrange(40_000)])  # and is gone

@@ -82,7 +82,7 @@ def test_sigterm_gives_live_streams_their_texts_and_then_it_leaves():
 
 
 def test_connections_are_bounded_and_a_request_that_does_not_come_is_not_waited_for():
-    with command("--max-streams", "2", "--max-connections", "2", "--idle", "0.5") as (_, base):
+    with command("--max-streams", "2", "--max-connections", "2", "--idle", "0.5") as (process, base):
         where = urlsplit(base)
         open_ones = [socket.create_connection((where.hostname, where.port), timeout=20) for _ in range(2)]
         open_ones[0].sendall(b"GET /health HTTP/1.1\r\nHost:")
@@ -90,6 +90,10 @@ def test_connections_are_bounded_and_a_request_that_does_not_come_is_not_waited_
         assert third.recv(1000).startswith(b"HTTP/1.1 503")
         assert [each.recv(1000) for each in (*open_ones, third)] == [b"", b"", b""]
         assert ask(base, "health").status == 200
+        for _ in range(2):  # who is in a hurry
+            process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+        assert "Traceback" not in process.stderr.read()
 
 
 def test_a_model_that_cannot_be_loaded_ends_it_with_one_line(tmp_path):

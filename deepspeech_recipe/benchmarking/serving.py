@@ -5,6 +5,7 @@ import json
 import math
 import time
 import wave
+from collections.abc import Callable
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
@@ -36,7 +37,11 @@ def _entry(team: Team, rows: int, contender, audio: Path, chunk: float) -> Entry
     def hear(count: int, most: float) -> list[float]:
         address = _ready(worker.ask("serve")["address"])
         before = worker.ask("used")
-        found, seconds = asyncio.run(_hear(address, audio, count, chunk, most))
+        websockets = needed("The scenario serve needs websockets: pip install websockets.", "websockets")
+        try:
+            found, seconds = asyncio.run(_hear(websockets.connect, address, audio, count, chunk, most))
+        except (OSError, websockets.WebSocketException) as error:
+            raise Failed(f"the server does not answer ({error})") from None
         after = worker.ask("used")
         measurement.facts["processor_ms_a_second"] = 1000 * (after["processor"] - before["processor"]) / seconds
         measurement.facts["memory"] = after.get("memory")
@@ -63,21 +68,22 @@ def _ready(address: str) -> str:
     raise Failed(f"the server was not ready in {_LOADING} seconds")
 
 
-async def _hear(address: str, audio: Path, rows: int, chunk: float, most: float) -> tuple[list[float], float]:
+async def _hear(
+    connect: Callable, address: str, audio: Path, rows: int, chunk: float, most: float
+) -> tuple[list[float], float]:
     """(ms of every chunk whose text is new, seconds of audio of all streams together). most: seconds of each."""
     with wave.open(str(audio)) as file:
         rate, samples = file.getframerate(), file.readframes(file.getnframes())
     size = 2 * round(chunk * rate)
     blocks = [samples[at : at + size] for at in range(0, len(samples), size)][: math.ceil(min(most / chunk, 1e9))]
     begin = time.monotonic() + 0.2
-    streams = [_stream(address, blocks, chunk, begin + chunk * number / rows) for number in range(rows)]
+    streams = [_stream(connect, address, blocks, chunk, begin + chunk * number / rows) for number in range(rows)]
     found = await asyncio.gather(*streams)
     return [each for late in found for each in late], rows * sum(map(len, blocks)) / 2 / rate
 
 
-async def _stream(address: str, blocks: list[bytes], chunk: float, begin: float) -> list[float]:
+async def _stream(connect: Callable, address: str, blocks: list[bytes], chunk: float, begin: float) -> list[float]:
     """One stream, whose blocks have their time each."""
-    websockets = needed("The scenario serve needs websockets: pip install websockets.", "websockets")
     late: list[float] = []
 
     async def listen(socket) -> None:
@@ -91,11 +97,14 @@ async def _stream(address: str, blocks: list[bytes], chunk: float, begin: float)
                 spoken = begin + chunk * math.ceil(message["seconds"] / chunk - 1e-6)
                 late.append(1000 * (time.monotonic() - spoken))
 
-    async with websockets.connect(f"{address.replace('http', 'ws', 1)}v1/stream", compression=None) as socket:
+    async with connect(f"{address.replace('http', 'ws', 1)}v1/stream", compression=None) as socket:
         listening = asyncio.ensure_future(listen(socket))
         for number, block in enumerate(blocks, 1):
             await asyncio.sleep(begin + chunk * number - time.monotonic())
             await socket.send(block)
         await socket.send('{"end": true}')
-        await asyncio.wait_for(listening, _LATE)
+        try:
+            await asyncio.wait_for(listening, _LATE)
+        except asyncio.TimeoutError:
+            raise Failed(f"does not keep real time: a text was not there {_LATE:g} seconds after its end") from None
     return late

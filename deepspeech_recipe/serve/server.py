@@ -140,6 +140,8 @@ class _Server(uvicorn.Server):
         while self._engine.streams.taken and asyncio.get_running_loop().time() < end:
             await asyncio.sleep(0.02)
         await super().shutdown(sockets)
+        if self.force_exit:  # uvicorn leaves that out then, and the app is cancelled with a traceback
+            await self.lifespan.shutdown()
 
     def handle_exit(self, sig: int, frame) -> None:
         """A second signal does not wait."""
