@@ -8,7 +8,10 @@ import pytest
 
 import deepspeech_recipe
 from deepspeech_recipe.cli import main
+from deepspeech_recipe.corpus import engine
+from deepspeech_recipe.corpus.outcome import Outcome
 from deepspeech_recipe.runtime import Recognizer
+from deepspeech_recipe.runtime.result import Texts
 from tests.support.bundled import bundled_ir, transcripts
 from tests.support.command_line import one_error
 from tests.support.recordings_folder import BAD, FIRST, SECOND, TEXTS, write_folder
@@ -112,19 +115,20 @@ def test_what_is_wrong_with_model_or_device_is_said_once(capsys, folder, tmp_pat
     assert "SURELY_NOT" in one_error(capsys.readouterr())
 
 
-def test_what_fails_in_the_middle_does_not_stop_the_others(capsys, monkeypatch, tmp_path, folder):
-    real = Recognizer.transcribe_blocks
+@pytest.mark.parametrize("batch", [1, 16])
+def test_what_fails_in_the_middle_does_not_stop_the_others(capsys, monkeypatch, tmp_path, folder, batch):
+    real = Texts.result
 
-    def broken(self, blocks):
-        result = real(self, blocks)
+    def broken(self, *arguments):
+        result = real(self, *arguments)
         if result.text == transcripts()[SECOND]:
             raise ValueError("out of luck")
         return result
 
-    monkeypatch.setattr(Recognizer, "transcribe_blocks", broken)
+    monkeypatch.setattr(Texts, "result", broken)
     monkeypatch.delenv("DEEPSPEECH_RECIPE_TRACEBACK")
     names = ["stereo.flac", "first.wav"]
-    assert transcribe(*(folder / name for name in names), "-o", tmp_path) == 1
+    assert transcribe(*(folder / name for name in names), "-o", tmp_path, "--batch", batch) == 1
     assert files_of(tmp_path) == ["first.txt"]
     (line,) = errors(capsys.readouterr().err)
     assert f"{folder / 'stereo.flac'} is damaged" in line
@@ -139,7 +143,7 @@ def test_resume_leaves_out_what_is_there_and_newer(capsys, tmp_path, folder, mon
         return capsys.readouterr().err.splitlines()[-1].split(";")[0]
 
     assert again() == "2 done, 0 skipped, 0 failed"
-    monkeypatch.setattr(Recognizer, "transcribe_blocks", lambda *some: pytest.fail("begun"))
+    monkeypatch.setattr(engine, "open_recording", lambda *some: pytest.fail("begun"))
     assert again() == "0 done, 2 skipped, 0 failed"
     monkeypatch.undo()
     os.utime(tmp_path / "first.txt", (1, 1))  # older than the recording
@@ -169,16 +173,39 @@ def test_recordings_of_one_name(capsys, tmp_path, folder):
     assert (tmp_path / "out" / "a.wave.txt").read_text() == f"{transcripts()[SECOND]}\n"
 
 
-@pytest.mark.parametrize("size", [3, 100])
+@pytest.mark.parametrize("size", [["--batch", 3], []])
 def test_batches_give_the_same_in_the_same_order(capsys, folder, size):
-    assert transcribe(folder, "--recursive") == 1
+    assert transcribe(folder, "--recursive", "--batch", 1) == 1
     one_by_one = capsys.readouterr()
-    assert transcribe(folder, "--recursive", "--batch", size) == 1
+    assert transcribe(folder, "--recursive", *size) == 1
     together = capsys.readouterr()
     assert together.out == one_by_one.out
     assert sorted(errors(together.err)) == sorted(errors(one_by_one.err))
     assert transcribe(folder / "first.wav", "--batch", 0) == 2
     assert "A batch of 0 recordings is not possible" in one_error(capsys.readouterr())
+
+
+def test_recordings_share_calls_unless_told_otherwise(folder, monkeypatch):
+    asked, real = [], Recognizer.transcribe_many
+
+    def noted(self, utterances, rows=0):
+        asked.append((len(utterances), rows))
+        return real(self, utterances, rows)
+
+    monkeypatch.setattr(Recognizer, "transcribe_many", noted)
+    names = [folder / "first.wav", folder / "silent.wav", folder / "stereo.flac"]
+    for batch, rows in ((None, 3), (2, 2), (1, 1)):
+        asked.clear()
+        assert len(deepspeech_recipe.transcribe(names, bundled_ir(), batch=batch)) == 3
+        assert asked[-2:] == [(3, rows), (0, 1)]  # files; pipes
+
+
+def test_the_longest_come_first_but_not_before_all_others(monkeypatch):
+    monkeypatch.setattr(engine, "_SORTED", 3)
+    looked = [
+        Outcome(name, seconds=seconds) for name, seconds in zip("abcdefgh", (1, 2, 3, 9, 7, 8, 1, 5), strict=True)
+    ]
+    assert "".join(engine.longest_first(looked)) == "cbadfehg"
 
 
 def test_the_function_raises_for_a_bad_recording_and_the_other_yields_it(folder):

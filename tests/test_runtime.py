@@ -207,19 +207,6 @@ def test_batches_are_exact_for_every_row(kind, monkeypatch):
     assert one.transcribe_batch([]) == []
 
 
-@pytest.mark.parametrize("kind", ["windows, open", "attached", "attached, lengths, loop"])
-@pytest.mark.parametrize("utterances", [2, 5])
-def test_a_batch_is_one_call_for_each_chunk_of_all_rows(kind, utterances, monkeypatch):
-    one, calls = recognizer(kind), []
-    call = ChunkedModel._call
-    monkeypatch.setattr(ChunkedModel, "_call", lambda self, x: calls.append(x.shape[:2]) or call(self, x))
-    one.transcribe_batch([np.resize(speech(), 64000)] * utterances)
-    frames = client_frame_count(64000, AUDIO)
-    assert {rows for rows, _ in calls} == {utterances}
-    assert sum(count for _, count in calls) == frames
-    assert max(count for _, count in calls) == 16
-
-
 @pytest.mark.parametrize("kind", ["attached, lengths", "attached, lengths, batch 3"])
 def test_a_batch_that_cannot_be_cut_is_one_call_with_its_lengths(kind, monkeypatch):
     def fail(*arguments):

@@ -105,7 +105,7 @@ def test_streams_of_windows_have_no_requests_of_their_own():
     made = []
     for requests in (recognizer.requests(), recognizer.requests("features")):
         requests.own = lambda: made.append(1)
-        assert requests._free.qsize() == requests._count
+        assert requests._free.qsize() == requests.count
     with ThreadPoolExecutor(16) as threads:
         assert set(threads.map(hear, range(32))) == {wanted}
     assert not made

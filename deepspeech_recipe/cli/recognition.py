@@ -28,7 +28,7 @@ def add_work(parser) -> None:
     """Adds the options on how many recordings are worked on."""
     parser.add_argument(
         "--batch", type=int, metavar="N",
-        help="recognise N of like length side by side: faster, and N in memory (default: 1; on a cluster 8)",
+        help="recognise N side by side; 1: one after the other (default: 16; on a cluster 8)",
     )  # fmt: skip
     parser.add_argument(
         "--cluster", metavar="ADDRESS",

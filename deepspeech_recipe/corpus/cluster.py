@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from deepspeech_recipe.corpus.engine import Log, Meter, ThisProcess, look, recognition
+from deepspeech_recipe.corpus.engine import Log, Meter, ThisProcess, batches, look, recognition
 from deepspeech_recipe.corpus.listing import Recording
 from deepspeech_recipe.corpus.outcome import Outcome, failed
 from deepspeech_recipe.errors import RecipeError
@@ -27,6 +27,7 @@ from deepspeech_recipe.temporary import temporary_directory
 
 LOCAL = "local"
 _PACKAGE = Path(__file__).parents[1]
+_BATCH = 8  # recordings side by side, if nobody says
 _TRIES = 3  # of a task whose worker dies
 _MOST_BATCHES = 16  # of a task: what is done again if its worker dies
 _TASKS_OF_A_WORKER = 8  # so that none waits for the others at the end
@@ -38,15 +39,15 @@ _PATIENCE = 10.0  # seconds, for a cluster to answer
 class Cluster(ThisProcess):
     """Looks and works on the nodes of a cluster, with a Recognizer of one thread for each of their processors."""
 
-    batch = 8
-
-    def __init__(self, address: str, ir, decoder, device: str, alphabet, log: Log | None, meter: Meter):
+    def __init__(
+        self, address: str, ir, decoder, device: str, alphabet, batch: int | None, log: Log | None, meter: Meter
+    ):
         """address: of Ray, or 'local'. Raises RecipeError if there is none, or the model cannot be sent."""
         if not isinstance(ir, Path):
             raise RecipeError("A cluster needs the model in a file: convert it first, and give the IR.")
         self._ray = _connected(address)
-        self._log, self._meter = log, meter
-        self._parts = self._ray.put(_packed(ir, decoder, device, alphabet))
+        self._log, self._meter, self._batch = log, meter, batch or _BATCH
+        self._parts = self._ray.put(_packed(ir, decoder, device, alphabet) | {"rows": self._batch})
 
     def look(self, recordings: Sequence[Recording]) -> Iterator[Outcome]:
         pipe = next((each for each in recordings if is_pipe(each.name)), None)
@@ -59,7 +60,8 @@ class Cluster(ThisProcess):
         found = {id(given): outcome for given, outcome, _ in self._map(groups, _look, {"num_cpus": 1})}
         return (found[id(each)] for each in recordings)
 
-    def run(self, groups: Sequence[Sequence[Recording]]) -> Iterator[Outcome]:
+    def run(self, looked: Sequence[Outcome]) -> Iterator[Outcome]:
+        groups = batches(looked, self._batch)
         left = {id(each): each for group in groups for each in group}
         # What a dying worker has taken along is tried once more, by itself.
         for parts in (groups, None):
@@ -128,15 +130,15 @@ class _Worker:
 
         parts = ray.get(parts) if isinstance(parts, ray.ObjectRef) else parts
         self._notes: list[str] = []
-        self._work = recognition(_unpacked(parts), self._notes.append)
+        self._work = recognition(_unpacked(parts), parts["rows"], self._notes.append)
 
     def __call__(self, batch):
         done = []
-        for group in pickle.loads(batch["work"][0]):
-            numbers = {id(recording): number for number, recording in group}
-            for outcome in self._work([recording for _, recording in group]):
-                done.append((numbers[id(outcome.recording)], outcome, self._notes[:]))
-                self._notes.clear()
+        numbered = [each for group in pickle.loads(batch["work"][0]) for each in group]
+        numbers = {id(recording): number for number, recording in numbered}
+        for outcome in self._work([recording for _, recording in numbered]):
+            done.append((numbers[id(outcome.recording)], outcome, self._notes[:]))
+            self._notes.clear()
         return {"done": [pickle.dumps(done)]}
 
 

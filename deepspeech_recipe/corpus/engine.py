@@ -5,7 +5,7 @@ What works is a function of a batch of recordings, so the same pieces run in thi
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -14,14 +14,15 @@ from deepspeech_recipe.corpus.outcome import Outcome, failed
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import error_context, last_net
 from deepspeech_recipe.runtime import Recognizer
+from deepspeech_recipe.runtime.batching.rows import Heard
 from deepspeech_recipe.runtime.recordings.audio_files import at_rate
 from deepspeech_recipe.runtime.recordings.incoming import is_address, is_pipe, open_recording, shown_name, size_at
 
 Log = Callable[[str], None]
 Work = Callable[[Sequence[Recording]], Iterator[Outcome]]
 
-# Longer ones are recognised alone, block after block: a batch is in memory as a whole.
-_LONGEST_IN_A_BATCH = 300.0  # seconds
+_LONGEST_IN_A_BATCH = 300.0  # seconds, on a cluster
+_SORTED = 512
 _BYTES_A_SECOND = 32_000  # of 16-bit samples at 16 kHz: what an address is taken to hold
 
 
@@ -41,10 +42,13 @@ def look(recording: Recording) -> Outcome:
         return failed(recording, error)
 
 
-def batches(looked: Iterable[Outcome], size: int) -> list[list[Outcome]]:
-    """Groups of at most `size` recordings of like length, the longest first; in their order if size is 1."""
+def batches(looked: Iterable[Outcome], size: int) -> list[list[Recording]]:
+    """Groups of at most `size` recordings of like length, the longest first; in their order if size is 1.
+
+    Those of unknown length, and those of which a second try would cost too much, are groups of their own.
+    """
     if size == 1:
-        return [[each] for each in looked]
+        return [[each.recording] for each in looked]
     found: list[list[Outcome]] = []
     for each in sorted(looked, key=lambda each: -each.seconds):
         fits = found and len(found[-1]) < size and 0 < found[-1][0].seconds <= _LONGEST_IN_A_BATCH
@@ -52,30 +56,40 @@ def batches(looked: Iterable[Outcome], size: int) -> list[list[Outcome]]:
             found[-1].append(each)
         else:
             found.append([each])
-    return found
+    return [[each.recording for each in group] for group in found]
+
+
+def longest_first(looked: Sequence[Outcome]) -> Iterator[Recording]:
+    """The recordings, the longest of each _SORTED first: the last ones to be done are short, so none is left alone for
+    long, and results in the order of the recordings need to wait for that many at most."""
+    for at in range(0, len(looked), _SORTED):
+        for each in sorted(looked[at : at + _SORTED], key=lambda each: -each.seconds):
+            yield each.recording
 
 
 def one_by_one(work: Callable[[Recording], tuple[object, float]]) -> Work:
     """Makes Work of a function that gives (a result, seconds of audio) for a recording, and raises RecipeError."""
-
-    def run(recordings: Sequence[Recording]) -> Iterator[Outcome]:
-        for recording in recordings:
-            begin = time.perf_counter()
-            try:
-                with error_context(name := shown_name(recording.name)), last_net(name):
-                    result, seconds = work(recording)
-            except (RecipeError, OSError) as error:
-                yield failed(recording, error)
-            else:
-                yield Outcome(recording, result, seconds=seconds, work=time.perf_counter() - begin)
-
-    return run
+    return lambda recordings: (_outcome(each, partial(work, each)) for each in recordings)
 
 
-def recognition(recognizer: Recognizer, log: Log | None = None, heard: Callable[[float], None] | None = None) -> Work:
-    """What recognises a batch with a recognizer: one recording block by block, several side by side.
+def _outcome(recording: Recording, work: Callable[[], tuple[object, float]], before: float = 0.0) -> Outcome:
+    """before: seconds of work that were done before."""
+    begin = time.perf_counter()
+    try:
+        with error_context(name := shown_name(recording.name)), last_net(name):
+            result, seconds = work()
+    except (RecipeError, OSError) as error:
+        return failed(recording, error)
+    return Outcome(recording, result, seconds=seconds, work=before + time.perf_counter() - begin)
 
-    log: gets a line for every recording that was converted. heard: gets seconds of audio as they are read.
+
+def recognition(
+    recognizer: Recognizer, rows: int, log: Log | None = None, progress: Callable[[float], None] | None = None
+) -> Work:
+    """What recognises recordings with a recognizer, block by block, that many side by side; those of pipes alone, as
+    nobody knows when they go on.
+
+    log: gets a line for every recording that was converted. progress: gets seconds of audio as they are read.
     """
     rate = recognizer.sample_rate
 
@@ -83,33 +97,22 @@ def recognition(recognizer: Recognizer, log: Log | None = None, heard: Callable[
         with open_recording(recording.name, recording.raw) as audio:
             for block in at_rate(audio, shown_name(recording.name), rate, log):
                 yield block
-                if heard:
-                    heard(len(block) / rate)
-
-    def alone(recording: Recording) -> tuple[object, float]:
-        result = recognizer.transcribe_blocks(blocks(recording))
-        return result, result.seconds
-
-    def samples(recording: Recording) -> tuple[object, float]:
-        found = np.concatenate(list(blocks(recording)))
-        return found, len(found) / rate
+                if progress:
+                    progress(len(block) / rate)
 
     def together(recordings: Sequence[Recording]) -> Iterator[Outcome]:
-        if len(recordings) == 1:
-            yield from one_by_one(alone)(recordings)
-            return
-        begin, ready = time.perf_counter(), []
-        for outcome in one_by_one(samples)(recordings):
-            if outcome.error:
-                yield outcome
-            else:
-                ready.append(outcome)
-        results = recognizer.transcribe_batch([each.result for each in ready])
-        took, total = time.perf_counter() - begin, sum(each.seconds for each in ready)
-        for each, result in zip(ready, results, strict=True):
-            yield replace(each, result=result, work=took * each.seconds / total if total else 0.0)
+        pipes = [each for each in recordings if is_pipe(each.name)]
+        files = [each for each in recordings if not is_pipe(each.name)]
+        for some, side_by_side in ((files, rows), (pipes, 1)):
+            for heard in recognizer.transcribe_many([*map(blocks, some)], side_by_side):
+                yield _outcome(some[heard.number], partial(_result, heard), heard.work)
 
     return together
+
+
+def _result(heard: Heard) -> tuple[object, float]:
+    result = heard.result_or_error()
+    return result, result.seconds
 
 
 class Meter:
@@ -125,22 +128,20 @@ class Meter:
 
 
 class ThisProcess:
-    """Looks and works here, one batch after the other. `cluster.Cluster` is the same on many machines.
+    """Looks and works here. `cluster.Cluster` is the same on many machines.
 
-    batch: how many recordings side by side, if nobody says.
+    rows: how many recordings the work does side by side.
     """
 
-    batch = 1
-
-    def __init__(self, work: Work):
-        self._work = work
+    def __init__(self, work: Work, rows: int = 1):
+        self._work, self._rows = work, rows
 
     def look(self, recordings: Sequence[Recording]) -> Iterator[Outcome]:
         return map(look, recordings)
 
-    def run(self, groups: Sequence[Sequence[Recording]]) -> Iterator[Outcome]:
-        for group in groups:
-            yield from self._work(group)
+    def run(self, looked: Sequence[Outcome]) -> Iterator[Outcome]:
+        """Works on recordings that were looked at, in any order."""
+        return self._work([*longest_first(looked)] if self._rows > 1 else [each.recording for each in looked])
 
 
 def outcomes(
@@ -148,19 +149,14 @@ def outcomes(
     engine: ThisProcess,
     meter: Meter,
     *,
-    batch: int | None = None,
     skip: Callable[[Recording], bool] | None = None,
     on_failure: Callable[[Outcome], None] | None = None,
 ) -> Iterator[Outcome]:
     """The outcome of every recording as soon as there is one: those that are skipped, the bad ones, then the others.
 
-    batch: how many are worked on side by side. skip: whether a recording's results are there. on_failure: gets what
-    fails at once, whoever sorts the outcomes.
+    skip: whether a recording's results are there. on_failure: gets what fails at once, whoever sorts the outcomes.
     Raises RecipeError if there is nothing to work on because none of them can be read.
     """
-    batch = engine.batch if batch is None else batch
-    if batch < 1:
-        raise RecipeError(f"A batch of {batch} recordings is not possible.")
     wanted = []
     for recording in recordings:
         if skip is not None and skip(recording):
@@ -179,7 +175,7 @@ def outcomes(
     yield from bad
     good = [each for each in looked if not each.error]
     meter.total = sum(each.seconds for each in good)
-    for outcome in engine.run([[each.recording for each in group] for group in batches(good, batch)]):
+    for outcome in engine.run(good):
         if outcome.error and on_failure:
             on_failure(outcome)
         yield outcome

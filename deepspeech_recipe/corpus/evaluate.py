@@ -87,7 +87,7 @@ def evaluate(
     clips = read_clips(manifest, group, columns)
     _jiwer()  # what is missing should be said before an hour of work
     recordings = [Recording(str(clip.path), PurePosixPath(clip.path.stem)) for clip in clips]
-    engine, meter = engine_for(model, decoder, device, alphabet, weights, cluster, log, progress)
+    engine, meter = engine_for(recordings, model, decoder, device, alphabet, weights, batch, cluster, log, progress)
     found, failed, places = [], [], {str(clip.path): clip.place for clip in clips}
 
     def note_failure(outcome: Outcome) -> None:
@@ -95,7 +95,7 @@ def evaluate(
         if on_failure:
             on_failure(failed[-1])
 
-    worked = outcomes(recordings, engine, meter, batch=batch, on_failure=note_failure)
+    worked = outcomes(recordings, engine, meter, on_failure=note_failure)
     with error_context(manifest):
         for clip, outcome in zip(clips, in_order(recordings, worked), strict=True):
             if not outcome.error:

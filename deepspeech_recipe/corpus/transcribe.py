@@ -4,6 +4,8 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from deepspeech_recipe.conversion.model_cache import ir_of
 from deepspeech_recipe.corpus.engine import Log, Meter, ThisProcess, outcomes, recognition
 from deepspeech_recipe.corpus.listing import list_recordings, with_outputs
@@ -13,6 +15,7 @@ from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.ir.find import find_ir
 from deepspeech_recipe.ir.options import Weights
 from deepspeech_recipe.runtime import Recognizer
+from deepspeech_recipe.runtime.batching.rows import ROWS
 from deepspeech_recipe.runtime.result import Result
 
 Audio = str | os.PathLike | Sequence[str | os.PathLike]
@@ -40,8 +43,8 @@ def transcribe(
     """
     names = [audio] if isinstance(audio, str | os.PathLike) else audio
     recordings = list_recordings(names, recursive=recursive, raw=raw, log=log)
-    engine, meter = engine_for(model, decoder, device, alphabet, weights, cluster, log, progress)
-    return [result_of(each) for each in in_order(recordings, outcomes(recordings, engine, meter, batch=batch))]
+    engine, meter = engine_for(recordings, model, decoder, device, alphabet, weights, batch, cluster, log, progress)
+    return [result_of(each) for each in in_order(recordings, outcomes(recordings, engine, meter))]
 
 
 def result_of(outcome: Outcome) -> Result:
@@ -81,7 +84,7 @@ def transcribe_files(
     - decoder: greedy, or `runtime.Scorer("kenlm.scorer")`, which the command's --scorer stands for.
     - alphabet: an alphabet.txt, for a model that has none. weights: 'fp32', 'fp16' or 'int8', for a model file.
     - recursive: the folders in folders too. raw: the recordings are bare 16-bit samples of that rate (Hz), mono.
-    - batch: that many recordings of like length side by side; None: 1, on a cluster 8.
+    - batch: that many recordings side by side; None: 16, on a cluster 8.
     - cluster: the address of a Ray cluster, or 'local' for one on this machine.
     - ordered: yield them in the order of the recordings, not as they are done. on_failure: gets what fails at once.
     - log: gets a line for every recording that was converted to the model's sample rate or to mono.
@@ -96,9 +99,9 @@ def transcribe_files(
     files = None if output is None else Outputs(output, formats, source)
     recordings = list_recordings(names, recursive=recursive, raw=raw, log=log)
     recordings = recordings if files is None else with_outputs(recordings)
-    engine, meter = engine_for(model, decoder, device, alphabet, weights, cluster, log, progress)
+    engine, meter = engine_for(recordings, model, decoder, device, alphabet, weights, batch, cluster, log, progress)
     skip = files.there if files and resume else None
-    found = outcomes(recordings, engine, meter, batch=batch, skip=skip, on_failure=on_failure)
+    found = outcomes(recordings, engine, meter, skip=skip, on_failure=on_failure)
     for outcome in in_order(recordings, found) if ordered else found:
         if files and outcome.result is not None:
             try:
@@ -110,13 +113,18 @@ def transcribe_files(
         yield outcome
 
 
-def engine_for(model, decoder, device, alphabet, weights, cluster, log, progress) -> tuple[ThisProcess, Meter]:
-    """What recognises, here or on a cluster, and what counts the audio. Raises RecipeError."""
+def engine_for(
+    recordings, model, decoder, device, alphabet, weights, batch, cluster, log, progress
+) -> tuple[ThisProcess, Meter]:
+    """What recognises that many recordings, here or on a cluster, and what counts the audio. Raises RecipeError."""
+    if batch is not None and batch < 1:
+        raise RecipeError(f"A batch of {batch} recordings is not possible.")
     meter, ir = Meter(progress), ir_of(model, weights=weights, alphabet=alphabet, log=log)
     recognizer = Recognizer(ir, decoder, device, alphabet=alphabet)
-    recognizer.stream().finish()  # what is wrong with model or device is said before the work
+    rows = min(batch or ROWS, len(recordings))
+    recognizer.transcribe_batch([np.zeros(0)] * min(rows, 2))  # what is wrong is said before the work
     if cluster is not None:
         from deepspeech_recipe.corpus.cluster import Cluster
 
-        return Cluster(cluster, ir, decoder, device, alphabet, log, meter), meter
-    return ThisProcess(recognition(recognizer, log, meter.add)), meter
+        return Cluster(cluster, ir, decoder, device, alphabet, batch, log, meter), meter
+    return ThisProcess(recognition(recognizer, rows, log, meter.add), rows), meter

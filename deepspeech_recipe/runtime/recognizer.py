@@ -2,22 +2,24 @@
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 
 import numpy as np
 
 from deepspeech_recipe.alphabet import read_alphabet
 from deepspeech_recipe.errors import RecipeError, Refusal
-from deepspeech_recipe.ir.audio_settings import AudioSettings
 from deepspeech_recipe.ir.form import AcousticIR
 from deepspeech_recipe.ir.metadata import PATH, read_metadata
-from deepspeech_recipe.ir.names import EXTERNAL, LOGITS, NO_STATE
+from deepspeech_recipe.ir.names import LOGITS, NO_STATE
 from deepspeech_recipe.ir.read import read_ir
 from deepspeech_recipe.ir.runner import compile_model, errors_of
-from deepspeech_recipe.runtime.batching import utterances as batch
 from deepspeech_recipe.runtime.batching.queue import BatchQueue
+from deepspeech_recipe.runtime.batching.rows import ROWS, Heard, hear, one_by_one, open_rows
 from deepspeech_recipe.runtime.batching.session import BatchedSession
+from deepspeech_recipe.runtime.batching.utterances import through_samples
 from deepspeech_recipe.runtime.batching.worker import Batcher
+from deepspeech_recipe.runtime.checks import audio_of, check_shared, labels_of
 from deepspeech_recipe.runtime.decoders.greedy import Greedy
 from deepspeech_recipe.runtime.decoders.lm import ScorerSearch
 from deepspeech_recipe.runtime.frame_features import frames as frame_features
@@ -26,12 +28,13 @@ from deepspeech_recipe.runtime.inference.expose_state import expose_state
 from deepspeech_recipe.runtime.inference.mfcc_frames import LARGEST_CALL, MfccFrames
 from deepspeech_recipe.runtime.inference.requests import Requests
 from deepspeech_recipe.runtime.inference.sessions import StreamSession, UtteranceSession, WindowSession, chunk_lines
-from deepspeech_recipe.runtime.recordings.samples import as_samples
-from deepspeech_recipe.runtime.result import Result, Texts
+from deepspeech_recipe.runtime.recordings.samples import as_samples, pieces
+from deepspeech_recipe.runtime.result import Hypothesis, Result, Texts
 from deepspeech_recipe.runtime.stream import Stream
 
 # As DeepSpeech's exported graphs: the weights are read once for that many frames.
 CHUNK_FRAMES = 16
+_OPEN_ROWS = "open rows"  # the requests of the model for any number of rows
 
 
 class Recognizer:
@@ -72,12 +75,12 @@ class Recognizer:
         self._max_batch, self._max_delay, self._on_batch = max_batch, max_delay, on_batch
         self._batcher: Batcher | None = None
         if max_batch is not None:
-            self._check_batches(max_batch)
+            check_shared(self._ir, max_batch, max_delay)
         self._lock = threading.Lock()
         self._requests: dict[str, Requests] = {}
         given = None if alphabet is None else read_alphabet(alphabet)
-        self._audio = self._settings()
-        labels = self._labels(given)
+        self._audio = audio_of(self._whole)
+        labels = labels_of(self._whole, given)
         self._texts = Texts(labels, self._whole.frame_step)
         self._decoder = (decoder or Greedy()).for_model(labels, self.metadata.get("beam_width"))
 
@@ -111,30 +114,36 @@ class Recognizer:
         """A whole utterance that comes in blocks of samples, a long file for one: it needs memory for one block."""
         # A call that other streams share must not keep them waiting.
         stream = self.stream(LARGEST_CALL if self._max_batch is None else CHUNK_FRAMES)
-        for block in blocks:
-            samples = as_samples(block)
-            size = LARGEST_CALL * self.frame_samples
-            for at in range(0, len(samples), size):
-                stream.feed(samples[at : at + size])
+        for piece in pieces(blocks, LARGEST_CALL * self.frame_samples):
+            stream.feed(piece)
         return stream.finish_with_metadata()
 
+    def transcribe_many(self, utterances: Sequence[Iterable], rows: int = ROWS) -> Iterator[Heard]:
+        """Recognises utterances side by side, and yields what became of each when it ends.
+
+        utterances: blocks of samples of each, read as they are needed. rows: how many share a call of the network, at
+        most; where one ends the next one begins. Those of an IR that cannot be shared come one after the other. The
+        results are those of `transcribe`; what is wrong with one utterance is an error of its own.
+        """
+        ir = self._for_rows
+        if ir is None or min(rows, len(utterances)) < 2:
+            return one_by_one(self.transcribe_blocks, utterances)
+        rows = min(rows, ir.batch or rows)
+        requests = self.requests(LOGITS if ir is self._ir else _OPEN_ROWS)
+        return hear(ir, requests, utterances, rows, lambda: self.mfcc_frames(1), self._decoder, self._result)
+
     def transcribe_batch(self, utterances: Sequence) -> list[Result]:
-        """Recognises utterances in one batch, if the IR takes batches; the results are those of `transcribe`."""
+        """Recognises utterances `[N]` side by side, if the IR allows it; the results are those of `transcribe`."""
         utterances = [as_samples(samples) for samples in utterances]
-        rows = batch.rows_at_once(self._ir)
-        if rows == 1 or len(utterances) < 2:
-            return [self.transcribe(samples) for samples in utterances]
-        if self._ir.input_kind == "utterance":
-            found = batch.through_samples(self._whole, self._audio, self.requests("utterance"), utterances, rows)
-        else:
-            found = batch.through_windows(self, self._ir, utterances, rows)
         results: dict[int, Result] = {}
-        for number, frames in found:
-            utterance = self._decoder.start()
-            for probabilities in frames:
-                utterance.feed(probabilities)
-            seconds = len(utterances[number]) / self.sample_rate
-            results[number] = self._texts.result(utterance.finish(1)[0], seconds)
+        if self._ir.input_kind == "utterance" and self._ir.lengths and len(utterances) > 1:
+            for number, frames in through_samples(self._ir, self._audio, self.requests("utterance"), utterances):
+                utterance = self._decoder.start()
+                utterance.feed(frames)
+                results[number] = self._result(utterance.finish(1)[0], len(utterances[number]))
+        else:
+            for heard in self.transcribe_many([[samples] for samples in utterances]):
+                results[heard.number] = heard.result_or_error()
         return [results[number] for number in range(len(utterances))]
 
     def stream(
@@ -216,6 +225,8 @@ class Recognizer:
             return self._ir.model
         if tensor == "utterance":
             return self._whole.model
+        if tensor == _OPEN_ROWS and self._for_rows is not None:
+            return self._for_rows.model
         if tensor != "features":
             return frame_features.with_tensor(self._ir, tensor)
         beside = self._whole.feature_path
@@ -224,6 +235,14 @@ class Recognizer:
         from deepspeech_recipe.passes.attach_audio import feature_model
 
         return feature_model(self._audio, self.metadata["n_context"])
+
+    @cached_property
+    def _for_rows(self) -> AcousticIR | None:
+        """What utterances share the calls of, None if they cannot."""
+        return open_rows(self._ir)
+
+    def _result(self, hypothesis: Hypothesis, samples: int) -> Result:
+        return self._texts.result(hypothesis, samples / self.sample_rate)
 
     def _is_part(self, features) -> bool:
         """Whether a feature model is this model's: another conversion may have left it."""
@@ -246,42 +265,3 @@ class Recognizer:
                 "in it. Convert a graph that has a state, with all its outputs."
             )
         return ir
-
-    def _check_batches(self, rows: int) -> None:
-        ir = self._ir
-        if rows < 1 or not self._max_delay >= 0:
-            raise RecipeError(
-                f"max_batch is {rows} and max_delay {self._max_delay}: at least 1 row and 0 seconds are needed."
-            )
-        if ir.input_kind != "windows" or ir.state != EXTERNAL:
-            raise RecipeError(
-                f"{ir.name}: keeps its state inside or takes whole utterances, so streams cannot share its calls. "
-                "Convert with --state external and --batch dynamic."
-            )
-        if ir.batch is not None and rows > ir.batch:
-            raise RecipeError(
-                f"{ir.name}: takes a batch of {ir.batch}, so {rows} streams cannot share its calls. "
-                "Convert with --batch dynamic."
-            )
-
-    def _settings(self) -> AudioSettings:
-        settings = self._whole.audio
-        if settings is None:
-            raise Refusal(
-                f"{self._whole.name}: does not say how audio becomes its features: the graph had no feature part, and "
-                "its client is not one of v0.2 to v0.4",
-                remedy="Compute the features and feed the IR directly, or use a newer model",
-            )
-        return settings
-
-    def _labels(self, given: list[bytes] | None) -> list[bytes]:
-        """The alphabet given, or the IR's own."""
-        ir, labels = self._whole, self._whole.labels if given is None else given
-        if labels is None:
-            raise RecipeError(f"{ir.name}: has no alphabet in its metadata. Give the alphabet.txt of its training.")
-        if ir.classes not in (None, len(labels) + 1):
-            raise RecipeError(
-                f"The alphabet has {len(labels)} labels, {len(labels) + 1} classes with the blank, but {ir.name} has "
-                f"{ir.classes} classes. Give the alphabet of its training."
-            )
-        return labels

@@ -9,7 +9,7 @@ from threading import Thread, current_thread
 import numpy as np
 
 from deepspeech_recipe.runtime.batching.queue import BatchQueue
-from deepspeech_recipe.runtime.inference.acoustic import StatefulCall
+from deepspeech_recipe.runtime.inference.acoustic import StatefulCall, stacked
 from deepspeech_recipe.runtime.inference.windows import Windows
 
 
@@ -95,11 +95,7 @@ class Worker:
 
     def _compute(self, rows: list[Row]) -> None:
         parts = [row.windows.first(row.size) for row in rows]
-        size = rows[0].size
-        # Only the last windows of an utterance are fewer; nobody needs the state behind them.
-        batch = np.stack([np.pad(part, [(0, size - len(part)), (0, 0), (0, 0)]) for part in parts])
-        states = [row.state or self._begin for row in rows]
-        found, after = self._network(batch, {name: np.stack([each[name] for each in states]) for name in self._begin})
+        found, after = self._network(*stacked(parts, [row.state or self._begin for row in rows], rows[0].size))
         for number, (row, part) in enumerate(zip(rows, parts, strict=True)):
             row.state = {name: values[number].copy() for name, values in after.items()}
             row.windows.drop(len(part))

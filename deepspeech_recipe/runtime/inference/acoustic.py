@@ -1,5 +1,8 @@
 """Windows through an acoustic model, call after call."""
 
+from collections.abc import Sequence
+from concurrent.futures import Future
+
 import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
@@ -31,6 +34,10 @@ class StatefulCall:
 
         Padded with zeros to what the model takes; if n is less, the state is of no use.
         """
+        return self.start(windows, state).result()
+
+    def start(self, windows: np.ndarray, state: dict[str, np.ndarray]) -> Future:
+        """A call that is not waited for."""
         rows, count = windows.shape[:2]
         missing = ((self._ir.batch or rows) - rows, (self._ir.steps or count) - count)
         if any(missing):
@@ -47,7 +54,16 @@ class StatefulCall:
                 return values.reshape(windows.shape[1], 1, -1)[:count].copy(), after
             return scores(self._ir.view(request, LOGITS)[:count, :rows], self._ir), after
 
-        return self._requests.run(self._ir.feeds(feeds), collect, self._own)
+        return self._requests.start(self._ir.feeds(feeds), collect, self._own)
+
+
+def stacked(parts: Sequence[np.ndarray], states: Sequence[dict[str, np.ndarray]], size: int) -> tuple:
+    """Windows `[n, frames, features]` and states `[H]` of several utterances as a call takes them.
+
+    size: windows of the call. Only the last ones of an utterance are fewer; nobody needs the state behind them.
+    """
+    batch = np.stack([np.pad(part, [(0, size - len(part)), (0, 0), (0, 0)]) for part in parts])
+    return batch, {name: np.stack([each[name] for each in states]) for name in states[0]}
 
 
 class ChunkedModel:

@@ -21,6 +21,11 @@ class MfccFrames:
         self._pending = SampleBuffer(settings)
         self.reset()
 
+    @property
+    def stride(self) -> int:
+        """Samples from a frame to the next."""
+        return self._settings.stride
+
     def reset(self) -> None:
         """Begins an utterance."""
         self._pending.clear()

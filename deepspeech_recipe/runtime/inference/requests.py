@@ -2,7 +2,7 @@
 
 import weakref
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
 from typing import TypeVar
 
@@ -12,8 +12,8 @@ Found = TypeVar("Found")
 
 
 class Requests:
-    """Shares a compiled model between threads: as many requests as the device computes at once, each run by a
-    thread that does nothing else.
+    """Shares a compiled model between threads: as many requests as the device computes at once (`count`), each run by
+    a thread that does nothing else.
 
     A request for each stream would be of no use, and was harmful. Measured with 64 threads, OpenVINO 2026.4.1, CPU: a
     thread that calls `infer` becomes one of TBB's, and memory grew from 160 to 390 MB in two minutes without an end;
@@ -24,12 +24,12 @@ class Requests:
     def __init__(self, compiled, name: str = "The model"):
         """name: the IR's, for errors."""
         self._compiled, self._name = compiled, name
-        self._count = compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
-        self._threads = ThreadPoolExecutor(self._count, "deepspeech-recipe inference")
+        self.count = compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
+        self._threads = ThreadPoolExecutor(self.count, "deepspeech-recipe inference")
         self._free: SimpleQueue = SimpleQueue()
         self._making = ThreadPoolExecutor(1, "deepspeech-recipe requests")
         with errors_of(name):
-            for _ in range(self._count):
+            for _ in range(self.count):
                 self._free.put(compiled.create_infer_request())
         weakref.finalize(self, _stop, self._threads, self._making)
 
@@ -39,7 +39,11 @@ class Requests:
 
     def run(self, feeds, collect: Callable[[object], Found], own=None) -> Found:
         """Infers with `own`, or a shared request; returns collect(request), which copies what it wants of it."""
-        return self._threads.submit(self._run, feeds, collect, own).result()
+        return self.start(feeds, collect, own).result()
+
+    def start(self, feeds, collect: Callable[[object], Found], own=None) -> "Future[Found]":
+        """`run` without waiting for the result."""
+        return self._threads.submit(self._run, feeds, collect, own)
 
     def _run(self, feeds, collect: Callable[[object], Found], own) -> Found:
         free = self._free.get()
@@ -52,7 +56,7 @@ class Requests:
             self._free.put(free)
 
     def _make(self):
-        taken = [self._free.get() for _ in range(self._count)]
+        taken = [self._free.get() for _ in range(self.count)]
         try:
             with errors_of(self._name):
                 return self._compiled.create_infer_request()

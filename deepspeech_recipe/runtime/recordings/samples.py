@@ -1,5 +1,7 @@
 """Samples as callers have them → float32 from −1 to 1, or a clear error."""
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
@@ -31,6 +33,14 @@ def as_samples(samples, first: int = 0) -> np.ndarray:
     if not max(array.max(), -array.min()) <= LOUDEST:  # NaN, which is the maximum of whatever it is in, is not less
         _refuse(array, first)
     return array.astype(np.float32, copy=False)
+
+
+def pieces(blocks: Iterable, size: int) -> Iterator[np.ndarray]:
+    """Blocks of samples, in order, in pieces of at most `size`."""
+    for block in blocks:
+        samples = as_samples(block)
+        for at in range(0, len(samples), size):
+            yield samples[at : at + size]
 
 
 def _refuse(array: np.ndarray, first: int) -> None:
