@@ -36,7 +36,7 @@ def window(tmp_path_factory):
     """Its microphone hears a room that is nearly silent, and half a second later the first recording."""
     need_chromium()
     folder = tmp_path_factory.mktemp("chromium")
-    room = np.random.default_rng(0).normal(0, 1e-4, 5 * RATE)
+    room = np.random.default_rng(0).normal(0, 1e-4, 20 * RATE)
     spoken = samples_of(FIRST)
     room[RATE // 2 :][: len(spoken)] += spoken
     write_wav(folder / "microphone.wav", room)
@@ -182,6 +182,20 @@ def test_what_only_the_browser_can_read_is_read_by_it(page):
     assert kind.startswith("audio/webm")
     page.until(lambda: page.all(".card[data-state=done]"))
     assert page.text(".text") == transcripts()[FIRST]
+
+
+def test_recordings_of_one_name_are_saved_under_several(page):
+    for number in (1, 2, 3):
+        page.find("#files").send_keys(str(FIRST))
+        page.until(lambda number=number: len(page.all(".card[data-state=done]")) == number)
+    page.find(".card .remove").click()
+    assert page.driver.switch_to.active_element == page.find(".card .remove")
+    page.find("#files").send_keys(str(FIRST))
+    page.until(lambda: page.text("#progress") == "3 of 3 done")
+    page.find("#save-all").click()
+    with zipfile.ZipFile(io.BytesIO(page.saved("texts.zip"))) as archive:
+        found = sorted(name for name in archive.namelist() if name.endswith(".txt"))
+    assert found == sorted([f"{FIRST.stem}.txt", f"{FIRST.name}.txt", f"{FIRST.name}-2.txt"])
 
 
 def test_a_click_on_a_word_plays_from_there(page, recognizer):

@@ -19,7 +19,11 @@ export class Card {
     this.on(".play", () => (this.plays() ? player.pause() : this.play(player.ended ? 0 : undefined)));
     this.on(".again", () => again(this));
     this.on(".copy", () => this.copy());
-    this.on(".remove", () => this.remove());
+    this.on(".remove", () => {
+      const neighbour = this.element.nextElementSibling ?? this.element.previousElementSibling;
+      (neighbour?.querySelector(".remove") ?? $("microphone")).focus(); // or the keyboard would be at the top again
+      this.remove();
+    });
     this.on(".text", ({ target }) => target.dataset.word && this.play(this.words[target.dataset.word].start));
     cards.add(this);
     $("cards").insertBefore(this.element, before);
@@ -137,8 +141,6 @@ export class Card {
     this.abort?.();
     if (playing === this) player.pause();
     if (this.url) URL.revokeObjectURL(this.url);
-    const neighbour = this.element.nextElementSibling ?? this.element.previousElementSibling;
-    (neighbour?.querySelector(".remove") ?? $("microphone")).focus();
     this.element.remove();
     cards.delete(this);
     count();
@@ -170,8 +172,9 @@ export async function saveAll() {
   const files = new Map();
   for (const card of cards) {
     if (card.state !== "done") continue;
-    // Recordings of one name and different kinds keep their suffixes.
-    const base = files.has(`${card.base()}.txt`) ? card.name : card.base();
+    // Recordings of one name and different kinds keep their suffixes; the same ones are numbered.
+    const names = [card.base(), card.name, ...Array.from(cards, (_, number) => `${card.name}-${number + 2}`)];
+    const base = names.find((name) => !files.has(`${name}.txt`));
     for (const suffix in FORMATS) files.set(`${base}.${suffix}`, await card.file(suffix).arrayBuffer());
   }
   save(zip(files), "texts.zip");

@@ -65,7 +65,7 @@ class Session {
     this.worklet.port.onmessage = ({ data }) => (data ? this.heard(data) : this.heardAll());
     this.context.createMediaStreamSource(this.stream).connect(this.worklet);
     this.stream.getTracks()[0].onended = () => this.stop(); // unplugged
-    this.card = new Card(`Spoken at ${new Date().toLocaleTimeString([], { hour12: false })}`, recognise);
+    this.card = new Card(`Spoken at ${new Date().toTimeString().slice(0, 8)}`, recognise);
     this.card.spoken = true;
     this.card.set("live");
     this.card.element.scrollIntoView({ block: "nearest" });
@@ -102,8 +102,8 @@ class Session {
       return this.fail("The connection is too slow for live speech.");
     const loudest = block.reduce((most, sample) => Math.max(most, Math.abs(sample)), 0);
     this.quiet = loudest > 8 ? 0 : this.quiet + block.length;
-    $("state").textContent = this.quiet > 4 * this.rate ? "No sound comes from the microphone." : STATES[this.state];
-    $("clock").textContent = clock(this.samples / this.rate);
+    say("state", this.quiet > 4 * this.rate ? "No sound comes from the microphone." : STATES[this.state]);
+    say("clock", clock(this.samples / this.rate));
     $("microphone").style.setProperty("--level", Math.min(1, Math.sqrt(loudest / 16384)).toFixed(2));
   }
 
@@ -146,9 +146,9 @@ class Session {
     this.release();
     if (!this.samples) return this.fail("Nothing was said.");
     this.stopped = performance.now();
-    const say = () => this.socket.send(JSON.stringify({ end: true }));
-    if (this.socket.readyState === WebSocket.OPEN) say();
-    else this.socket.addEventListener("open", say);
+    const end = () => this.socket.send(JSON.stringify({ end: true }));
+    if (this.socket.readyState === WebSocket.OPEN) end();
+    else this.socket.addEventListener("open", end);
   }
 
   finish() {
@@ -193,6 +193,11 @@ class Session {
     $("state").textContent = STATES[state];
     $("clock").textContent = "";
   }
+}
+
+/** Once: screen readers read a status anew whenever it is set. */
+function say(id, text) {
+  if ($(id).textContent !== text) $(id).textContent = text;
 }
 
 let announced = "";
