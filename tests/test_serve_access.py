@@ -1,11 +1,13 @@
 """Who may use a server: tokens, cookies, pages elsewhere, names that are not its own."""
 
+import asyncio
+
 import pytest
 import websockets
 from websockets.sync.client import connect
 
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.serve import serve
+from deepspeech_recipe.serve import app, serve
 from deepspeech_recipe.serve.access import COOKIE
 from deepspeech_recipe.serve.server import read_token
 from tests.support.bundled import FOLDER, bundled_batches
@@ -141,3 +143,18 @@ def test_a_token_file(tmp_path):
         path.write_bytes(content)
         with pytest.raises(RecipeError, match="holds no token"):
             read_token(path)
+
+
+def test_an_answer_that_is_not_read_is_given_up(caplog):
+    application = app(bundled_batches(), max_streams=1, idle=0.1)
+
+    async def receive() -> dict:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: dict) -> None:
+        await asyncio.Event().wait()
+
+    scope = {"type": "http", "method": "GET", "path": "/health", "query_string": b"", "scheme": "http"}
+    scope["headers"] = [(b"host", b"x")]
+    asyncio.run(asyncio.wait_for(application(scope, receive, send), 10))
+    assert "/health: does not read its answer" in caplog.text

@@ -14,7 +14,6 @@ import numpy as np
 
 from deepspeech_recipe.alphabet import is_bytes_alphabet
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.files import error_context, reading
 from deepspeech_recipe.installation import unavailable
 from deepspeech_recipe.quiet import native_code_quiet
 from deepspeech_recipe.runtime.decoders.arpa_file import arpa_words, check_arpa, is_arpa
@@ -22,6 +21,7 @@ from deepspeech_recipe.runtime.decoders.beam import BeamUtterance
 from deepspeech_recipe.runtime.decoders.kenlm_file import check_binary
 from deepspeech_recipe.runtime.decoders.scorer_file import LARGEST_WEIGHT, read_scorer
 from deepspeech_recipe.runtime.decoders.scorer_trial import try_once
+from deepspeech_recipe.runtime.decoders.spelling import spelled_by_classes, spelled_by_letters, word_list
 
 __all__ = ["Beam", "Scorer"]
 
@@ -124,11 +124,11 @@ class Scorer:
             file = read_scorer(self.path, space)
             if file.utf8:
                 raise RecipeError(f"{self.path}: is a scorer for models that output bytes (UTF-8 mode).")
-            spelled = _spelled_by_classes(self.path, file.words, labels)
+            spelled = spelled_by_classes(self.path, file.words, labels)
             alpha, beta = (own if typed is None else typed for typed, own in ((alpha, file.alpha), (beta, file.beta)))
         else:
-            words = arpa_words(self.path) if self._words is None else _word_list(self._words)
-            spelled = _spelled_by_letters(self.path, words, labels)
+            words = arpa_words(self.path) if self._words is None else word_list(self._words)
+            spelled = spelled_by_letters(self.path, words, labels)
         weights = _ALPHA if alpha is None else alpha, _BETA if beta is None else beta
         _flashlight()
         try_once(self.path, labels, spelled, lambda: (check_arpa if arpa else check_binary)(self.path))
@@ -229,41 +229,6 @@ def _boosted(decoder, model, boosts: Mapping[int, float]):
             return model.finish(state)
 
     return Boosted()
-
-
-def _spelled_by_classes(path: Path, words: Iterable[tuple[int, ...]], labels: Sequence[bytes]) -> dict[str, tuple]:
-    spelled = {}
-    for word in words:
-        if not 0 <= min(word) <= max(word) < len(labels):
-            raise RecipeError(
-                f"{path}: does not fit the model's alphabet: it has a letter {max(word)}, the alphabet "
-                f"{len(labels)} labels."
-            )
-        spelled[b"".join(labels[label] for label in word).decode()] = word
-    return _some(path, spelled)
-
-
-def _spelled_by_letters(path: Path, words: Iterable[str], labels: Sequence[bytes]) -> dict[str, tuple]:
-    """Words with other letters than the alphabet's cannot be heard, and are left out."""
-    classes = {label.decode(): number for number, label in enumerate(labels)}
-    letters = classes.keys() - {" "}
-    return _some(path, {word: tuple(classes[each] for each in word) for word in words if letters >= set(word)})
-
-
-def _some(path: Path, spelled: dict) -> dict:
-    if not spelled:
-        raise RecipeError(f"{path}: has no word that the model's alphabet can spell.")
-    return spelled
-
-
-def _word_list(words) -> list[str]:
-    if not isinstance(words, str | os.PathLike):
-        return list(words)
-    with error_context(words), reading(words):
-        try:
-            return Path(words).read_text(encoding="utf-8-sig").split()
-        except UnicodeDecodeError:
-            raise RecipeError(f"{words}: is not text in UTF-8.") from None
 
 
 def _check_width(beam_width: int | None) -> None:
