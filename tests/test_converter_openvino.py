@@ -131,10 +131,10 @@ def test_stacked_cells_with_variables_become_sequences_with_inputs():
             feeds = graph.feeds(seed)
             (want,) = run(list(graph.outputs), feeds)
             found = compiled({**feeds, **state})
-            assert_close(found[graph.outputs[0]], want, compare.F32)
+            assert_close(found[graph.outputs[0]], want, compare.EXACT)
             state = {name: found[f"new_{name}"].copy() for name in graph.states}
         for name, kept in state.items():
-            assert_close(kept, run(f"{name}:0"), compare.F32)
+            assert_close(kept, run(f"{name}:0"), compare.EXACT)
 
 
 @pytest.mark.requires_tf
@@ -147,7 +147,7 @@ def test_a_stateless_cell_in_other_surroundings():
     feeds = graph.feeds()
     (want,) = run_graph(graph.graph_def, feeds, list(graph.outputs))
     found = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(feeds)
-    assert_close(found[graph.outputs[0]], want, compare.F32)
+    assert_close(found[graph.outputs[0]], want, compare.EXACT)
 
 
 @pytest.mark.requires_tf

@@ -6,6 +6,7 @@ import pytest
 from deepspeech_recipe import cli, convert_model
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.build import FLOAT, INT32, DType, GraphBuilder
+from deepspeech_recipe.graphdef.cut import cut_graph
 from deepspeech_recipe.ir.names import stem
 from deepspeech_recipe.ir.ov_api import ov
 from tests.graphs.one_lstm import lstm_graph
@@ -132,3 +133,20 @@ def test_the_feature_part_of_a_deepspeech_graph(tmp_path):
     model = convert_model(case("v0.9").path, converter="openvino", inputs="input_samples[?]", outputs="mfccs")
     assert inputs_of(model) == ["input_samples"]
     assert "mfccs:0" in model.output(0).get_names()
+
+
+def test_a_variable_that_is_read_keeps_what_assigns_it_and_when():
+    """Nothing of the output needs the assignment, but it is a state; control edges between what stays say the order."""
+    graph = GraphBuilder()
+    graph.placeholder("x", FLOAT, (2,))
+    graph.node("state", "VariableV2", dtype=DType(FLOAT), shape=(2,), container="", shared_name="")
+    graph.node("read", "Identity", ["state"], **F)
+    graph.node("y", "AddV2", ["read", "x", "^elsewhere"], **F)
+    graph.node("keep", "Assign", ["state", "y", "^read"], **F)
+    graph.node("elsewhere", "NoOp")
+    graph.node("z", "Neg", ["y"], **F)
+    found = {node.name: list(node.input) for node in cut_graph(graph.graph, [], ["y"]).node}
+    assert found == {
+        "x": [], "state": [], "read": ["state"], "y/inside": ["read", "x"], "y": ["y/inside"],
+        "keep": ["state", "y/inside", "^read"],
+    }  # fmt: skip

@@ -206,6 +206,25 @@ def test_damage_inside_of_functions_is_named(tmp_path, damage):
     assert f"function 'f': {reason}" in refused(outer, tmp_path / "model.pb")
 
 
+@pytest.mark.parametrize(("port", "fits"), [(0, True), (1, False)])
+def test_outputs_of_nodes_inside_of_functions_have_names_and_no_numbers(tmp_path, port, fits):
+    """'switch:1' of a graph is 'switch:output_true:0' there."""
+    inner = GraphBuilder()
+    x, right = inner.const("x", np.float32(1)), inner.const("right", True)
+    inner.node("switch", "Switch", [f"{x}:output:0", f"{right}:output:0"], T=DType(1))
+    inner.node("y", "Identity", [f"switch:output_true:{port}"], T=DType(1))
+    outer = GraphBuilder()
+    outer.const("a", np.float32(1))
+    function = outer.graph.library.function.add()
+    function.signature.name = "f"
+    function.node_def.extend(inner.graph.node)
+    if fits:
+        check_graph(outer.graph, "model.pb")
+    else:
+        reason = "function 'f': node 'y' reads 'switch:output_true:1', but 'switch' (Switch) has 1 outputs"
+        assert reason in refused(outer, tmp_path / "model.pb")
+
+
 def test_a_loop_is_no_circle(tmp_path):
     builder = small()
     builder.node("enter", "Enter", ["x"], frame_name="loop")

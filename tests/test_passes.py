@@ -30,7 +30,7 @@ PASSES = {
     drop_unused_outputs: drop_unused_outputs,
     fast_recurrence: fast_recurrence,
     fix_batch: lambda model: fix_batch(model, 2),
-    general_cell: lambda model: general_cell(model, NAME, np.ones((3, HIDDEN), np.float32), 0.5),
+    general_cell: lambda model: general_cell(model, NAME, np.ones((3, HIDDEN), np.float32), 0.5, lengths=False),
     internal_state: lambda model: internal_state(fix_batch(model, 1)),
     lengths_input: lengths_input,
     set_head: lambda model: set_head(model, "probabilities", "raw"),
@@ -96,6 +96,12 @@ def test_a_state_without_its_other_half_cannot_be_internal(lost, side):
             port.get_tensor().set_names({"other"})
     with pytest.raises(RecipeError, match=rf"'previous_state_h' → 'new_state_h' cannot become .* has no {side} of"):
         internal_state(given)
+
+
+def test_lengths_without_an_lstm_to_stop_are_refused():
+    """The input would be there, and nothing would read it."""
+    with pytest.raises(RecipeError, match="needs a model with one LSTMSequence, this one has 0"):
+        lengths_input(fast_recurrence(model()))
 
 
 def test_a_head_that_is_not_there_cannot_be_changed():

@@ -184,13 +184,13 @@ class _Functions:
             raise Refusal(f"The function '{name}' is not in the file", node=caller)
         self._needed.setdefault(name, caller)
 
-    def copies(self) -> list:
+    def copies(self) -> Iterable:
         """All that are called, by others too."""
         made: dict[str, object] = {}
         while missing := [name for name in self._needed if name not in made]:
             for name in missing:
                 made[name] = self._copy(self.known[name])
-        return list(made.values())
+        return made.values()
 
     def _copy(self, function):
         copy = type(function)()

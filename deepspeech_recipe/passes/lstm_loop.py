@@ -42,7 +42,7 @@ def general_cell(
     clip: float,
     activations: Sequence[Expression] = PLAIN,
     *,
-    lengths: bool = False,
+    lengths: bool,
 ) -> ov.Model:
     """Replaces the LSTMSequence of that name by a loop over its steps, whose cell may be one that no LSTMSequence has.
 

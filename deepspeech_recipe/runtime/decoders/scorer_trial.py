@@ -68,7 +68,7 @@ def _try(path: Path, labels: Sequence[bytes], spelled: Mapping[str, Sequence[int
     task = {
         "path": str(path.absolute()),
         "labels": [label.decode() for label in labels],
-        "spelled": dict(spelled),
+        "spelled": spelled,
     }
     outcome = trial.run(__name__, task, seconds)
     if outcome is None:
