@@ -19,6 +19,7 @@ from deepspeech_recipe.passes.attach_audio import feature_model
 from deepspeech_recipe.runtime import Recognizer
 from deepspeech_recipe.runtime.inference import mfcc_frames
 from deepspeech_recipe.runtime.inference.acoustic import ChunkedModel
+from deepspeech_recipe.runtime.result import Hypothesis, Texts, Token
 from tests.support import runtime_models
 from tests.support.acoustic_model import CLASSES
 from tests.support.audio_signals import CLIENTS, SETTINGS
@@ -377,3 +378,18 @@ def _part():
 def test_features_have_a_column_for_each_class():
     found = recognizer("windows, open").features(speech())
     assert found.shape[1] == CLASSES == SETTINGS["16 kHz"].dct_coefficient_count - 19
+
+
+def test_what_is_known_before_the_end():
+    """Quiet is counted from the last letter, spaces do not count, or from the beginning until there is one; half a
+    character of UTF-8 is not settled."""
+    texts = Texts([b" ", b"a", b"\xc3", b"\xa9"], 0.02)
+    tokens = [Token(1, 10, 12, 1.0), Token(2, 20, 21, 1.0), Token(3, 21, 25, 1.0), Token(0, 40, 50, 1.0)]
+    for count, settled, wanted in (
+        (0, 0, ("", 0, 2.0, 2.0)),
+        (1, 1, ("a", 1, 2.0, 1.76)),
+        (4, 2, ("aé ", 1, 2.0, 1.5)),
+        (4, 3, ("aé ", 2, 2.0, 1.5)),
+    ):
+        found = texts.progress(Hypothesis(tuple(tokens[:count]), 0.0, settled), 2.0)
+        assert (found.text, found.settled, found.seconds, pytest.approx(found.quiet)) == wanted

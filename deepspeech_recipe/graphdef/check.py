@@ -6,7 +6,7 @@ a loop. The messages may be this project's or TensorFlow's own.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from deepspeech_recipe import limits
 from deepspeech_recipe.errors import RecipeError
@@ -32,9 +32,8 @@ def check_graph(graph, path) -> None:
         raise RecipeError(f"{path}: {error}") from None
 
 
-def check_nodes(nodes: Iterable, functions: Mapping[str, Function] = {}) -> None:
+def check_nodes(nodes: Collection, functions: Mapping[str, Function] = {}) -> None:
     """Raises RecipeError if NodeDefs and the functions that they may call do not form a graph that could run."""
-    nodes = list(nodes)
     total = len(nodes) + sum(len(function.nodes) for function in functions.values())
     limits.check(f"the graph has {total} nodes", total, limits.NODES)
     excess = _Part(nodes).check()
