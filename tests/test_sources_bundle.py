@@ -98,6 +98,12 @@ DAMAGE = {
 }
 
 
+def test_an_index_of_which_only_the_end_is_left_is_a_checkpoint_still(tmp_path):
+    (tmp_path / "x.index").write_bytes(table(block(entries()))[-8:])
+    with pytest.raises(RecipeError, match=r"x\.index: is not a table of a checkpoint, or damaged"):
+        open_model(tmp_path / "x.index")
+
+
 def test_the_index_says_which_data_files_belong_to_it(tmp_path):
     """What is left of another save in the same place does not count; what is missing is named."""
     prefix = write(tmp_path, table(block(entries())))

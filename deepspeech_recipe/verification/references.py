@@ -8,6 +8,7 @@ utterance(samples `[N]`) → MFCCs `[frames, n_input]`, of frames as DeepSpeech'
 B and T are the graph's own. Neither cuts nor rewrites the graph.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -55,7 +56,7 @@ State = tuple["np.ndarray | None", "np.ndarray | None"]
 Layers = Mapping[str, Tensor]
 
 
-class Reference:
+class Reference(ABC):
     """What the three have in common. The state is never the graph's own: it is fed, and its new value fetched.
 
     name: what computes, for the report. layers: name → further tensors that a step gives.
@@ -78,9 +79,9 @@ class Reference:
             return utterance_mfccs(samples, framing)
         return self.features(flushed(samples, framing))
 
+    @abstractmethod
     def features(self, samples: np.ndarray) -> np.ndarray:
         """By the graph's own feature part: samples `[N]` → MFCCs of whole windows."""
-        raise NotImplementedError
 
     def _first(self):
         original = self._original
@@ -113,8 +114,9 @@ class Reference:
             feeds |= {state: value for state, value in states if state is not None}
         return feeds
 
+    @abstractmethod
     def _run(self, fetches: list[Tensor], feeds: dict) -> list[np.ndarray]:
-        raise NotImplementedError
+        """The values of tensors."""
 
 
 class Numpy(Reference):

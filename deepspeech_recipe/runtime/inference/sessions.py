@@ -4,6 +4,7 @@ Frames and the flush at the end are those of DeepSpeech's client: see `audio.fra
 the windows of a call are complete; that is at the same samples for every kind of IR.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
 import numpy as np
@@ -22,19 +23,20 @@ def chunk_lines(audio: AudioSettings, n_context: int, wait: int) -> tuple[int, i
     return audio.window_size + (wait - 1 + n_context) * audio.stride, wait * audio.stride
 
 
-class Session:
+class Session(ABC):
     """One utterance from samples to probabilities. `reset` begins the next one."""
 
+    @abstractmethod
     def reset(self) -> None:
-        raise NotImplementedError
+        """Begins an utterance."""
 
+    @abstractmethod
     def feed(self, samples: np.ndarray) -> Iterator[np.ndarray]:
         """Samples `[N]`, which may be written to again afterwards → arrays `[n, classes]` of what is ready."""
-        raise NotImplementedError
 
+    @abstractmethod
     def finish(self) -> Iterator[np.ndarray]:
         """Ends the utterance → the rest. All arrays together have at least one frame."""
-        raise NotImplementedError
 
     def settled(self) -> Iterator[np.ndarray]:
         """What can be computed of the samples so far and has not been given out: waits for it."""
