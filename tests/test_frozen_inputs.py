@@ -69,6 +69,23 @@ def test_dropout_that_keeps_everything_is_left_out(dropout, without, tmp_path):
     assert verify(path, result.files[0], reference="numpy").passed
 
 
+def test_an_ir_is_compared_with_the_file_in_which_its_owner_froze_the_same(tmp_path):
+    paths = {}
+    for kind in ("Placeholder", "Const"):
+        graph = GraphBuilder()
+        graph.graph.CopyFrom(lstm_graph(5, 5))
+        if kind == "Const":
+            graph.const("gain", 2, np.float32)
+        else:
+            graph.placeholder("gain", FLOAT, ())
+        graph.node("out", "Mul", ["y", "gain"], **F32)
+        paths[kind] = tmp_path / f"{kind}.pb"
+        paths[kind].write_bytes(graph.graph.SerializeToString())
+    result = convert(paths["Placeholder"], tmp_path / "out", converter="openvino", freeze={"gain": 2}, verify=False)
+    for path in paths.values():
+        assert verify(path, result.files[0], reference="numpy").passed
+
+
 def test_another_probability_still_drops(dropout, without):
     path, name, _ = dropout
     found = compiled(convert_model(path, converter="openvino", freeze={name: 0.5}))([X])[0]

@@ -132,9 +132,10 @@ def test_a_package_without_a_graph_is_refused(package):
     assert "holds no graph" in refused(package)
 
 
-def test_a_package_with_an_empty_directory_holds_no_graph(tmp_path):
+@pytest.mark.parametrize("size", [1, 100])
+def test_a_package_with_an_empty_directory_holds_no_graph(tmp_path, size):
     path = tmp_path / "model.pbmm"
-    path.write_bytes(bytes(100) + struct.pack("<Q", 100))
+    path.write_bytes(bytes(size) + struct.pack("<Q", size))
     with pytest.raises(RecipeError, match=r"model\.pbmm: the memory-mapped package holds no graph"):
         unpack(path, tmp_path / "out.pb")
 

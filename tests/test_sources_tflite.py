@@ -145,6 +145,25 @@ def test_weights_in_unsigned_bytes_are_those_of_signed_ones(tf, tmp_path, zero):
 
 
 @pytest.mark.requires_tf
+def test_options_that_a_file_leaves_out_have_their_defaults(tf, tmp_path):
+    from tests.graphs.tflite_networks import edited
+
+    left_out = []
+
+    def change(schema, model, graph):
+        for operation in graph.operators:
+            options = operation.builtinOptions
+            if isinstance(options, schema.FullyConnectedOptionsT) and not any(vars(options).values()):
+                operation.builtinOptions, operation.builtinOptionsType = None, schema.BuiltinOptions.NONE
+                left_out.append(operation)
+
+    whole = EXPORTER / "plain" / "float.tflite"
+    (tmp_path / "m.tflite").write_bytes(edited(whole.read_bytes(), change))
+    assert left_out
+    assert open_model(tmp_path / "m.tflite").graph == open_model(whole).graph
+
+
+@pytest.mark.requires_tf
 def test_weights_in_half_precision_become_floats(write):
     weights = make_weights()
     got = constants(open_model(write(weights, form="float16")).graph)
