@@ -1,7 +1,7 @@
 /* Sound: the AudioWorklet that gives the microphone's samples at the model's rate, its resampler, WAV files and peaks.
 
-   The browser's own conversion (new AudioContext({sampleRate})) would be shorter, but Firefox refuses a microphone of
-   another rate than the context's, and no standard says how well a browser filters. */
+   The browser's own conversion (new AudioContext({sampleRate})) would be shorter, but many releases of Firefox refuse a
+   microphone of another rate than the context's, and no standard says how well a browser filters. */
 
 export const BUCKETS = 200; // peaks a second
 

@@ -52,7 +52,7 @@ class Session {
     // As it is: what makes calls pleasant, models of speech were not trained on.
     const audio = { channelCount: 1, echoCancellation: false, noiseSuppression: false, autoGainControl: false };
     this.stream = await navigator.mediaDevices.getUserMedia({ audio });
-    await Promise.all([module, this.context.resume()]);
+    await Promise.all([module, Promise.race([this.context.resume(), late("The browser does not start its sound.")])]);
     if (this.ended) return this.release();
     this.connect();
     const options = {
@@ -192,7 +192,13 @@ class Session {
     $("microphone").ariaLabel = state === "idle" ? "Speak" : "Stop";
     $("state").textContent = STATES[state];
     $("clock").textContent = "";
+    $("microphone").style.setProperty("--level", 0);
   }
+}
+
+async function late(message) {
+  await new Promise((resolve) => setTimeout(resolve, 5000));
+  throw new Error(message);
 }
 
 /** Once: screen readers read a status anew whenever it is set. */
