@@ -196,6 +196,13 @@ def test_a_graph_in_which_there_is_nothing_to_do_is_said_to_be_left_as_it_is():
     assert prepared.notes[0].endswith("; the graph is left as it is")
 
 
+def test_of_a_long_reason_the_first_lines_are_told():
+    lines = [f"operation {number} {'x' * 80}" for number in range(30)]
+    told = openvino._reason(RuntimeError("\n".join(lines)))
+    assert told == " ".join(lines[:5])
+    assert openvino._reason(RuntimeError("y" * 1000)) == "y" * 1000  # a line is not cut
+
+
 def test_every_operation_that_fails_is_named_whatever_else_is_said():
     """Two variables that nothing initialises, which newer releases tell of at length before they come to the rest."""
     graph = lstm_graph(5, 5)

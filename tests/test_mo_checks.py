@@ -107,6 +107,14 @@ def test_the_windows_may_be_scaled():
         compare.check_close(compare.run(model, 2 * each.chunks), each.want)
 
 
+@pytest.mark.parametrize("arguments", [["--input", "input_samples[800]"], ["--output", "mfccs"]])
+def test_the_feature_part_is_asked_for_by_its_input_or_by_its_output(arguments):
+    model, printed = mo(contract.case("v0.9").path, *arguments)
+    assert "only its feature part, input_samples:0 → mfccs:0" in printed
+    assert "input_samples" in model.input().get_names()
+    assert "mfccs" in model.output().get_names()
+
+
 def test_the_name_for_the_hidden_states_holds_them():
     each = contract.case("v0.9")
     model, _ = mo(each.path, "--output", f"{CELL}/BlockLSTM/sequence")
