@@ -49,10 +49,10 @@ def stored(graph_def: bytes, kind: str, least: int = 64) -> bytes:
     return graph.SerializeToString(deterministic=True)
 
 
-def obfuscated(graph_def: bytes, keep: Iterable[str] = ()) -> bytes:
-    """The graph with names that say nothing, but for those of the nodes `keep`."""
+def obfuscated(graph_def: bytes, keep: Iterable[str] = (), first: str = "n") -> bytes:
+    """The graph with names that say nothing, but for those of the nodes `keep`; first: what they begin with."""
     graph = parse(GraphDef, graph_def, what="a graph")
-    names = {node.name: f"n{number * 7 % 10007}" for number, node in enumerate(graph.node)}
+    names = {node.name: f"{first}{number * 7 % 10007}" for number, node in enumerate(graph.node)}
     names.update({name: name for name in keep})
     for node in graph.node:
         node.name = names[node.name]
