@@ -100,6 +100,11 @@ def test_make_stateful_by_the_names_of_the_framework():
     assert read_metadata(model)["state"] == "internal"
 
 
+def test_an_output_that_the_graph_does_not_have_is_left_to_mo_to_name():
+    with pytest.raises(MOError, match="No node with name teapot"):
+        mo(contract.case("v0.9").path, "--output", "logits,teapot")
+
+
 def test_the_windows_may_be_scaled():
     for name, arguments in (("v0.9", ["--scale_values", "input_node[2]"]), ("no_state", ["--scale", "2"])):
         each = contract.case(name)
