@@ -14,6 +14,7 @@ from websockets.sync.client import connect
 from deepspeech_recipe import serve
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.runtime import Recognizer, Result, Scorer
+from deepspeech_recipe.serve.incoming import Incoming
 from deepspeech_recipe.serve.utterances import Settings, Utterances, chosen
 from tests.support.bundled import FOLDER, bundled_batches, bundled_ir, pcm, samples_of
 from tests.support.decoding import ENGLISH, needs_flashlight
@@ -320,3 +321,29 @@ def test_a_partial_text_is_told_once(recognizer):
 def test_settings_of_a_scorer_need_one(recognizer):
     with pytest.raises(RecipeError, match="are about a scorer, and there is none"):
         Utterances(recognizer, chosen(Settings(), {"hot_words": {"a": 1.0}}))
+
+
+def test_nothing_is_worked_on_for_a_client_that_is_gone(recognizer):
+    gone = threading.Event()
+    utterances = Utterances(recognizer, Settings(), gone)
+    utterances.add(AUDIO[RECORDINGS[0]])
+    work = utterances.work()
+    assert next(work).text
+    gone.set()
+    assert [*work, *utterances.end()] == []
+
+
+def test_that_a_client_is_gone_is_known_while_a_message_is_worked_on():
+    async def run() -> list:
+        messages = asyncio.Queue()
+        incoming = Incoming(messages.get, lambda message: message == "end", asyncio.Event(), 5)
+        messages.put_nowait("a")
+        found = [await incoming.message(), incoming.gone.is_set()]
+        messages.put_nowait("end")
+        for _ in range(3):
+            await asyncio.sleep(0)
+        found += [incoming.gone.is_set(), await incoming.message()]
+        incoming.close()
+        return found
+
+    assert asyncio.run(run()) == ["a", False, True, "end"]

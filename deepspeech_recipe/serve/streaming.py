@@ -62,11 +62,15 @@ async def send(websocket: WebSocket, engine: Engine, message: dict) -> None:
         raise Gone from None
 
 
+def _ends(message: Message) -> bool:
+    return message["type"] == "websocket.disconnect"
+
+
 class _Conversation:
     def __init__(self, websocket: WebSocket, engine: Engine, recognizer: Recognizer):
         self._websocket, self._engine, self._recognizer = websocket, engine, recognizer
-        self._incoming = Incoming(websocket.receive, engine.leaving, engine.options.idle)
-        self._utterances = Utterances(recognizer, engine.settings())
+        self._incoming = Incoming(websocket.receive, _ends, engine.leaving, engine.options.idle)
+        self._utterances = Utterances(recognizer, engine.settings(), self._incoming.gone)
         self._working: asyncio.Future | None = None
 
     async def run(self) -> None:
@@ -90,7 +94,7 @@ class _Conversation:
         return message
 
     async def _take(self, message: Message) -> None:
-        if message["type"] == "websocket.disconnect":
+        if _ends(message):
             raise WebSocketDisconnect(message.get("code", 1005))
         if message.get("bytes") is not None:
             begin = time.monotonic()
@@ -118,7 +122,7 @@ class _Conversation:
     async def _set(self, asked: dict) -> None:
         try:
             settings = chosen(self._engine.settings(), asked)
-            new = await self._engine.run(lambda: Utterances(self._recognizer, settings))
+            new = await self._engine.run(lambda: Utterances(self._recognizer, settings, self._incoming.gone))
         except RecipeError as error:
             raise ApiError(400, self._engine.in_public(error)) from None
         self._close(self._utterances)

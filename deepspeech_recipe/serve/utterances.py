@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from threading import Event
 
 import numpy as np
 
@@ -58,9 +59,10 @@ class Utterances:
     What is said of them does not depend on how the samples were cut into blocks. Not for several threads at once.
     """
 
-    def __init__(self, recognizer: Recognizer, settings: Settings):
-        """Raises RecipeError if the recognizer cannot do what the settings ask for."""
-        self._settings, self._rate = settings, recognizer.sample_rate
+    def __init__(self, recognizer: Recognizer, settings: Settings, gone: Event | None = None):
+        """gone: set when nobody wants the texts any more. Raises RecipeError if the recognizer cannot do what the
+        settings ask for."""
+        self._settings, self._rate, self._gone = settings, recognizer.sample_rate, gone or Event()
         self._resample = resampler("The stream", settings.rate or self._rate, self._rate)
         self._lines = recognizer.chunk_samples
         self._stream = recognizer.stream(alpha=settings.alpha, beta=settings.beta, hot_words=settings.hot_words)
@@ -86,7 +88,7 @@ class Utterances:
     def work(self) -> Iterator[Progress | Result]:
         """What comes of the blocks so far; waits for the network."""
         self._take()
-        while len(self._samples) >= self._wanted:
+        while len(self._samples) >= self._wanted and not self._gone.is_set():
             part, self._samples = self._samples[: self._wanted], self._samples[self._wanted :]
             self._stream.feed(part)
             self._count += len(part)
@@ -102,6 +104,8 @@ class Utterances:
     def end(self) -> Iterator[Progress | Result]:
         """Ends the utterance with what came so far; waits for the network."""
         yield from self.work()
+        if self._gone.is_set():
+            return
         self._take(last=True)
         self._stream.feed(self._samples)
         self._samples = self._samples[:0]

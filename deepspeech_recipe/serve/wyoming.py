@@ -71,10 +71,14 @@ async def _part(reader: asyncio.StreamReader, length: object, most: int) -> byte
     return await reader.readexactly(length)
 
 
+def _ends(event: Event | None) -> bool:
+    return event is None
+
+
 class _Client:
     def __init__(self, engine: Engine, reader: asyncio.StreamReader, writer: asyncio.StreamWriter):
         self._engine, self._writer = engine, writer
-        self._incoming = Incoming(lambda: read_event(reader), engine.leaving, engine.options.idle)
+        self._incoming = Incoming(lambda: read_event(reader), _ends, engine.leaving, engine.options.idle)
         self._utterances: Utterances | None = None
         self._converter = AudioChunkConverter(width=2, channels=1)
         self._stack = ExitStack()  # its place, while it speaks
@@ -122,7 +126,8 @@ class _Client:
         recognizer = self._engine.recognizer
         self._stack.enter_context(self._engine.streams.take())
         # Who speaks Wyoming says itself where an utterance ends.
-        self._utterances = Utterances(recognizer, chosen(self._engine.settings(silence=0.0), {"rate": rate}))
+        settings = chosen(self._engine.settings(silence=0.0), {"rate": rate})
+        self._utterances = Utterances(recognizer, settings, self._incoming.gone)
 
     async def _hear(self, chunk: AudioChunk) -> None:
         if self._utterances is None:
