@@ -315,7 +315,7 @@ def test_why_there_is_no_microphone_is_said(page, name, words):
     assert page.run(f"return {SHOWN}") == "idle"
 
 
-def test_a_server_that_is_full_says_so_and_a_lost_one_leaves_what_was_said(window, recognizer):
+def test_a_full_server_is_waited_for_with_recordings_and_a_lost_one_leaves_what_was_said(window):
     from websockets.sync.client import connect
 
     with served(bundled_batches(), max_streams=1) as address:
@@ -325,8 +325,13 @@ def test_a_server_that_is_full_says_so_and_a_lost_one_leaves_what_was_said(windo
             assert '"ready"' in other.recv()
             window.find("#microphone").click()
             window.until(lambda: "in use" in window.text("#problem") + window.text(".wrong"))
-        window.run("document.querySelector('.remove')?.click()")
-        window.until(lambda: window.run(f"return {SHOWN}") == "idle")
+            window.until(lambda: window.run(f"return {SHOWN}") == "idle")
+            for button in window.all(".remove"):
+                button.click()
+            window.find("#files").send_keys(str(FIRST))
+            window.until(lambda: "in use" in window.text(".card[data-state=waiting] .doing"))
+        window.until(lambda: window.text(".card[data-state=done] .text") == transcripts()[FIRST])
+        window.find(".remove").click()
         window.find("#microphone").click()
         said = transcripts()[FIRST].split()[0]
         window.until(lambda: window.text(".text").startswith(said))

@@ -125,6 +125,7 @@ export class Card {
     if (from !== undefined) player.currentTime = from;
     try {
       await player.play();
+      if (this.text) this.find(".doing span").textContent = "";
     } catch (error) {
       if (error.name !== "AbortError") this.find(".doing span").textContent = "The browser cannot play this recording.";
     }

@@ -7,6 +7,8 @@ import { $, address, model } from "./server.js";
 const RECORDING = /\.(wav|flac|ogg|oga|opus|mp3|aiff?|au|snd|caf|w64|rf64)$/i; // the server reads these,
 const CONVERTED = /\.(m4a|mp4|aac|webm|mov|3gp)$/i; // and the browser these, for it
 
+const ATTEMPTS = 100; // while the server is busy with others
+
 let queue = Promise.resolve(); // one at a time: live speech goes first on the server's processor
 
 /** Files with their paths; in folders only those that are recordings. */
@@ -26,17 +28,33 @@ export function take(files) {
 
 export function recognise(card) {
   card.set("waiting", "Waiting");
-  queue = queue.then(async () => {
+  queue = queue.then(() => attempt(card));
+}
+
+async function attempt(card, left = ATTEMPTS) {
+  if (card.removed) return;
+  try {
+    const { answer, took } = await transcription(card);
+    const { text, words = [], segments = [], duration } = answer;
+    card.done(
+      { text, words, segments, seconds: duration },
+      duration && `real-time factor ${(took / duration).toFixed(3)}`,
+    );
+  } catch (error) {
     if (card.removed) return;
-    try {
-      const { answer, took } = await transcription(card);
-      const factor = (took / answer.duration).toFixed(3);
-      const { text, words = [], segments = [], duration } = answer;
-      card.done({ text, words, segments, seconds: duration }, duration && `real-time factor ${factor}`);
-    } catch (error) {
-      if (!card.removed) card.fail(error.message);
-    }
-  });
+    if (!(error instanceof Busy && left)) return card.fail(error.message);
+    card.set("waiting", error.message);
+    await new Promise((resolve) => setTimeout(resolve, 1000 * error.seconds));
+    await attempt(card, left - 1);
+  }
+}
+
+/** The server has no place just now. */
+class Busy extends Error {
+  constructor(message, seconds) {
+    super(message);
+    this.seconds = seconds;
+  }
 }
 
 /** Sends a recording → the server's answer, and how many seconds it took after the last byte was sent. */
@@ -69,7 +87,10 @@ async function transcription(card) {
       const [answer, took] = [request.response, (performance.now() - sent) / 1000];
       if (request.status === 401) location.reload(); // to sign in again
       if (request.status === 200 && answer) resolve({ answer, took });
-      else reject(new Error(answer?.error?.message ?? `The server answered with status ${request.status}.`));
+      const message = answer?.error?.message ?? `The server answered with status ${request.status}.`;
+      reject(
+        request.status === 503 ? new Busy(message, request.getResponseHeader("Retry-After") ?? 2) : new Error(message),
+      );
     };
     request.onabort = () => reject(new Error("Removed."));
     card.abort = () => request.abort();
