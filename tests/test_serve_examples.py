@@ -1,6 +1,7 @@
 """The server's page of documentation: its client runs, its tables name what there is."""
 
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from deepspeech_recipe import cli
 from deepspeech_recipe.runtime import Recognizer
 from tests.support.bundled import FOLDER, bundled_batches, samples_of
 from tests.support.serving import served
@@ -59,6 +61,20 @@ def test_the_metrics_of_the_page_are_those_of_the_server(base):
     found = ask(base, "metrics").text
     assert len(names) >= 5
     assert [name for name in names if name not in found] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern"),
+    [("compose.yaml", r"command: >\n(.*?)\n    ports"), ("deepspeech-recipe.service", r"ExecStart=(.*?)\nLoad")],
+)
+def test_the_commands_of_the_examples_are_understood(name, pattern):
+    text = (ROOT / "examples" / name).read_text(encoding="utf-8")
+    (line,) = re.findall(pattern, text.replace("\\\n", " "), re.DOTALL)
+    program, *words = shlex.split(line)
+    assert Path(program).name == "deepspeech-recipe"
+    found = cli.build_parser().parse_args(words)
+    assert (found.command, found.weights) == ("serve", "int8")
+    assert found.token_file
 
 
 def test_ray_has_nothing_but_the_app():
