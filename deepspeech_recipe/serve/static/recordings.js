@@ -44,7 +44,8 @@ async function attempt(card, left = ATTEMPTS) {
     if (card.removed) return;
     if (!(error instanceof Busy && left)) return card.fail(error.message);
     card.set("waiting", error.message);
-    await new Promise((resolve) => setTimeout(resolve, 1000 * error.seconds));
+    const seconds = error.seconds * Math.min(10, 1 + ATTEMPTS - left);
+    await new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
     await attempt(card, left - 1);
   }
 }
