@@ -69,7 +69,7 @@ def _check_versions() -> None:
             f"{python}. Install one of these: pip install openvino-dev==2024.6.0 'tensorflow-cpu<2.18', on Python 3.9 "
             "to 3.12."
         )
-    if sys.version_info < PYTHON:
+    if sys.version_info[:2] < PYTHON:
         raise Error(
             f"The plugin deepspeech_recipe needs Python 3.8 or later, and this is Python {python}. openvino-dev "
             f"{version} runs on Python 3.8 too: install it there."

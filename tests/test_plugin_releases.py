@@ -54,6 +54,11 @@ def test_these_are_loaded(library, monkeypatch, version):
     library._check_versions()
 
 
+def test_python_3_8_will_do(library, monkeypatch):
+    monkeypatch.setattr(library, "sys", SimpleNamespace(version_info=(3, 8, 0)))
+    library._check_versions()
+
+
 def test_python_3_7_is_one_line(library, refused, monkeypatch):
     monkeypatch.setattr(library, "get_version", lambda: "2022.3.2-9279")
     monkeypatch.setattr(library, "sys", SimpleNamespace(version_info=(3, 7, 16)))

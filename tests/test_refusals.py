@@ -235,6 +235,13 @@ def test_the_line_about_a_model_says_where_its_state_is(path, lstm, state):
     assert f"; T = dynamic, batch 2, state in {state}; " in line
 
 
+def test_what_is_done_to_the_states_of_one_model_is_not_done_to_another():
+    """A recipe for a fork begins with such a model, and may take from its states."""
+    view = GraphView.of(parse(GraphDef, case("v0.9").path.read_bytes(), what="a test"))
+    recognise(view).acoustic.states.clear()
+    assert list(recognise(view).acoustic.states) == ["previous_state_c", "previous_state_h"]
+
+
 def test_windows_of_one_feature_are_windows():
     graph = Edited(parse(GraphDef, case("v0.9").path.read_bytes(), what="a test"))
     window(graph, 5, 1)

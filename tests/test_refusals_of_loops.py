@@ -135,6 +135,20 @@ def larger(graph):
         array.input[0] = graph.constant(f"size_{number}", np.int32(77))
 
 
+def many_terms(graph):
+    gate = graph.cells()[0].output_gate
+    term = graph.constant("term", np.float32(0.5))
+    for number in range(40):
+        gate.input[0] = graph.add(f"sum_{number}", "AddV2", gate.input[0], term).name
+
+
+def many_operations(graph):
+    cell = graph.cells()[0]
+    port = [*cell.h.input].index(cell.output_gate.name)
+    for number in range(40):
+        cell.h.input[port] = graph.add(f"turned_{number}", "Neg", cell.h.input[port]).name
+
+
 # Name → (what is changed in a dynamic_rnn of two layers with lengths, the reason).
 LOOPS = {
     "cell state": (
@@ -159,6 +173,8 @@ LOOPS = {
     "fewer steps taken": (part_of("TensorArrayGatherV3", 1, {1: 5}), "output array is read by a TensorArrayGather"),
     "rows for steps": (other_axis_of_time, "it runs for another number of steps than its sequence has"),
     "ones past the length": (ones_past, "it has a variable that is neither a state of its cells nor their output"),
+    "terms": (many_terms, "The gates are a sum of more than 16 terms"),
+    "operations": (many_operations, "was looked for, another product was found"),
     "type": (doubled, "The LSTM computes in float64"),
     "kernel": (lambda g: g.placeholder(g.behind(g.cells()[0].matmul, 1)), "The LSTM's kernel is not a constant"),
     "bias": (lambda g: g.placeholder(g.behind(g.cells()[0].bias_add, 1)), "The LSTM's bias is not a constant"),

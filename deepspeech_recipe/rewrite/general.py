@@ -48,7 +48,7 @@ class General:
     @property
     def ends(self) -> list[str] | None:
         """The nodes that shall be the outputs; None: all that nobody reads."""
-        return [*self.recipe_names.ends, *self.states.values()] if self.recipe_names.ends else None
+        return [*self.recipe_names.ends.values(), *self.states.values()] if self.recipe_names.ends else None
 
 
 def rewrite_general(view: GraphView, recognition: Recognition, frozen: Mapping, *, freeze: str) -> General:
@@ -72,8 +72,8 @@ def rewrite_general(view: GraphView, recognition: Recognition, frozen: Mapping, 
         general.lines.append(f"{' and '.join(recognition.audio)} in plain operations")
     follow_redirects(general.edits)
     if general.edits.replace or general.pairs:  # else the graph is left alone
-        general.edits.remove += [name for name in savers(view) if name not in general.edits.remove]
-    remove_unused(view, general.edits, general.recipe_names.ends)
+        general.edits.remove += sorted(savers(view).difference(general.edits.remove))
+    remove_unused(view, general.edits, general.recipe_names.ends.values())
     general.lines += [f"left as it is: {refusal}".rstrip(".") for refusal in recognition.refused]
     freed = {**general.recipe_names.claimed, **general.states}
     if freed or any(lstm.form == BLOCK for lstm in recognition.lstms):

@@ -45,13 +45,13 @@ def ends(view: GraphView, edits: Edits) -> list[str]:
     return [name for name in (*view.nodes, *added) if name not in others]
 
 
-def savers(view: GraphView) -> list[str]:
+def savers(view: GraphView) -> set[str]:
     """What saves variables to a checkpoint and restores them from one. In the graph of a metagraph or a SavedModel
     nobody reads it, but it is not an output."""
-    names: dict[str, None] = {}
+    names = set()
     for node in view.of_op(*_SAVER_OPS):
-        names.update(dict.fromkeys([node.name, *(each.name for each in view.descendants(Tensor(node.name)))]))
-    return list(names)
+        names |= {node.name, *(each.name for each in view.descendants(Tensor(node.name)))}
+    return names
 
 
 def remove_unused(view: GraphView, edits: Edits, outputs: Iterable[str] = ()) -> None:

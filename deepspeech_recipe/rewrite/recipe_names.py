@@ -16,13 +16,13 @@ from deepspeech_recipe.rewrite.lstm import free_variable
 @dataclass
 class RecipeNames:
     """inputs, outputs: name in the IR → names its tensor may be found by. states: as `Model.states`.
-    ends: the nodes that are the outputs. claimed: the state variables that became inputs here → their new outputs.
+    ends: output → the node that it is. claimed: the state variables that became inputs here → their new outputs.
     initial: name in the IR → what such a variable holds before the first call."""
 
     inputs: dict[str, set[str]] = field(default_factory=dict)
     outputs: dict[str, set[str]] = field(default_factory=dict)
     states: dict[str, str] = field(default_factory=dict)
-    ends: list[str] = field(default_factory=list)
+    ends: dict[str, str] = field(default_factory=dict)
     claimed: dict[str, str] = field(default_factory=dict)
     initial: dict[str, np.ndarray | None] = field(default_factory=dict)
 
@@ -31,12 +31,12 @@ def apply_recipe_names(view: GraphView, model: Model, edits: Edits) -> RecipeNam
     """Gives every output a node of its own and frees the state variables. Raises Refusal if a variable is not
     assigned the output that the recipe says."""
     roles = RecipeNames(states=dict(model.states))
-    ends = {}
     for role, tensor in model.outputs.items():
-        ends[role] = role if role not in view.nodes or Tensor(role) == tensor else f"{role}/output"
-        if ends[role] not in view.nodes:
-            edits.add.append(NewNode(ends[role], "Identity", (tensor,)))
-        roles.outputs[role] = {ends[role], *(str(alias) for alias in view.aliases(tensor)), str(tensor)}
+        end = role if role not in view.nodes or Tensor(role) == tensor else f"{role}/output"
+        if end not in view.nodes:
+            edits.add.append(NewNode(end, "Identity", (tensor,)))
+        roles.ends[role] = end
+        roles.outputs[role] = {end, *(str(alias) for alias in view.aliases(tensor)), str(tensor)}
     for role, tensor in model.inputs.items():
         node = view.nodes[tensor.node]
         roles.inputs[role] = {str(alias) for alias in view.aliases(tensor)} | {node.name}
@@ -45,6 +45,5 @@ def apply_recipe_names(view: GraphView, model: Model, edits: Edits) -> RecipeNam
             state = state_variable(view, node, any_of(view, [new]), "state")
             free_variable(view, state, edits, output=None)
             roles.initial[role] = state.initial
-            roles.claimed[node.name] = ends[model.states[role]]
-    roles.ends = list(ends.values())
+            roles.claimed[node.name] = roles.ends[model.states[role]]
     return roles
