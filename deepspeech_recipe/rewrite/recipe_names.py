@@ -30,7 +30,7 @@ class RecipeNames:
 def apply_recipe_names(view: GraphView, model: Model, edits: Edits) -> RecipeNames:
     """Gives every output a node of its own and frees the state variables. Raises Refusal if a variable is not
     assigned the output that the recipe says."""
-    roles = RecipeNames(states=dict(model.states))
+    roles = RecipeNames(states=model.states)
     for role, tensor in model.outputs.items():
         end = role if role not in view.nodes or Tensor(role) == tensor else f"{role}/output"
         if end not in view.nodes:
