@@ -73,6 +73,11 @@ def test_calls_are_shared(kind, calls):
     assert sum(rows * windows for rows, windows in calls) < frames + 20 * len(LENGTHS)
 
 
+def test_16_share_a_call_if_nobody_says_how_many(calls):
+    list(recognizer("windows, open").transcribe_many([[speech()[:1000]]] * 40))
+    assert max(rows for rows, _ in calls) == 16
+
+
 def test_a_long_one_does_not_keep_the_others_waiting(calls):
     """Of 200 calls for the long one most have both rows, and the short ones are done first."""
     short = [speech()[at : at + 5000] for at in range(20)]

@@ -68,7 +68,7 @@ class _Part:
         excess = 0
         sources: dict[str, list[str]] = {}
         for name, node in self.nodes.items():
-            references = list(node.input)
+            references = node.input
             sources[name] = [source for text in references if (source := self._read(node, text))]
             if node.op in OPS:
                 _check_operation(node, sum(not text.startswith("^") for text in references))

@@ -80,7 +80,7 @@ def to_numpy(tensor) -> np.ndarray:
     count = math.prod(shape)
     if dtype.kind == "O":
         values = np.empty(len(tensor.string_val), dtype=object)
-        values[:] = list(tensor.string_val)
+        values[:] = tensor.string_val
     elif content := tensor.tensor_content:  # protobuf copies it at each access
         _check_content(shape, dtype, len(content))
         return np.frombuffer(content, dtype.newbyteorder("<")).astype(dtype, copy=False).reshape(shape)
