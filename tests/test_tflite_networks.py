@@ -8,9 +8,12 @@ import pytest
 
 from deepspeech_recipe import convert_model
 from deepspeech_recipe.errors import RecipeError, Refusal
+from deepspeech_recipe.graphdef.view import GraphView
 from deepspeech_recipe.sources import open_model
 from tests.support.compare import op_counts
+from tests.support.limits import assert_close
 from tests.support.mo_run import EXTENSIONS, mo
+from tests.support.reference import run_graph
 from tests.support.tflite_calls import assert_calls, interpreter_calls
 
 FOLDER = Path(__file__).parent / "fixtures" / "tflite"
@@ -188,6 +191,24 @@ def small(tf, tmp_path):
         return tmp_path / "small.tflite"
 
     return write
+
+
+def test_convolutions_and_pools(tf, small):
+    rng = np.random.default_rng(3)
+    shapes = (2, 3, 3, 4), (3, 2, 4, 2), (2, 2, 8, 5)
+    kernel, depth, wide = (rng.standard_normal(shape, np.float32) for shape in shapes)
+
+    def network(x):
+        x = tf.nn.relu6(tf.nn.bias_add(tf.nn.conv2d(x, kernel, [1, 2, 1, 1], "SAME"), np.float32([1, 2, 3, 4])))
+        x = tf.nn.max_pool2d(tf.nn.depthwise_conv2d(x, depth, [1, 1, 1, 1], "VALID"), (1, 2), (1, 2), "SAME")
+        return tf.nn.avg_pool2d(tf.nn.conv2d(x, wide, 1, "SAME", dilations=(1, 2)), (2, 2), (1, 1), "VALID")
+
+    x = rng.standard_normal((1, 11, 10, 3), np.float32)
+    graph = open_model(small(network, x.shape)).graph
+    view = GraphView.of(graph)
+    (given,), (result,) = view.of_op("Placeholder"), [node for node in view.nodes.values() if not view.is_read(node)]
+    (found,) = run_graph(graph.SerializeToString(), {f"{given.name}:0": x}, [f"{result.name}:0"])
+    assert_close(found, network(x).numpy(), 1e-5)
 
 
 def test_a_loop_is_refused_by_its_name_and_sent_to_ovc_which_takes_it(tf, small):

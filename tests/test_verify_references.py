@@ -143,6 +143,13 @@ def test_the_numpy_graph_refuses_what_it_does_not_know():
         _graph(("v", "VariableV2", ())).run([Tensor("v")], {})
 
 
+def test_parts_are_packed_along_the_first_axis_unless_another_is_said():
+    x, y = np.ones((2, 3)), np.zeros((2, 3))
+    graph = _graph(("x", "Placeholder", ()), ("y", "Placeholder", ()), ("z", "Pack", ("x", "y")))
+    (found,) = graph.run([Tensor("z")], {Tensor("x"): x, Tensor("y"): y})
+    np.testing.assert_array_equal(found, [x, y])
+
+
 def test_roles_are_found_where_names_are_others():
     source = open_model(models.graph("v0.9"))
     expected = find_original(source)
