@@ -26,8 +26,8 @@ the first line of each; the scorer is a file of the 33 words.
   a text, and drops what it cannot keep.
 - Hot words ({hot}): the client gives no boost to the last word of an utterance
   without a space after it, this project does.
-- Starts of letters are compared if the text is the same: here it is a letter's first frame, the client may name a
-  later one.
+- Starts of letters are compared if the text is the same: greedily and with a scorer it is a letter's first frame here,
+  the client may name a later one.
 - The client's decoder: the IR's probabilities of the bundled recordings, decoded as the client decodes its own.
 - `int8`: the client rounds activations too, an IR has the dequantised weights.
 
@@ -35,7 +35,7 @@ the first line of each; the scorer is a file of the 33 words.
 
 Files of the real exporter under `tests/fixtures`, on the bundled recordings. Their texts are not words, and the least
 difference tips letters. By the client's own decoder (beam width {decoder}) the texts must be equal to the letter, but
-for `int8`. `Recognizer` searches with flashlight-text, which keeps another choice of texts if nothing is likely.
+for `int8`.
 
 {random}
 """

@@ -175,7 +175,7 @@ OPTIONAL = (
     OptionalPackage("tflite", "tflite", ".tflite files need it"),
     OptionalPackage("soundfile", "audio", "recordings other than 16-bit WAV files need it"),
     OptionalPackage("soxr", "audio", "recordings of another sample rate than the model's need it"),
-    OptionalPackage("flashlight-text", "lm", "beam search and language models need it", (3, 12)),
+    OptionalPackage("flashlight-text", "lm", "language models need it", (3, 12)),
     OptionalPackage("jiwer", "eval", "evaluate needs it"),
     OptionalPackage("sounddevice", "mic", "transcribe --mic needs it"),
     OptionalPackage("matplotlib", "plot", "verify --plot and benchmark -o need it"),

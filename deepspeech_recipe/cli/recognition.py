@@ -46,7 +46,7 @@ def add_recordings(parser) -> None:
 
 
 def _add_search(parser) -> None:
-    search = parser.add_argument_group("beam search (needs the extra lm)")
+    search = parser.add_argument_group("beam search (a scorer needs the extra lm)")
     search.add_argument("--scorer", metavar="FILE", help="a .scorer, an ARPA file, or with --words a KenLM binary")
     search.add_argument("--words", metavar="FILE", help="the words of a KenLM binary")
     search.add_argument("--alpha", type=float, metavar="X", help="weight of the language model (default: the scorer's)")

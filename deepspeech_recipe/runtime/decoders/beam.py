@@ -1,4 +1,4 @@
-"""One utterance in a beam search of flashlight-text."""
+"""One utterance in a beam search of flashlight-text, with a language model."""
 
 import itertools
 import math
@@ -17,12 +17,12 @@ _KEPT = 500
 
 
 class BeamUtterance:
-    """search: a decoder of flashlight-text, before its first step. space: the class that ends words, or None.
+    """search: a decoder of flashlight-text, before its first step. space: the class that ends words.
 
     keep: what must live as long as the search.
     """
 
-    def __init__(self, search, classes: int, space: int | None, keep):
+    def __init__(self, search, classes: int, space: int, keep):
         self._search, self._classes, self._space, self._keep = search, classes, space, keep
         # The class of each frame that is out of the search's reach, and its probability.
         self._settled: list[tuple[int, float]] = []
@@ -67,10 +67,9 @@ class BeamUtterance:
 
     def _end_word(self) -> None:
         """One frame more that ends the last word, at no cost; what is not a whole word becomes the last choice."""
-        if self._space is not None:
-            end = np.full((1, self._classes), _IMPOSSIBLE, np.float32)
-            end[0, self._space] = 0
-            self._step(end)
+        end = np.full((1, self._classes), _IMPOSSIBLE, np.float32)
+        end[0, self._space] = 0
+        self._step(end)
 
     def _settle(self) -> None:
         before = self._best().tokens
@@ -85,8 +84,7 @@ class BeamUtterance:
         frames = self._frames(self._best().tokens)
         cut = self._pause([label for label, _ in frames])
         self._settled += frames[:cut]
-        if self._space is not None:
-            self._settled[-1] = self._space, self._settled[-1][1]
+        self._settled[-1] = self._space, self._settled[-1][1]
         self._within = self._within[cut:].copy()
         self._search.decode_begin()
         self._step(np.log(self._within))
@@ -127,7 +125,7 @@ class BeamUtterance:
             if label != self._classes - 1 and not extra:
                 tokens.append(Token(label, at, end, max(probabilities)))
             at = end
-        if self._space is not None and tokens and tokens[-1].label == self._space:
+        if tokens and tokens[-1].label == self._space:
             tokens.pop()
         return tokens
 

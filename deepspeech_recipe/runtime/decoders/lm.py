@@ -1,4 +1,4 @@
-"""Beam search decoding by flashlight-text (`pip install flashlight-text`), with and without a language model.
+"""Beam search, with a language model by flashlight-text (`pip install flashlight-text`), or without one.
 
 Scores are those of DeepSpeech's decoder: log P(audio) + alpha · ln P(words) + beta · number of words, summed over
 all paths of a text. Words are those of the scorer; several spaces count as one. See `greedy` for what a decoder is.
@@ -19,6 +19,7 @@ from deepspeech_recipe.quiet import native_code_quiet
 from deepspeech_recipe.runtime.decoders.arpa_file import arpa_words, check_arpa, is_arpa
 from deepspeech_recipe.runtime.decoders.beam import BeamUtterance
 from deepspeech_recipe.runtime.decoders.kenlm_file import check_binary
+from deepspeech_recipe.runtime.decoders.prefixes import PrefixUtterance
 from deepspeech_recipe.runtime.decoders.scorer_file import LARGEST_WEIGHT, read_scorer
 from deepspeech_recipe.runtime.decoders.scorer_trial import try_once
 from deepspeech_recipe.runtime.decoders.spelling import spelled_by_classes, spelled_by_letters, word_list
@@ -39,8 +40,8 @@ def _flashlight():
         from flashlight.lib.text.decoder import kenlm
     except ImportError:
         if reason := unavailable("flashlight-text"):
-            raise RecipeError(f"Beam search needs flashlight-text: {reason}. Use one of them.") from None
-        raise RecipeError("Beam search needs flashlight-text: pip install flashlight-text.") from None
+            raise RecipeError(f"A scorer needs flashlight-text: {reason}. Use one of them.") from None
+        raise RecipeError("A scorer needs flashlight-text: pip install flashlight-text.") from None
     return decoder, dictionary, kenlm
 
 
@@ -51,25 +52,17 @@ class Beam:
         """beam_width: by default the model's."""
         _check_width(beam_width)
         self._width = beam_width
-        self._labels: Sequence[bytes] = ()
+        self._classes = 0
 
     def for_model(self, labels: Sequence[bytes], beam_width: int | None = None) -> "Beam":
         """The decoder for a model with these labels; beam_width is the model's."""
         found = Beam(self._width or beam_width or _BEAM_WIDTH)
-        found._labels = labels
+        found._classes = len(labels) + 1
         return found
 
-    def start(self) -> BeamUtterance:
+    def start(self) -> PrefixUtterance:
         """Begins an utterance."""
-        decoder, _, _ = _flashlight()
-        classes = len(self._labels) + 1
-        options = decoder.LexiconFreeDecoderOptions(
-            beam_size=self._width, beam_size_token=classes, beam_threshold=_NO_THRESHOLD, lm_weight=0.0, sil_score=0.0,
-            log_add=True, criterion_type=decoder.CriterionType.CTC,
-        )  # fmt: skip
-        model = decoder.ZeroLM()
-        search = decoder.LexiconFreeDecoder(options, model, -1, classes - 1, [])
-        return BeamUtterance(search, classes, space=None, keep=model)
+        return PrefixUtterance(self._classes, self._width or _BEAM_WIDTH)
 
 
 class Scorer:
