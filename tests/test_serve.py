@@ -1,9 +1,12 @@
 """`serve` over HTTP: transcriptions in OpenAI's forms, and what the server says of itself."""
 
+import io
 import json
 import re
 import socket
 import time
+import wave
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import pytest
@@ -113,16 +116,26 @@ def test_a_damaged_recording_is_named_as_its_sender_does_and_the_next_one_is_don
 def test_bounds_of_an_upload(base):
     found = transcription(base, WAV + bytes(2**23))
     assert (found.status, found.message) == (413, "The upload is larger than 1048576 bytes.")
-    long = RECORDING.read_bytes()[:44] + bytes(32_000 * 21)
-    long = (
-        long[:4]
-        + (len(long) - 8).to_bytes(4, "little")
-        + long[8:40]
-        + (len(long) - 44).to_bytes(4, "little")
-        + long[44:]
-    )
-    found = transcription(base, long)
+    with io.BytesIO() as long, wave.open(long, "wb") as file:
+        file.setparams((1, 2, 16000, 0, "NONE", ""))
+        file.writeframes(bytes(32_000 * 21))
+        found = transcription(base, long.getvalue())
     assert (found.status, found.message) == (400, "talk.wav: is longer than 20 seconds.")
+
+
+def test_an_upload_that_does_not_say_how_long_it_is(base):
+    body, kind = form({}, bytes(2**24))
+    lines = ["POST /v1/audio/transcriptions HTTP/1.1", "Host: x", f"Content-Type: {kind}", "Transfer-Encoding: chunked"]
+    answer = b""
+    with socket.create_connection((urlsplit(base).hostname, urlsplit(base).port), timeout=20) as client:
+        client.sendall("\r\n".join([*lines, "\r\n"]).encode())
+        with suppress(OSError):  # it is refused before all of it has come
+            for at in range(0, len(body), 2**19):
+                part = body[at : at + 2**19]
+                client.sendall(f"{len(part):x}\r\n".encode() + part + b"\r\n")
+        with suppress(OSError):
+            answer = client.recv(2**16)
+    assert b" 413 " in answer.split(b"\r\n")[0]
 
 
 def test_an_upload_without_a_recording(base):
