@@ -49,7 +49,7 @@ def take(browser: Browser, recording: Path) -> None:
     browser.find("#microphone").click()
     live = ".card[data-state=live]"
     said = len(transcripts()[SPOKEN[0]].split()) + 3
-    browser.until(lambda: len(browser.text(f"{live} .text").split()) >= said, 30)
+    browser.until(lambda: len(browser.text(f"{live} .text").split()) >= said)
     assert browser.text(f"{live} .pending"), browser.text(live)
     browser.driver.save_screenshot(str(PICTURE))
 

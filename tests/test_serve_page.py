@@ -49,6 +49,7 @@ def window(tmp_path_factory):
 def page(window, address):
     """A page that was just opened; afterwards nothing was wrong in its console, nor asked of anybody else."""
     window.addresses()
+    window.console()
     window.size(1000, 900)
     window.driver.get(address)
     window.until(lambda: window.text("#model").startswith("bundled"))
@@ -70,37 +71,54 @@ def write_wav(path, samples):
         file.writeframes((samples * 32767).clip(-32768, 32767).astype("<i2").tobytes())
 
 
-def speak(page, until):
+def speak(page, until) -> None:
     """Presses, waits for a condition while the microphone is open, presses again, waits for the final text."""
     page.find("#microphone").click()
-    value = page.until(until)
+    page.until(until)
     page.find("#microphone").click()
     page.until(lambda: page.run(f"return {SHOWN}") == "idle")
-    return value
 
 
-def test_speech_is_read_along_and_is_what_transcribe_hears(page, recognizer):
+@pytest.fixture
+def saved(window, recognizer):
+    """What the first card has: (what is recognised in its sound, its subtitles)."""
+
+    def read():
+        for label, suffix in (("WAV", "wav"), ("SRT", "srt")):
+            window.find(f"button[aria-label$={label}]").click()
+            window.until(lambda suffix=suffix: list(window.downloads.glob(f"*.{suffix}")))
+        sound, times = (next(window.downloads.glob(f"*.{suffix}")) for suffix in ("wav", "srt"))
+        with wave.open(io.BytesIO(window.saved(sound.name))) as file:
+            assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (RATE, 1, 2)
+            samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
+        texts = window.saved(times.name).decode()
+        sound.unlink()
+        times.unlink()
+        return recognizer.transcribe(samples), texts
+
+    return read
+
+
+def test_speech_is_read_along_and_is_what_transcribe_hears(page, recognizer, saved):
     said = transcripts()[FIRST]
-    seen = []
+    assert said == recognizer.transcribe(samples_of(FIRST)).text
+    for _ in range(3):  # Chromium's microphone drops sound if the machine is too busy
+        seen = []
 
-    def all_of_it():
-        seen.append(page.text(".card[data-state=live] .text"))
-        return seen[-1] == said
+        def heard(seen=seen):
+            seen.append(page.text(".card[data-state=live] .text"))
+            return seen[-1] == said or len(seen[-1]) > len(said) or page.text("#clock") == "0:09"
 
-    speak(page, all_of_it)
+        speak(page, heard)
+        text = page.text(".card[data-state=done] .text")
+        sound, times = saved()
+        assert text == sound.text, "whatever came through the microphone"
+        assert times == subtitles.srt(sound.words)
+        if text == said:
+            break
+    assert text == said
     assert len(set(seen)) > 3, "it comes while it is said"
-    assert page.text(".card[data-state=done] .text") == said == recognizer.transcribe(samples_of(FIRST)).text
     assert page.run("return document.querySelector('#announced').textContent") == f"{said} "
-
-    page.find("button[aria-label$=WAV]").click()
-    page.until(lambda: list(page.downloads.glob("*.wav")))
-    with wave.open(io.BytesIO(page.saved(next(page.downloads.glob("*.wav")).name))) as file:
-        assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (RATE, 1, 2)
-        heard = recognizer.transcribe(np.frombuffer(file.readframes(file.getnframes()), "<i2"))
-    assert heard.text == said
-    page.find("button[aria-label$=SRT]").click()
-    page.until(lambda: list(page.downloads.glob("*.srt")))
-    assert next(page.downloads.glob("*.srt")).read_text() == subtitles.srt(heard.words)
 
 
 READ = """

@@ -54,11 +54,15 @@ class Browser:
     def run(self, script: str, *arguments):
         return self.driver.execute_script(script, *arguments)
 
-    def until(self, condition, seconds: float = 10):
-        """Waits for a condition → its value."""
+    def until(self, condition, seconds: float = 30):
+        """Waits for a condition → its value. While one page goes and the next one comes, it may fail."""
+        from selenium.common.exceptions import TimeoutException, WebDriverException
         from selenium.webdriver.support.wait import WebDriverWait
 
-        return WebDriverWait(self.driver, seconds, 0.02).until(lambda _: condition())
+        try:
+            return WebDriverWait(self.driver, seconds, 0.02, [WebDriverException]).until(lambda _: condition())
+        except TimeoutException:
+            raise AssertionError(f"Not within {seconds} s. The page: {self.text('body')!r}") from None
 
     def drop(self, *paths: Path) -> None:
         """Files and folders, from outside, in the middle of the window."""
