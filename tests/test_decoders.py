@@ -9,6 +9,7 @@ from hypothesis import given, settings, strategies
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.runtime import Greedy
 from deepspeech_recipe.runtime.decoders.greedy import greedy_text
+from deepspeech_recipe.runtime.decoders.spelling import spelled_by_letters
 from deepspeech_recipe.runtime.result import Hypothesis, Texts, Token
 from tests.support.decoding import collapse, matrices
 
@@ -105,3 +106,8 @@ def test_what_is_settled_of_a_text_are_whole_characters_and_what_is_quiet_follow
     assert [(each.text, each.settled) for each in found] == [("", 0), ("a", 1), ("a\ufffd", 1), ("aä", 2), ("aä ", 3)]
     assert [each.quiet for each in found] == [4.0, 3.5, 3.0, 2.5, 2.5]
     assert texts.progress(Hypothesis(tokens, 0.0, 1), 4.0).settled == 1
+
+
+def test_a_word_of_all_letters_of_an_alphabet_can_be_heard_and_one_of_more_cannot(tmp_path):
+    spelled = spelled_by_letters(tmp_path, ["aba", "a", "abc"], [b" ", b"a", b"b"])
+    assert spelled == {"aba": (1, 2, 1), "a": (1,)}

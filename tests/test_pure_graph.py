@@ -5,8 +5,8 @@ import pytest
 
 from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.build import FLOAT, DType, GraphBuilder
-from deepspeech_recipe.graphdef.proto import DATA_TYPES
-from deepspeech_recipe.graphdef.pure import NotPure, NotRepeatable, pure_graph
+from deepspeech_recipe.graphdef.proto import DATA_TYPES, NodeDef
+from deepspeech_recipe.graphdef.pure import NotPure, NotRepeatable, check_operation, pure_graph
 from deepspeech_recipe.graphdef.pure_ops import PURE_OPS, RANDOM_OPS
 from deepspeech_recipe.graphdef.view import Tensor
 from deepspeech_recipe.processes.programs.plain_session import plain_session
@@ -186,6 +186,12 @@ def test_what_cannot_stand_for_numbers_cannot_be_fed(tensor, op, attributes):
     graph.node("y", "Identity", [str(tensor)], T=DType(FLOAT))
     with pytest.raises(Refusal, match=f"'{tensor}' cannot be fed"):
         pure_graph(graph.graph, [Y], [tensor])
+
+
+def test_of_a_node_of_the_graph_itself_no_function_is_named():
+    with pytest.raises(NotPure) as caught:
+        check_operation(NodeDef(name="n", op="WriteFile"))
+    assert caught.value.node == "n"
 
 
 @pytest.mark.parametrize("op", sorted(RANDOM_OPS))

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from deepspeech_recipe.errors import Refusal
+from deepspeech_recipe.graphdef.build import FLOAT, DType, GraphBuilder
+from deepspeech_recipe.graphdef.plain import plain_nodes
 from deepspeech_recipe.graphdef.proto import GraphDef, parse
 from deepspeech_recipe.graphdef.view import GraphView
 from deepspeech_recipe.recipes.audio import recognise_audio
@@ -79,3 +81,18 @@ def test_the_axes_of_a_reversal():
         del node.attr["batch_dim"]
     found = recognise(GraphView.of(graph.graph)).lstms
     assert sorted(lstm.direction for lstm in found) == ["forward", "reverse"]
+
+
+def test_the_parts_of_a_fused_product_have_the_attributes_that_tensorflow_knows_of_them():
+    graph = GraphBuilder()
+    for name, shape in (("x", (3, 2)), ("w", (4, 3)), ("b", (4,))):
+        graph.placeholder(name, FLOAT, shape)
+    kinds = {"T": DType(FLOAT), "transpose_a": True, "transpose_b": True}
+    graph.node("y", "_FusedMatMul", ["x", "w", "b"], **kinds)
+    graph.graph.node[-1].attr["fused_ops"].list.s.extend([b"BiasAdd", b"Relu"])
+    found = {node.op: (list(node.input), {*node.attr}) for node in plain_nodes(graph.graph.node)[3:]}
+    assert found == {
+        "MatMul": (["x", "w"], {"T", "transpose_a", "transpose_b"}),
+        "BiasAdd": (["y/MatMul", "b"], {"T"}),
+        "Relu": (["y/BiasAdd"], {"T"}),
+    }

@@ -8,7 +8,10 @@ from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.build import FLOAT, INT32, INT64, DType, GraphBuilder
 from deepspeech_recipe.installation import TensorFlow
 from deepspeech_recipe.ir.ov_api import opset, rebuild
+from deepspeech_recipe.passes.compress import compress_to_fp16
+from deepspeech_recipe.passes.lstm_loop import R, W, lstm_sequences
 from deepspeech_recipe.verification import stateful, tensorflow_session, verify
+from deepspeech_recipe.verification.stored import stored_matrices
 from tests.graphs.one_lstm import lstm_graph
 
 
@@ -114,3 +117,10 @@ def test_what_only_negative_numbers_show_is_seen_in_an_input_that_is_reshaped_fi
     for reader in readers:
         reader.replace_source_output(sizes.output(0))
     assert not verify(path, ir, reference="numpy").passed
+
+
+def test_weights_of_an_lstm_in_half_precision_are_compared_with_the_graphs(ir):
+    """W and R of an LSTMSequence have an axis more than matrices."""
+    shapes = {each.values.shape for each in stored_matrices(compress_to_fp16(ir))}
+    (lstm,) = lstm_sequences(ir)
+    assert {tuple(lstm.input_value(port).get_shape())[1:] for port in (W, R)} <= shapes
