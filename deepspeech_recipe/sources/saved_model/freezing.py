@@ -32,7 +32,8 @@ class Variables:
 
     def _key(self, node) -> str | None:
         names = [node.attr["shared_name"].s.decode(errors="replace"), node.name]
-        names = [self._keys.get(node.name, "")] if self._keys else names
+        if self._keys:
+            names = [self._keys[node.name]] if node.name in self._keys else []
         return next((name for name in names if name and name in self.bundle), None)
 
     def __contains__(self, node) -> bool:
