@@ -1,5 +1,9 @@
 """The errors a user sees: one line that names the reason, the place and the remedy."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
+
 
 class RecipeError(Exception):
     """Bad input or bad usage. The command line prints it as one line and exits with code 2."""
@@ -31,3 +35,10 @@ class NoMatch(RecipeError):
     def __init__(self, reason: str, *, node: str = "", wanted: object = None, found: object = None):
         self.reason, self.node, self.wanted, self.found = reason, node, wanted, found
         super().__init__(f"{reason} (at '{node}')" if node else reason)
+
+
+def some_of(names: Iterable[str], most: int = 5, *, none: str = "none") -> str:
+    """What a message lists: 'a, b, c and 14 more'."""
+    known = list(names)
+    more = f" and {len(known) - most} more" if len(known) > most else ""
+    return f"{', '.join(known[:most])}{more}" or none

@@ -14,7 +14,8 @@ from deepspeech_recipe.errors import RecipeError, Refusal
 from deepspeech_recipe.temporary import temporary_directory
 
 TRACEBACK = "DEEPSPEECH_RECIPE_TRACEBACK"
-_LONGEST_MESSAGE = 900
+_LONG_MESSAGE, _LONGEST_MESSAGE = 900, 1800
+_LONGEST_WORD = 160
 _LONGEST_NAME = 255  # bytes, on most file systems
 _ENDLESS = {stat.S_ISCHR: "device", stat.S_ISBLK: "device", stat.S_ISFIFO: "pipe", stat.S_ISSOCK: "socket"}
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
@@ -137,13 +138,44 @@ def _names(text: str, path: str | os.PathLike) -> bool:
 
 
 def _is_fit(error: RecipeError, path: str | os.PathLike) -> bool:
-    return _names(str(error), path) and str(error).isprintable() and len(str(error)) <= _LONGEST_MESSAGE
+    return _names(str(error), path) and str(error).isprintable() and len(str(error)) <= _LONG_MESSAGE
 
 
 def one_line(text: str) -> str:
-    """Prepares what a file says, or is called, for a terminal: printable, and without the middle if it is long."""
-    text, half = printable(text), _LONGEST_MESSAGE // 2
-    return text if len(text) <= _LONGEST_MESSAGE else f"{text[:half]} … {text[-half:]}"
+    """Prepares what a file says, or is called, for a terminal: printable, and not too long.
+
+    If it is long, its long words and lists are shortened, 'a, b, c and 14 more', so that every sentence stays. Only
+    what a damaged file or a library says may be longer even so: words in its middle are left out then.
+    """
+    text = printable(text)
+    for shorten in (_with_short_words, _with_short_lists):
+        text = text if len(text) <= _LONG_MESSAGE else shorten(text)
+    if len(text) <= _LONGEST_MESSAGE:
+        return text
+    first, last = text[: _LONGEST_MESSAGE // 2], text[-_LONGEST_MESSAGE // 2 :]
+    return f"{first.rpartition(' ')[0]} … {last.partition(' ')[2]}"
+
+
+def _with_short_words(text: str) -> str:
+    half = _LONGEST_WORD // 2
+    words = (f"{word[:half]}…{word[-half:]}" if len(word) > _LONGEST_WORD else word for word in text.split(" "))
+    return " ".join(words)
+
+
+def _with_short_lists(text: str) -> str:
+    """Keeps three of each list 'a, b, c, d, e' that ends a sentence or a bracket."""
+    words: list[str] = []
+    items: list[str] = []
+    for word in text.split(" "):
+        items.append(word)
+        if word.endswith(","):
+            continue
+        end = word[len(word.rstrip(".;:)]")) :]
+        if end and len(items) > 4:
+            items[2:] = [items[2].rstrip(","), f"and {len(items) - 3} more{end}"]
+        words += items
+        items = []
+    return " ".join([*words, *items])
 
 
 def printable(text: str) -> str:

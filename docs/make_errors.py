@@ -55,16 +55,22 @@ FAMILIES = (
         ("alphabet.py", "conversion/settings.py", "runtime/decoders/greedy.py"),
     ),
     (
-        "A DeepSpeech model that cannot be converted exactly",
-        "The surroundings are DeepSpeech's, so something close to a released model was found; but a conversion would "
-        "give other numbers. The message names the node. Only another export of the model helps, as the remedy says.",
+        "A model or an LSTM that cannot be converted exactly",
+        "A conversion would give other numbers. The message names the node; another export of the model helps, as the "
+        "remedy says. If the graph is DeepSpeech's, this is an error. An LSTM of another graph is left as it is then, "
+        "with its numbers right, and `inspect` and `convert` print the reason.",
         ("recipes/", "patterns/"),
+    ),
+    (
+        "A recipe that is wrong, or does not fit",
+        "The message names the recipe, the field, and what belongs there ([how recipes are written](own-lstm.md)).",
+        ("recipes/registry.py", "recipes/checks.py", "recipes/recognition.py"),
     ),
     (
         "A state would be lost",
         "Model Optimizer and OpenVINO drop assignments to variables without a word. Where a recurrent state lies in "
         "such a variable it is converted, or refused: never lost.",
-        ("patterns/state", "recipes/recognition.py", "rewrite/", "converters/graphdef_edits.py"),
+        ("patterns/state", "rewrite/", "converters/graphdef_edits.py"),
     ),
     (
         "The feature part cannot be converted",
@@ -162,8 +168,10 @@ def page() -> str:
     for prefix in {prefix for _, _, prefixes in FAMILIES for prefix in prefixes}:
         if not any(module.startswith(prefix) for module in modules):
             raise LookupError(f"{prefix}: there is no such module; correct FAMILIES")
-    for module in modules:
-        families[_family(module)] += messages_of(PACKAGE / module)
+    trees = {module: ast.parse((PACKAGE / module).read_text(encoding="utf-8")) for module in modules}
+    shared = {name: text for tree in trees.values() for name, text in _constants(tree) if not name.startswith("_")}
+    for module, tree in trees.items():
+        families[_family(module)] += messages_of(tree, {**shared, **dict(_constants(tree))})
     for title, meaning, _ in FAMILIES:
         if families[title]:
             parts += [f"## {title}\n", f"{meaning}\n", *(f"- {text}" for text in dict.fromkeys(families[title])), ""]
@@ -176,9 +184,20 @@ def _family(module: str) -> str:
     return prefixes[max((prefix for prefix in prefixes if module.startswith(prefix)), key=len)]
 
 
-def messages_of(module: Path) -> Iterator[str]:
-    """What each `RecipeError(…)`, `Refusal(…)`, `limits.check(…)` and `needed(…)` in a module says."""
-    nodes = list(ast.walk(ast.parse(module.read_text(encoding="utf-8"))))
+def _constants(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """The texts that a module has names for."""
+    named = (each for each in tree.body if isinstance(each, ast.Assign) and isinstance(each.targets[0], ast.Name))
+    for node in named:
+        if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            yield node.targets[0].id, node.value.value
+
+
+def messages_of(tree: ast.Module, texts: dict[str, str]) -> Iterator[str]:
+    """What each `RecipeError(…)`, `Refusal(…)`, `limits.check(…)` and `needed(…)` in a module says.
+
+    texts: name → the text that it stands for.
+    """
+    nodes = list(ast.walk(tree))
     reasons = {node.lineno: node.value for node in nodes if isinstance(node, ast.Assign) and _is_reason(node)}
     calls = (node for node in nodes if isinstance(node, ast.Call))
     for node in sorted(calls, key=lambda call: call.lineno):
@@ -187,10 +206,10 @@ def messages_of(module: Path) -> Iterator[str]:
             reason = node.args[0]
             if getattr(reason, "id", "") == "reason" and (beyond or node.func.id == "needed"):
                 reason = reasons[max(line for line in reasons if line < node.lineno)]
-            text = _text(reason)
+            text = _text(reason, texts)
             for keyword in node.keywords:
                 if keyword.arg == "remedy":
-                    text = f"{text.rstrip('.')}. {_text(keyword.value).rstrip('.')}."
+                    text = f"{text.rstrip('.')}. {_text(keyword.value, texts).rstrip('.')}."
             text += ". …." if beyond else ""
             if len(text.replace("…", "").strip(" .:,")) > 10:
                 yield " ".join(text.replace("*", "\\*").replace("<", "\\<").split())
@@ -200,13 +219,17 @@ def _is_reason(node: ast.Assign) -> bool:
     return getattr(node.targets[0], "id", "") == "reason" and isinstance(node.value, (ast.Constant, ast.JoinedStr))
 
 
-def _text(node: ast.expr) -> str:
+def _text(node: ast.expr, texts: dict[str, str]) -> str:
     if isinstance(node, ast.Constant):
         return str(node.value)
+    if isinstance(node, ast.Name):
+        return texts.get(node.id, "…")
+    if isinstance(node, ast.FormattedValue):
+        return _text(node.value, texts) if isinstance(node.value, ast.Name) else "…"
     if isinstance(node, ast.JoinedStr):
-        return "".join(_text(value) for value in node.values)
+        return "".join(_text(value, texts) for value in node.values)
     if isinstance(node, ast.BinOp):
-        return _text(node.left) + _text(node.right)
+        return _text(node.left, texts) + _text(node.right, texts)
     return "…"
 
 

@@ -7,7 +7,15 @@ import re
 import pytest
 
 from deepspeech_recipe.errors import RecipeError, Refusal
-from deepspeech_recipe.files import TRACEBACK, atomic_path, check_writable, error_context, last_net, reading
+from deepspeech_recipe.files import (
+    TRACEBACK,
+    atomic_path,
+    check_writable,
+    error_context,
+    last_net,
+    one_line,
+    reading,
+)
 from tests.support.source_models import graph_bytes
 
 
@@ -126,3 +134,37 @@ def test_own_recipes_are_not_blamed(monkeypatch, tmp_path):
     (tmp_path / "m.pb").write_bytes(graph_bytes())
     with pytest.raises(RecipeError, match=r"m.pb: the graph is damaged, or unusual"):
         inspect(tmp_path / "m.pb")
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("The graph has no node 'x'. Its inputs are {list}. Name one.", "are n0, n1, n2 and 297 more. Name one."),
+        (
+            "It holds {list}; give another ({list}). Leave it.",
+            "n2 and 297 more; give another (n0, n1, n2 and 297 more).",
+        ),
+        ("The node '{name}' is damaged, and so is its input. Copy the file.", "nnn' is damaged, and so is its input."),
+    ],
+)
+def test_a_long_message_loses_names_of_its_lists_and_no_sentence(said, shown):
+    names = ", ".join(f"n{number}" for number in range(300))
+    line = one_line(said.format(list=names, name="n" * 5000))
+    assert shown in line
+    assert line.endswith(said.rpartition(". ")[2])
+    assert len(line) < 300
+
+
+def test_a_message_of_many_sentences_stays_whole():
+    """A refusal, why no recipe fits, and what to do: the longest that we write."""
+    text = " ".join(f"Sentence {number} says why, and what to do." for number in range(30))
+    assert 900 < len(text) < 1800
+    assert one_line(text) == text
+
+
+def test_what_a_library_says_without_end_is_bounded_in_whole_words():
+    line = one_line("begin " + "word " * 5000 + "end")
+    assert line.startswith("begin word word")
+    assert line.endswith("word end")
+    assert set(line.split()) == {"begin", "word", "…", "end"}
+    assert len(line) < 1810

@@ -14,7 +14,7 @@ from deepspeech_recipe.verification import verify
 from tests.support.bundled import MODEL
 from tests.support.reference import run_graph
 
-HALF = DATA_TYPES["DT_HALF"]
+HALF, BFLOAT16 = DATA_TYPES["DT_HALF"], DATA_TYPES["DT_BFLOAT16"]
 
 
 def constants() -> GraphBuilder:
@@ -29,6 +29,16 @@ def constants() -> GraphBuilder:
     graph.node("BiasAdd", "BiasAdd", [rows, graph.const("bias", [3, 1, 4, 1], np.float32)], **F32, data_format="NHWC")
     graph.node("ZerosLike", "ZerosLike", [rows], **F32)
     graph.node("Neg", "Neg", [rows], **F32)
+    graph.node("Square", "Square", [rows], **F32)
+    graph.node("Sqrt", "Sqrt", [rows], **F32)
+    graph.node("Rsqrt", "Rsqrt", ["Maximum"], **F32)
+    for name, axes, keep in (("Sum", [0, -1], False), ("of_columns", [0], True)):
+        graph.node(
+            name, "Sum", [rows, graph.const(f"{name}/axes", axes, np.int32)], **F32, Tidx=DType(INT32), keep_dims=keep
+        )
+    for name, source, target in (("to_bfloat16", FLOAT, BFLOAT16), ("from_bfloat16", BFLOAT16, FLOAT)):
+        node = "RealDiv" if source == FLOAT else "to_bfloat16"
+        graph.node(name, "Cast", [node], SrcT=DType(source), DstT=DType(target), Truncate=False)
     graph.node("Transpose", "Transpose", [rows, graph.const("perm", [1, 0], np.int32)], **F32, Tperm=DType(INT32))
     graph.node("Reshape", "Reshape", [rows, sizes], **F32, Tshape=DType(INT32))
     graph.node("ExpandDims", "ExpandDims", [rows, one], **F32, Tdim=DType(INT32))
@@ -90,7 +100,9 @@ def test_each_operation_makes_what_tensorflow_makes():
     tensors = [Tensor(node.name, port) for node in graph.node for port in range(ports.get(node.op, 1))]
     wanted = run_graph(graph.SerializeToString(), {}, [str(tensor) for tensor in tensors])
     for tensor, value in zip(tensors, wanted, strict=True):
-        if tensor.node.startswith("fake"):  # TensorFlow's compiler multiplies and adds in one step
+        if tensor.node.startswith("to_"):
+            value = value.astype(np.float32)  # numpy has no such type of its own
+        if tensor.node.startswith(("fake", "Rsqrt")):  # TensorFlow's compiler multiplies and adds in one step
             np.testing.assert_array_max_ulp(view.value(tensor), value, maxulp=2)
         else:
             np.testing.assert_array_equal(view.value(tensor), value, err_msg=str(tensor))

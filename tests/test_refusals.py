@@ -1,16 +1,20 @@
 """One near miss for each reason to refuse a fused LSTM, a DeepSpeech model or a state that no other test asks for."""
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from deepspeech_recipe import convert_model
 from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.proto import GraphDef, parse
 from deepspeech_recipe.graphdef.view import GraphView
+from deepspeech_recipe.ir.metadata import read_metadata
 from deepspeech_recipe.recipes.recognition import recognise
 from deepspeech_recipe.recipes.summary import one_line
 from deepspeech_recipe.sources import open_model
+from tests.support.compare import op_counts
 from tests.support.contract import case
 from tests.support.graph_edits import Edited, renamed
 
@@ -42,6 +46,7 @@ def flat(graph):
     for node in graph.of_op("Reshape"):
         if graph.behind(node, 0).op in ("Add", "AddV2", "BiasAdd"):
             node.op = "Neg"
+            del node.input[1:]
 
 
 def other_steps(graph):
@@ -209,6 +214,35 @@ def test_near_misses_of_deepspeech_are_refused_with_reason_and_node(name):
         recognise(GraphView.of(graph.graph))
     assert reason in str(caught.value)
     assert caught.value.node
+
+
+OWN_NAMES = """
+from deepspeech_recipe.recipes import Model, Tensor
+
+NAME = "mine"
+
+
+def recognise(view):
+    inputs = {name: Tensor(name) for name in ("input_node", "input_lengths", "previous_state_c", "previous_state_h")}
+    outputs = {name: Tensor(name) for name in ("logits", "new_state_c", "new_state_h")}
+    states = {f"previous_state_{part}": f"new_state_{part}" for part in "ch"}
+    return Model(inputs, outputs, states)
+"""
+
+
+@pytest.mark.parametrize("name", ["sequence", "flat"])
+def test_a_near_miss_is_converted_as_another_model_by_a_recipe_as_the_message_says(name, tmp_path):
+    _, edit, reason = DEEPSPEECH[name]
+    graph = Edited(parse(GraphDef, case("v0.9").path.read_bytes(), what="a test"))
+    edit(graph)
+    model, recipe = tmp_path / "model.pb", tmp_path / "recipe.py"
+    model.write_bytes(graph.graph.SerializeToString())
+    recipe.write_text(OWN_NAMES)
+    with pytest.raises(Refusal, match=re.escape(reason) + r".*recipe of your own \(--recipe\)"):
+        convert_model(model)
+    converted = convert_model(model, recipe=recipe)
+    assert op_counts(converted)["LSTMSequence"] == 1
+    assert read_metadata(converted)["states"] == {f"previous_state_{part}": f"new_state_{part}" for part in "ch"}
 
 
 SAME = {

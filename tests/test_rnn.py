@@ -169,7 +169,7 @@ def test_states_go_from_call_to_call():
 
 REFUSALS = {
     "gru": r"is not a known LSTM: a hidden state σ\(o\) · tanh\(c\) was looked for, its states end in Add",
-    "projection": r"a hidden state σ\(o\) · tanh\(c\) was looked for, its states end in AddV2 and MatMul",
+    "projection": r"its hidden state is projected: a MatMul follows σ\(o\) · tanh\(c\)",
     "crossed": "A Mul is added to a gate that is not a peephole connection of the cell state",
 }
 

@@ -10,8 +10,8 @@ from deepspeech_recipe.installation import TensorFlow
 from deepspeech_recipe.sources import open_model
 from deepspeech_recipe.verification import tensorflow_session
 from deepspeech_recipe.verification.acoustic import run_original
+from deepspeech_recipe.verification.find_original import find_original
 from deepspeech_recipe.verification.numpy_graph import NumpyGraph
-from deepspeech_recipe.verification.original import find_original
 from deepspeech_recipe.verification.recordings import flushed, random_features, speech_like, windows_of
 from deepspeech_recipe.verification.references import Numpy, make_reference
 from tests.fixtures.synthetic.cases import CASES

@@ -24,7 +24,7 @@ from deepspeech_recipe.processes.worker import Failed, Worker
 from deepspeech_recipe.recipes.recognition import recognise
 from deepspeech_recipe.sources import open_model
 from deepspeech_recipe.temporary import temporary_directory
-from deepspeech_recipe.verification.original import find_original
+from deepspeech_recipe.verification.find_original import find_original
 
 SCENARIOS = ("chunk", "utterance", "corpus", "start", "serve")
 DEFAULT_SCENARIOS = ("chunk", "utterance", "start")

@@ -13,9 +13,9 @@ from deepspeech_recipe.converters import mo, openvino
 from deepspeech_recipe.converters.complex_numbers import COMPLEX_OPS
 from deepspeech_recipe.converters.mo_safety import check_outputs
 from deepspeech_recipe.converters.request import size_of
-from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.errors import RecipeError, some_of
 from deepspeech_recipe.files import error_context
-from deepspeech_recipe.graphdef.cut import cut_graph
+from deepspeech_recipe.graphdef.cut import cut_graph, with_open_inputs
 from deepspeech_recipe.graphdef.view import GraphView
 from deepspeech_recipe.ir.metadata import metadata_of, read_metadata, write_metadata
 from deepspeech_recipe.ir.names import stem
@@ -111,13 +111,38 @@ def convert(job: Job, *, keep_graph: bool) -> tuple[ov.Model, str]:
     """
     if keep_graph or job.options.converter == "mo":  # TensorFlow will run it
         check_outputs(job.source.graph, job.recognition.acoustic)
-    model, converter = (_by_mo if job.options.converter == "mo" else _by_openvino)(job, keep_graph)
+    model, converter = _converted(job, keep_graph)
     _check_ranks(model)
     for line, apply in passes(job):
         if line:
             job.log(line)
         model = apply(model)
     return model, converter
+
+
+def _converted(job: Job, keep_graph: bool) -> tuple[ov.Model, str]:
+    typed = [text for text in job.options.inputs if "[" in text]
+    graph = job.source.graph if typed else None
+    try:
+        return (_by_mo if job.options.converter == "mo" else _by_openvino)(job, keep_graph)
+    except RecipeError as error:
+        if graph is None or not _converts_with_open_shapes(graph):
+            raise
+        raise RecipeError(
+            f"The graph does not take the shapes that were given, {some_of(typed)}: it is converted with any sizes in "
+            f"their place ('?'). {error}"
+        ) from error
+
+
+def _converts_with_open_shapes(graph: Any) -> bool:
+    """Whether OpenVINO's frontend converts a GraphDef if the sizes of its inputs are open."""
+    opened = with_open_inputs(graph)
+    view = GraphView.of(opened)
+    try:
+        openvino.prepare(opened, view, recognise(view), Options()).convert()
+    except RecipeError:
+        return False
+    return True
 
 
 def _check_ranks(model: ov.Model) -> None:

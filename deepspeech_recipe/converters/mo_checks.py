@@ -13,7 +13,7 @@ import numpy as np
 from openvino.runtime import PartialShape
 
 from deepspeech_recipe.converters.mo_arguments import Arguments
-from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.errors import RecipeError, some_of
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
 from deepspeech_recipe.rewrite.edits import LAST_CELL, LAST_HIDDEN, RECIPE_LSTM, Edits
 from deepspeech_recipe.rewrite.reachability import edited_inputs, ends, needed
@@ -51,7 +51,7 @@ def check_names(arguments: Arguments, view: GraphView, edits: Edits, outputs: It
         if node in edits.remove:
             raise RecipeError(
                 f"'{name}' is not in the converted graph: the plugin replaces what it belongs to. "
-                f"Outputs are {', '.join(outputs)}"
+                f"Outputs are {some_of(outputs)}"
             )
 
 

@@ -94,7 +94,7 @@ def _prepare_general(
     graph, arguments: Arguments, view: GraphView, recognition: Recognition, options, operations
 ) -> str:
     """Returns the line for a person."""
-    general = rewrite_general(view, recognition, arguments.frozen, freeze="--freeze_placeholder_with_value")
+    general = rewrite_general(view, recognition, arguments.frozen, freeze='--freeze_placeholder_with_value "{}->[T]"')
     lengths = [lstm.lengths.node for lstm in recognition.lstms if lstm.lengths is not None]
     mo_request.take_used_lengths(arguments, general.edits.remove, lengths)
     states = [

@@ -114,7 +114,7 @@ def _prepare_acoustic(graph, view: GraphView, model: AcousticModel, options: Opt
 
 def _prepare_general(graph, view: GraphView, recognition: Recognition) -> Prepared:
     """LSTMs become LSTMSequences, state variables inputs and outputs; tensors are called what a recipe calls them."""
-    general = rewrite_general(view, recognition, {}, freeze="mo's --freeze_placeholder_with_value")
+    general = rewrite_general(view, recognition, {}, freeze="--freeze {}=T")
     outputs = general.ends or outputs_of(view, general)
 
     starts = [node.name for node in view.of_op(*PLACEHOLDER_OPS)]

@@ -13,7 +13,7 @@ import numpy as np
 
 from deepspeech_recipe.errors import NoMatch
 from deepspeech_recipe.graphdef.node import Node
-from deepspeech_recipe.graphdef.tensor import numpy_dtype
+from deepspeech_recipe.graphdef.tensor import DT_BFLOAT16, numpy_dtype, to_bfloat16
 
 CONSTANT_OPS: dict[str, Callable[..., Any]] = {}
 _MOST_MADE = 2**20  # elements that come out of nothing but sizes
@@ -21,6 +21,8 @@ _MOST_MADE = 2**20  # elements that come out of nothing but sizes
 
 def computed(node: Node, values: list[np.ndarray]) -> dict[int, np.ndarray] | None:
     """The outputs of a node by port; None if its inputs do not fit, or the result would be far larger than they are."""
+    if node.op in _ARITHMETIC and node.attribute("T") == DT_BFLOAT16:
+        return None  # each operation rounds there
     if node.op in _BROADCAST and not _fits(*values):
         return None
     try:
@@ -58,8 +60,12 @@ _of_values(np.minimum, "Minimum")
 _of_values(np.maximum, "Maximum")
 _of_values(np.true_divide, "RealDiv")
 _BROADCAST = frozenset(CONSTANT_OPS)
-_of_values(np.zeros_like, "ZerosLike")
+_of_values(np.square, "Square")
+_of_values(np.sqrt, "Sqrt")
+_of_values(lambda x: 1 / np.sqrt(x), "Rsqrt")
 _of_values(np.negative, "Neg")
+_ARITHMETIC = frozenset({*CONSTANT_OPS, "Sum"})
+_of_values(np.zeros_like, "ZerosLike")
 _of_values(lambda x, order: np.transpose(x, order), "Transpose")
 _of_values(lambda x, shape: np.reshape(x, shape), "Reshape")
 _of_values(lambda x, axis: np.expand_dims(x, int(np.reshape(axis, ()))), "ExpandDims")
@@ -91,7 +97,13 @@ def _squeeze(node: Node, x: np.ndarray) -> np.ndarray:
 
 @_op("Cast")
 def _cast(node: Node, x: np.ndarray) -> np.ndarray:
-    return np.asarray(x).astype(numpy_dtype(node.attribute("DstT")))
+    values, kind = np.asarray(x), node.attribute("DstT")
+    return to_bfloat16(values.astype(np.float32)) if kind == DT_BFLOAT16 else values.astype(numpy_dtype(kind))
+
+
+@_op("Sum")
+def _sum(node: Node, x: np.ndarray, axes: np.ndarray) -> np.ndarray:
+    return np.sum(x, tuple(np.reshape(axes, -1).tolist()), keepdims=node.attribute("keep_dims", False), dtype=x.dtype)
 
 
 @_op("Pack")

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.errors import RecipeError, some_of
 from deepspeech_recipe.graphdef.build import FLOAT, DType, set_attr, turn_into
 from deepspeech_recipe.graphdef.node import node_of
 from deepspeech_recipe.graphdef.ops import OPS
@@ -56,6 +56,17 @@ def cut_graph(graph: Message, inputs: Sequence[str], outputs: Sequence[str]) -> 
     for tensor in dict.fromkeys(ends):
         if tensor.port or tensor.node in read:  # an output is what nobody reads
             _put_output(result, tensor, _type(view.nodes[tensor.node]))
+    return result
+
+
+def with_open_inputs(graph: Message) -> Message:
+    """A copy of a GraphDef whose inputs have the number of axes that they have, and any sizes."""
+    result = GraphDef()
+    result.CopyFrom(graph)
+    for node in result.node:
+        if node.op in _PLACEHOLDERS:
+            for axis in node.attr["shape"].shape.dim:
+                axis.size = -1
     return result
 
 
@@ -128,8 +139,8 @@ def _output(view: GraphView, name: str) -> Tensor:
 def _node(view: GraphView, name: str) -> Node:
     if name not in view.nodes:
         near = difflib.get_close_matches(name, view.nodes, 3, 0.5)
-        own = [node.name for node in view.of_op(*_PLACEHOLDERS)][:5]
-        hint = f"Names like it: {', '.join(near)}" if near else f"Its inputs are {', '.join(own) or 'none'}"
+        own = some_of(node.name for node in view.of_op(*_PLACEHOLDERS))
+        hint = f"Names like it: {', '.join(near)}" if near else f"Its inputs are {own}"
         raise RecipeError(f"The graph has no node '{name}'. {hint}.")
     return view.nodes[name]
 

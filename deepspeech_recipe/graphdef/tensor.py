@@ -33,6 +33,8 @@ _FIELDS = {
         ("DT_QINT16", "i2", "int_val"),
         ("DT_QUINT16", "u2", "int_val"),
         ("DT_QINT32", "i4", "int_val"),
+        # As float32: of these it is the upper half.
+        ("DT_BFLOAT16", "f4", "half_val"),
     ]
 }
 _NUMBERS = {dtype: number for number, (dtype, _) in reversed(_FIELDS.items())}
@@ -40,7 +42,7 @@ _NUMBERS = {dtype: number for number, (dtype, _) in reversed(_FIELDS.items())}
 # numpy has no more.
 MOST_AXES = 32
 
-DT_STRING = DATA_TYPES["DT_STRING"]
+DT_STRING, DT_BFLOAT16 = DATA_TYPES["DT_STRING"], DATA_TYPES["DT_BFLOAT16"]
 
 
 def dtype_number(dtype) -> int:
@@ -77,21 +79,36 @@ def to_numpy(tensor) -> np.ndarray:
     Raises RecipeError if the declared shape and the stored bytes disagree.
     """
     shape, dtype = _fixed_shape(tensor), numpy_dtype(tensor.dtype)
-    count = math.prod(shape)
+    count, is_bfloat16 = math.prod(shape), tensor.dtype % 100 == DT_BFLOAT16
     if dtype.kind == "O":
         values = np.empty(len(tensor.string_val), dtype=object)
         values[:] = tensor.string_val
     elif content := tensor.tensor_content:  # protobuf copies it at each access
-        _check_content(shape, dtype, len(content))
-        return np.frombuffer(content, dtype.newbyteorder("<")).astype(dtype, copy=False).reshape(shape)
+        as_stored = np.dtype("u2") if is_bfloat16 else dtype
+        _check_content(shape, as_stored, len(content))
+        values = np.frombuffer(content, as_stored.newbyteorder("<")).astype(as_stored, copy=False).reshape(shape)
+        return _from_bfloat16(values) if is_bfloat16 else values
     else:
         stored = getattr(tensor, _FIELDS[tensor.dtype % 100][1])
-        if dtype.itemsize < 4:  # stored as int32, whose other bits a damaged file may have set
+        if is_bfloat16:
+            values = _from_bfloat16(np.array(stored, np.int32))
+        elif dtype.itemsize < 4:  # stored as int32, whose other bits a damaged file may have set
             values = np.array(stored, np.int32)
             values = values.astype(np.uint16).view(dtype) if dtype == np.float16 else values.astype(dtype)
         else:
             values = np.array(stored, dtype)
     return _fill(values, shape, count, dtype)
+
+
+def _from_bfloat16(halves: np.ndarray) -> np.ndarray:
+    return (halves.astype(np.uint32) << 16).view(np.float32)
+
+
+def to_bfloat16(values: np.ndarray) -> np.ndarray:
+    """float32 numbers rounded to bfloat16, halves to even ones, as float32."""
+    bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
+    rounded = ((bits + np.uint32(0x7FFF) + ((bits >> 16) & 1)) & np.uint32(0xFFFF0000)).view(np.float32)
+    return np.where(np.isnan(values), np.float32(np.nan), rounded)
 
 
 def excess_bytes(tensor) -> int:
@@ -110,7 +127,7 @@ def excess_bytes(tensor) -> int:
     else:
         dtype, field = _FIELDS[number]
         if content := tensor.tensor_content:
-            _check_content(shape, dtype, len(content))
+            _check_content(shape, np.dtype("u2") if number == DT_BFLOAT16 else dtype, len(content))
             return 0
         stored, size = len(getattr(tensor, field)), dtype.itemsize
     _check_stored(shape, count, stored)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.errors import RecipeError, some_of
 from deepspeech_recipe.files import reading
 from deepspeech_recipe.ir.names import FEATURE_PART
 
@@ -23,6 +23,6 @@ def find_ir(path: str | os.PathLike) -> Path | None:
     with reading(path):
         found = sorted(each for each in path.glob("*.xml") if not each.stem.endswith(FEATURE_PART))
     if len(found) > 1:
-        names = ", ".join(each.name for each in found[:5])
-        raise RecipeError(f"{path}: holds {len(found)} IRs ({names}{', …' if len(found) > 5 else ''}). Name one.")
+        names = some_of(each.name for each in found)
+        raise RecipeError(f"{path}: holds {len(found)} IRs ({names}). Name one.")
     return found[0] if found else None

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.errors import RecipeError, some_of
 from deepspeech_recipe.files import last_line
 from deepspeech_recipe.ir.model import IR
 from deepspeech_recipe.ir.names import INTERNAL, stem
@@ -60,7 +60,7 @@ class StatefulModel:
         given = {stem(name): value for name, value in feeds.items()}
         if set(given) != set(self.inputs):
             raise RecipeError(
-                f"{self._ir.name}: takes {', '.join(self.inputs)}; it was given {', '.join(given) or 'nothing'}."
+                f"{self._ir.name}: takes {', '.join(self.inputs)}; it was given {some_of(given, none='nothing')}."
             )
         self._request.infer(self._ir.feeds({**given, **self._states}))
         # Copies: the tensors are views on memory that the next call overwrites.

@@ -6,9 +6,10 @@ from contextlib import suppress
 
 from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
+from deepspeech_recipe.patterns.block_cell import read_block_cell
 from deepspeech_recipe.patterns.last_state import find_last_states
 from deepspeech_recipe.patterns.lengths import is_range, is_time_length, root
-from deepspeech_recipe.patterns.lstm import BLOCK, NOT_FROZEN, Cell, Layer, Lstm, quarters
+from deepspeech_recipe.patterns.lstm import BLOCK, Cell, Layer, Lstm
 
 LSTM_OPS = ("BlockLSTM", "BlockLSTMV2")
 # Inputs of BlockLSTM and BlockLSTMV2 (tensorflow/core/ops/rnn_ops.cc).
@@ -25,7 +26,8 @@ def recognise_block_lstm(view: GraphView, node: Node, *, plain: bool = True) -> 
     """
     if len(node.inputs) != 9:
         raise Refusal(f"{node.op} has {len(node.inputs)} inputs instead of 9", node=node.name)
-    cell = _cell(view, node)
+    order = "icfo" if node.op == "BlockLSTM" else "ifco"
+    cell = read_block_cell(view, node, node.inputs[W], node.inputs[B], node.inputs[WCI : WCO + 1], order)
     if plain:
         _check_plain(node, cell)
     lengths, steps = _lengths(view, node)
@@ -53,37 +55,6 @@ def fused_lstms(view: GraphView) -> list[Lstm]:
     return found
 
 
-def _cell(view: GraphView, node: Node) -> Cell:
-    rows, columns = _check_weights(view, node)
-    size, is_first = columns // 4, node.op == "BlockLSTM"
-    order, w, b = "icfo" if is_first else "ifco", view.source(node.inputs[W]), view.source(node.inputs[B])
-    # What the operation does without an attribute: exporters strip attributes that have their default.
-    clip = max(0.0, float(node.attribute("cell_clip", 3.0 if is_first else 0.0)))
-    return Cell(
-        kernel=quarters(w, order, size),
-        recurrent=quarters(w, order, size, row=rows - size),
-        biases=tuple((part,) for part in quarters(b, order, size)),
-        forget_bias=float(node.attribute("forget_bias", 1.0)) if is_first else 0.0,
-        input_size=rows - size,
-        hidden_size=size,
-        peepholes=_peepholes(view, node) if node.attribute("use_peephole", False) else (),
-        clip=clip,
-    )
-
-
-def _peepholes(view: GraphView, node: Node) -> tuple[Tensor, ...]:
-    (size,) = view.constant_shape(node.inputs[B]) or (0,)
-    tensors = node.inputs[WCI : WCO + 1]
-    for tensor in tensors:
-        if view.constant_shape(tensor) != (size // 4,):
-            raise Refusal(
-                "The LSTM's peephole weights are not constants, or do not fit its bias",
-                node=tensor.node,
-                remedy=NOT_FROZEN,
-            )
-    return tensors
-
-
 def _check_plain(node: Node, cell: Cell) -> None:
     if cell.peepholes:
         raise Refusal(
@@ -97,21 +68,6 @@ def _check_plain(node: Node, cell: Cell) -> None:
             node=node.name,
             remedy="Export a model trained with cell_clip=-1",
         )
-
-
-def _check_weights(view: GraphView, node: Node) -> tuple[int, ...]:
-    """The shape of the weight matrix, if it and the bias are constants that fit together."""
-    kernel, bias = view.constant_shape(node.inputs[W]), view.constant_shape(node.inputs[B])
-    if kernel is None or bias is None:
-        what, port = ("weight matrix", W) if kernel is None else ("bias", B)
-        raise Refusal(f"The LSTM's {what} is not a constant", node=node.inputs[port].node, remedy=NOT_FROZEN)
-    if len(kernel) != 2 or len(bias) != 1 or kernel[1] != bias[0] or bias[0] % 4:
-        raise Refusal(
-            f"The LSTM's weight matrix {list(kernel)} and bias {list(bias)} do not fit together", node=node.name
-        )
-    if not 0 < bias[0] // 4 < kernel[0]:
-        raise Refusal(f"The LSTM's weight matrix {list(kernel)} leaves no room for an input", node=node.name)
-    return kernel
 
 
 def _lengths(view: GraphView, node: Node) -> tuple[Tensor | None, int | None]:
@@ -128,7 +84,7 @@ def _lengths(view: GraphView, node: Node) -> tuple[Tensor | None, int | None]:
     raise Refusal(
         "The number of steps is neither the largest length, nor a constant, nor the length of the sequence",
         node=node.inputs[SEQ_LEN_MAX].node,
-        remedy="Export the graph with lengths of one time step each, or without lengths",
+        remedy="Export the graph with the largest of its lengths as seq_len_max, or without lengths",
     )
 
 

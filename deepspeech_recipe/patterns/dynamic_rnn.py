@@ -13,8 +13,9 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from deepspeech_recipe.errors import Refusal
-from deepspeech_recipe.graphdef.view import GraphView, Tensor, once
+from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor, once
 from deepspeech_recipe.patterns.bidirectional import find_reversals
+from deepspeech_recipe.patterns.hidden_state import CLIPS, States, nearest_miss
 from deepspeech_recipe.patterns.loop_arrays import (
     is_step,
     last_read,
@@ -27,7 +28,7 @@ from deepspeech_recipe.patterns.loop_arrays import (
 from deepspeech_recipe.patterns.loop_body import LoopBody
 from deepspeech_recipe.patterns.loop_steps import number_of_steps
 from deepspeech_recipe.patterns.lstm import LOOP, Layer, Lstm
-from deepspeech_recipe.patterns.lstm_cell import States, Step, looks_like_cell, nearest_miss, recognise_cell
+from deepspeech_recipe.patterns.lstm_cell import Step, looks_like_cell, recognise_cell
 from deepspeech_recipe.patterns.while_loop import Loop, Variable, find_loops
 
 
@@ -111,7 +112,7 @@ def _cells(body: LoopBody) -> list[_Cell]:
         if miss is not None:
             raise body.refuse(miss.reason, miss.node)
     if not hidden:
-        raise _no_cell(body, after)
+        raise _no_cell(body, after, states)
     cells = []
     for h in hidden:
         step = recognise_cell(body.view, after[h], states)
@@ -122,8 +123,10 @@ def _cells(body: LoopBody) -> list[_Cell]:
     return cells
 
 
-def _no_cell(body: LoopBody, after: dict[Variable, Tensor]) -> Refusal:
+def _no_cell(body: LoopBody, after: dict[Variable, Tensor], states: States) -> Refusal:
     new = [new for v, new in after.items() if not body.counts(v) and written_value(body, v) is None]
+    for projection in filter(None, (_projection(body.view, tensor, states) for tensor in new)):
+        return body.refuse("its hidden state is projected: a MatMul follows σ(o) · tanh(c)", projection.name)
     nodes = [node for node in map(body.view.producer, new) if node is not None]
     for node in nodes:
         if node.op in ("Select", "SelectV2") and is_step(body, node.inputs[0]):
@@ -132,6 +135,16 @@ def _no_cell(body: LoopBody, after: dict[Variable, Tensor]) -> Refusal:
     return body.refuse(
         f"a hidden state σ(o) · tanh(c) was looked for, its states end in {ops}", nodes[0].name if nodes else ""
     )
+
+
+def _projection(view: GraphView, tensor: Tensor, states: States) -> Node | None:
+    """The product of the hidden state of a cell with a matrix, clipped or not."""
+    node = view.source_node(tensor)
+    for _ in range(2):  # a clip is a Minimum and a Maximum
+        node = view.source_node(node.inputs[0]) if node is not None and node.op in CLIPS else node
+    if node is None or node.op != "MatMul" or not looks_like_cell(view, node.inputs[0], states):
+        return None
+    return node
 
 
 def _chain(body: LoopBody, cells: list[_Cell]) -> tuple[Tensor, list[_Cell]]:

@@ -15,14 +15,14 @@ from typing import NamedTuple
 
 from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor, once
 from deepspeech_recipe.patterns.conditions import with_choices
+from deepspeech_recipe.patterns.gates import ADDITIONS
+from deepspeech_recipe.patterns.hidden_state import CLIPS
 from deepspeech_recipe.patterns.length_select import stopped_values
 from deepspeech_recipe.patterns.lstm import Lstm
 from deepspeech_recipe.patterns.state import State
 from deepspeech_recipe.patterns.static_rows import find_cells
 
 LOOPS = ("While", "StatelessWhile")
-_ADDITIONS = ("Add", "AddV2", "BiasAdd")
-_CLIPS = ("Minimum", "Maximum", "ClipByValue")
 # What moves values about without changing them → the input that is the data.
 VIEWS = {
     **dict.fromkeys(("Reshape", "Squeeze", "ExpandDims", "Transpose", "StridedSlice", "Slice", "SplitV", "Unpack"), 0),
@@ -148,7 +148,7 @@ def _outputs(view: GraphView, cell: Tensor) -> tuple[Tensor, Tensor | None]:
             for product, _ in view.readers(Tensor(tanh.name)):
                 if product.op == "Mul" and any(_is_gate(view, tensor) for tensor in product.inputs):
                     return cell, Tensor(product.name)
-        clip = next((reader for reader in readers if reader.op in _CLIPS), None)
+        clip = next((reader for reader in readers if reader.op in CLIPS), None)
         if clip is None:
             return cell, None
         cell = Tensor(clip.name)
@@ -160,7 +160,7 @@ def _projected(view: GraphView, hidden: Tensor) -> list[Tensor]:
     for tensor in values:
         for reader, _ in view.readers(tensor):
             product = reader.op == "MatMul" and tensor == hidden and view.constant_shape(reader.inputs[1]) is not None
-            if (product or (reader.op in _CLIPS and len(values) > 1)) and Tensor(reader.name) not in values:
+            if (product or (reader.op in CLIPS and len(values) > 1)) and Tensor(reader.name) not in values:
                 values.append(Tensor(reader.name))
     return values
 
@@ -180,7 +180,7 @@ def _recurrent(view: GraphView, gate: Tensor) -> list[Tensor]:
         seen.add(tensor)
         if node.op in VIEWS:  # Keras squeezes a product of batch 1 to add it as if it were a bias
             pending.append(node.inputs[VIEWS[node.op]])
-        elif node.op in _ADDITIONS:
+        elif node.op in ADDITIONS:
             pending += node.inputs[::-1]  # the first term is looked at first
         elif node.op == "MatMul" and view.constant_shape(node.inputs[1]) is not None:
             products.append(node)
@@ -237,5 +237,5 @@ def projected(view: GraphView, links: Iterable[Link], states: Iterable[State]) -
         gate = next(product.gate for product in products if product is not None)
         split = next((node for node in view.ancestors(gate) if node.op in ("Split", "SplitV")), None)
         total = view.source_node(split.inputs[VIEWS[split.op]]) if split is not None else None
-        sums += [total.name] if total is not None and total.op in _ADDITIONS else []
+        sums += [total.name] if total is not None and total.op in ADDITIONS else []
     return sums

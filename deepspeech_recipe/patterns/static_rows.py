@@ -12,8 +12,9 @@ from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor, once
 from deepspeech_recipe.patterns.conditions import enclosing
 from deepspeech_recipe.patterns.gates import ADDITIONS
+from deepspeech_recipe.patterns.hidden_state import States
 from deepspeech_recipe.patterns.length_select import Stopped, stopped_values, value_within
-from deepspeech_recipe.patterns.lstm_cell import BLOCK_CELL, BLOCK_H, States, Step, looks_like_cell, recognise_cell
+from deepspeech_recipe.patterns.lstm_cell import BLOCK_CELL, BLOCK_H, Step, looks_like_cell, recognise_cell
 from deepspeech_recipe.patterns.state import is_zero
 from deepspeech_recipe.patterns.while_loop import WHILE_OPS, inside_loops
 

@@ -16,7 +16,7 @@ from deepspeech_recipe.patterns.state import State, recognise_state
 from deepspeech_recipe.patterns.static_rnn import find_static_lstms
 from deepspeech_recipe.recipes.acoustic_model import AcousticModel
 from deepspeech_recipe.recipes.audio import AudioPart, client_features, recognise_audio
-from deepspeech_recipe.recipes.dense_layers import head_behind, known, matmuls, width
+from deepspeech_recipe.recipes.dense_layers import OTHER_MODEL, head_behind, known, matmuls, width
 from deepspeech_recipe.recipes.metadata import Metadata, read_metadata
 
 NAME = "deepspeech"
@@ -118,6 +118,7 @@ def _check_window(windows: Node, window_frames: int, n_input: int) -> tuple[int,
             f"{known(n_input) or 'an unknown number of'} features; an odd number of frames and fixed features are "
             "needed",
             node=windows.name,
+            remedy=OTHER_MODEL,
         )
     numbers = math.prod(max(size, 1) for size in windows.attribute("shape"))
     if n_input < 1 or numbers > limits.allowed(limits.WINDOWS):
@@ -135,7 +136,11 @@ def _time_major(view: GraphView, x: Tensor, windows: Node) -> Tensor:
         is_windows = node.op == "Transpose" and view.source(node.inputs[0]) == Tensor(windows.name)
         if is_windows and view.integers(node.inputs[1]) == [1, 0, 2, 3]:
             return Tensor(node.name)
-    raise Refusal("The windows are not brought into time-major order by a Transpose [1, 0, 2, 3]", node=windows.name)
+    raise Refusal(
+        "The windows are not brought into time-major order by a Transpose [1, 0, 2, 3]",
+        node=windows.name,
+        remedy=OTHER_MODEL,
+    )
 
 
 def _reshape_to_sequence(view: GraphView, lstm: Lstm) -> Node:
@@ -145,6 +150,7 @@ def _reshape_to_sequence(view: GraphView, lstm: Lstm) -> Node:
             f"The LSTM's input comes from {view.described(lstm.x)}, where a Reshape to [time, batch, "
             f"{lstm.cell.input_size}] was looked for",
             node=view.source(lstm.x).node,
+            remedy=OTHER_MODEL,
         )
     return node
 

@@ -12,7 +12,7 @@ from deepspeech_recipe.patterns.dynamic_rnn import find_loop_lstms
 from deepspeech_recipe.patterns.lstm import Lstm
 from deepspeech_recipe.patterns.state import State
 from deepspeech_recipe.recipes.acoustic_model import AcousticModel
-from deepspeech_recipe.recipes.dense_layers import head_behind, known, matmuls, width
+from deepspeech_recipe.recipes.dense_layers import OTHER_MODEL, head_behind, known, matmuls, width
 from deepspeech_recipe.recipes.metadata import read_metadata
 
 NAME = "deepspeech-0.1"
@@ -38,7 +38,8 @@ def recognise(view: GraphView) -> AcousticModel:
     if len(after) != 2:
         raise NoMatch(f"two dense layers behind both directions were looked for, {len(after)} found", node=join.name)
     if forward.lengths != backward.lengths:
-        raise Refusal("The two directions of the LSTM have different lengths", node=backward.node)
+        reason = "The two directions of the LSTM have different lengths"
+        raise Refusal(reason, node=backward.node, remedy=OTHER_MODEL)
     head = head_behind(view, after[-1])
     batch, steps, size = windows.attribute("shape")
     frames, n_input = split_window(size)

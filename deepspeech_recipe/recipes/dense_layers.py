@@ -7,8 +7,10 @@ from typing import NamedTuple
 
 from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.view import GraphView, Node, Tensor
+from deepspeech_recipe.patterns.gates import ADDITIONS
 
-_ADDITIONS = ("Add", "AddV2", "BiasAdd")
+# A recipe that returns a Model is asked before DeepSpeech's own.
+OTHER_MODEL = "To convert it as another model, name its tensors in a recipe of your own (--recipe)"
 
 
 def known(size: int) -> int | None:
@@ -54,12 +56,14 @@ def head_behind(view: GraphView, last: Node) -> Head:
         elif step.op == "Softmax":
             softmax = step.name
     if not reshape:
-        raise Refusal("The last dense layer is not reshaped to [time, batch, classes]", node=tensor.node)
+        raise Refusal(
+            "The last dense layer is not reshaped to [time, batch, classes]", node=tensor.node, remedy=OTHER_MODEL
+        )
     return Head(reshape, squeeze, tensor, "probabilities" if softmax else "raw")
 
 
 def _continues_head(node: Node, tensor: Tensor, reshape: str, softmax: str) -> bool:
-    if node.op in _ADDITIONS:
+    if node.op in ADDITIONS:
         return not reshape
     if node.inputs[0] != tensor:
         return False

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from deepspeech_recipe.errors import NoMatch, RecipeError
+from deepspeech_recipe.errors import NoMatch, RecipeError, some_of
 from deepspeech_recipe.graphdef.view import GraphView
 from deepspeech_recipe.recipes import AcousticModel, Model, deepspeech, deepspeech_v01
 from deepspeech_recipe.recipes.checks import check_model
@@ -87,10 +87,10 @@ def load(path: str | os.PathLike) -> Recipe:
     if not path.is_file() and named:
         return named[0]
     if not path.is_file():
-        names = ", ".join(recipe.name for recipe in installed())
+        names = some_of((recipe.name for recipe in installed()), none="none is installed")
         raise RecipeError(
             f"{path}: no such file. Give a recipe, a Python file with {' and '.join(_PARTS)}, or the name of an "
-            f"installed one ({names or 'none is installed'})."
+            f"installed one ({names})."
         )
     # A name of its own: two recipes of one file name may be asked in one process.
     name = f"_deepspeech_recipe_{abs(hash(path.resolve())):x}"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.errors import RecipeError, some_of
 from deepspeech_recipe.graphdef.build import DType, turn_into
 from deepspeech_recipe.graphdef.node import node_of
 from deepspeech_recipe.graphdef.proto import DATA_TYPES
@@ -46,8 +46,8 @@ def freeze_inputs(graph, values: Mapping[str, float]) -> list[str]:
 def _value(view: GraphView, name: str, value: float) -> np.ndarray:
     node = view.nodes.get(name)
     if node is None or node.op not in PLACEHOLDER_OPS:
-        inputs = ", ".join(each.name for each in view.of_op(*PLACEHOLDER_OPS))
-        raise RecipeError(f"'{name}' is not an input, so it cannot be frozen. Inputs are {inputs or 'none'}.")
+        inputs = some_of(each.name for each in view.of_op(*PLACEHOLDER_OPS))
+        raise RecipeError(f"'{name}' is not an input, so it cannot be frozen. Inputs are {inputs}.")
     shape = node.attribute("shape") or ()
     if min(shape, default=1) < 0 or np.prod(shape, dtype=np.float64) > _MOST:
         raise RecipeError(

@@ -54,7 +54,7 @@ class General:
 def rewrite_general(view: GraphView, recognition: Recognition, frozen: Mapping, *, freeze: str) -> General:
     """Replaces the LSTMs that an LSTMSequence is exact for, and frees their state variables.
 
-    frozen: input name → the value it will have; freeze: how the user gives it such a value, for the message.
+    frozen: input name → the value it will have; freeze: how the user gives the input {} the value T, for the message.
     Raises Refusal if a state would be lost.
     """
     general = General()
@@ -110,7 +110,7 @@ def _replace(view: GraphView, lstm: Lstm, general: General, frozen: Mapping, fre
             steps = _length_of_all(view, lstm.lengths, frozen)
             if steps is None:
                 reason = f"its states past a row's own length are read by '{reader.name}' ({reader.op})"
-                _refuse_lost_state(lstm, reason, freeze)
+                _refuse_lost_state(view, lstm, reason, freeze)
                 return f"BlockLSTM '{lstm.node}' is left as it is: {reason}"
         replace_lstm(view, lstm, general.edits, lengths=reader is None, steps=steps)
         for state in lstm.states:
@@ -151,11 +151,11 @@ def _length_of_all(view: GraphView, lengths: Tensor, frozen: Mapping) -> int | N
     return known.pop() if len(known) == 1 else None
 
 
-def _refuse_lost_state(lstm: Lstm, reason: str, freeze: str) -> None:
+def _refuse_lost_state(view: GraphView, lstm: Lstm, reason: str, freeze: str) -> None:
     kept = [state.name for state in lstm.states if state.kind == "variable"]
-    if kept:
-        raise Refusal(
-            f"The state in the variable '{kept[0]}' would be lost: {reason}",
-            node=lstm.node,
-            remedy=f"Freeze the lengths to the number of time steps with {freeze}",
-        )
+    lengths = None if lstm.lengths is None else view.producer(lstm.lengths)
+    if kept and lengths is not None:
+        remedy = "Export the graph without lengths, or with hidden states that are zeros past them"
+        if lengths.op in PLACEHOLDER_OPS:
+            remedy = f"If every call has all of its T time steps, freeze the lengths: {freeze.format(lengths.name)}"
+        raise Refusal(f"The state in the variable '{kept[0]}' would be lost: {reason}", node=lstm.node, remedy=remedy)

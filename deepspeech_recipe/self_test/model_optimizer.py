@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from deepspeech_recipe.errors import some_of
 from deepspeech_recipe.installation import version_of
 from deepspeech_recipe.self_test.finding import Finding
 from deepspeech_recipe.temporary import temporary_directory
@@ -91,8 +92,7 @@ def _current_directory(directory: Path) -> Finding:
     ]  # fmt: skip
     if not found or directory.resolve() == extensions():
         return Finding(name, "ok", f"mo finds nothing to import in {directory}")
-    shown = ", ".join(found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
     return Finding(
-        name, "problem", f"mo takes {directory} for a directory of extensions and imports {shown}",
+        name, "problem", f"mo takes {directory} for a directory of extensions and imports {some_of(found, 3)}",
         "Run mo from another directory",
     )  # fmt: skip

@@ -5,7 +5,7 @@ import os
 import re
 from pathlib import Path
 
-from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.errors import RecipeError, some_of
 from deepspeech_recipe.files import reading
 from deepspeech_recipe.sources import pbmm
 
@@ -80,7 +80,7 @@ def _detect_directory(path: Path) -> Kind:
         return Kind.SAVED_MODEL
     if any(name.endswith(".index") or ".data-" in name for name in names) or "checkpoint" in names:
         return Kind.CHECKPOINT
-    found = f"it holds {', '.join(names[:5])}{', …' if len(names) > 5 else ''}" if names else "it is empty"
+    found = f"it holds {some_of(names)}" if names else "it is empty"
     raise RecipeError(
         f"{path}: is a directory without a model: neither saved_model.pb nor a checkpoint's .index was found "
         f"({found}). Name the model file itself."

@@ -9,7 +9,8 @@ from deepspeech_recipe.sources import LoadedModel
 from deepspeech_recipe.verification import compare
 from deepspeech_recipe.verification.compare import Comparison
 from deepspeech_recipe.verification.converted import Converted
-from deepspeech_recipe.verification.original import Original, find_original
+from deepspeech_recipe.verification.find_original import find_original
+from deepspeech_recipe.verification.original import Original
 from deepspeech_recipe.verification.references import Numpy, make_reference
 from deepspeech_recipe.verification.rounding import with_weights_of
 from deepspeech_recipe.verification.trace import layer_tensors

@@ -17,7 +17,7 @@ from types import MappingProxyType
 import numpy as np
 
 from deepspeech_recipe.audio.reference import utterance_mfccs
-from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.errors import RecipeError, some_of
 from deepspeech_recipe.graphdef.view import Tensor
 from deepspeech_recipe.installation import NoTensorFlow
 from deepspeech_recipe.ir.audio_settings import ClientSettings
@@ -202,9 +202,9 @@ def _frontend(original: Original):
             model = frontend.convert(loaded)
         except Exception as error:
             ops = sorted({node.op for node in original.view.nodes.values() if node.op in str(error)})
+            known = some_of(ops, none=type(error).__name__)
             raise RecipeError(
-                f"OpenVINO's own TensorFlow frontend cannot read the graph ({', '.join(ops) or type(error).__name__}). "
-                "Compare with TensorFlow or numpy"
+                f"OpenVINO's own TensorFlow frontend cannot read the graph ({known}). Compare with TensorFlow or numpy"
             ) from None
         ov.Core().compile_model(model, "CPU")  # the weights are read from the file until here
     return model

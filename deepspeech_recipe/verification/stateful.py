@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from deepspeech_recipe.audio.samples import start_at_samples
-from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.errors import RecipeError, some_of
 from deepspeech_recipe.graphdef.proto import GraphDef
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
 from deepspeech_recipe.installation import NoTensorFlow
@@ -248,6 +248,6 @@ class Pair:
         except NoTensorFlow as reason:
             unknown = unknown_operations(self._view, fetches, feeds)
             if reference == "tensorflow" or unknown:
-                known = f"; and the numpy reference does not know {', '.join(unknown)}" if unknown else ""
+                known = f"; and the numpy reference does not know {some_of(unknown)}" if unknown else ""
                 raise NoTensorFlow(f"{reason.reason}{known}", remedy=reason.remedy) from None
             return NumpyGraph(self._view)

@@ -8,14 +8,20 @@ from tests.graphs import keras
 
 OTHERS, OWN = "Other cells", "Cells written by hand"
 PLAIN = "`mo` or `ovc` converts it"
+COUPLED = "two of the four gates are one"
+INDEPENDENT = "each cell reads its own hidden state alone"
+NORMALISED = "the gates are normalised before their activations"
+GROUPED = "groups of cells have kernels of their own"
 
 
 def keras_3(**options) -> Graph:
     return calls(keras.keras(lowered=False, **options))
 
 
-def near_miss(name: str, cell: str, reason: str) -> Family:
-    return Family(name, OWN, lambda: dynamic(cell=cell, time_major=True), reason=reason, instead=PLAIN)
+def near_miss(name: str, cell: str, reason: str, why: str) -> Family:
+    return Family(
+        f"{name}, in a loop", OWN, lambda: dynamic(cell=cell, time_major=True), reason=reason, instead=PLAIN, why=why
+    )
 
 
 FAMILIES = (
@@ -68,12 +74,11 @@ FAMILIES = (
         loops=1,
     ),
     Family("`swish` and `leaky_relu`", OWN, lambda: dynamic(cell="silu"), loops=1),
-    near_miss("coupled gates (CIFG)", "coupled", "as coupled gates are"),
-    near_miss("IndyLSTM", "indy", "The kernel's factor as [x, h] was looked for"),
+    near_miss("coupled gates (CIFG)", "coupled", "as coupled gates are", COUPLED),
+    near_miss("IndyLSTM", "indy", "The kernel's factor as [x, h] was looked for", INDEPENDENT),
     near_miss(
-        "layer normalisation in the cell",
-        "layer_norm",
-        "The gates as a product with a kernel plus a bias was looked for, a Mul",
+        "layer normalisation in the cell", "layer_norm",
+        "The gates as a product with a kernel plus a bias was looked for, a Mul", NORMALISED,
     ),
-    near_miss("GLSTM", "grouped", "its states end in ConcatV2"),
-)
+    near_miss("GLSTM", "grouped", "its states end in ConcatV2", GROUPED),
+)  # fmt: skip

@@ -34,7 +34,10 @@ FAMILIES = (
         "`LSTM` behind `Masking`", "masked", 0, reason="a mask decides which steps count",
         instead="`mo` or `ovc` converts it, to a loop; leave `Masking` out if no step is masked",
     ),
-    lowered("`ConvLSTM`", "conv", 0, reason="a Conv2D was found", instead="`mo` or `ovc` converts it, to a loop"),
+    lowered(
+        "`ConvLSTM`", "conv", 0, reason="a Conv2D was found", why="its gates are convolutions",
+        instead="`mo` or `ovc` converts it, to a loop",
+    ),
     first("`implementation=1`", implementation=1, return_state=True),
     first("`implementation=1`, unrolled", implementation=1, steps=4),
     first("`implementation=1`, backwards, no bias", implementation=1, go_backwards=True, use_bias=False),

@@ -23,12 +23,13 @@ FAMILIES = (
     Family("`bidirectional_dynamic_rnn`", SECTION, lambda: dynamic(both=True, lengths=True), sequences=2),
     Family(
         "`LSTMCell` with a projection", SECTION, lambda: dynamic(cell="projection"),
-        reason="its states end in AddV2 and MatMul",
+        reason="its hidden state is projected: a MatMul follows σ(o) · tanh(c)",
+        why="its hidden state goes through another matrix",
         instead="`ovc` converts it",
     ),
     Family(
         "GRU", SECTION, lambda: dynamic(cell="gru", time_major=True),
-        reason="a hidden state σ(o) · tanh(c) was looked for",
+        reason="a hidden state σ(o) · tanh(c) was looked for", why="a GRU is another cell",
         instead="`mo` or `ovc` converts it",
     ),
 )  # fmt: skip

@@ -3,6 +3,7 @@
 import numpy as np
 
 from tests.families import Family, Graph
+from tests.families.cells import COUPLED, GROUPED, INDEPENDENT, NORMALISED, PLAIN
 from tests.graphs import rnn
 from tests.graphs.near_cells import STEPS, near_miss
 
@@ -15,31 +16,33 @@ def near(kind: str) -> Graph:
     return Graph(near_miss(kind), tuple({"x:0": each} for each in x), ("out:0",))
 
 
-ALONE = "`mo` or `ovc` converts it"
 FAMILIES = (
     Family(
-        "coupled gates (`CoupledInputForgetGateLSTMCell`)", SECTION, lambda: near("coupled"),
-        reason="Two of the cell's four gates are one, as coupled gates are", instead=ALONE,
+        "coupled gates (`CoupledInputForgetGateLSTMCell`), step by step", SECTION, lambda: near("coupled"),
+        reason="Two of the cell's four gates are one, as coupled gates are", instead=PLAIN, why=COUPLED,
     ),
     Family(
-        "`IndyLSTMCell`", SECTION, lambda: near("independent"),
-        reason="The gates as a product with a kernel plus a bias was looked for, a Mul was found", instead=ALONE,
+        "`IndyLSTMCell`, step by step", SECTION, lambda: near("independent"),
+        reason="The gates as a product with a kernel plus a bias was looked for, a Mul was found", instead=PLAIN,
+        why=INDEPENDENT,
     ),
     Family(
-        "layer norms of the gates (`LayerNormBasicLSTMCell`)", SECTION, lambda: near("normalised"),
+        "layer norms of the gates (`LayerNormBasicLSTMCell`), step by step", SECTION, lambda: near("normalised"),
         reason="The gates as a product with a kernel plus a bias was looked for, a Sub was found",
-        instead="`ovc` converts it",
+        instead="`ovc` converts it", why=NORMALISED,
     ),
     Family(
-        "`GLSTMCell`", SECTION, lambda: near("grouped"),
-        reason="The gates as a product with a kernel plus a bias was looked for, a ConcatV2 was found", instead=ALONE,
+        "`GLSTMCell`, step by step", SECTION, lambda: near("grouped"),
+        reason="The gates as a product with a kernel plus a bias was looked for, a ConcatV2 was found", instead=PLAIN,
+        why=GROUPED,
     ),
     Family(
-        "`GRUBlockCell`", SECTION, lambda: near("gru_block"), why="it is another cell", instead=ALONE,
+        "`GRUBlockCell`", SECTION, lambda: near("gru_block"), why="a GRU is another cell", instead=PLAIN,
     ),
     Family(
         "a decoder, whose input depends on its last output", SECTION, lambda: near("fed_back"),
         reason="they read what is computed from a step before",
+        why="a step's input is computed from the step before",
         instead="nothing of OpenVINO's: its own fusion of LSTM cells makes a circle of the graph",
     ),
 )  # fmt: skip

@@ -13,11 +13,11 @@ FAMILIES = (
     ),
     Family("`UNIDIRECTIONAL_SEQUENCE_LSTM` without a clipped cell state", SECTION, sequences=2, shown_by=SHOWN),
     Family(
-        "`.tflite` of Keras 3's LSTM layers", SECTION, reason="`WHILE`", instead="`ovc` converts it",
-        shown_by=SHOWN,
+        "`.tflite` of Keras 3's LSTM layers", SECTION, reason="`WHILE`", why="its loop is the operation `WHILE`",
+        instead="`ovc` converts it", shown_by=SHOWN,
     ),
     Family(
-        "`.tflite` with 8-bit activations", SECTION, reason="computes in 8 bits",
+        "`.tflite` with 8-bit activations", SECTION, reason="computes in 8 bits", why="it computes in 8 bits",
         instead="export it with 8-bit weights alone", shown_by=SHOWN,
     ),
 )  # fmt: skip

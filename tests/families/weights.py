@@ -30,6 +30,8 @@ def nameless() -> Graph:
 
 FAMILIES = (
     Family("weights of half precision", SECTION, lambda: weights("half"), sequences=1),
+    Family("weights in bfloat16", SECTION, lambda: weights("bfloat16"), sequences=1),
+    Family("weights that are normalised (`WeightNormLSTMCell`)", SECTION, lambda: weights("norm"), sequences=1),
     Family("weights of 8 bits (`quantize_weights`)", SECTION, lambda: weights("MIN_FIRST"), sequences=1),
     Family("weights of 8 bits, scaled", SECTION, lambda: weights("SCALED"), sequences=1),
     Family("weights with a fake quantisation", SECTION, lambda: weights("fake"), sequences=1),

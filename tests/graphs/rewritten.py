@@ -36,8 +36,9 @@ def optimised(graph_def: bytes, keep: tuple[str, ...]) -> bytes:
 def stored(graph_def: bytes, kind: str, least: int = 64) -> bytes:
     """The graph with its weights behind what makes them of something smaller, of parts, or of another order.
 
-    kind: 'half', 'MIN_FIRST', 'SCALED' and 'MIN_COMBINED' (quantize_weights and others), 'fake' (quantisation-aware
-    training), 'parts' (partitioned variables), 'packed', 'turned'. least: constants with fewer numbers stay.
+    kind: 'half', 'bfloat16', 'MIN_FIRST', 'SCALED' and 'MIN_COMBINED' (quantize_weights and others), 'fake'
+    (quantisation-aware training), 'norm' (weight normalisation), 'parts' (partitioned variables), 'packed',
+    'turned'. least: constants with fewer numbers stay.
     """
     builder = GraphBuilder()
     builder.graph = graph = parse(GraphDef, graph_def, what="a graph")
@@ -80,6 +81,27 @@ def _half(builder: GraphBuilder, node, value) -> None:
     kind = DType(DATA_TYPES["DT_HALF"])
     stored_as = builder.const(f"{node.name}/stored", value, np.float16)
     _becomes(node, "Cast", [stored_as], SrcT=kind, DstT=DType(FLOAT), Truncate=False)
+
+
+def _bfloat16(builder: GraphBuilder, node, value) -> None:
+    kind = DATA_TYPES["DT_BFLOAT16"]
+    stored_as = builder.const(f"{node.name}/stored", (value.view(np.uint32) >> 16).astype(np.uint16))
+    const = builder.graph.node[-1].attr
+    const["dtype"].type = const["value"].tensor.dtype = kind
+    _becomes(node, "Cast", [stored_as], SrcT=DType(kind), DstT=DType(FLOAT), Truncate=False)
+
+
+def _norm(builder: GraphBuilder, node, value) -> None:
+    """tf.nn.l2_normalize(v, 0) · g, as WeightNormLSTMCell has it."""
+    plain, name = {"T": DType(FLOAT)}, node.name
+    v, g = (builder.const(f"{name}/{what}", each) for what, each in (("v", value), ("g", value[:1] * 0 + 1.5)))
+    axis, least = builder.const(f"{name}/axis", [0], np.int32), builder.const(f"{name}/least", 1e-12, np.float32)
+    squares = builder.node(f"{name}/Square", "Square", [v], **plain)
+    total = builder.node(f"{name}/Sum", "Sum", [squares, axis], **plain, Tidx=DType(INT32), keep_dims=True)
+    bounded = builder.node(f"{name}/Maximum", "Maximum", [total, least], **plain)
+    length = builder.node(f"{name}/Rsqrt", "Rsqrt", [bounded], **plain)
+    normal = builder.node(f"{name}/Mul", "Mul", [v, length], **plain)
+    _becomes(node, "Mul", [normal, g], T=DType(FLOAT))
 
 
 def _quantised(mode: str):
@@ -138,6 +160,8 @@ def _turned(builder: GraphBuilder, node, value) -> None:
 
 _FORMS = {
     "half": _half,
+    "bfloat16": _bfloat16,
+    "norm": _norm,
     **{mode: _quantised(mode) for mode in ("MIN_FIRST", "SCALED", "MIN_COMBINED")},
     "fake": _fake,
     "parts": _parts,

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from deepspeech_recipe.alphabet import read_alphabet, serialize_alphabet
-from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.errors import RecipeError, some_of
 from deepspeech_recipe.sources.archive.unpacking import unpack_archive
 from deepspeech_recipe.sources.detect import Kind, detect
 from deepspeech_recipe.sources.loaded_model import Given, LoadedModel
@@ -39,9 +39,9 @@ def read_archive(path: Path, given: Given, read_model: Callable[[Path, Kind, Giv
             message = str(error).replace(f"{chosen}", inside).replace(f"{root}{os.sep}", "")
             raise RecipeError(f"{path}: {message}") from error
     notes = [f"'{inside}' taken from the archive", *notes]
-    notes += [f"other models in the archive: {', '.join(others)}"] if others else []
+    notes += [f"other models in the archive: {some_of(others)}"] if others else []
     scorers = [name for name in skipped if name.endswith(".scorer")]
-    notes += [f"scorer in the archive (not used here): {', '.join(scorers)}"] if scorers else []
+    notes += [f"scorer in the archive (not used here): {some_of(scorers)}"] if scorers else []
     return LoadedModel(
         path,
         f"archive: {inner.kind}",
@@ -81,9 +81,9 @@ def _choose(path: Path, root: Path, skipped: list[str]) -> tuple[Path, Kind, lis
                 found.append((rank, candidate, kind))
     if not found:
         names = sorted({*skipped, *(p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file())})
-        shown = f"{', '.join(names[:5])}{', …' if len(names) > 5 else ''}" if names else "nothing"
         raise RecipeError(
-            f"{path}: holds no model that can be read (.pb, .pbmm, SavedModel, .tflite, checkpoint); inside: {shown}."
+            f"{path}: holds no model that can be read (.pb, .pbmm, SavedModel, .tflite, checkpoint); inside: "
+            f"{some_of(names, none='nothing')}."
         )
     found.sort(key=lambda item: item[0])
     _, chosen, kind = found[0]

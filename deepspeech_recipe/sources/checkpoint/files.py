@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.errors import RecipeError, some_of
 from deepspeech_recipe.files import reading
 
 # In the order in which DeepSpeech looks: the best on the validation data, then the most recent.
@@ -55,7 +55,7 @@ def _prefix_of(path: Path) -> Path:
         found = found or sorted({m[1] for entry in path.glob("*.data-*") if (m := _DATA.match(entry.name))})
         if len(found) != 1:
             raise RecipeError(
-                f"{path}: holds {len(found)} checkpoints ({', '.join(found[:5])}) and no file '{STATE_FILES[0]}' that "
+                f"{path}: holds {len(found)} checkpoints ({some_of(found)}) and no file '{STATE_FILES[0]}' that "
                 f"says which; name one, as in '{path / (found[0] if found else 'best_dev-1')}'."
             )
         return path / found[0]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from deepspeech_recipe.errors import Refusal
+from deepspeech_recipe.errors import Refusal, some_of
 from deepspeech_recipe.sources.canonical import Dense, Weights
 from deepspeech_recipe.sources.canonical.fused_cell import CELL
 from deepspeech_recipe.sources.checkpoint.bundle import Bundle
@@ -55,10 +55,9 @@ def find_naming(variables: Bundle, path: Path) -> Naming:
             f"{path}: is a checkpoint of v0.1, a bidirectional network; checkpoints are read from v0.2 on",
             remedy="Export it with v0.1's own DeepSpeech.py --export_dir, and give the frozen graph that it writes",
         )
-    shown = ", ".join(missing[naming][:6]) + (", …" if len(missing[naming]) > 6 else "")
     raise Refusal(
         f"{path}: is not a checkpoint of DeepSpeech: {len(missing[naming])} of {len(naming.required())} variables of "
-        f"{naming.releases} are missing ({shown})"
+        f"{naming.releases} are missing ({some_of(missing[naming])})"
     )
 
 

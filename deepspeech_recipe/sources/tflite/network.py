@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from deepspeech_recipe.errors import Refusal
+from deepspeech_recipe.errors import Refusal, some_of
 from deepspeech_recipe.sources.canonical import Dense, Weights
 from deepspeech_recipe.sources.tflite.file import TFLiteModel
 from deepspeech_recipe.sources.tflite.lstm import LSTMMatcher
@@ -37,7 +37,7 @@ def read_network(model: TFLiteModel) -> Network:
     for kind, group, names in (("input", model.inputs, _INPUTS), ("output", model.outputs, _OUTPUTS)):
         for name in names:
             if name not in group:
-                has = ", ".join(sorted(group)[:8]) or "none"
+                has = some_of(sorted(group), 8)
                 raise Refusal(f"The model has no {kind} '{name}' (it has {has})", remedy=_LOOKED_FOR)
     try:
         return _NetworkMatcher(model).network()

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from deepspeech_recipe.errors import Refusal
+from deepspeech_recipe.errors import Refusal, some_of
 from deepspeech_recipe.graphdef.check import check_graph
 from deepspeech_recipe.graphdef.proto import Message
 from deepspeech_recipe.sources.frontend_trial import openvino_takes
@@ -34,7 +34,7 @@ def read_other(path: Path, model: TFLiteModel) -> LoadedModel:
 def _graph(path: Path, model: TFLiteModel) -> Message:
     unknown = [operation for operation in model.operations if operation.kind not in OPERATIONS]
     if unknown:
-        kinds = ", ".join(dict.fromkeys(operation.kind for operation in unknown))
+        kinds = some_of(dict.fromkeys(operation.kind for operation in unknown))
         raise Refusal(
             f"Operations of TensorFlow Lite that have no translation here: {kinds}",
             node=model.name(unknown[0].outputs[0]),
