@@ -8,12 +8,13 @@ import pytest
 from deepspeech_recipe.cli import main
 from deepspeech_recipe.conversion.convert import convert, convert_model
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.graphdef.build import FLOAT, INT32, DType, GraphBuilder
+from deepspeech_recipe.graphdef.build import FLOAT, INT32, DType, GraphBuilder, turn_into
+from deepspeech_recipe.graphdef.proto import GraphDef, parse
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
 from deepspeech_recipe.rewrite.frozen_inputs import freeze_inputs
 from deepspeech_recipe.verification import verify
 from tests.graphs.one_lstm import F32, lstm_graph
-from tests.support.compare import compiled, op_counts
+from tests.support.compare import check_call, compiled, op_counts
 from tests.support.limits import assert_close
 
 FORMS = ("keep_prob", "rate")
@@ -176,3 +177,54 @@ def test_a_whole_number_holds_whole_numbers(tmp_path, value):
     path.write_bytes(graph.graph.SerializeToString())
     with pytest.raises(RecipeError, match="The input 'count' is of the type int32, which cannot hold"):
         convert_model(path, converter="openvino", freeze={"count": value})
+
+
+def _as_before_2_12(graph_def: bytes) -> bytes:
+    """SelectV2(u >= rate, x, 0) as x · Cast(u >= rate)."""
+    graph = parse(GraphDef, graph_def, what="a test")
+    builder = GraphBuilder()
+    builder.graph = graph
+    for node in [node for node in graph.node if node.op == "SelectV2"]:
+        above, scaled, _ = node.input
+        mask = builder.node(f"{node.name}/mask", "Cast", [above], SrcT=DType(10), DstT=DType(FLOAT))
+        turn_into(node, "Mul", [scaled, mask], **F32)
+    return graph.SerializeToString()
+
+
+@pytest.mark.requires_tf
+@pytest.mark.parametrize("form", ["SelectV2", "Cast"])
+@pytest.mark.parametrize("static", [0, 4])
+def test_dropout_wrappers_leave_an_lstm_sequence(tmp_path, static, form):
+    """Inside of the loop, around the cell: input, state and output."""
+    from tests.graphs.rnn import dynamic
+    from tests.support.reference import run_graph
+
+    graph = dynamic(cell="dropout", lengths=True, static=static)
+    content = graph.graph_def if form == "SelectV2" else _as_before_2_12(graph.graph_def)
+    (tmp_path / "model.pb").write_bytes(content)
+    (keep,) = (node.name for node in parse(GraphDef, content, what="a test").node if "keep_prob" in node.name)
+    with pytest.raises(RecipeError, match=f"Dropout is in the graph; to leave it out: --freeze {keep}=1"):
+        convert_model(tmp_path / "model.pb")
+    model = convert_model(tmp_path / "model.pb", freeze={keep: 1})
+    assert (op_counts(model)["LSTMSequence"], op_counts(model)["RandomUniform"]) == (1, 0)
+    feeds = graph.feeds(static or 6, [4, 0, 2])
+    wanted = run_graph(content, {**feeds, f"{keep}:0": np.float32(1)}, list(graph.outputs))
+    check_call(model, feeds, dict(zip(graph.outputs, wanted, strict=True)))
+
+
+@pytest.mark.requires_tf
+@pytest.mark.parametrize("implementation", [1, 2])
+def test_keras_learning_phase_decides_conditions(tmp_path, implementation):
+    from tests.graphs.keras import keras_1
+    from tests.support.reference import run_graph
+
+    options = {"recurrent_activation": "sigmoid", "dropout": 0.3, "recurrent_dropout": 0.2}
+    graph = keras_1(implementation=implementation, **options)
+    (tmp_path / "model.pb").write_bytes(graph.graph_def)
+    with pytest.raises(RecipeError, match="Dropout is in the graph; to leave it out: --freeze keras_learning_phase=0"):
+        convert_model(tmp_path / "model.pb")
+    model = convert_model(tmp_path / "model.pb", freeze={"keras_learning_phase": 0})
+    assert op_counts(model)["LSTMSequence"] == 1
+    feeds = graph.feeds(2, 5)
+    wanted = run_graph(graph.graph_def, {**feeds, "keras_learning_phase:0": np.array(False)}, list(graph.outputs))
+    check_call(model, feeds, dict(zip(graph.outputs, wanted, strict=True)))

@@ -9,6 +9,7 @@ from deepspeech_recipe.graphdef.tensor import numpy_dtype
 from deepspeech_recipe.graphdef.view import ASSIGN_OPS, PLACEHOLDER_OPS, GraphView, Node, Tensor
 from deepspeech_recipe.ir.find import find_ir
 from deepspeech_recipe.ir.initial_state import KEY
+from deepspeech_recipe.patterns.dropout import dropout_lines
 from deepspeech_recipe.patterns.lstm import BLOCK, Lstm
 from deepspeech_recipe.patterns.state import State
 from deepspeech_recipe.recipes import Model
@@ -96,7 +97,7 @@ def _document(model: str | os.PathLike, source: LoadedModel, view: GraphView, fo
         "graph": None if found.acoustic is not None else _ends(view),
         "misses": found.misses,
         "states": [_state(state) for state in found.states],
-        "warnings": warnings(found.constants),
+        "warnings": [*warnings(found.constants), *dropout_lines(view)],
         "lstms": [_block_lstm(lstm) for lstm in found.lstms if lstm.form == BLOCK],
         "rnns": [_rnn(lstm) for lstm in found.lstms if lstm.form != BLOCK],
         "refused": [str(refusal) for refusal in found.refused],

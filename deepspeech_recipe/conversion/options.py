@@ -5,6 +5,7 @@ from deepspeech_recipe.converters.request import check_request, size_of
 from deepspeech_recipe.errors import RecipeError, Refusal
 from deepspeech_recipe.graphdef.view import GraphView
 from deepspeech_recipe.ir.options import DYNAMIC, Options
+from deepspeech_recipe.patterns.dropout import dropout_lines
 from deepspeech_recipe.patterns.stateful import check_not_lost
 from deepspeech_recipe.recipes.recognition import Recognition
 from deepspeech_recipe.sources import LoadedModel
@@ -42,6 +43,7 @@ def check_found(source: LoadedModel, view: GraphView, recognition: Recognition) 
     refused = "".join(f" {refusal}" for refusal in recognition.refused[:1])
     if len(recognition.refused) > 1:
         refused += f" `inspect` names {len(recognition.refused) - 1} more."
+    refused += "".join(f" {line[0].upper()}{line[1:]}." for line in dropout_lines(view)[:1])
     own = "converts it by itself: `ovc FILE`" if openvino_takes(source.path) else "does not take this file either"
     raise RecipeError(
         f"No DeepSpeech model was found ({recognition.why_not}), and no LSTM that could be converted, nor any other "

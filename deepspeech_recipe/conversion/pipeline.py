@@ -26,6 +26,7 @@ from deepspeech_recipe.passes.compress import compress_to_fp16, compress_weights
 from deepspeech_recipe.passes.internal_state import fix_batch, internal_state
 from deepspeech_recipe.passes.sequence_lengths import lengths_input
 from deepspeech_recipe.passes.streaming import streaming_model
+from deepspeech_recipe.patterns.dropout import dropout_lines
 from deepspeech_recipe.recipes.acoustic_model import AcousticModel
 from deepspeech_recipe.recipes.recognition import Recognition, check_named, recognise
 from deepspeech_recipe.recipes.registry import named
@@ -72,7 +73,7 @@ def start(model: str | os.PathLike, options: Options, facts: Mapping[str, Any], 
         check_named(recognition, recipes)
         check_found(source, view, recognition)
         check_model(options, source, recognition, from_wav=from_wav)
-    notes = [*source.notes, *frozen, *warnings(recognition.constants)]
+    notes = [*source.notes, *frozen, *warnings(recognition.constants), *dropout_lines(view)]
     acoustic = recognition.acoustic
     if acoustic is not None and acoustic.states and (kept := initial_values(acoustic)):
         notes.append(f"initial values of the state kept: {kept}")

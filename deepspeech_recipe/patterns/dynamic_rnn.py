@@ -29,7 +29,7 @@ from deepspeech_recipe.patterns.loop_body import LoopBody
 from deepspeech_recipe.patterns.loop_steps import number_of_steps
 from deepspeech_recipe.patterns.lstm import LOOP, Layer, Lstm
 from deepspeech_recipe.patterns.lstm_cell import Step, looks_like_cell, recognise_cell
-from deepspeech_recipe.patterns.while_loop import Loop, Variable, find_loops
+from deepspeech_recipe.patterns.while_loop import Loop, Variable, find_loops, unread_in_loops
 
 
 class _Cell(NamedTuple):
@@ -99,8 +99,11 @@ def _layer(body: LoopBody, cell: _Cell, x: Tensor, steps: int | None) -> Layer:
 
 
 def _final(body: LoopBody, variable: Variable) -> tuple[Tensor, ...]:
-    """The variable's last value, if anybody reads it."""
-    return (variable.final,) if variable.final is not None and body.outside.consumers(variable.final) else ()
+    """The variable's last value, if anybody reads it, or if it is an output of the graph."""
+    final = variable.final
+    if final is None or not (body.outside.consumers(final) or final.node not in unread_in_loops(body.outside)):
+        return ()
+    return (final,)
 
 
 def _cells(body: LoopBody) -> list[_Cell]:

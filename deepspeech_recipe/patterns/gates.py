@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from deepspeech_recipe.errors import NoMatch, Refusal
 from deepspeech_recipe.graphdef.view import VARIABLE_OPS, GraphView, Node, Tensor, once
+from deepspeech_recipe.patterns.dropout import unmasked
 from deepspeech_recipe.patterns.lstm import NOT_FROZEN, Part
 from deepspeech_recipe.patterns.quarters import first_column, whole_of
 
@@ -213,7 +214,7 @@ def _rows(
     kernels = [view.source(node.inputs[1]) for node in nodes]
     if len(nodes) == 2:
         sides = [
-            (view.source(node.inputs[0]), Part(kernel, 0, product.column))
+            (unmasked(view, node.inputs[0]), Part(kernel, 0, product.column))
             for node, kernel, product in zip(nodes, kernels, gate.products)
         ]
         states = [is_state(tensor) for tensor, _ in sides]
@@ -225,7 +226,7 @@ def _rows(
         raise NoMatch(f"[x, h] was looked for, {len(joined.inputs) - 1} parts were found", node=joined.name)
     if view.scalar(joined.inputs[2]) not in (1, -1):
         raise NoMatch("x and h are not joined along their features", node=joined.name)
-    upper, lower = (view.source(tensor) for tensor in joined.inputs[:2])
+    upper, lower = (unmasked(view, tensor) for tensor in joined.inputs[:2])
     (kernel,), (product,) = kernels, gate.products
     rows = (view.constant_shape(kernel) or (0,))[0]
     if not is_state(lower) and is_state(upper):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
@@ -65,7 +66,9 @@ def find_rows(view: GraphView, inside: GraphView) -> tuple[list[Row], list[Refus
 def _is_in_loop_too(view: GraphView, step: Step) -> bool:
     """Whether a loop has the cell as well: Keras writes the first step of such a loop down, for its sizes alone."""
     loops = ("Enter", "RefEnter", *WHILE_OPS)
-    return any(reader.op in loops for tensor in step.cell.constants for reader, _ in view.readers(tensor))
+    constants = {Tensor(node.name) for tensor in step.cell.constants for node in view.ancestors(tensor)}
+    weights = {*step.cell.constants, *(each for each in constants if math.prod(view.constant_shape(each) or ()) > 1)}
+    return any(reader.op in loops for tensor in weights for reader, _ in view.readers(tensor))
 
 
 @once

@@ -63,7 +63,7 @@ class Loop:
         return {value: each for each in reversed(self.variables) for value in (each.inside, each.tested)}
 
 
-class _LoopView(GraphView):
+class LoopView(GraphView):
     """A view in which what does not change is seen through to its source outside of the loop."""
 
     TRANSPARENT = GraphView.TRANSPARENT | {"Enter"}
@@ -78,7 +78,7 @@ def find_loops(view: GraphView) -> Iterator[Loop]:
     frames: dict[bytes, list[Node]] = {}
     for node in view.of_op("Enter"):
         frames.setdefault(node.attribute("frame_name"), []).append(node)
-    inside = _LoopView(view.nodes) if frames else view
+    inside = LoopView(view.nodes) if frames else view
     for name, enters in frames.items():
         if (loop := _circle(view, inside, name.decode("utf-8", "replace"), enters)) is not None:
             yield loop
@@ -110,18 +110,25 @@ def inside_loops(view: GraphView) -> frozenset[str]:
     return frozenset(inside)
 
 
-def unread_in_loops(view: GraphView) -> set[str]:
+@once
+def unread_in_loops(view: GraphView) -> frozenset[str]:
     """What nobody reads inside of TensorFlow 1's loops or behind them, though it is not an output of the graph: nodes
-    for control inputs alone, and the last values of variables, if others of the same loop are read."""
-    exits: dict[Tensor, list[Node]] = {}
-    for node in view.of_op("Exit"):
-        switch = view.producer(node.inputs[0])
-        if switch is not None and switch.op == "Switch":
-            exits.setdefault(view.source(switch.inputs[1]), []).append(node)
-    behind = [node for loop in exits.values() if any(map(view.is_read, loop)) for node in loop]
-    return {
-        name for name in (*inside_loops(view), *(node.name for node in behind)) if not view.is_read(view.nodes[name])
-    }
+    for control inputs alone, and the last values of variables, if others of the same loop are read. (A graph that was
+    cut to its outputs has no last values but those that are read, or are outputs.)"""
+    switches = [node for node in view.of_op("Switch") if _is_loop_condition(view, node.inputs[1])]
+    exits: dict[Tensor, list[list[Node]]] = {}
+    for node in switches:
+        behind_it = [reader for reader in view.consumers(Tensor(node.name)) if reader.op == "Exit"]
+        exits.setdefault(view.source(node.inputs[1]), []).append(behind_it)
+    whole = [[node for nodes in loop for node in nodes] for loop in exits.values() if all(loop)]
+    behind = [node for loop in whole if any(map(view.is_read, loop)) for node in loop]
+    names = (*inside_loops(view), *(node.name for node in behind))
+    return frozenset(name for name in names if not view.is_read(view.nodes[name]))
+
+
+def _is_loop_condition(view: GraphView, tensor: Tensor) -> bool:
+    node = view.source_node(tensor)
+    return node is not None and node.op == "LoopCond"
 
 
 def _circle(view: GraphView, inside: GraphView, frame: str, enters: list[Node]) -> Loop | None:
@@ -159,7 +166,7 @@ def _circle(view: GraphView, inside: GraphView, frame: str, enters: list[Node]) 
         return None
     name = frame[: -len(_CONTEXT)] if frame.endswith(_CONTEXT) else frame
     if unchanged:
-        inside = _LoopView(ChainMap(unchanged, cast("MutableMapping[str, Node]", view.nodes)))
+        inside = LoopView(ChainMap(unchanged, cast("MutableMapping[str, Node]", view.nodes)))
     return Loop(name, inside, tuple(variables), condition.inputs[0], _is_inner(view, enters), passed_on)
 
 
@@ -199,7 +206,7 @@ def _while(view: GraphView, node: Node, body: Function, condition: Function) -> 
     nodes = ChainMap(own, cast("MutableMapping[str, Node]", view.nodes))  # which is not written to
     _, results = add_call(nodes, body, f"{node.name}:body/", map(str, entering))
     _, conditions = add_call(nodes, condition, f"{node.name}:cond/", map(str, entering))
-    inside = _LoopView(nodes)
+    inside = LoopView(nodes)
     variables, passed_on = [], {}
     for number, initial in enumerate(node.inputs):
         last = Tensor(node.name, number)

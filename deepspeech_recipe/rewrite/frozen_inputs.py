@@ -7,12 +7,12 @@ from collections.abc import Mapping
 import numpy as np
 
 from deepspeech_recipe.errors import RecipeError, some_of
-from deepspeech_recipe.graphdef.build import DType, turn_into
+from deepspeech_recipe.graphdef.build import FLOAT, DType, turn_into
 from deepspeech_recipe.graphdef.node import node_of
-from deepspeech_recipe.graphdef.proto import DATA_TYPES
 from deepspeech_recipe.graphdef.tensor import dtype_number, numpy_dtype
-from deepspeech_recipe.graphdef.view import PLACEHOLDER_OPS, GraphView, Node
-from deepspeech_recipe.patterns.dropout import dropout_masks
+from deepspeech_recipe.graphdef.view import PLACEHOLDER_OPS, GraphView, Node, Tensor
+from deepspeech_recipe.patterns.conditions import enclosing
+from deepspeech_recipe.patterns.dropout import dropout_masks, probability_of
 
 _MOST = 2**20  # numbers
 
@@ -27,20 +27,48 @@ def freeze_inputs(graph, values: Mapping[str, float]) -> list[str]:
     constants = {name.removesuffix(":0"): value for name, value in values.items()}
     arrays = {name: _value(view, name, value) for name, value in constants.items()}
     _make_constants(graph, arrays)
-    view = GraphView.of(graph)
-    ones = {}
-    for mask in dropout_masks(view):
-        if view.scalar(mask.probability) == mask.all_kept:
-            dtype = mask.node.attribute("DstT") or mask.node.attribute("T") or DATA_TYPES["DT_FLOAT"]
-            ones[mask.node.name] = np.ones((), numpy_dtype(dtype))
     outputs = _unread(graph)
-    _make_constants(graph, ones)
+    _decide_conditions(graph)
+    view = GraphView.of(graph)
+    masks = [mask for mask in dropout_masks(view) if probability_of(view, mask) == mask.all_kept]
+    kept = {name: data for mask in masks for name, data in mask.products.items()}
+    for node in graph.node:
+        if node.name in kept:
+            turn_into(node, "Identity", [str(kept[node.name])], T=DType(view.nodes[node.name].attribute("T", FLOAT)))
     while unread := _unread(graph) - outputs:  # what drew the mask
-        kept = [node for node in graph.node if node.name not in unread]
+        read = [node for node in graph.node if node.name not in unread]
         del graph.node[:]
-        graph.node.extend(kept)
+        graph.node.extend(read)
     lines = [f"input '{name}' is {value:g} for good" for name, value in constants.items()]
-    return [*lines, *(["dropout that keeps everything is left out"] if ones else [])]
+    return [*lines, *(["dropout that keeps everything is left out"] if kept else [])]
+
+
+def _decide_conditions(graph) -> None:
+    """Leaves of TensorFlow 1's conditions what is computed, if it is known now."""
+    view = GraphView.of(graph)
+    live: dict[Tensor, Tensor] = {}  # an output of a Switch → what it hands on
+    kept: dict[str, Tensor] = {}
+    for switch in view.of_op("Switch"):
+        if (holds := view.scalar(switch.inputs[1])) is not None:
+            live[Tensor(switch.name, int(holds))] = switch.inputs[0]
+    for merge in view.of_op("Merge"):
+        for value in merge.inputs if not view.consumers(Tensor(merge.name, 1)) else ():
+            condition = enclosing(view, value)
+            if condition is not None and view.scalar(condition[0]) == condition[1]:
+                kept[merge.name] = value
+    for node in graph.node:
+        if node.name in kept:
+            turn_into(node, "Identity", [str(kept[node.name])], T=DType(view.nodes[node.name].attribute("T", FLOAT)))
+        node.input[:] = [
+            reference if reference.startswith("^") else str(_behind(Tensor.parse(reference), live))
+            for reference in node.input
+        ]
+
+
+def _behind(tensor: Tensor, live: Mapping[Tensor, Tensor]) -> Tensor:
+    for _ in live:  # one after the other, of conditions in each other
+        tensor = live.get(tensor, tensor)
+    return tensor
 
 
 def _value(view: GraphView, name: str, value: float) -> np.ndarray:

@@ -41,6 +41,7 @@ FAMILIES = (
     first("`implementation=1`", implementation=1, return_state=True),
     first("`implementation=1`, unrolled", implementation=1, steps=4),
     first("`implementation=1`, backwards, no bias", implementation=1, go_backwards=True, use_bias=False),
+    first("`dropout` and `recurrent_dropout`, for inference", training=False, dropout=0.3, recurrent_dropout=0.2),
     first("`implementation=2`", implementation=2, return_state=True),
     first("`recurrent_activation='hard_sigmoid'`, its default", 0, 1, recurrent_activation="hard_sigmoid"),
 )  # fmt: skip

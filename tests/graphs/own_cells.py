@@ -21,6 +21,27 @@ def cell(kind: str, units: int):
     return Cell()
 
 
+def with_dropout(cell):
+    """What DropoutWrapper makes of a cell, its input, output and hidden state dropped; an input 'keep_prob' decides."""
+    from tests.graphs.rnn import lstm_cells
+    from tests.support.reference import tensorflow
+
+    tf = tensorflow()
+    keep = tf.compat.v1.placeholder(tf.float32, None, "keep_prob")
+
+    def dropped(x):
+        return tf.compat.v1.nn.dropout(x, keep_prob=keep)
+
+    class Cell(lstm_cells().RNNCell):
+        output_size, state_size = cell.output_size, cell.state_size
+
+        def __call__(self, x, states, scope=None):
+            h, (c, state) = cell(dropped(x), states, scope)
+            return dropped(h), lstm_cells().LSTMStateTuple(c, dropped(state))
+
+    return Cell()
+
+
 def _variable(tf) -> Callable:
     return lambda name, *shape: tf.compat.v1.get_variable(name, shape)
 

@@ -215,6 +215,8 @@ def _cell(tf, kind: str, units: int):
     make = lstm_cells()
     if kind in own_cells.STEPS:
         return own_cells.cell(kind, units)
+    if kind == "dropout":
+        return own_cells.with_dropout(make.LSTMCell(units))
     if kind == "gru":
         return make.GRUCell(units)
     if kind == "basic":
