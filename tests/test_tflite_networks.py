@@ -71,6 +71,31 @@ def test_a_streaming_core_with_small_weights(networks, tf, check, form):
     check(content, exact=networks.in_float(content))
 
 
+@pytest.mark.parametrize("state", ["external", "internal"])
+def test_states_in_variables_of_the_file_are_carried_over_a_dozen_calls(networks, tf, tmp_path, state):
+    """What Keras' stateful layers become (VAR_HANDLE): OpenVINO reads no such file."""
+    content = networks.with_variables(tf)
+    (tmp_path / "model.tflite").write_bytes(content)
+    model = convert_model(tmp_path / "model.tflite", converter="openvino", state=state)
+    assert op_counts(model)["LSTMSequence"] == 1
+    assert_calls(model, interpreter_calls(tf, content), EXACT)
+
+
+def test_a_variable_that_begins_with_something_computed_is_refused(networks, tf, tmp_path):
+    def change(schema, model, graph):
+        (first,) = (each for each in model.subgraphs if each is not graph)
+        code = schema.OperatorCodeT()
+        code.builtinCode, code.deprecatedBuiltinCode = schema.BuiltinOperator.TANH, schema.BuiltinOperator.TANH
+        model.operatorCodes.append(code)
+        first.operators[0].opcodeIndex = len(model.operatorCodes) - 1
+
+    (tmp_path / "model.tflite").write_bytes(networks.edited(networks.with_variables(tf), change))
+    with pytest.raises(
+        Refusal, match=r"A variable begins with what TANH computes\. .*states that begin with constants"
+    ):
+        open_model(tmp_path / "model.tflite")
+
+
 def test_weights_of_8_bits_are_as_near_as_tensorflow_lite_itself(tf, check):
     check((FOLDER / "keras_layers_int8.tflite").read_bytes(), limit=ROUNDED)
 
@@ -222,6 +247,19 @@ def test_a_loop_is_refused_by_its_name_and_sent_to_ovc_which_takes_it(tf, small)
 def test_an_operation_that_nobody_takes_is_refused_without_ovc(tf, small):
     with pytest.raises(Refusal, match=r"no translation here: Betainc\. .*Run the file with TensorFlow Lite itself"):
         open_model(small(lambda x: tf.math.betainc(x, x, x), (8,)))
+
+
+def test_operations_of_tensorflow_itself_are_refused_by_their_names(networks, tf, small):
+    """Flex operations, which only TensorFlow Lite with TensorFlow inside runs."""
+
+    def change(schema, model, graph):
+        for code in model.operatorCodes:
+            code.customCode = b"FlexBetainc" if code.customCode else code.customCode
+
+    path = small(lambda x: tf.math.betainc(x, x, x), (8,))
+    path.write_bytes(networks.edited(path.read_bytes(), change))
+    with pytest.raises(Refusal, match=r"no translation here: FlexBetainc\. .*Run the file with TensorFlow Lite itself"):
+        open_model(path)
 
 
 def test_a_network_whose_activations_have_8_bits_says_how_to_export_it(tf, small):

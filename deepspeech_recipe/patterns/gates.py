@@ -114,14 +114,17 @@ def _terms(view: GraphView, total: Tensor) -> Iterator[Tensor]:
         node, count = view.producer(tensor), count + 1
         if count > _MOST_TERMS:  # sums of one sum twice would be followed for ever
             raise NoMatch(f"The gates are a sum of more than {_MOST_TERMS} terms", node=tensor.node)
-        if node is not None and node.op in (
-            *ADDITIONS,
-            "AddN",
-            "Squeeze",
-        ):  # Keras adds a product of batch 1 like a bias
+        if node is not None and node.op in (*ADDITIONS, "AddN"):
             pending[:0] = node.inputs
+        elif node is not None and _is_row(view, node):
+            pending.insert(0, node.inputs[0])
         else:
             yield tensor
+
+
+def _is_row(view: GraphView, node: Node) -> bool:
+    """Whether it makes a vector of a product of batch 1: Keras adds that like a bias."""
+    return node.op == "Squeeze" or (node.op == "Reshape" and view.constant_shape(node.inputs[1]) == (1,))
 
 
 def _read_quarter(view: GraphView, gate: Gate, node: Node, part: Tensor, whole: Tensor) -> None:

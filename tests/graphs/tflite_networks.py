@@ -94,6 +94,40 @@ def streaming_core(tf, form: str = "float", *, steps: int = 3, features: int = 3
     return converter.convert()
 
 
+def with_variables(tf, *, steps: int = 3, features: int = 5, units: int = 7) -> bytes:
+    """An LSTM step by step whose states are variables, as Keras' stateful layers have them; they do not begin with
+    zeros."""
+    rng = np.random.default_rng(5)
+
+    def weights(*shape):
+        return tf.constant(0.5 * rng.standard_normal(shape), tf.float32)
+
+    kernel, recurrent, bias = weights(features, 4 * units), weights(units, 4 * units), weights(4 * units)
+    dense = weights(units, 4)
+
+    class Network(tf.Module):
+        def __init__(self):
+            self.c, self.h = (tf.Variable(weights(1, units), name=name) for name in ("memory_c", "memory_h"))
+
+        @tf.function(input_signature=[tf.TensorSpec((1, steps, features), name="readings")])
+        def __call__(self, x):
+            c, h = self.c.read_value(), self.h.read_value()
+            for row in tf.unstack(x, axis=1):
+                i, f, g, o = tf.split(tf.matmul(row, kernel) + tf.matmul(h, recurrent) + bias, 4, 1)
+                c = tf.sigmoid(f) * c + tf.sigmoid(i) * tf.tanh(g)
+                h = tf.sigmoid(o) * tf.tanh(c)
+            self.c.assign(c)
+            self.h.assign(h)
+            return {"scores": tf.matmul(h, dense)}
+
+    network = Network()
+    with tempfile.TemporaryDirectory() as folder:
+        tf.saved_model.save(network, folder, signatures=network.__call__)
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+        converter.experimental_enable_resource_variables = True
+        return converter.convert()
+
+
 def edited(content: bytes, change) -> bytes:
     """The file after change(schema, model, graph) on the flatbuffer as objects."""
     import flatbuffers

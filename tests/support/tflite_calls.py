@@ -8,7 +8,7 @@ from deepspeech_recipe.ir.runner import StatefulModel
 
 CALLS = 12
 # What streaming_core feeds back from call to call; keras_layers' states are the file's own.
-FED_BACK = {"block": {"states": 1}, "frames": {}}
+FED_BACK = {"block": {"states": 1}, "frames": {}, "readings": {}}
 
 
 def interpreter_calls(tf, content: bytes, scale: float = 1.0) -> dict[str, np.ndarray]:

@@ -71,23 +71,27 @@ class Operation:
 
 
 class TFLiteModel:
-    """The first subgraph of a .tflite file.
+    """A subgraph of a .tflite file, the first one unless another is named.
 
     inputs, outputs: name → tensor number; producer: tensor number → Operation.
     """
 
-    def __init__(self, data: bytes, schema: ModuleType):
-        self.schema = schema
+    def __init__(self, data: bytes, schema: ModuleType, subgraph: int = 0):
+        self.schema, self._data = schema, data
         self._model = schema.Model.GetRootAs(data, 0)
-        if not self._model.SubgraphsLength():
-            raise RecipeError("holds no graph")
-        self._graph = self._model.Subgraphs(0)
+        if not 0 <= subgraph < self._model.SubgraphsLength():
+            raise RecipeError(f"holds no graph{f' {subgraph}' if subgraph else ''}")
+        self._graph = self._model.Subgraphs(subgraph)
         names = {code: name for name, code in vars(schema.TensorType).items() if isinstance(code, int)}
         self._type_names = names
         self.inputs = self._named(self._graph.InputsLength(), self._graph.Inputs)
         self.outputs = self._named(self._graph.OutputsLength(), self._graph.Outputs)
         self.operations = [self._operation(index) for index in _range(self._graph.OperatorsLength())]
         self.producer = {output: op for op in self.operations for output in op.outputs}
+
+    def subgraph(self, number: int) -> "TFLiteModel":
+        """Another subgraph of the file."""
+        return TFLiteModel(self._data, self.schema, number)
 
     def _named(self, count: int, at) -> dict[str, int]:
         return {self.name(at(index)): int(at(index)) for index in _range(count)}
@@ -121,7 +125,8 @@ class TFLiteModel:
 
     @cached_property
     def _keeps_states(self) -> bool:
-        return any(map(self.is_variable, range(self._graph.TensorsLength())))
+        handles = any(operation.kind == "VAR_HANDLE" for operation in self.operations)
+        return handles or any(map(self.is_variable, range(self._graph.TensorsLength())))
 
     def is_variable(self, number: int) -> bool:
         """Whether the tensor keeps its value from one call to the next."""

@@ -30,15 +30,22 @@ FULL_INTEGER = (
 class GraphWriter:
     """Writes the operations of a .tflite file as nodes of a TensorFlow graph.
 
-    model: the file. states: how many recurrent layers keep their state in the file's variables so far.
+    model: the file. states: how many recurrent layers keep their state in the file's variables so far. handles: tensor
+    → the variable's name in the file; first_values: what it begins with, variables: its node, current_values: what it
+    holds after the operations that were written.
     """
 
     def __init__(self, model: TFLiteModel):
         self.model, self.schema = model, model.schema
         self.states = 0
+        self.handles: dict[int, str] = {}
+        self.first_values: dict[str, np.ndarray] = {}
+        self.variables: dict[str, str] = {}
+        self.current_values: dict[str, str] = {}
         self._builder = GraphBuilder()
         self._references: dict[int, str] = {}
         self._arranged: dict[int, str] = {}
+        self._reads: dict[str, str] = {}
         self._taken: set[str] = set()
         self._names: dict[int, str] = {}
         self._constants = 0  # bytes
@@ -124,18 +131,24 @@ class GraphWriter:
 
     def alias(self, out: int, number: int) -> None:
         """The tensor `out` is the same as another."""
-        self._references[out] = self.read(number)
+        self.is_same(out, self.read(number))
 
-    def variable(self, name: str, shape: tuple[int, ...]) -> str:
-        """Writes a variable that begins with zeros; returns its name."""
+    def is_same(self, out: int, reference: str) -> None:
+        """The tensor `out` is what is written there."""
+        self._references[out] = reference
+
+    def variable(self, name: str, first: np.ndarray) -> str:
+        """Writes a variable that begins with these numbers; returns its name."""
         name = self._unique(name)
-        self._builder.node(name, "VariableV2", dtype=DType(FLOAT), shape=shape)
-        self.assign(name, self.constant(np.zeros(shape, np.float32), f"{name}/zeros"), "initialize")
+        self._builder.node(name, "VariableV2", dtype=DType(FLOAT), shape=first.shape)
+        self.assign(name, self.constant(first, f"{name}/first"), "initialize")
         return name
 
     def read_variable(self, name: str) -> str:
         """Writes the node that reads a variable before it is assigned anything."""
-        return self._builder.node(self._unique(f"{name}/read"), "Identity", [name], T=DType(FLOAT))
+        if name not in self._reads:
+            self._reads[name] = self._builder.node(self._unique(f"{name}/read"), "Identity", [name], T=DType(FLOAT))
+        return self._reads[name]
 
     def assign(self, name: str, value: str, what: str) -> None:
         """Writes the node that gives a variable its next value."""

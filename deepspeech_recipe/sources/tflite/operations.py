@@ -7,6 +7,7 @@ import numpy as np
 from deepspeech_recipe.errors import Refusal
 from deepspeech_recipe.graphdef.build import FLOAT, INT32, DType
 from deepspeech_recipe.ir.audio_settings import AudioSettings
+from deepspeech_recipe.sources.tflite import variables
 from deepspeech_recipe.sources.tflite.file import Operation
 from deepspeech_recipe.sources.tflite.graph import GraphWriter
 from deepspeech_recipe.sources.tflite.sequence_lstm import write_sequence_lstm
@@ -22,7 +23,7 @@ _PLAIN = {
     **{"LESS": "Less", "GREATER": "Greater", "EQUAL": "Equal", "GREATER_EQUAL": "GreaterEqual"},
 }
 _WITH_ACTIVATION = {"ADD": ("AddV2", "Add"), "SUB": ("Sub", "Sub"), "MUL": ("Mul", "Mul"), "DIV": ("RealDiv", "Div")}
-_REDUCTIONS = {"MEAN": "Mean", "SUM": "Sum", "REDUCE_MAX": "Max", "REDUCE_MIN": "Min"}
+_REDUCTIONS = {"MEAN": "Mean", "SUM": "Sum", "REDUCE_MAX": "Max", "REDUCE_MIN": "Min", "REDUCE_PROD": "Prod"}
 # With an input of whole numbers behind the data: the attribute of its type.
 _INDEXED = {
     **{"RESHAPE": ("Reshape", "Tshape"), "TRANSPOSE": ("Transpose", "Tperm"), "EXPAND_DIMS": ("ExpandDims", "Tdim")},
@@ -244,4 +245,8 @@ OPERATIONS: dict[str, Write] = {
     "DEQUANTIZE": _dequantize,
     "QUANTIZE": lambda writer, operation: writer.refuse_quantized(operation.outputs[0]),
     "UNIDIRECTIONAL_SEQUENCE_LSTM": write_sequence_lstm,
+    "CALL_ONCE": variables.write_call_once,
+    "VAR_HANDLE": variables.write_handle,
+    "READ_VARIABLE": variables.write_read,
+    "ASSIGN_VARIABLE": variables.write_assign,
 }

@@ -10,6 +10,7 @@ from deepspeech_recipe.sources.loaded_model import LoadedModel
 from deepspeech_recipe.sources.tflite.file import TFLiteModel
 from deepspeech_recipe.sources.tflite.graph import GraphWriter
 from deepspeech_recipe.sources.tflite.operations import OPERATIONS
+from deepspeech_recipe.sources.tflite.variables import write_new_values
 
 
 def read_other(path: Path, model: TFLiteModel) -> LoadedModel:
@@ -37,13 +38,14 @@ def _graph(path: Path, model: TFLiteModel) -> Message:
         kinds = some_of(dict.fromkeys(operation.kind for operation in unknown))
         raise Refusal(
             f"Operations of TensorFlow Lite that have no translation here: {kinds}",
-            node=model.name(unknown[0].outputs[0]),
+            node=next(map(model.name, unknown[0].outputs), ""),
             remedy="Run the file with TensorFlow Lite itself, or export the model's TensorFlow graph",
         )
     writer = GraphWriter(model)
     writer.inputs()
     for operation in model.operations:
         OPERATIONS[operation.kind](writer, operation)
+    write_new_values(writer)
     graph = writer.finish(path.stat().st_size)
     check_graph(graph, path)
     return graph

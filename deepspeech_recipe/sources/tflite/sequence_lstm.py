@@ -37,7 +37,8 @@ def write_sequence_lstm(writer: GraphWriter, operation: Operation) -> None:
     time_major = bool(operation.option(options, "TimeMajor"))
     if not time_major:
         x = _transposed(writer, x, out)
-    state_c, state_h = (writer.variable(f"{name}/state_{what}", model.shape(given[port])) for what, port in _STATES)
+    first = {what: np.zeros(model.shape(given[port]), np.float32) for what, port in _STATES}
+    state_c, state_h = (writer.variable(f"{name}/state_{what}", zeros) for what, zeros in first.items())
     peepholes = [_peephole(writer, given[port], len(biases[0])) for port in _PEEPHOLES]
     used = any(given[port] >= 0 for port in _PEEPHOLES)
     cell = writer.step(
