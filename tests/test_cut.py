@@ -1,5 +1,7 @@
 """Someone wants a part of a graph: `convert --input NAME --output NAME`, as `mo` cuts it."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -105,6 +107,31 @@ def test_names_that_are_wrong_are_one_line(path, cut, inputs, outputs, reason):
         cut(inputs, outputs)
     assert str(caught.value).startswith(str(path))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("shaped", "reason"),
+    [
+        ("raw[5,2,7]", "The LSTM gets a sequence of 7 features, and its weights are for 3"),
+        ("raw[4,2,3]", "The graph runs the LSTM for 5 steps, but its sequence has 4 steps"),
+    ],
+)
+def test_shapes_that_the_graph_does_not_take_are_named(cut, shaped, reason):
+    said = (
+        f"The graph does not take the shapes that were given, {shaped}: it is converted with any sizes in their place"
+    )
+    with pytest.raises(RecipeError, match=f"{re.escape(said)}.*{reason}"):
+        cut([shaped], "z")
+
+
+def test_shapes_are_not_blamed_for_an_operation_that_openvino_does_not_know(path, tmp_path):
+    graph = GraphBuilder()
+    graph.graph.MergeFromString(path.read_bytes())
+    graph.node("other_end", "Betainc", ["z", "z", "z"], **F)
+    (tmp_path / "other.pb").write_bytes(graph.graph.SerializeToString())
+    with pytest.raises(RecipeError, match="Betainc") as caught:
+        convert_model(tmp_path / "other.pb", inputs=["raw[5,2,3]"], outputs="other_end")
+    assert "shapes that were given" not in str(caught.value)
 
 
 def test_the_command(path, capsys):

@@ -46,6 +46,7 @@ class Translators:
     def _lstm(self, node):
         x, hidden, cell, *weights = (node.get_input(port) for port in range(6))
         lengths = node.get_input(6) if node.get_attribute("lengths") else None
+        self._check_features(node, x, hidden, cell, weights[0].get_partial_shape()[2].get_length())
         x = self._steps(node, x)
         attributes = {name: node.get_attribute(name) for name in ("hidden_size", "direction")}
         return lowering.lstm(_emitter(node), x, hidden, cell, lengths, weights, **attributes)[1]
@@ -76,6 +77,19 @@ class Translators:
         except RecipeError as refusal:
             self.refusal = self.refusal or refusal  # the frontend goes on with other nodes
             raise
+
+    def _check_features(self, node, x, hidden, cell, features: int) -> None:
+        """OpenVINO itself notices other sizes only when the model is compiled."""
+        size = node.get_attribute("hidden_size")
+        for what, value, own in (("sequence", x, features), ("hidden state", hidden, size), ("cell state", cell, size)):
+            shape = value.get_partial_shape()
+            if shape.rank.is_static and shape[len(shape) - 1].is_static and shape[len(shape) - 1] != own:
+                with self._refusing():
+                    raise Refusal(
+                        f"The LSTM gets a {what} of {shape[len(shape) - 1]} features, and its weights are for {own}",
+                        node=node.get_attribute("node"),
+                        remedy="Give the inputs the graph's own sizes",
+                    )
 
     def _steps(self, node, x):
         """The sequence, of as many steps as the graph runs the LSTM for."""
