@@ -14,7 +14,7 @@ from deepspeech_recipe.converters.complex_numbers import in_parts
 from deepspeech_recipe.graphdef.build import FLOAT, DType, GraphBuilder, set_attr
 from deepspeech_recipe.graphdef.tensor import to_numpy
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
-from deepspeech_recipe.rewrite.edits import RECIPE_LSTM, UNKNOWN_OPS, Edits, NewNode
+from deepspeech_recipe.rewrite.edits import RECIPE_LSTM, Edits, NewNode, unknown_constants
 from deepspeech_recipe.rewrite.reachability import edited_inputs, needed
 
 # RecipeWeight  no input; output: the weight `index` of EditedGraph.weights
@@ -38,7 +38,7 @@ def apply_edits(graph, view: GraphView, edits: Edits, outputs: Iterable[str], in
 
     inputs: nodes that become float placeholders → their shapes, -1 for an open size.
     """
-    edges = edited_inputs(view, edits)
+    edges, constants = edited_inputs(view, edits), unknown_constants(view)
     kept = needed(edges | dict.fromkeys(inputs, ()), outputs)
     builder = GraphBuilder(graph.versions.producer)
     edited = EditedGraph(builder.graph)
@@ -48,8 +48,8 @@ def apply_edits(graph, view: GraphView, edits: Edits, outputs: Iterable[str], in
         pb = node.pb
         if pb.name not in kept or pb.name in written:
             continue
-        if pb.op in UNKNOWN_OPS and (value := view.value(Tensor(pb.name))) is not None:
-            _weight(builder, edited, pb.name, value)
+        if pb.name in constants:
+            _weight(builder, edited, pb.name, constants[pb.name])
             continue
         if pb.op == "Const" and math.prod(dim.size for dim in pb.attr["value"].tensor.tensor_shape.dim) >= _LARGE:
             _weight(builder, edited, pb.name, to_numpy(pb.attr["value"].tensor))

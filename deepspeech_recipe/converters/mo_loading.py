@@ -22,7 +22,7 @@ from deepspeech_recipe.graphdef.proto import GraphDef, MetaGraphDef, SavedModel,
 from deepspeech_recipe.graphdef.pure import NotPure, check_operation
 from deepspeech_recipe.graphdef.view import VARIABLE_OPS, GraphView, Tensor
 from deepspeech_recipe.quiet import native_code_quiet
-from deepspeech_recipe.rewrite.edits import UNKNOWN_OPS
+from deepspeech_recipe.rewrite.edits import unknown_constants
 
 _RESTORE = ("Restore", "RestoreSlice", "RestoreV2")
 _RESTORING = frozenset({*VARIABLE_OPS, *_RESTORE, "Assign", "AssignVariableOp", "NoOp", "ReadVariableOp"})
@@ -78,8 +78,7 @@ def _write_plain(graph) -> None:
     """Changes a GraphDef of TensorFlow's to its plain nodes, and to constants that MO can read."""
     nodes = plain_nodes(graph.node)
     view = GraphView(nodes)
-    values = {node.name: view.value(Tensor(node.name)) for node in view.of_op(*UNKNOWN_OPS)}
-    values = {name: value for name, value in values.items() if value is not None}
+    values = unknown_constants(view)
     if not values and len(nodes) == len(graph.node) and all(new is old for new, old in zip(nodes, graph.node)):
         return
     written = GraphBuilder()

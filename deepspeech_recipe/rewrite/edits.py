@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from deepspeech_recipe.graphdef.view import Tensor
+import numpy as np
+
+from deepspeech_recipe.graphdef.tensor import DT_BFLOAT16
+from deepspeech_recipe.graphdef.view import GraphView, Tensor
 
 # Operations of our own, lowered later by each converter to what OpenVINO has.
 #
@@ -34,8 +37,8 @@ TIME_STEP = "RecipeTimeStep"
 RESHAPE = "RecipeReshape"
 PACK = "RecipePack"
 SEQUENCE, LAST_HIDDEN, LAST_CELL = range(3)
-# TensorFlow's operations that one of the converters lacks. What they make of constants is written as a constant.
-UNKNOWN_OPS = ("Dequantize", "FakeQuantWithMinMaxArgs", "FakeQuantWithMinMaxVarsPerChannel")
+# TensorFlow's operations that one of the converters lacks.
+_UNKNOWN_OPS = ("Dequantize", "FakeQuantWithMinMaxArgs", "FakeQuantWithMinMaxVarsPerChannel")
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,14 @@ class Edits:
     replace: list[NewNode] = field(default_factory=list)
     add: list[NewNode] = field(default_factory=list)
     redirect: dict[Tensor, Tensor] = field(default_factory=dict)
+
+
+def unknown_constants(view: GraphView) -> dict[str, np.ndarray]:
+    """What such operations, and casts of bfloat16, make of constants, by name: it is written as a constant."""
+    nodes = view.of_op(*_UNKNOWN_OPS)
+    nodes += [node for node in view.of_op("Cast") if node.attribute("SrcT") == DT_BFLOAT16]
+    values = {node.name: view.value(Tensor(node.name)) for node in nodes}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def follow_redirects(edits: Edits) -> None:
