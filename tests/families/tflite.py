@@ -11,6 +11,7 @@ FAMILIES = (
         "Keras 2's LSTM layers (`UNIDIRECTIONAL_SEQUENCE_LSTM`, clipped to ±10), float or 8-bit weights",
         SECTION, loops=2, shown_by=SHOWN,
     ),
+    Family("An LSTM step by step, its states in variables (`VAR_HANDLE`)", SECTION, sequences=1, shown_by=SHOWN),
     Family("`UNIDIRECTIONAL_SEQUENCE_LSTM` without a clipped cell state", SECTION, sequences=2, shown_by=SHOWN),
     Family(
         "`.tflite` of Keras 3's LSTM layers", SECTION, reason="`WHILE`", why="its loop is the operation `WHILE`",
