@@ -64,7 +64,7 @@ FAMILIES = (
     (
         "A recipe that is wrong, or does not fit",
         "The message names the recipe, the field, and what belongs there ([how recipes are written](own-lstm.md)).",
-        ("recipes/registry.py", "recipes/checks.py", "recipes/recognition.py"),
+        ("recipes/registry.py", "recipes/checks.py", "recipes/acoustic_checks.py", "recipes/recognition.py"),
     ),
     (
         "A state would be lost",

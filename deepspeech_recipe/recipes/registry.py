@@ -16,6 +16,7 @@ from typing import Any
 from deepspeech_recipe.errors import NoMatch, RecipeError, some_of
 from deepspeech_recipe.graphdef.view import GraphView
 from deepspeech_recipe.recipes import AcousticModel, Model, deepspeech, deepspeech_v01
+from deepspeech_recipe.recipes.acoustic_checks import check_acoustic
 from deepspeech_recipe.recipes.checks import check_model
 
 GROUP = "deepspeech_recipe.recipes"
@@ -56,6 +57,8 @@ class Recipe:
                 f"{self.where}: recognise(view) returned {type(model).__name__}, not a Model or an AcousticModel. "
                 "Return one, or raise NoMatch(reason) if the graph is not of this kind."
             )
+        if isinstance(model, AcousticModel) and self.module not in _OWN:
+            check_acoustic(self.where, view, model)
         check_model(self.where, view, model)
         return replace(model, recipe=self.name)
 
