@@ -11,7 +11,7 @@ from deepspeech_recipe.graphdef.proto import GraphDef, parse
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
 from deepspeech_recipe.recipes.recognition import recognise
 from deepspeech_recipe.rewrite.general import rewrite_general
-from tests.support.compare import check_call, check_structure
+from tests.support.compare import check_call, check_structure, op_counts
 from tests.support.graph_edits import Edited
 from tests.support.rnn_check import assert_states_are_carried, convert, make, references
 from tests.support.skips import has_tensorflow
@@ -205,3 +205,34 @@ def test_each_is_compared_with_tensorflow(path, tmp_path):
     """Batches that are open in several inputs are one batch, whatever axis they are."""
     result = convert_file(path, tmp_path, converter="openvino", verify=True)
     assert result.verification.passed, "\n".join(result.verification.lines())
+
+
+@pytest.mark.requires_tf
+@pytest.mark.parametrize("implementation", [1, 2])
+def test_last_values_of_a_loop_that_are_the_graphs_outputs_stay_outputs(implementation):
+    """`return_state` of TensorFlow 1's Keras, frozen for the tensors that the model names."""
+    from tests.graphs.keras import keras_1
+    from tests.support.reference import run_graph
+
+    graph = keras_1(implementation=implementation, recurrent_activation="sigmoid", return_state=True)
+    content = parse(GraphDef, graph.graph_def, what="a test")
+    copies = [node for node in content.node if node.name in ("out1", "out2")]
+    outputs = ["out0:0", *(f"{node.input[0]}:0" for node in copies)]
+    for node in copies:
+        content.node.remove(node)
+    model, _ = convert(content.SerializeToString())
+    ops = op_counts(model)
+    assert (ops["LSTMSequence"], ops["Loop"], ops["TensorIterator"]) == (1, 0, 0)
+    feeds = graph.feeds(2, 5)
+    check_call(model, feeds, dict(zip(outputs, run_graph(content.SerializeToString(), feeds, outputs), strict=True)))
+
+
+@pytest.mark.requires_tf
+def test_the_first_step_of_a_masked_loop_is_not_an_lstm_of_its_own():
+    """Keras writes it down for its sizes, with weights that it cuts out anew."""
+    from tests.graphs.keras import keras_1
+
+    content = keras_1(implementation=1, recurrent_activation="sigmoid", masked=True).graph_def
+    found = recognise(GraphView.of(parse(GraphDef, content, what="a test")))
+    assert not found.lstms
+    assert "a mask decides which steps count" in str(found.refused[0])

@@ -88,11 +88,17 @@ def keras(model: str = "plain", *, lowered: bool = True, **options) -> KerasGrap
 
 @functools.lru_cache(maxsize=32)
 def keras_1(
-    *, control_flow: str = "v1", steps: int | None = None, training: bool | None = None, **options
+    *,
+    control_flow: str = "v1",
+    steps: int | None = None,
+    training: bool | None = None,
+    masked: bool = False,
+    **options,
 ) -> KerasGraph:
     """An LSTM layer of TensorFlow 1's tf.keras, which TensorFlow 2 keeps. options: of the layer.
 
     steps: unrolled over so many. training: None leaves it to the input 'keras_learning_phase', if there is dropout.
+    masked: steps of zeros do not count.
     """
     from tests.graphs.rnn import control_flow_as, freeze
     from tests.support.reference import tensorflow
@@ -104,7 +110,8 @@ def keras_1(
     with control_flow_as(control_flow), tf.Graph().as_default() as graph:
         tf.compat.v1.set_random_seed(4)
         x = tf.compat.v1.placeholder(tf.float32, [None, steps, INPUT], "x")
-        found = LSTM(UNITS, name="lstm", **options)(x, training=training)
+        mask = tf.reduce_any(tf.not_equal(x, 0), -1) if masked else None
+        found = LSTM(UNITS, name="lstm", **options)(x, training=training, mask=mask)
         found = found if isinstance(found, list) else [found]
         names = [f"out{number}" for number in range(len(found))]
         for name, tensor in zip(names, found, strict=True):
