@@ -8,6 +8,7 @@ import pytest
 from deepspeech_recipe.alphabet import serialize_alphabet
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.proto import GraphDef
+from deepspeech_recipe.graphdef.view import GraphView
 from deepspeech_recipe.ir.audio_settings import AudioSettings
 from deepspeech_recipe.processes.programs.plain_session import plain_session
 from deepspeech_recipe.sources.canonical import Dense, Weights, canonical_graph
@@ -48,6 +49,14 @@ def random_weights(*, layer_norm=False, forget_bias=0.0, seed=0) -> Weights:
         forget_bias=forget_bias,
         relu_clip=0.9,  # low enough to matter
     )
+
+
+def test_dense_layers_are_clipped_at_deepspeechs_20_unless_the_weights_say_another_value():
+    for said, clip in (({}, 20), ({"relu_clip": 0.5}, 0.5)):
+        fields = {each.name: getattr(random_weights(), each.name) for each in dataclasses.fields(Weights)}
+        del fields["relu_clip"]
+        view = GraphView.of(canonical_graph(Weights(**fields, **said), n_context=CONTEXT, n_steps=5, batch=1))
+        assert {view.scalar(node.inputs[1]) for node in view.of_op("Minimum")} == {clip}
 
 
 def forward(weights: Weights, x, lengths, c, h):
