@@ -152,12 +152,14 @@ def version_of(package: str, path: Sequence[str] | None = None) -> str | None:
 
 @dataclass(frozen=True)
 class OptionalPackage:
-    """A package that an extra installs. newest: the last Python that it can be installed on, if there is one."""
+    """A package that an extra installs. newest: the last Python that it can be installed on, if there is one. same: a
+    package with the same modules."""
 
     package: str
     extra: str
     what_for: str
     newest: tuple[int, int] | None = None
+    same: str = ""
 
     @property
     def unavailable(self) -> str:
@@ -175,7 +177,7 @@ OPTIONAL = (
     OptionalPackage("tflite", "tflite", ".tflite files need it"),
     OptionalPackage("soundfile", "audio", "recordings other than 16-bit WAV files need it"),
     OptionalPackage("soxr", "audio", "recordings of another sample rate than the model's need it"),
-    OptionalPackage("flashlight-text", "lm", "language models need it", (3, 12)),
+    OptionalPackage("ufal-flashlight-text", "lm", "language models need it", same="flashlight-text"),
     OptionalPackage("jiwer", "eval", "evaluate needs it"),
     OptionalPackage("sounddevice", "mic", "transcribe --mic needs it"),
     OptionalPackage("matplotlib", "plot", "verify --plot and benchmark -o need it"),

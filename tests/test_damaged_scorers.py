@@ -18,7 +18,7 @@ from deepspeech_recipe.runtime.decoders.kenlm_file import check_binary
 from deepspeech_recipe.runtime.decoders.lm import Beam, Scorer
 from deepspeech_recipe.runtime.decoders.scorer_file import read_scorer
 from tests.support.bundled import bundled_ir, transcripts
-from tests.support.decoding import ENGLISH, LABELS, SMALL_ARPA, needs_flashlight
+from tests.support.decoding import ENGLISH, LABELS, SMALL_ARPA
 from tests.support.scorer_writer import ARPA, BINARY, spell, words, write_scorer
 
 KINDS = sorted((Path(__file__).parent / "fixtures" / "scorer" / "kinds").glob("*.binary"))
@@ -74,7 +74,6 @@ def test_language_models_of_every_kind_are_whole(path):
     check_binary(path)
 
 
-@needs_flashlight
 @pytest.mark.parametrize("path", KINDS, ids=lambda path: path.stem)
 def test_what_passes_the_check_kills_no_process(path, tmp_path):
     data, rng = path.read_bytes(), random.Random(path.stem)
@@ -177,7 +176,6 @@ def broken(tmp_path, change):
     return write_scorer(path, [spell(word, ENGLISH) for word in words()], lm=change(BINARY.read_bytes()))
 
 
-@needs_flashlight
 @pytest.mark.parametrize("change", [lambda lm: lm[:1025], lambda lm: lm[:-32] + bytes([255]) * 32])
 def test_a_damaged_scorer_is_one_line(tmp_path, capsys, change):
     path = broken(tmp_path, change)
@@ -187,7 +185,6 @@ def test_a_damaged_scorer_is_one_line(tmp_path, capsys, change):
     assert f"{path}: is damaged" in line
 
 
-@needs_flashlight
 def test_a_child_process_that_dies_is_one_line(tmp_path):
     """Without the check of the file, which is what the trial is for."""
     path = broken(tmp_path, lambda lm: lm[:1025])
@@ -196,7 +193,6 @@ def test_a_child_process_that_dies_is_one_line(tmp_path):
         scorer_trial.try_once(path, ALPHABET, spelled, lambda: None)
 
 
-@needs_flashlight
 def test_a_child_process_that_does_not_end_is_one_line(tmp_path, monkeypatch):
     """A hash table without an empty place: a search for what is not in it has no end."""
     data = bytearray(next(path for path in KINDS if path.stem == "probing").read_bytes())
@@ -211,7 +207,6 @@ def test_a_child_process_that_does_not_end_is_one_line(tmp_path, monkeypatch):
         scorer_trial.try_once(path, LABELS, {"a": [0], "b": [1]}, lambda: None)
 
 
-@needs_flashlight
 @pytest.mark.parametrize("cache", ["writable", "/dev/null/cache"])
 def test_a_scorer_is_tried_once(tmp_path, scorer, monkeypatch, cache):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path) if cache == "writable" else cache)

@@ -101,9 +101,16 @@ def test_every_optional_package_is_listed_with_what_it_is_for(monkeypatch):
         assert any(line.startswith(f"– {name}: not installed; {each.what_for}") for line in lines), name
     monkeypatch.setattr(sys, "version_info", (3, 13, 0, "final", 0))
     found = {finding.name: finding.text for finding in packages.findings()}
-    assert found["flashlight-text"].endswith(
-        "(this is Python 3.13, and flashlight-text can be had for Python 3.10 to 3.12 only)"
+    assert found["openvino-dev"].endswith(
+        "(this is Python 3.13, and openvino-dev can be had for Python 3.10 to 3.12 only)"
     )
+
+
+def test_a_package_with_the_same_modules_will_do(monkeypatch):
+    monkeypatch.setattr(packages, "version_of", lambda package: "0.0.7" if package == "flashlight-text" else None)
+    found = {finding.name: finding.line() for finding in packages.findings()}
+    assert found["flashlight-text"] == "✓ flashlight-text: 0.0.7"
+    assert "ufal-flashlight-text" not in found
 
 
 @pytest.mark.parametrize(

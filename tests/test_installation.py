@@ -10,10 +10,8 @@ import pytest
 from deepspeech_recipe import convert, installation
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.installation import NoTensorFlow, TensorFlow, tensorflow
-from deepspeech_recipe.runtime.decoders.lm import Scorer
 from deepspeech_recipe.verification import tensorflow_session
 from tests.support import contract
-from tests.support.decoding import SMALL_ARPA
 
 try:
     import tomllib
@@ -201,17 +199,9 @@ def python_3_13(monkeypatch):
     """This Python says that it is 3.13, and has none of what the extras leave out there."""
     monkeypatch.setattr(installation.sys, "version_info", (3, 13, 0, "final", 0))
     monkeypatch.setattr("deepspeech_recipe.converters.mo.version_of", lambda package: None)
-    monkeypatch.setitem(sys.modules, "flashlight.lib.text", None)
 
 
 def test_what_an_extra_leaves_out_is_said_with_the_python(python_3_13, tmp_path):
-    (arpa := tmp_path / "small.arpa").write_text(SMALL_ARPA)
-    with pytest.raises(RecipeError) as refused:
-        Scorer(arpa).for_model([b" ", b"a", b"b"])
-    assert str(refused.value) == (
-        "A scorer needs flashlight-text: this is Python 3.13, and flashlight-text can be had for Python 3.10 to "
-        "3.12 only. Use one of them."
-    )
     path = contract.case("v0.9").path
     with pytest.raises(RecipeError) as refused:
         convert(path, tmp_path / "out", converter="mo")

@@ -19,7 +19,7 @@ from deepspeech_recipe.runtime.decoders.lm import Beam, Scorer
 from deepspeech_recipe.runtime.decoders.scorer_file import read_scorer
 from deepspeech_recipe.runtime.result import Texts
 from tests.support.bundled import bundled_ir, samples_of, transcripts
-from tests.support.decoding import ENGLISH, LABELS, SMALL_ARPA, all_paths, matrices, needs_flashlight, softmax
+from tests.support.decoding import ENGLISH, LABELS, SMALL_ARPA, all_paths, matrices, softmax
 from tests.support.scorer_writer import ALPHA, ARPA, BETA, BINARY, spell, words, write_scorer
 
 UNIGRAMS = {"a": (-0.6, -0.2), "ab": (-0.9, -0.1), "ba": (-0.7, -0.3), "<s>": (-99, -0.4)}
@@ -65,7 +65,6 @@ def test_a_beam_finds_the_text_with_the_most_likely_paths(matrix, cuts):
     assert tuple(token.label for token in found.tokens) == max(totals, key=totals.get)
 
 
-@needs_flashlight
 @settings(max_examples=60, deadline=None)
 @given(
     matrix=matrices,
@@ -92,7 +91,6 @@ def test_a_scorer_weighs_texts_as_deepspeech_does(small, matrix, cuts, alpha, be
     assert Texts(LABELS, 0.02).text(found) == " ".join(wanted)
 
 
-@needs_flashlight
 def test_long_audio_is_decoded_in_bounded_memory(scorer, monkeypatch):
     """What is settled is the same as without, and no more than two stretches are searched."""
     recognizer = Recognizer(bundled_ir(), Scorer(scorer, beam_width=30), config={"INFERENCE_NUM_THREADS": 1})
@@ -115,7 +113,6 @@ def test_long_audio_is_decoded_in_bounded_memory(scorer, monkeypatch):
     assert found.confidence == pytest.approx(whole.confidence, abs=1e-2)
 
 
-@needs_flashlight
 def test_a_long_silence_is_decoded_in_bounded_memory(scorer, monkeypatch):
     monkeypatch.setattr(beam, "_KEPT", 70)
     path, said = next(iter(transcripts().items()))
@@ -133,7 +130,6 @@ def spoken(text: str) -> np.ndarray:
     return np.float32(0.01 / 3) + (0.99 - 0.01 / 3) * np.eye(4, dtype=np.float32)[["ab -".index(each) for each in text]]
 
 
-@needs_flashlight
 @pytest.mark.parametrize("block", [1, 5, 64])
 @pytest.mark.parametrize(
     ("heard", "text"),
@@ -163,7 +159,6 @@ def test_a_silence_between_words_is_settled_as_a_space(small, monkeypatch, heard
     assert starts == [number for number, letter in enumerate(heard) if letter in "ab"]
 
 
-@needs_flashlight
 def test_no_word_is_cut_where_a_silence_is_settled(small, monkeypatch):
     """Wherever the word begins that ends it. What is no whole word yet may be heard as one where all is settled."""
     monkeypatch.setattr(beam, "_KEPT", 3)
@@ -182,7 +177,6 @@ def test_no_word_is_cut_where_a_silence_is_settled(small, monkeypatch):
     assert strange <= 1
 
 
-@needs_flashlight
 def test_nothing_is_lost_where_all_is_settled(small, monkeypatch):
     """A sound without a pause."""
     monkeypatch.setattr(beam, "_KEPT", 3)
@@ -201,7 +195,6 @@ def test_the_words_of_a_scorer(scorer):
     assert len(words()) == 33
 
 
-@needs_flashlight
 @pytest.mark.parametrize("kind", ["scorer", "arpa", "binary with words", "binary with a list"])
 def test_a_language_model_corrects_texts(scorer, tmp_path, kind):
     (tmp_path / "words.txt").write_text("\n".join([*words(), "straße"]))
@@ -233,7 +226,6 @@ def test_a_language_model_corrects_texts(scorer, tmp_path, kind):
     assert cluster._unpacked(pickle.loads(sent)).transcribe(samples_of(path)).text == said
 
 
-@needs_flashlight
 def test_hot_words_are_heard_more_and_less(scorer):
     path, said = next(iter(transcripts().items()))
     word = said.split()[-1]
@@ -241,7 +233,6 @@ def test_hot_words_are_heard_more_and_less(scorer):
     assert without.transcribe(samples_of(path)).text.split()[-1] != word
 
 
-@needs_flashlight
 def test_a_stream_may_have_weights_and_hot_words_of_its_own(scorer):
     """As a scorer of its own would have them, and the others keep theirs."""
     path, said = next(iter(transcripts().items()))
@@ -315,7 +306,6 @@ def test_scorers_that_do_not_fit(tmp_path, scorer):
         Scorer(scorer, beam_width=0)
 
 
-@needs_flashlight
 def test_scorers_whose_words_mean_something_else(tmp_path, scorer):
     """The same number of letters in another order."""
     exchanged = [b" ", *(letter.encode() for letter in "zyxwvutsrqponmlkjihgfedcba'")]
@@ -336,12 +326,10 @@ def test_frames_of_another_model():
 
 def test_without_flashlight(monkeypatch, small):
     monkeypatch.setitem(sys.modules, "flashlight.lib.text", None)
-    monkeypatch.setattr("deepspeech_recipe.runtime.decoders.lm.unavailable", lambda package: "")
-    with pytest.raises(RecipeError, match=r"pip install flashlight-text"):
+    with pytest.raises(RecipeError, match=r"^A scorer needs flashlight-text: pip install ufal-flashlight-text\.$"):
         Scorer(small).for_model(LABELS)
 
 
-@needs_flashlight
 def test_the_command_takes_scorers_and_beam_widths(capsys, scorer):
     path = list(transcripts())[1]
     command = ["transcribe", str(path), "--model", str(bundled_ir())]

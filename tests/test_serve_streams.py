@@ -17,7 +17,7 @@ from deepspeech_recipe.runtime import Recognizer, Result, Scorer
 from deepspeech_recipe.serve.incoming import Incoming
 from deepspeech_recipe.serve.utterances import Settings, Utterances, chosen
 from tests.support.bundled import FOLDER, bundled_batches, bundled_ir, pcm, samples_of
-from tests.support.decoding import ENGLISH, needs_flashlight
+from tests.support.decoding import ENGLISH
 from tests.support.scorer_writer import spell, words, write_scorer
 from tests.support.serving import served
 from tests.support.web import ask
@@ -247,7 +247,6 @@ def test_who_does_not_read_is_given_up():
     assert sent == ["websocket.accept", "websocket.send", "websocket.send"]
 
 
-@needs_flashlight
 def test_hot_words_and_weights_of_a_stream_and_no_place_of_the_scorer(tmp_path, results):
     path = RECORDINGS[0]
     said = results[path].text

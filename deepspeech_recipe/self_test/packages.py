@@ -59,9 +59,9 @@ def recipes() -> Iterator[Finding]:
 
 
 def _optional(each: OptionalPackage) -> Finding:
-    version = version_of(each.package)
-    if version is not None:
-        return Finding(each.package, "ok", version)
+    for package in filter(None, (each.package, each.same)):
+        if (version := version_of(package)) is not None:
+            return Finding(package, "ok", version)
     reason = f" ({each.unavailable})" if each.unavailable else ""
     return Finding(each.package, "absent", f"not installed; {each.what_for}{reason}")
 

@@ -1,11 +1,9 @@
 """Scores to decode, small language models, and every path of small scores."""
 
 import itertools
-import sys
 from collections import defaultdict
 
 import numpy as np
-import pytest
 from hypothesis import strategies
 
 
@@ -31,11 +29,6 @@ matrices = strategies.builds(
     lambda seed, frames: softmax(2 * np.random.default_rng(seed).standard_normal((frames, 4))),
     strategies.integers(0, 10_000),
     strategies.integers(1, 6),
-)
-
-
-needs_flashlight = pytest.mark.skipif(
-    sys.version_info >= (3, 13), reason="flashlight-text has no wheel for Python 3.13"
 )
 
 

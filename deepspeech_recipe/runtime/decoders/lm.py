@@ -14,7 +14,6 @@ import numpy as np
 
 from deepspeech_recipe.alphabet import is_bytes_alphabet
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.installation import unavailable
 from deepspeech_recipe.quiet import native_code_quiet
 from deepspeech_recipe.runtime.decoders.arpa_file import arpa_words, check_arpa, is_arpa
 from deepspeech_recipe.runtime.decoders.beam import BeamUtterance
@@ -39,9 +38,7 @@ def _flashlight():
         from flashlight.lib.text import decoder, dictionary
         from flashlight.lib.text.decoder import kenlm
     except ImportError:
-        if reason := unavailable("flashlight-text"):
-            raise RecipeError(f"A scorer needs flashlight-text: {reason}. Use one of them.") from None
-        raise RecipeError("A scorer needs flashlight-text: pip install flashlight-text.") from None
+        raise RecipeError("A scorer needs flashlight-text: pip install ufal-flashlight-text.") from None
     return decoder, dictionary, kenlm
 
 

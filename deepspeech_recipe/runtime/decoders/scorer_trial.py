@@ -8,7 +8,6 @@ import hashlib
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from importlib import metadata
 from pathlib import Path
 
 from deepspeech_recipe.errors import RecipeError
@@ -43,8 +42,14 @@ def _content(path: Path) -> str:
     with reading(path), path.open("rb") as file:
         while block := file.read(2**20):
             digest.update(block)
-    digest.update(f"{_VERSION} {metadata.version('flashlight-text')}".encode())
+    digest.update(f"{_VERSION} {_flashlight_version()}".encode())
     return digest.hexdigest()
+
+
+def _flashlight_version() -> str:
+    from flashlight.lib import text  # several packages bring it
+
+    return text.__version__
 
 
 def _is_file(mark: Path) -> bool:
