@@ -74,7 +74,10 @@ class Prepared:
         except RuntimeError as error:
             if type(error) is not RuntimeError:  # OpenVINO's checks of sizes have no type of their own
                 raise
-            raise RecipeError(f"The sizes in the graph do not fit together: {_reason(error)}") from error
+            reason = _reason(error).rstrip(".")
+            raise RecipeError(
+                f"The sizes in the graph do not fit together: {reason}. Export the model again."
+            ) from error
 
 
 @last_net("the graph")

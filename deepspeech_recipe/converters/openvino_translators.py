@@ -64,7 +64,11 @@ class Translators:
             if rate.get_type_name() != "Constant":
                 raise Refusal("The sample rate of an Mfcc is computed in the graph", node=name, remedy=FREEZE_RATE)
             if bins.rank.is_dynamic or bins[2].is_dynamic:
-                raise Refusal("The number of frequency bins that an Mfcc reads is not known", node=name)
+                raise Refusal(
+                    "The number of frequency bins that an Mfcc reads is not known",
+                    node=name,
+                    remedy=f'Convert with mo, which can be told: --input "0:{name}[1,?,BINS]"',
+                )
             rate = int(rate.get_data().item())
             settings = MfccSettings(**{**_attributes(node, MfccSettings), "sample_rate": rate})
             emit = _emitter(node)
