@@ -5,6 +5,7 @@ import math
 import pickle
 import struct
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -322,6 +323,36 @@ def test_scorers_whose_words_mean_something_else(tmp_path, scorer):
 def test_frames_of_another_model():
     with pytest.raises(RecipeError, match="Frames have 5 classes, the decoder was made for 4"):
         decoded(Beam(5).for_model(LABELS), np.full((2, 5), 0.2, np.float32))
+
+
+class _GivenSearch:
+    """A search whose best path is given: of all frames, or of those that are left when it is pruned."""
+
+    def __init__(self, path: list[int]):
+        self._path = path
+
+    def decode_begin(self):
+        pass
+
+    def decode_step(self, *given):
+        pass
+
+    def prune(self, kept: int):
+        self._path = self._path[-kept - 1 :]
+
+    def get_all_final_hypothesis(self):
+        return [SimpleNamespace(score=0.0, tokens=self._path)]
+
+
+def test_a_letter_that_begins_with_the_first_frame_within_reach_is_not_settled():
+    letter, space, blank = range(3)
+    path = [blank] * 1001  # the first one stands for the time before the frames
+    path[1] = path[501] = letter
+    utterance = beam.BeamUtterance(_GivenSearch(path), 3, space, None)
+    utterance.feed(np.full((1000, 3), 1 / 3, np.float32))
+    found = utterance.partial()
+    assert [token.start for token in found.tokens] == [0, 500]
+    assert found.settled == 1
 
 
 def test_without_flashlight(monkeypatch, small):
