@@ -146,6 +146,7 @@ def test_a_token_file(tmp_path):
 
 
 def test_an_answer_that_is_not_read_is_given_up(caplog):
+    caplog.set_level("WARNING", "deepspeech_recipe")  # whatever Model Optimizer has set
     application = app(bundled_batches(), max_streams=1, idle=0.1)
 
     async def receive() -> dict:

@@ -81,9 +81,12 @@ def _summaries(report: Report, scenario: str) -> Iterator[tuple[Measurement, Sum
 
 def chunk_table(report: Report) -> list[str]:
     """Times of a chunk, beside the least that one costs here, and how far each contender is from the first."""
-    rows = []
+    rows, floors = [], bool(report.of("floor"))
     for measurement, summary in _summaries(report, "chunk"):
         floor = report.find("floor", measurement.contender)
+        least = ("", "")
+        if floor is not None and floor.summary is not None:
+            least = number(floor.summary.median), times(floor.times_as_fast_as(measurement))
         difference = report.differences.get(measurement.contender)
         rows.append(
             (
@@ -93,14 +96,14 @@ def chunk_table(report: Report) -> list[str]:
                 number(summary.p95),
                 number(1000 / summary.median),
                 number(summary.median / 1000 / report.chunk_seconds),
-                "" if floor is None or floor.summary is None else number(floor.summary.median),
-                "" if floor is None else times(floor.times_as_fast_as(measurement)),
+                *(least if floors else ()),
                 times(report.ratio(measurement)),
                 "" if difference is None else f"{difference:.0e}" if difference else "0",
             )
         )
-    figures = ("ms, p50", "quartiles", "p95", "chunks/s", "real-time factor", "floor, ms", "of the floor")
-    return table(("contender", *figures, _against(report), "difference"), rows)
+    figures = ("ms, p50", "quartiles", "p95", "chunks/s", "real-time factor")
+    columns = ("floor, ms", "of the floor") if floors else ()
+    return table(("contender", *figures, *columns, _against(report), "difference"), rows)
 
 
 def utterance_table(report: Report) -> list[str]:

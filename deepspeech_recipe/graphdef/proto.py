@@ -161,6 +161,7 @@ TensorProto = _message_class("TensorProto")
 TensorShapeProto = _message_class("TensorShapeProto")
 
 
+_LONGEST_REASON = 300  # characters of what protobuf says
 _MARKS = ("{", "<", ":", ",")
 _STRING = re.compile(r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"')
 
@@ -193,5 +194,7 @@ def parse_text(message_type, text: str, *, what: str):
     try:
         text_format.Parse(text, parsed, allow_unknown_field=True, descriptor_pool=_pool)
     except (text_format.ParseError, ValueError, RecursionError) as error:
-        raise RecipeError(f"{what}: the text protobuf cannot be read ({error}).") from None
+        reason = str(error)  # may hold the whole text
+        reason = reason if len(reason) <= _LONGEST_REASON else f"{reason[:_LONGEST_REASON]}…"
+        raise RecipeError(f"{what}: the text protobuf cannot be read ({reason}).") from None
     return parsed
