@@ -37,7 +37,8 @@ def test_an_ir_has_whole_utterances_and_starts_and_no_chunks(capsys, ir):
     found = run(capsys, ir, "--scenario", "all", "--threads", 1)
     measured = {each["scenario"] for each in found["measurements"] if each["rounds"]}
     assert measured == {"utterance", "features", "corpus", "compile", "compile, cached", "first utterance", "memory"}
-    assert {each["failure"] for each in found["measurements"] if not each["rounds"]} == {NO_CHUNKS}
+    failures = {each["scenario"]: each["failure"] for each in found["measurements"] if not each["rounds"]}
+    assert failures == {"chunk": NO_CHUNKS, "serve": "the model cannot be served"}
     assert facts(found, "frames") == [FRAMES]
     assert facts(found, "text") == [None]
 
