@@ -137,8 +137,11 @@ class _Worker:
         numbered = [each for group in pickle.loads(batch["work"][0]) for each in group]
         numbers = {id(recording): number for number, recording in numbered}
         for outcome in self._work([recording for _, recording in numbered]):
-            done.append((numbers[id(outcome.recording)], outcome, self._notes[:]))
-            self._notes.clear()
+            # Recordings are read side by side: a note waits for the outcome of its own.
+            own = [note for note in self._notes if note.startswith(f"{shown_name(outcome.recording.name)}:")]
+            for note in own:
+                self._notes.remove(note)
+            done.append((numbers[id(outcome.recording)], outcome, own))
         return {"done": [pickle.dumps(done)]}
 
 
