@@ -32,14 +32,6 @@ class Contender:
     group: str = ""
 
     @property
-    def has_chunks(self) -> bool:
-        """Whether an IR can be called chunk after chunk: not with whole utterances, of samples or as v0.1's windows."""
-        from deepspeech_recipe.ir.form import AcousticIR
-
-        ir = AcousticIR(self.model)
-        return ir.input_kind != "utterance" and len(ir.shape) != 3
-
-    @property
     def disk_bytes(self) -> int:
         """The weights beside an IR included."""
         paths = {self.model, self.model.with_suffix(".bin")} if self.model.suffix == ".xml" else {self.model}

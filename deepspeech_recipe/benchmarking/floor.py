@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from deepspeech_recipe.ir.model import IR
+from deepspeech_recipe.ir.form import AcousticIR
 
 # Operation → the inputs with weights that are read once for all frames, and for each of them.
 _WEIGHTS: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
@@ -34,10 +34,13 @@ class Least:
     whole: bool
 
 
-def least_of(ir) -> Least:
-    """What a chunk of one stream needs of an IR."""
+def least_of(ir) -> Least | None:
+    """What a chunk of one stream needs of an IR; None if it takes whole utterances, of samples or as v0.1's windows."""
+    opened = AcousticIR(ir)
+    if opened.input_kind == "utterance" or len(opened.shape) == 3:
+        return None
     once = each_frame = multiply_adds = whole = 0
-    for constant, repeated in _weights(IR(ir, "the model").model):
+    for constant, repeated in _weights(opened.model):
         size, count = constant.get_byte_size(), math.prod(constant.shape)
         once, each_frame = once + size * (not repeated), each_frame + size * repeated
         multiply_adds, whole = multiply_adds + count, whole + count * (size == count)

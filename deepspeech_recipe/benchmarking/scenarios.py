@@ -101,8 +101,8 @@ def floor(team: Team, frames: int = FRAMES) -> list[Entry]:
     """The least that a chunk of each IR costs here (`floor`), by its own OpenVINO."""
     found = []
     for contender in team.contenders:
-        if contender.worker == "openvino" and contender.name in team.workers and contender.has_chunks:
-            asked = {"frames": frames, **asdict(least_of(contender.model))}
+        if contender.worker == "openvino" and contender.name in team.workers and (least := least_of(contender.model)):
+            asked = {"frames": frames, **asdict(least)}
             found.append(team.entry(contender, team.measurement("floor", contender, "ms"), "least", asked, {}))
     return found
 

@@ -21,6 +21,7 @@ from deepspeech_recipe.errors import RecipeError, some_of
 from deepspeech_recipe.graphdef.view import Tensor
 from deepspeech_recipe.installation import NoTensorFlow
 from deepspeech_recipe.ir.audio_settings import ClientSettings
+from deepspeech_recipe.ir.options import FULL_PRECISION, PRECISION
 from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.temporary import temporary_directory
 from deepspeech_recipe.verification.numpy_graph import NumpyGraph
@@ -169,7 +170,7 @@ class OpenVINO(Reference):
             )
         super().__init__(original)
         self.name = f"OpenVINO's own TensorFlow frontend, {ov.__version__.split('-')[0]}"
-        self._call: Callable = ov.Core().compile_model(_frontend(original), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        self._call: Callable = ov.Core().compile_model(_frontend(original), "CPU", {PRECISION: FULL_PRECISION})
 
     def _run(self, fetches, feeds):
         found = self._call({str(tensor): value for tensor, value in feeds.items()})
