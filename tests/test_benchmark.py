@@ -293,6 +293,20 @@ def test_tables_show_what_was_measured_and_what_failed(report):
         assert not before or not after or before == after, "rows of a table have the same number of cells"
 
 
+def test_live_streams_stand_beside_those_without_a_server():
+    def measured(scenario: str, contender: str, samples: list, **facts) -> Measurement:
+        return Measurement(scenario, contender, "ms", 8, [samples], {"processor_ms_a_second": 20.0, **facts})
+
+    found = Report("a", threads=1, chunk_seconds=0.32)
+    found.add([measured("serve", "a", [30.0, 60.0, 120.0], memory=64e6), measured("live", "a", [20.0, 40.0, 80.0])])
+    found.add([Measurement("serve", "b", "ms", 8, failure="is late"), measured("live", "b", [500.0])])
+    assert markdown(found).split("## Live streams over WebSockets\n\n")[1].splitlines()[2:] == [
+        "| a | 8 | server | 60.0 | 45.0–90.0 | 114 | 1.50 ×, 1.50 × | 20.0 | 64.0 |",
+        "| a | 8 | runtime alone | 40.0 | 30.0–60.0 | 76.0 | | 20.0 | |",
+        "| b | 8 | runtime alone | 500 | 500–500 | 500 | | 20.0 | |",
+    ]
+
+
 def test_a_report_without_anything_has_no_tables():
     empty = PageReport("a", threads=1, chunk_seconds=0.32)
     assert empty.failed

@@ -13,7 +13,6 @@ import pytest
 
 from benchmarks.contenders import WORKERS_HERE
 from deepspeech_recipe import cli, convert
-from deepspeech_recipe.benchmarking import run as benchmarking
 from deepspeech_recipe.benchmarking.contenders import PACKAGE, PROGRAMS, WORKERS, ir_contender
 from deepspeech_recipe.benchmarking.floor import least_of
 from deepspeech_recipe.benchmarking.recordings import write_speech
@@ -230,19 +229,17 @@ def test_a_corpus_of_a_model_runs_in_batches_too(capsys):
     assert len(texts.pop()) == 8
 
 
-def test_live_streams_over_a_server(irs, capsys, monkeypatch):
-    monkeypatch.setattr(benchmarking, "ROWS", (1, 3))
-    arguments = ("--scenario", "serve", "--rounds", 1, "--seconds", 2, "--threads", 1)
+def test_live_streams_over_a_server_and_beside_them_without_one(irs, capsys):
+    arguments = ("--scenario", "serve", "--streams", 1, "--streams", 3, "--rounds", 1, "--seconds", 2, "--threads", 1)
     code, out = run(capsys, irs / "fp32.xml", *arguments, "--json")
     assert code == 0
     found = json.loads(out)["measurements"]
-    assert [(each["scenario"], each["point"], each["failure"]) for each in found] == [
-        ("serve", 1, ""),
-        ("serve", 3, ""),
-    ]
-    one, three = (each["rounds"][0] for each in found)
+    points = [(scenario, count, "") for count in (1, 3) for scenario in ("serve", "live")]
+    assert [(each["scenario"], each["point"], each["failure"]) for each in found] == points
+    one, one_alone, three, three_alone = (each["rounds"][0] for each in found)
     assert 3 <= len(one) < len(three) <= 3 * 5, "as many as chunks whose text is new"
-    assert min(*one, *three) > 0
+    assert (len(one_alone), len(three_alone)) == (6, 3 * 6), "as many as blocks but for the first"
+    assert min(*one, *three, *one_alone, *three_alone) > 0
     for each in found:
         assert each["facts"]["processor_ms_a_second"] > 0
         assert each["facts"]["memory"] > 10**7
@@ -281,6 +278,7 @@ def test_irs_of_the_same_name_are_told_apart(capsys, irs, tmp_path):
         (["--threads", "9999"], "9999 threads: this machine has"),
         (["--threads", "0"], "0 threads: this machine has"),
         (["--seconds", "0"], "An utterance of 0 seconds cannot be measured"),
+        (["--streams", "8", "--streams", "0"], "0 live streams cannot be measured"),
         (["--seconds", "nan"], "An utterance of nan seconds cannot be measured"),
         (["--scenario", "sprint"], "There is no scenario 'sprint', only chunk, utterance, corpus, start, serve."),
         (["--python", "/absent/python"], "--python /absent/python: cannot run IRs (/absent/python cannot be run"),

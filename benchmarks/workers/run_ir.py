@@ -8,7 +8,7 @@ from typing import Any
 
 import run_openvino
 from loop import NO_CHUNKS, serve
-from run_openvino import STATES, Call, int16_samples, named, ov
+from run_openvino import STATES, Call, named, ov
 
 METADATA = ["deepspeech_recipe", "json"]
 # What the outputs of documented conversions are called, which kept the framework's names.
@@ -27,14 +27,11 @@ class Worker(run_openvino.Worker):
     def chunk(self, frames: int, repeat: int, rows: int = 1) -> dict:
         return super().chunk(frames, repeat) if rows == 1 else self._timed(self._rows(rows), frames, repeat)
 
-    def live(self, audio: str, rows: int) -> dict:
-        """That many streams that hear the audio at real-time pace: how late each chunk's text is."""
-        from deepspeech_recipe.runtime.load import load
-
+    def _streams(self):
         network = self._network()
         if not hasattr(network, "stream"):
             raise ValueError(NO_CHUNKS)
-        return {"ms": (1000 * load(network, int16_samples(audio), rows).latencies).tolist()}
+        return network
 
     def _rows(self, rows: int) -> Call:
         """A call of that many rows, of one compiled model."""

@@ -166,23 +166,32 @@ def start_table(report: Report) -> list[str]:
 
 
 def serve_table(report: Report) -> list[str]:
-    """How late the text of live streams is over a server's WebSockets, and what a stream costs."""
+    """How late the text of live streams is over a server's WebSockets, and what a stream costs; and of the same
+    streams without a server."""
     rows = []
-    for measurement, summary in _summaries(report, "serve"):
-        memory = measurement.facts.get("memory")
-        rows.append(
-            (
-                measurement.contender,
-                f"{measurement.varied:g}",
-                number(summary.median),
-                f"{number(summary.low)}–{number(summary.high)}",
-                number(summary.p95),
-                number(measurement.facts["processor_ms_a_second"]),
-                "" if memory is None else number(memory / _MEGABYTE),
+    for server in report.of("serve"):
+        alone = report.find("live", server.contender, server.point)
+        for measurement, by in ((server, "server"), (alone, "runtime alone")):
+            if measurement is None or (summary := measurement.summary) is None:
+                continue
+            ratios, memory = "", measurement.facts.get("memory")
+            if measurement is server and alone is not None and (least := alone.summary) is not None:
+                ratios = f"{summary.median / least.median:.2f} ×, {summary.p95 / least.p95:.2f} ×"
+            rows.append(
+                (
+                    measurement.contender,
+                    f"{measurement.varied:g}",
+                    by,
+                    number(summary.median),
+                    f"{number(summary.low)}–{number(summary.high)}",
+                    number(summary.p95),
+                    ratios,
+                    number(measurement.facts["processor_ms_a_second"]),
+                    "" if memory is None else number(memory / _MEGABYTE),
+                )
             )
-        )
-    figures = ("ms, p50", "quartiles", "p95", "processor, ms for a second of a stream", "memory, MB")
-    return table(("contender", "streams", *figures), rows)
+    figures = ("ms, p50", "quartiles", "p95", "of the runtime alone, p50 and p95")
+    return table(("contender", "streams", "by", *figures, "processor, ms for a second of a stream", "memory, MB"), rows)
 
 
 def failures(report: Report) -> list[str]:

@@ -13,7 +13,7 @@ from deepspeech_recipe.benchmarking.machine import usable_processors
 from deepspeech_recipe.benchmarking.recordings import write_speech
 from deepspeech_recipe.benchmarking.report import Report
 from deepspeech_recipe.benchmarking.rounds import Entry, take_turns
-from deepspeech_recipe.benchmarking.serving import ROWS, serve
+from deepspeech_recipe.benchmarking.serving import STREAMS, serve
 from deepspeech_recipe.benchmarking.write import check_output, write
 from deepspeech_recipe.conversion.convert import convert
 from deepspeech_recipe.errors import RecipeError
@@ -31,6 +31,7 @@ DEFAULT_SCENARIOS = ("chunk", "utterance", "start")
 RECORDINGS = 8  # of a corpus, each an eighth longer than the one before
 REPEAT = 10  # chunks of a turn
 _SHORT = 1  # seconds: warms up
+_SHORT_LIVE = 3  # seconds: calls of several streams come in several sizes, each of which has a first time
 # What a model file is converted to.
 _FORMS = {"fp32": {"weights": "fp32"}, "int8": {"weights": "int8"}}
 _BATCHED = {"int8, batches": {"weights": "int8", "batch": "dynamic"}}
@@ -43,6 +44,7 @@ def benchmark(
     scenarios: Sequence[str] = DEFAULT_SCENARIOS,
     rounds: int = 5,
     seconds: float = 20,
+    streams: Sequence[int] = STREAMS,
     threads: int | None = None,
     device: str = "CPU",
     python: Sequence[str | os.PathLike] = (),
@@ -57,6 +59,7 @@ def benchmark(
     - scenarios: some of 'chunk', 'utterance', 'corpus', 'start' and 'serve'.
     - rounds: how often every contender takes its turn.
     - seconds: the length of an utterance, and of the longest recording of a corpus.
+    - streams: how many live streams a server has at the same time, of 'serve': one figure for each number.
     - threads: of every contender; None: all processors.
     - device: OpenVINO's.
     - python: other interpreters with openvino and numpy, in which the IRs run too.
@@ -66,7 +69,7 @@ def benchmark(
     Raises RecipeError for bad input; what one contender cannot do is a line of the report.
     """
     log = log or (lambda line: None)
-    threads = _check(models, scenarios, rounds, seconds, threads)
+    threads = _check(models, scenarios, rounds, seconds, streams, threads)
     if output is not None:
         check_output(output)
     with ExitStack() as stack:
@@ -81,7 +84,8 @@ def benchmark(
         report.add_team(team)
         for scenario in scenarios:
             log(scenario)
-            _measure(report, _entries(team, scenario, folder, frames, seconds, rate, step), rounds, log)
+            asked = _entries(team, scenario, folder, frames, seconds, streams, rate, step)
+            _measure(report, asked, rounds, log)
             if scenario == "chunk":
                 report.differences = make.differences(team, frames)
     if report.failed:
@@ -97,7 +101,9 @@ def _measure(report: Report, entries: list[Entry], rounds: int, log: Callable[[s
     report.add(measurement for entry in entries for measurement in entry.measurements)
 
 
-def _entries(team, scenario: str, folder: Path, frames: int, seconds: float, rate: int, step: float) -> list[Entry]:
+def _entries(
+    team, scenario: str, folder: Path, frames: int, seconds: float, streams: Sequence[int], rate: int, step: float
+) -> list[Entry]:
     if scenario == "chunk":
         return [*make.chunk(team, REPEAT, frames), *make.floor(team, frames)]
     short = write_speech(folder, [_SHORT], rate)[_SHORT]
@@ -106,13 +112,14 @@ def _entries(team, scenario: str, folder: Path, frames: int, seconds: float, rat
         return make.corpus(team, write_speech(folder, lengths, rate), short)
     recordings = write_speech(folder, [seconds], rate)
     if scenario == "serve":
-        return serve(team, ROWS, recordings[seconds], step)
+        short = write_speech(folder, [_SHORT_LIVE], rate)[_SHORT_LIVE]
+        return serve(team, streams, recordings[seconds], short, step)
     if scenario == "start":
         return make.start(team, recordings[seconds], short)
     return [*make.utterance(team, recordings, short), *make.features(team, recordings, short)]
 
 
-def _check(models, scenarios, rounds: int, seconds: float, threads: int | None) -> int:
+def _check(models, scenarios, rounds: int, seconds: float, streams: Sequence[int], threads: int | None) -> int:
     """The number of threads."""
     if not models:
         raise RecipeError("Nothing to measure: give an IR (.xml) or a model file.")
@@ -123,6 +130,8 @@ def _check(models, scenarios, rounds: int, seconds: float, threads: int | None) 
         raise RecipeError(f"{rounds} rounds measure nothing; give at least 1.")
     if not 0 < seconds <= 3600:
         raise RecipeError(f"An utterance of {seconds:g} seconds cannot be measured; give more than 0, and up to 3600.")
+    if not streams or min(streams) < 1:
+        raise RecipeError(f"{min(streams, default=0)} live streams cannot be measured; give at least 1.")
     available = usable_processors()
     if threads is not None and not 1 <= threads <= available:
         raise RecipeError(f"{threads} threads: this machine has {available} processors; give 1 to {available}.")

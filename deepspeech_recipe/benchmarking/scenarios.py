@@ -43,6 +43,10 @@ class Team:
     def __exit__(self, *error) -> None:
         self._stack.close()
 
+    def again(self) -> "Team":
+        """The same contenders with further workers, which end with these."""
+        return self._stack.enter_context(Team(self.contenders, self.threads))
+
     def folder(self) -> str:
         """An empty directory that goes with the workers."""
         return str(self._stack.enter_context(temporary_directory()))

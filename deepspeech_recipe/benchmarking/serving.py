@@ -1,11 +1,12 @@
-"""Live streams as clients have them: `serve` with each IR, and connections to it from here, over the loopback."""
+"""Live streams as clients have them: `serve` with each IR, and connections to it from here, over the loopback; beside
+it the same streams without a server."""
 
 import asyncio
 import json
 import math
 import time
 import wave
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
@@ -15,31 +16,38 @@ from deepspeech_recipe.benchmarking.scenarios import FRAMES, Team
 from deepspeech_recipe.installation import needed
 from deepspeech_recipe.processes.worker import Failed
 
-ROWS = (8, 32)
+STREAMS = (8, 32)
 _LOADING = 120  # seconds
 _LATE = 10.0  # seconds that a stream is waited for after its end
 
 
-def serve(team: Team, rows: tuple[int, ...], audio: Path, step: float, frames: int = FRAMES) -> list[Entry]:
-    """That many streams that hear the audio at real-time pace: how late the text of a chunk is where it has changed.
+def serve(team: Team, streams: Sequence[int], audio: Path, short: Path, step: float) -> list[Entry]:
+    """That many streams that hear the audio at real-time pace: how late the text of a chunk is where it has changed;
+    and how late the runtime alone is, in processes of its own ("live").
 
-    step: seconds of a frame."""
-    points = [(count, contender) for count in rows for contender in team.contenders]
-    return [_entry(team, count, contender, audio, frames * step) for count, contender in points]
+    short: what warms up. step: seconds of a frame."""
+    found, alone = [], team.again()
+    for rows in streams:
+        for contender in team.contenders:
+            found.append(_entry(team, rows, contender, audio, short, FRAMES * step))
+            asked = {"audio": str(audio), "rows": rows}
+            live = alone.measurement("live", contender, "ms", rows)
+            found.append(alone.entry(contender, live, "live", asked, {"audio": str(short)}))
+    return found
 
 
-def _entry(team: Team, rows: int, contender, audio: Path, chunk: float) -> Entry:
+def _entry(team: Team, rows: int, contender, audio: Path, short: Path, chunk: float) -> Entry:
     measurement = team.measurement("serve", contender, "ms", rows)
     worker = team.workers.get(contender.name)
     if worker is None:
         return Entry(list, [measurement])
 
-    def hear(count: int, most: float) -> list[float]:
+    def hear(audio: Path) -> list[float]:
         address = _ready(worker.ask("serve")["address"])
         before = worker.ask("used")
         websockets = needed("The scenario serve needs websockets: pip install websockets.", "websockets")
         try:
-            found, seconds = asyncio.run(_hear(websockets.connect, address, audio, count, chunk, most))
+            found, seconds = asyncio.run(_hear(websockets.connect, address, audio, rows, chunk))
         except (OSError, websockets.WebSocketException) as error:
             raise Failed(f"the server does not answer ({error})") from None
         after = worker.ask("used")
@@ -49,7 +57,7 @@ def _entry(team: Team, rows: int, contender, audio: Path, chunk: float) -> Entry
             raise Failed("the network says nothing, so no text is late")
         return found
 
-    return Entry(lambda: [hear(rows, math.inf)], [measurement], lambda: hear(1, 10 * chunk))
+    return Entry(lambda: [hear(audio)], [measurement], lambda: hear(short))
 
 
 def _ready(address: str) -> str:
@@ -68,14 +76,12 @@ def _ready(address: str) -> str:
     raise Failed(f"the server was not ready in {_LOADING} seconds")
 
 
-async def _hear(
-    connect: Callable, address: str, audio: Path, rows: int, chunk: float, most: float
-) -> tuple[list[float], float]:
-    """(ms of every chunk whose text is new, seconds of audio of all streams together). most: seconds of each."""
+async def _hear(connect: Callable, address: str, audio: Path, rows: int, chunk: float) -> tuple[list[float], float]:
+    """(ms of every chunk whose text is new, seconds of audio of all streams together)."""
     with wave.open(str(audio)) as file:
         rate, samples = file.getframerate(), file.readframes(file.getnframes())
     size = 2 * round(chunk * rate)
-    blocks = [samples[at : at + size] for at in range(0, len(samples), size)][: math.ceil(min(most / chunk, 1e9))]
+    blocks = [samples[at : at + size] for at in range(0, len(samples), size)]
     begin = time.monotonic() + 0.2
     streams = [_stream(connect, address, blocks, chunk, begin + chunk * number / rows) for number in range(rows)]
     found = await asyncio.gather(*streams)

@@ -26,6 +26,10 @@ def add_arguments(parser) -> None:
         "--seconds", type=float, metavar="N", **quiet,
         help="of an utterance, and of the longest in a corpus (default: 20)",
     )  # fmt: skip
+    parser.add_argument(
+        "--streams", type=int, action="append", metavar="N", **quiet,
+        help="live streams of a server at the same time; repeatable (default: 8 and 32)",
+    )  # fmt: skip
     parser.add_argument("--threads", type=int, metavar="N", **quiet, help="of each contender (default: all processors)")
     parser.add_argument("--device", **quiet, help="OpenVINO device that runs the IRs (default: CPU)")
     parser.add_argument(

@@ -115,13 +115,21 @@ class Engine:
         )
 
     def _prepare(self) -> tuple[Recognizer, int]:
-        given, rows = dict(self._recognition), self.options.max_batch
+        given = dict(self._recognition)
         ir = ir_of(self._model, weights=given.pop("weights"), alphabet=given["alphabet"], log=logger.info)
-        try:
-            recognizer = Recognizer(ir, **given, max_batch=rows, on_batch=self.metrics.batch_rows.observe)
-        except RecipeError as error:
-            recognizer, rows = Recognizer(ir, **given), 1  # if something else is wrong, it is said here
-            logger.warning("every stream has calls of its own: %s", error)
+        recognizer, rows = recognizer_for(ir, self.options.max_batch, self.metrics.batch_rows.observe, **given)
         recognizer.stream().finish()  # compiles
         self._processor = device_name(given["device"])
         return recognizer, self.options.max_streams or measured_streams(recognizer, rows)
+
+
+def recognizer_for(
+    ir, max_batch: int, on_batch: Callable[[int], None] | None = None, **recognition
+) -> tuple[Recognizer, int]:
+    """What recognises all streams, and how many of them share a call: `max_batch`, or 1 if the IR does not let them."""
+    try:
+        return Recognizer(ir, **recognition, max_batch=max_batch, on_batch=on_batch), max_batch
+    except RecipeError as error:
+        found = Recognizer(ir, **recognition)  # if something else is wrong, it is said here
+        logger.warning("every stream has calls of its own: %s", error)
+        return found, 1

@@ -27,6 +27,7 @@ class Worker(Commands):
         self.call: Any = None
         self.multiplying: Any = None
         self.network: Any = None
+        self.served: Any = None
         self.address = ""
         sys.path.append(package)
 
@@ -111,11 +112,23 @@ class Worker(Commands):
             from deepspeech_recipe.serve import serve
 
             said: Any = queue.SimpleQueue()
-            options: Any = {"max_streams": 1000, "silence": 0, "max_utterance": 1e6, "device": self.device, "port": 0}
+            options: Any = {"max_streams": 1000, "max_connections": 1100, "silence": 0, "max_utterance": 1e6}
+            options |= {"device": self.device, "port": 0}
             run = threading.Thread(target=lambda: serve(self.model, log=said.put, **options), daemon=True)
             run.start()
             self.address = said.get(timeout=60)
         return {"address": self.address}
+
+    def live(self, audio: str, rows: int) -> dict:
+        """That many streams that hear the audio at real-time pace, without a server: how late each chunk's text is."""
+        from deepspeech_recipe.runtime.load import load
+
+        found = load(self._streams(), int16_samples(audio), rows)
+        return {
+            "ms": (1000 * found.latencies).tolist(),
+            "processor_ms_a_second": 1000 * found.cpu / found.audio,
+            "memory": self.memory().get("now"),
+        }
 
     def used(self) -> dict:
         """Seconds of the processors so far, and bytes of memory now."""
@@ -146,6 +159,15 @@ class Worker(Commands):
             model, options = self._recognizer()
             self.network = extractor(model, self.device, config=self.config, **options)
         return self.network
+
+    def _streams(self):
+        """A Recognizer, the same that the server makes."""
+        if self.served is None:
+            from deepspeech_recipe.serve.engine import recognizer_for
+            from deepspeech_recipe.serve.options import Options
+
+            self.served, _ = recognizer_for(self.model, Options().max_batch, device=self.device)
+        return self.served
 
     def _recognizer(self):
         """What the Recognizer is made of, and its further options."""
