@@ -65,6 +65,7 @@ def with_openai(ir: Path, results: dict[Path, Result]) -> None:
         with served(ir, "--token-file", token.name, "--name", "whisper-1") as (_, address):
             client = openai.OpenAI(base_url=f"{address}/v1", api_key=TOKEN, max_retries=0)
             assert [each.id for each in client.models.list()] == ["whisper-1"]
+            assert client.models.retrieve("whisper-1").object == "model"
             for path, result in results.items():
                 _check_answers(client, path, result)
             for options, error in (

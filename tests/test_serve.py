@@ -1,17 +1,10 @@
 """`serve` over HTTP: transcriptions in OpenAI's forms, and what the server says of itself."""
 
-import io
 import json
 import re
-import socket
 import time
-import wave
-from contextlib import suppress
-from urllib.parse import urlsplit
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from deepspeech_recipe import serve
 from deepspeech_recipe.corpus import subtitles
@@ -19,7 +12,7 @@ from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.runtime import Recognizer
 from tests.support.bundled import FOLDER, bundled_batches, samples_of
 from tests.support.serving import served
-from tests.support.web import ask, form, transcription
+from tests.support.web import ask, transcription
 
 RECORDING = sorted((FOLDER / "recordings").glob("*.wav"))[0]
 WAV = RECORDING.read_bytes()
@@ -28,7 +21,7 @@ FORMATS = ("json", "text", "srt", "vtt", "verbose_json")
 
 @pytest.fixture(scope="module")
 def base():
-    with served(bundled_batches(), max_streams=2, idle=1.0, max_upload=2**20, max_recording=20) as address:
+    with served(bundled_batches(), max_streams=2) as address:
         yield address
 
 
@@ -96,108 +89,14 @@ def test_values_that_do_not_fit(base, fields, status, param, reason):
     assert reason in found.message
 
 
-@pytest.mark.parametrize(
-    ("file", "reason"),
-    [
-        (b"", "talk.wav: "),
-        (b"no audio at all", "talk.wav: cannot be read as audio"),
-        (WAV[:-1000], "talk.wav: is cut off"),
-        (WAV[:40], "talk.wav: "),
-    ],
-)
-def test_a_damaged_recording_is_named_as_its_sender_does_and_the_next_one_is_done(base, result, file, reason):
-    found = transcription(base, file)
-    assert found.status == 400
-    assert reason in found.message
-    assert "/tmp" not in found.text
-    assert transcription(base, WAV).json["text"] == result.text
-
-
-def test_bounds_of_an_upload(base):
-    found = transcription(base, WAV + bytes(2**23))
-    assert (found.status, found.message) == (413, "The upload is larger than 1048576 bytes.")
-    with io.BytesIO() as long, wave.open(long, "wb") as file:
-        file.setparams((1, 2, 16000, 0, "NONE", ""))
-        file.writeframes(bytes(32_000 * 21))
-        found = transcription(base, long.getvalue())
-    assert (found.status, found.message) == (400, "talk.wav: is longer than 20 seconds.")
-
-
-def test_an_upload_that_does_not_say_how_long_it_is(base):
-    body, kind = form({}, bytes(2**24))
-    lines = ["POST /v1/audio/transcriptions HTTP/1.1", "Host: x", f"Content-Type: {kind}", "Transfer-Encoding: chunked"]
-    answer = b""
-    with socket.create_connection((urlsplit(base).hostname, urlsplit(base).port), timeout=20) as client:
-        client.sendall("\r\n".join([*lines, "\r\n"]).encode())
-        with suppress(OSError):  # it is refused before all of it has come
-            for at in range(0, len(body), 2**19):
-                part = body[at : at + 2**19]
-                client.sendall(f"{len(part):x}\r\n".encode() + part + b"\r\n")
-        with suppress(OSError):
-            answer = client.recv(2**16)
-    assert b" 413 " in answer.split(b"\r\n")[0]
-
-
-def test_an_upload_without_a_recording(base):
-    body, kind = form({"file": "a text"})
-    found = ask(base, "v1/audio/transcriptions", "POST", body, {"Content-Type": kind})
-    assert found.status == 400
-    assert found.message == "The field `file` is missing: a recording, uploaded as a file."
-    assert ask(base, "v1/audio/transcriptions", "POST", b"{}", {"Content-Type": "application/json"}).status == 400
-
-
-def test_half_an_upload_ends_in_time_and_a_client_that_goes_costs_nothing(base, result):
-    body, kind = form({}, WAV)
-    lines = [
-        "POST /v1/audio/transcriptions HTTP/1.1",
-        "Host: x",
-        f"Content-Type: {kind}",
-        f"Content-Length: {len(body)}",
-    ]
-    head = "\r\n".join([*lines, "\r\n"])
-    address = urlsplit(base)
-    with socket.create_connection((address.hostname, address.port)) as gone:
-        gone.sendall(head.encode() + body[:1000])
-    with socket.create_connection((address.hostname, address.port), timeout=10) as slow:
-        slow.sendall(head.encode() + body[:1000])
-        assert b" 408 " in slow.recv(2**16).split(b"\r\n")[0]
-    with socket.create_connection((address.hostname, address.port)) as impatient:
-        impatient.sendall(head.encode() + body)
-    assert transcription(base, WAV).json["text"] == result.text
-    for _ in range(200):
-        if "deepspeech_recipe_streams 0.0" in (metrics := ask(base, "metrics").text):
-            break
-        time.sleep(0.01)
-    assert "deepspeech_recipe_streams 0.0" in metrics
-
-
-names = st.sampled_from(["response_format", "stream", "language", "model", "timestamp_granularities[]", "file", "x"])
-values = st.one_of(st.text(max_size=8), st.sampled_from([*FORMATS, "true", "word", "en"]))
-
-
-@settings(max_examples=25, deadline=None)
-@given(st.lists(st.tuples(names, values), max_size=5), st.sampled_from([None, b"", WAV[:2000]]))
-def test_any_form_gets_an_answer_in_the_promised_form(base, fields, file):
-    fields = [(name, value.replace("\ud800", "")) for name, value in fields]
-    found = transcription(base, file, fields)
-    assert found.status in (400, 404), found.text
-    assert found.message
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    st.binary(max_size=200), st.sampled_from(["multipart/form-data; boundary=x", "text/plain", "multipart/form-data"])
-)
-def test_any_body_gets_an_answer_in_the_promised_form(base, body, kind):
-    found = ask(base, "v1/audio/transcriptions", "POST", body, {"Content-Type": kind})
-    assert (found.status, bool(found.message)) == (400, True)
-
-
 def test_what_the_server_says_of_itself(base):
     assert ask(base, "health").json == {"status": "ready"}
     models = ask(base, "v1/models").json
     assert models["object"] == "list"
     (model,) = models["data"]
+    assert ask(base, "v1/models/bundled").json == model
+    other = ask(base, "v1/models/whisper-1")
+    assert (other.status, other.message) == (404, "There is no model 'whisper-1' here, only 'bundled'.")
     assert (model["id"], model["language"], model["sample_rate"], model["scorer"]) == ("bundled", "en", 16000, False)
     assert model["processor"]
     metrics = ask(base, "metrics").text

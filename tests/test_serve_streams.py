@@ -196,7 +196,7 @@ def test_a_stream_too_many_is_refused_and_the_others_go_on(results):
                 message = json.loads(second.recv())
                 assert message == {
                     "type": "error",
-                    "message": "All 1 streams of this server are in use. Try again in a moment.",
+                    "message": "All places for streams are in use, 1 of 1. Try again in a moment.",
                 }
                 with pytest.raises(websockets.ConnectionClosed) as closed:
                     second.recv()

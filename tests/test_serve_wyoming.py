@@ -165,7 +165,7 @@ def test_one_too_many_is_refused():
                 await client.write_event(AudioStart(16000, 2, 1).event())
                 return Error.from_event(await client.read_event()).text
 
-    assert talk(script) == "All 2 streams of this server are in use. Try again in a moment."
+    assert talk(script) == "All places for streams are in use, 2 of 2. Try again in a moment."
 
 
 def test_connections_are_bounded():

@@ -36,9 +36,8 @@ def wanted(fields: FormData, model: dict) -> Wanted:
     stream = _one_of(fields, "stream", (*_TRUE, *_FALSE)) in _TRUE
     if stream and form not in ("json", "text"):
         raise ApiError(400, f"stream=true gives text as it comes, not {form}.", "response_format", "unsupported_value")
-    name = _text(fields, "model")
-    if name not in ("", model["model"]):
-        raise ApiError(404, f"There is no model {name!r} here, only {model['model']!r}.", "model", "model_not_found")
+    if name := _text(fields, "model"):
+        check_model(name, model)
     language, own = _text(fields, "language"), model["language"]
     if language and own and _primary(language) != _primary(own):
         raise ApiError(400, f"The model's language is {own!r}, not {language!r}.", "language", "unsupported_value")
@@ -49,6 +48,18 @@ def wanted(fields: FormData, model: dict) -> Wanted:
         message = "timestamp_granularities[] is about response_format=verbose_json."
         raise ApiError(400, message, "timestamp_granularities[]", "unsupported_value")
     return Wanted(form, "word" in asked, "segment" in asked or not asked, stream)
+
+
+def check_model(name: str, model: dict) -> None:
+    """model: as of `wanted`. Raises ApiError if it has another name."""
+    if name != model["model"]:
+        raise ApiError(404, f"There is no model {name!r} here, only {model['model']!r}.", "model", "model_not_found")
+
+
+def model_object(model: dict) -> dict:
+    """As OpenAI's API tells of a model, and what else is known of it. model: as of `wanted`."""
+    known = {name: value for name, value in model.items() if name != "model"}
+    return {"id": model["model"], "object": "model", "created": 0, "owned_by": "deepspeech-recipe", **known}
 
 
 def answer(result: Result, wanted: Wanted, model: dict) -> Response:

@@ -15,7 +15,7 @@ from starlette.staticfiles import StaticFiles
 
 from deepspeech_recipe.ir.options import Weights
 from deepspeech_recipe.ir.ov_api import ov
-from deepspeech_recipe.serve import errors, streaming, transcriptions
+from deepspeech_recipe.serve import answers, errors, streaming, transcriptions
 from deepspeech_recipe.serve.access import COOKIE, Guard, Token
 from deepspeech_recipe.serve.engine import Engine
 from deepspeech_recipe.serve.options import Options
@@ -59,6 +59,7 @@ def app(
         Route("/health", _health),
         Route("/metrics", _metrics),
         Route("/v1/models", _models),
+        Route("/v1/models/{model:path}", _model),
         Route("/v1/audio/transcriptions", transcriptions.transcribe, methods=["POST"]),
         WebSocketRoute("/v1/stream", streaming.stream),
         Mount("/static", StaticFiles(directory=_STATIC)),
@@ -107,7 +108,10 @@ async def _metrics(request: Request) -> Response:
 
 
 async def _models(request: Request) -> Response:
-    engine: Engine = request.app.state.engine
-    known = engine.describe()
-    model = {"id": known.pop("model"), "object": "model", "created": 0, "owned_by": "deepspeech-recipe", **known}
-    return JSONResponse({"object": "list", "data": [model]})
+    return JSONResponse({"object": "list", "data": [answers.model_object(request.app.state.engine.describe())]})
+
+
+async def _model(request: Request) -> Response:
+    model = request.app.state.engine.describe()
+    answers.check_model(request.path_params["model"], model)
+    return JSONResponse(answers.model_object(model))

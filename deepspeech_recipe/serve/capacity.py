@@ -25,7 +25,8 @@ class Places:
         """Raises Busy if there is none."""
         if self.taken >= self.count:
             self._on_refusal()
-            raise Busy(f"All {self.count} {self._of_what} of this server are in use. Try again in a moment.")
+            taken = f"{self.taken} of {self.count}"
+            raise Busy(f"All places for {self._of_what} are in use, {taken}. Try again in a moment.")
 
     @contextmanager
     def take(self) -> Iterator[None]:

@@ -15,8 +15,8 @@ from starlette.responses import Response, StreamingResponse
 from deepspeech_recipe.runtime import Recognizer, Result
 from deepspeech_recipe.serve import answers
 from deepspeech_recipe.serve.engine import Engine
-from deepspeech_recipe.serve.errors import ApiError, Gone, as_api_error, content, note
-from deepspeech_recipe.serve.uploads import blocks_of, gone, received, recording_of
+from deepspeech_recipe.serve.errors import ApiError, as_api_error, content, note
+from deepspeech_recipe.serve.uploads import blocks_of, received, recording_of, unless_gone
 
 Tell = Callable[[str], None]
 
@@ -33,9 +33,10 @@ async def transcribe(request: Request) -> Response:
         stack.enter_context(engine.streams.take())
         work = _Work(engine, recognizer, file)
         if not wanted.stream:
-            return answers.answer(await work.result_for(request), wanted, engine.describe())
+            return answers.answer(await unless_gone(request, work.result()), wanted, engine.describe())
         events = _events(request, work, stack.pop_all())
-        first = await anext(events)  # what is wrong from the beginning is an answer with a status of its own
+        # What is wrong from the beginning is an answer with a status of its own.
+        first = await unless_gone(request, anext(events))
         return StreamingResponse(_again(first, events), media_type="text/event-stream")
 
 
@@ -57,17 +58,12 @@ class _Work:
         self._stop.set()
         await asyncio.wait({work})
 
-    async def result_for(self, request: Request) -> Result:
-        """Raises Gone if the client does not wait for it."""
-        work, watch = self.start(), asyncio.ensure_future(gone(request))
+    async def result(self) -> Result:
+        """If it is cancelled, the thread ends first."""
+        work = self.start()
         try:
-            waiting: set[asyncio.Future] = {work, watch}
-            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            if not work.done():
-                raise Gone
-            return work.result()
+            return await asyncio.shield(work)
         finally:
-            watch.cancel()
             await self.stop(work)
 
     def _run(self, tell: Tell | None) -> Result:

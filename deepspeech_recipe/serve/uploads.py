@@ -3,10 +3,11 @@
 import asyncio
 import shutil
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from threading import Event
+from typing import TypeVar
 
 import numpy as np
 from starlette.datastructures import FormData, UploadFile
@@ -21,6 +22,7 @@ from deepspeech_recipe.serve.errors import ApiError, Gone
 from deepspeech_recipe.serve.options import Options
 from deepspeech_recipe.temporary import temporary_directory
 
+T = TypeVar("T")
 _MOST_FIELDS, _LONGEST_FIELD = 100, 2**16
 _PATIENCE = 20  # how many times `idle` a whole upload may take
 
@@ -87,7 +89,21 @@ def blocks_of(file: UploadFile, rate: int, longest: float, stop: Event) -> Itera
             yield blocks(audio, path)
 
 
-async def gone(request: Request) -> None:
-    """Waits until the client is."""
+async def unless_gone(request: Request, awaitable: Awaitable[T]) -> T:
+    """What it gives. If the client goes before, it is cancelled, and Gone is raised when it has ended."""
+    work, watch = asyncio.ensure_future(awaitable), asyncio.ensure_future(_gone(request))
+    waiting: set[asyncio.Future] = {work, watch}
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        if not work.done():
+            raise Gone
+        return work.result()
+    finally:
+        watch.cancel()
+        work.cancel()
+        await asyncio.wait({work})
+
+
+async def _gone(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
