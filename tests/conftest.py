@@ -12,6 +12,8 @@ _MARKERS = {
     "requires_tf": (has_tensorflow, "needs TensorFlow"),
     "requires_mo": (has_mo, "needs openvino.tools.mo (openvino-dev)"),
 }
+# The mark of tests of texts, types and commands of the repository, which no installed package changes.
+_ANYWHERE = "anywhere"
 
 
 def pytest_addoption(parser):
@@ -22,12 +24,21 @@ def pytest_configure(config):
     os.environ[TRACEBACK] = "1"  # what is not foreseen is a fault here
     for name, (_, reason) in _MARKERS.items():
         config.addinivalue_line("markers", f"{name}: {reason}; skipped where it is absent")
+    config.addinivalue_line("markers", f"{_ANYWHERE}: the same in every environment; ci/test runs it in one")
     config.pluginmanager.register(Skips(config), "listed-skips")
     config.pluginmanager.register(Limits(config), "limits")
 
 
 def pytest_report_header(config):
     return f"environment: {environment()}"
+
+
+def pytest_collection_modifyitems(items):
+    """A test that is the same anywhere and needs an environment would run in none."""
+    marks = {item.nodeid: {mark.name for mark in item.iter_markers()} for item in items}
+    both = [name for name, found in marks.items() if _ANYWHERE in found and found & {*_MARKERS}]
+    if both:
+        raise pytest.UsageError(f"marked {_ANYWHERE}, and with what they need: {', '.join(both)}")
 
 
 def pytest_runtest_setup(item):

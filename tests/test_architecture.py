@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.anywhere
+
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "deepspeech_recipe"
 # Lowest first: a package imports from itself and from those before it, lazily and for types too.

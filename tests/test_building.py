@@ -13,6 +13,8 @@ try:
 except ImportError:  # Python 3.10, where pytest brings it
     import tomli as tomllib
 
+pytestmark = pytest.mark.anywhere
+
 ROOT = Path(__file__).parent.parent
 SETUP = ROOT / "setup.py"
 BUILT = r"""

@@ -6,14 +6,16 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.anywhere
+
 ROOT = Path(__file__).parent.parent
 # Answers `--version`, notes what it is called for, and fails where FAIL names the call.
 STAND_IN = """#!/bin/sh
 if [ "$1" = --version ]; then echo Python 3.x; exit 0; fi
 [ "$1" != -m ] || shift
-call=$(echo "$(basename "$(dirname "$(dirname "$0")")")" $1 $2)
+call="$(basename "$(dirname "$(dirname "$0")")") $*"
 echo "$call" >>"$CALLS"
-case "$call" in $FAIL) exit "$CODE" ;; esac
+case "$call" in "$FAIL"*) exit "$CODE" ;; esac
 echo "== 3 passed in 0.01s =="
 """
 STEPS = [
@@ -24,7 +26,7 @@ STEPS = [
 
 @pytest.fixture
 def ci_test(tmp_path):
-    """`ci_test(fail, code)` → (exit code, calls, last line)"""
+    """`ci_test(argument, …, fail, code)` → (exit code, calls, last line)"""
     needs = subprocess.run("cksum <pyproject.toml", shell=True, cwd=ROOT, capture_output=True, text=True, check=True)
     for name, extras in (("mo", "mo,dev"), ("current", "dev")):
         python = tmp_path / name / "bin" / "python"
@@ -34,9 +36,10 @@ def ci_test(tmp_path):
         (tmp_path / name / ".made-for").write_text(f"{extras} {needs.stdout.strip()}")
     calls = tmp_path / "calls"
 
-    def run(fail: str = "nothing", code: int = 1):
+    def run(*arguments: str, fail: str = "nothing", code: int = 1):
+        calls.write_text("")
         done = subprocess.run(
-            [ROOT / "ci" / "test"],
+            [ROOT / "ci" / "test", *arguments],
             cwd=tmp_path,
             env={
                 **os.environ,
@@ -56,15 +59,29 @@ def ci_test(tmp_path):
     return run
 
 
+def steps(calls: list[str]) -> list[str]:
+    """Which ones these calls are."""
+    return [next((step for step in STEPS if call.startswith(step)), call) for call in calls]
+
+
 def test_all_parts_run_and_pytest_has_the_last_word(ci_test):
-    assert ci_test() == (0, STEPS, "== 3 passed in 0.01s ==")
+    code, calls, last = ci_test()
+    assert (code, steps(calls), last) == (0, STEPS, "== 3 passed in 0.01s ==")
+
+
+def test_what_is_the_same_anywhere_is_tested_once_and_what_is_asked_for_in_both_environments(ci_test):
+    for arguments, once in (((), True), (("tests/test_names.py",), False)):
+        with_mo, current = (call for call in ci_test(*arguments)[1] if " pytest " in call)
+        assert with_mo.endswith("-m not anywhere") is once
+        assert "anywhere" not in current
+        assert all(argument in call for argument in arguments for call in (with_mo, current))
 
 
 @pytest.mark.parametrize("step", STEPS)
 def test_a_part_that_fails_ends_the_run(ci_test, step):
     code, calls, _ = ci_test(fail=step)
     assert code == 1
-    assert calls == STEPS[: STEPS.index(step) + 1]
+    assert steps(calls) == STEPS[: STEPS.index(step) + 1]
 
 
 @pytest.mark.parametrize("step", [step for step in STEPS if step.endswith("pytest -n")])

@@ -15,6 +15,8 @@ from ci.mutation.edits import GROUPS, Edit, all_edits, chosen
 from ci.mutation.forks import KILLED
 from ci.mutation.reach import Map
 
+pytestmark = pytest.mark.anywhere
+
 CODE = '''
 LIMIT = 1e-3
 MOST: int = 5

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.anywhere
+
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "deepspeech_recipe"
 PAGES = sorted(

@@ -16,6 +16,8 @@ try:
 except ImportError:  # Python 3.10, where pytest brings it
     import tomli as tomllib
 
+pytestmark = pytest.mark.anywhere
+
 ROOT = Path(__file__).parent.parent
 # Methods, functions and keywords that Python 3.8 does not have.
 NAMES = {

@@ -9,6 +9,8 @@ import pytest
 
 from tests.support.skips import is_listed, read_list
 
+pytestmark = pytest.mark.anywhere
+
 CONFTEST = """
 import tests.support.skips as skips
 

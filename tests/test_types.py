@@ -14,6 +14,8 @@ import pytest
 
 import deepspeech_recipe
 
+pytestmark = pytest.mark.anywhere
+
 ROOT = Path(__file__).parent.parent
 PROGRAM = """\
 import deepspeech_recipe as ds
