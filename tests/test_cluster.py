@@ -78,6 +78,13 @@ def test_the_same_texts_files_and_summary_as_without(capsys, folder, tmp_path, w
     assert len(BAD) == 4
 
 
+def test_one_recording_needs_one_worker(capsys, workers, recwarn):
+    path = next(iter(transcripts()))
+    assert transcribe(path, "--cluster", "auto") == 0
+    assert capsys.readouterr().out == f"{transcripts()[path]}\n"
+    assert [str(each.message) for each in recwarn if "actors" in str(each.message)] == []
+
+
 def test_many_short_recordings_to_the_letter(tmp_path, workers):
     """Cut out of the bundled ones."""
     sources = [samples_of(path) for path in transcripts()]

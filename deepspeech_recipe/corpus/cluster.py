@@ -68,7 +68,7 @@ class Cluster(ThisProcess):
             again = [[each] for each in left.values()] if parts is None else parts
             if not again:
                 return
-            pool = {"compute": self._pool(), "fn_constructor_args": (self._parts,), "ray_remote_args_fn": _retries}
+            pool = {"fn_constructor_args": (self._parts,), "ray_remote_args_fn": _retries}
             for given, outcome, notes in self._map(again, _Worker, pool):
                 del left[id(given)]
                 for note in notes if self._log else ():
@@ -79,17 +79,13 @@ class Cluster(ThisProcess):
             name = shown_name(each.name)
             yield failed(each, RecipeError(f"{name}: the workers that read it died. Try it on one machine."))
 
-    def _pool(self):
-        from ray.data import ActorPoolStrategy
-
-        return ActorPoolStrategy(size=self._workers())
-
     def _workers(self) -> int:
         return max(1, int(self._ray.cluster_resources().get("CPU", 1)))
 
     def _map(self, groups, function, options: dict[str, Any]) -> Iterator[tuple[Recording, Outcome, list[str]]]:
-        """Runs a function of recordings on all groups; yields (the recording given, its outcome, notes)."""
-        from ray.data import from_items
+        """Runs a function of recordings on all groups, or a class that a pool of workers keeps; yields (the recording
+        given, its outcome, notes)."""
+        from ray.data import ActorPoolStrategy, from_items
 
         given = [each for group in groups for each in group]
         numbered, number = [], 0
@@ -98,6 +94,8 @@ class Cluster(ThisProcess):
             number += len(group)
         size = min(_MOST_BATCHES, max(1, len(groups) // (_TASKS_OF_A_WORKER * self._workers())))
         rows = [{"work": pickle.dumps(numbered[at : at + size])} for at in range(0, len(numbered), size)]
+        if isinstance(function, type):
+            options["compute"] = ActorPoolStrategy(size=min(self._workers(), len(rows)))
         data = from_items(rows, override_num_blocks=len(rows))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)

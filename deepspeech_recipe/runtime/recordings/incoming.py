@@ -16,7 +16,7 @@ from deepspeech_recipe.files import error_context, one_line, reading
 from deepspeech_recipe.installation import needed
 from deepspeech_recipe.runtime.recordings.audio_files import Audio, open_audio
 from deepspeech_recipe.runtime.recordings.samples import as_samples
-from deepspeech_recipe.runtime.recordings.wav_file import check_rate
+from deepspeech_recipe.runtime.recordings.wav_file import HIGHEST_RATE, LOWEST_RATE
 from deepspeech_recipe.temporary import temporary_directory
 
 STANDARD_INPUT = "-"
@@ -56,7 +56,10 @@ def open_recording(name: str, raw: int | None = None) -> Iterator[Audio]:
             with _at_hand(name) as path, open_called(shown, path) as audio:
                 yield audio
             return
-        check_rate(Path(shown), raw)
+        if not LOWEST_RATE <= raw <= HIGHEST_RATE:
+            raise RecipeError(
+                f"{shown}: cannot be bare samples of {raw} Hz (--raw): {LOWEST_RATE} to {HIGHEST_RATE} Hz are read."
+            )
         if is_address(name):
             with _at_hand(name) as path, path.open("rb") as file:
                 yield _bare(name, file, raw)
