@@ -90,7 +90,8 @@ def benchmark(
                 report.differences = make.differences(team, frames)
     if report.failed:
         reasons = {row["failure"] for row in report.contenders} | {row.failure for row in report.measurements}
-        raise RecipeError(f"Nothing could be measured: {'; '.join(sorted(filter(None, reasons)))}.")
+        said = "; ".join(sorted(reason.rstrip(".") for reason in filter(None, reasons)))
+        raise RecipeError(f"Nothing could be measured: {said}.")
     if output is not None:
         write(report, output)
     return report

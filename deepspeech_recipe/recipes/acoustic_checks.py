@@ -75,10 +75,6 @@ _RESHAPES = ("to_sequence", "to_logits")
 _SIZES, _OPEN = ("window_frames", "n_input", "classes"), ("batch", "time_steps")
 
 
-def _is_tuple(value: Any) -> bool:
-    return isinstance(value, tuple) and value != ()
-
-
 def _is_there(view: GraphView, tensor: Any) -> bool:
     return isinstance(tensor, Tensor) and tensor.node in view.nodes
 

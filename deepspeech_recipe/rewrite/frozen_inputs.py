@@ -66,8 +66,10 @@ def _decide_conditions(graph) -> None:
 
 
 def _behind(tensor: Tensor, live: Mapping[Tensor, Tensor]) -> Tensor:
-    for _ in live:  # one after the other, of conditions in each other
-        tensor = live.get(tensor, tensor)
+    seen = set()
+    while tensor in live and tensor not in seen:  # one after the other, of conditions in each other
+        seen.add(tensor)
+        tensor = live[tensor]
     return tensor
 
 
