@@ -54,7 +54,7 @@ class Browser:
     def run(self, script: str, *arguments):
         return self.driver.execute_script(script, *arguments)
 
-    def until(self, condition, seconds: float = 30):
+    def until(self, condition, seconds: float = 120):
         """Waits for a condition → its value. While one page goes and the next one comes, it may fail."""
         from selenium.common.exceptions import TimeoutException, WebDriverException
         from selenium.webdriver.support.wait import WebDriverWait
