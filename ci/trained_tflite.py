@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
-from deepspeech_recipe.sources import open_model
 from deepspeech_recipe.sources.canonical import Dense, Weights
+from deepspeech_recipe.sources.frozen import read_binary
 from tests.support.tflite_models import convert
 from training.export import AUDIO
 from training.network import N_CONTEXT
@@ -20,7 +20,7 @@ def write(graph: Path, folder: Path) -> dict[str, Path]:
     """{'float': …, 'int8': …}: one scale a tensor in the latter, as the exporters of that time wrote."""
     import tensorflow as tf
 
-    view = GraphView(open_model(graph).graph.node)
+    view = GraphView(read_binary(graph).node)
 
     def value(name: str) -> np.ndarray:
         return view.value(Tensor(name, 0))

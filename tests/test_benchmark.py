@@ -234,6 +234,7 @@ def report() -> PageReport:
         if name == "a":
             found.add([Measurement("floor", name, "ms", None, [[8.0], [8.0]])])
         found.add([Measurement("features", name, "ms", 10, [[1.0 * scale]])])
+        found.add([Measurement("one by one", name, "ms", 40, [[48.0 * scale], [64.0 * scale]])])
         found.add([Measurement("size", name, "ms", 512, [[3.0]]), Measurement("compile", name, "ms", None, [[1500.0]])])
         found.add([Measurement("memory", name, "bytes", None, [[90e6]])])
     found.contenders.append({**found.contenders[0], "name": "c", "failure": "has no legs"})
@@ -269,7 +270,10 @@ def test_tables_show_what_was_measured_and_what_failed(report):
     found = tables(report)
     usual = markdown(report)
     assert "## A corpus" in usual
-    assert "| a | 40 s | 0.016 s | 0.016–0.024 s | 2500 × | 4.00 × (4.00–4.00) |" in usual.splitlines()
+    assert (
+        "| a | 40 s | 0.016 s | 0.016–0.024 s | 2500 × | 4.00 × (4.00–4.00) | 2.50 × (2.25–2.75) |"
+        in usual.splitlines()
+    )
     assert set(re.findall("^## .*", usual, re.M)) - set(re.findall("^## .*", found, re.M)) == {"## A corpus"}
     for line in (
         "| a | `m` | OpenVINO 1.2.3 |",

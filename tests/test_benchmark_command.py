@@ -220,11 +220,13 @@ def test_a_model_is_converted_and_compared(capsys, tmp_path):
 def test_a_corpus_of_a_model_runs_in_batches_too(capsys):
     code, out = run(capsys, MODEL, "--scenario=corpus", "--rounds", 1, "--seconds", 4, "--threads", 1, "--json")
     assert code == 0
-    found = {each["contender"]: each for each in json.loads(out)["measurements"]}
+    found = json.loads(out)["measurements"]
     graph = [f"TensorFlow, {MODEL.name}"] if has_tensorflow() else []
-    assert list(found) == [*graph, *(f"output_graph, {form}" for form in ("fp32", "int8", "int8, batches"))]
-    assert {(each["scenario"], each["point"], each["failure"]) for each in found.values()} == {("corpus", 18, "")}
-    texts = {tuple(each["facts"]["texts"]) for each in found.values()}
+    irs = [f"output_graph, {form}" for form in ("fp32", "int8", "int8, batches")]
+    turns = [("corpus", name) for name in (*graph, *irs)] + [("one by one", name) for name in irs]
+    assert [(each["scenario"], each["contender"]) for each in found] == turns
+    assert {(each["point"], each["failure"]) for each in found} == {(18, "")}
+    texts = {tuple(each["facts"]["texts"]) for each in found}
     assert len(texts) == 1, "one after the other, in a batch and in TensorFlow: the same"
     assert len(texts.pop()) == 8
 

@@ -53,12 +53,11 @@ def test_recordings_become_what_was_said(recognizer):
 
 def test_the_same_as_tensorflow(tf, recognizer):
     from deepspeech_recipe.ir.audio_settings import AudioSettings
-    from deepspeech_recipe.sources import open_model
     from tests.support.reference import session
 
     metadata = recognizer.metadata
     audio = AudioSettings(**metadata["features"])
-    with session(open_model(MODEL).graph.SerializeToString()) as run:
+    with session(MODEL.read_bytes()) as run:
         for path in transcripts():
             expected = tensorflow_probabilities(run, samples_of(path), audio)
             assert_close(recognizer.features(samples_of(path)), expected, 1e-4)

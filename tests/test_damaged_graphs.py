@@ -14,6 +14,7 @@ from deepspeech_recipe.graphdef.check import check_graph
 from deepspeech_recipe.graphdef.ops import OPS
 from deepspeech_recipe.graphdef.proto import GraphDef
 from deepspeech_recipe.sources import open_model
+from deepspeech_recipe.sources.frozen import read_binary
 from tests.support.bundled import MODEL
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -444,7 +445,7 @@ def test_conditions_and_loops_that_stand_for_too_much(tmp_path, op):
     ],
 )
 def test_audio_settings_that_no_audio_has(tmp_path, op, name, value, reason):
-    graph = open_model(MODEL).graph
+    graph = read_binary(MODEL)
     attribute = next(each for each in graph.node if each.op == op).attr[name]
     setattr(attribute, "i" if isinstance(value, int) else "f", value)
     (tmp_path / "m.pb").write_bytes(graph.SerializeToString())
@@ -456,7 +457,7 @@ def test_audio_settings_that_no_audio_has(tmp_path, op, name, value, reason):
     ("shape", "numbers"), [((1, 2**40, 19, 26), "543"), ((1, 16, 19, 0), "304 numbers, 0 features")]
 )
 def test_windows_that_no_call_has(tmp_path, shape, numbers):
-    graph = open_model(MODEL).graph
+    graph = read_binary(MODEL)
     placeholder = next(each for each in graph.node if each.name == "input_node")
     for dim, size in zip(placeholder.attr["shape"].shape.dim, shape, strict=True):
         dim.size = size

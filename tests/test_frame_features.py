@@ -24,10 +24,10 @@ def recognizer():
 def test_layers_are_those_between_the_weights(recognizer):
     """Each from the one before it and the weights of the original, in numpy."""
     from deepspeech_recipe.graphdef.view import GraphView, Tensor
-    from deepspeech_recipe.sources import open_model
+    from deepspeech_recipe.sources.frozen import read_binary
     from tests.support.bundled import MODEL
 
-    view = GraphView(open_model(MODEL).graph.node)
+    view = GraphView(read_binary(MODEL).node)
     samples = samples_of(FIRST)
     found = {tensor: recognizer.features(samples, tensor) for tensor in ("logits", *LAYERS)}
     weights = {

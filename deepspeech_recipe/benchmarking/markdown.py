@@ -127,16 +127,20 @@ def utterance_table(report: Report) -> list[str]:
 
 
 def corpus_table(report: Report) -> list[str]:
-    """Times of a corpus."""
-    rows = [
-        (
-            *_seconds(measurement, summary),
-            f"{number(1000 * measurement.varied / summary.median)} ×",
-            times(report.ratio(measurement)),
+    """Times of a corpus, and how much faster that was than its recordings one by one."""
+    rows = []
+    for measurement, summary in _summaries(report, "corpus"):
+        one_by_one = report.find("one by one", measurement.contender, measurement.point)
+        rows.append(
+            (
+                *_seconds(measurement, summary),
+                f"{number(1000 * measurement.varied / summary.median)} ×",
+                times(report.ratio(measurement)),
+                "" if one_by_one is None else times(measurement.times_as_fast_as(one_by_one)),
+            )
         )
-        for measurement, summary in _summaries(report, "corpus")
-    ]
-    return table(("contender", "audio", "p50", "quartiles", "real time", _against(report)), rows)
+    figures = ("audio", "p50", "quartiles", "real time")
+    return table(("contender", *figures, _against(report), "against one by one"), rows)
 
 
 def _seconds(measurement: Measurement, summary: Summary) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from deepspeech_recipe.ir.names import stem
 from deepspeech_recipe.ir.options import DYNAMIC, Options
 from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.passes.attach_audio import attach_audio, feature_model
-from deepspeech_recipe.passes.compress import compress_to_fp16, compress_weights
+from deepspeech_recipe.passes.compress import compress_in_place, compress_to_fp16
 from deepspeech_recipe.passes.internal_state import fix_batch, internal_state
 from deepspeech_recipe.passes.sequence_lengths import lengths_input
 from deepspeech_recipe.passes.streaming import streaming_model
@@ -51,7 +51,7 @@ class Job:
     notes: list[str] = field(default_factory=list)
 
     def forget_graph(self) -> None:
-        self.source, self.view = replace(self.source, graph=None), None
+        self.source, self.view = self.source.without_graph(), None
 
 
 def start(model: str | os.PathLike, options: Options, facts: Mapping[str, Any], log: Callable[[str], None]) -> Job:
@@ -210,7 +210,7 @@ def passes(job: Job) -> Iterator[tuple[str, Pass]]:
         if options.lengths == "input":
             yield "adding the input of lengths", lengths_input
         # The metadata is whole before the audio: its passes read it, and add what they change.
-        yield "", partial(_describe, options=options, source=replace(job.source, graph=None))
+        yield "", partial(_describe, options=options, source=job.source.without_graph())
         if options.audio == "attached":
             attach = streaming_model if options.streaming else attach_audio
             yield (
@@ -222,7 +222,7 @@ def passes(job: Job) -> Iterator[tuple[str, Pass]]:
         yield (
             "storing the weights in 8 bits",
             partial(
-                compress_weights, fp16=options.keep_fp16, device=options.device,
+                compress_in_place, fp16=options.keep_fp16, device=options.device,
                 activations=options.activations or "int8",
             ),
         )  # fmt: skip

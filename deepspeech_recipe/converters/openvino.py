@@ -67,6 +67,7 @@ class Prepared:
     def convert(self) -> ov.Model:
         """Returns the ov.Model. Raises RecipeError."""
         ov_model = translate_edited(self.edited)
+        self.edited.weights.clear()  # the model has them, until a pass puts others in their place
         try:
             for apply in self.passes:
                 ov_model = apply(ov_model)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from deepspeech_recipe.graphdef.external import External
 from deepspeech_recipe.graphdef.proto import DATA_TYPES, GraphDef
 from deepspeech_recipe.graphdef.tensor import dtype_number, from_numpy
 
@@ -19,7 +20,7 @@ class DType(int):
 
 
 def set_attr(node, name: str, value) -> None:
-    """Sets an attribute by the kind of the value: DType, bool, int, float, bytes/str, ndarray (tensor),
+    """Sets an attribute by the kind of the value: DType, bool, int, float, bytes/str, ndarray or External (tensor),
     tuple (shape, -1 if unknown, None for an unknown rank) or a list of ints."""
     attr = node.attr[name]
     if isinstance(value, DType):
@@ -32,7 +33,7 @@ def set_attr(node, name: str, value) -> None:
         attr.f = float(value)
     elif isinstance(value, (bytes, str)):
         attr.s = value.encode() if isinstance(value, str) else value
-    elif isinstance(value, np.ndarray):
+    elif isinstance(value, (np.ndarray, External)):
         from_numpy(value, attr.tensor)
     elif isinstance(value, tuple):
         attr.shape.SetInParent()
@@ -73,7 +74,7 @@ class GraphBuilder:
 
     def const(self, name: str, value, dtype=None) -> str:
         """A constant; dtype: numpy's, the value's own by default."""
-        value = np.asarray(value, dtype)
+        value = value if isinstance(value, External) else np.asarray(value, dtype)
         return self.node(name, "Const", dtype=DType(dtype_number(value.dtype)), value=value)
 
     def placeholder(self, name: str, dtype: int, shape: tuple[int, ...]) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from deepspeech_recipe.graphdef.proto import NodeDef
-from deepspeech_recipe.graphdef.tensor import is_number, shape_of, to_numpy
+from deepspeech_recipe.graphdef.tensor import is_number, part_of, shape_of, to_numpy
 
 
 class Tensor(NamedTuple):
@@ -116,6 +116,10 @@ class Node:
         """The shape of a Const, or None if it does not hold numbers."""
         tensor = self._pb.attr["value"].tensor
         return shape_of(tensor.tensor_shape) if is_number(tensor.dtype) else None
+
+    def constant_part(self, index):
+        """A part of a Const's value, as numpy takes an index."""
+        return part_of(self._pb.attr["value"].tensor, index)
 
     def function(self, name: str) -> str:
         """The name of the function that the attribute refers to; '' without one."""

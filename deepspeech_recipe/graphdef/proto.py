@@ -55,7 +55,7 @@ _MESSAGES = {
     "TensorProto": "dtype=1 DataType, tensor_shape=2 TensorShapeProto, version_number=3 int32, "
     "tensor_content=4 bytes, half_val=13 *int32, float_val=5 *float, double_val=6 *double, int_val=7 *int32, "
     "string_val=8 *bytes, scomplex_val=9 *float, int64_val=10 *int64, bool_val=11 *bool, uint32_val=16 *uint32, "
-    "uint64_val=17 *uint64",
+    "uint64_val=17 *uint64, external=9999 uint64",  # the last one is our own (`graphdef.external`)
     "AttrValue": "s=2 bytes, i=3 int64, f=4 float, b=5 bool, type=6 DataType, shape=7 TensorShapeProto, "
     "tensor=8 TensorProto, list=1 AttrValue.ListValue, func=10 NameAttrList, placeholder=9 string",
     "AttrValue.ListValue": "s=2 *bytes, i=3 *int64, f=4 *float, b=5 *bool, type=6 *DataType, "

@@ -14,6 +14,7 @@ from deepspeech_recipe.graphdef.control_flow import ControlFlow
 from deepspeech_recipe.graphdef.node import Tensor, called_by, node_of
 from deepspeech_recipe.graphdef.proto import DATA_TYPES, GraphDef, NodeDef
 from deepspeech_recipe.graphdef.pure_ops import PURE_OPS, RANDOM_OPS
+from deepspeech_recipe.graphdef.tensor import with_content
 
 # How a function is to be run: a session's configuration, the name of another executor.
 _HOW_TO_RUN = ("config", "config_proto", "executor_type")
@@ -167,6 +168,8 @@ def _copy(node, functions: _Functions, control: Iterable[str] = (), *, random: b
                 raise NotPure(f"A constant holds a {kind} in place of numbers", node=node.name, remedy=_ANEW)
     for name in called_by(copy):
         functions.need(name, node.name)
+    if copy.op == "Const" and "value" in copy.attr:
+        with_content(copy.attr["value"].tensor)
     copy.DiscardUnknownFields()
     return copy
 

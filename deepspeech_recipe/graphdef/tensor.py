@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.graphdef.external import External, external
 from deepspeech_recipe.graphdef.proto import DATA_TYPES, Message, TensorProto
 
 _NAMES = {number: name for name, number in DATA_TYPES.items()}
@@ -78,6 +79,8 @@ def to_numpy(tensor) -> np.ndarray:
     As in TensorFlow, a short value list is filled up with its last value.
     Raises RecipeError if the declared shape and the stored bytes disagree.
     """
+    if (elsewhere := external(tensor)) is not None:
+        return elsewhere[...]
     shape, dtype = _fixed_shape(tensor), numpy_dtype(tensor.dtype)
     count, is_bfloat16 = math.prod(shape), tensor.dtype % 100 == DT_BFLOAT16
     if dtype.kind == "O":
@@ -116,8 +119,10 @@ def excess_bytes(tensor) -> int:
     written as its last value alone.
 
     Raises RecipeError if the declared shape and what is stored disagree; types that are not read here are not
-    looked at.
+    looked at. One outside of the graph was checked by its reader.
     """
+    if external(tensor) is not None:
+        return 0
     shape = _fixed_shape(tensor)
     count, number = math.prod(shape), tensor.dtype % 100
     if number == DT_STRING:
@@ -169,19 +174,38 @@ def _fill(values: np.ndarray, shape, count: int, dtype) -> np.ndarray:
     return filled.reshape(shape)
 
 
+def part_of(tensor, index) -> np.ndarray:
+    """`to_numpy(tensor)[index]`, without the rest if the value lies outside of the graph."""
+    elsewhere = external(tensor)
+    return (to_numpy(tensor) if elsewhere is None else elsewhere)[index]
+
+
+def with_content(tensor) -> None:
+    """Puts a value that lies outside of the graph into its TensorProto, in place."""
+    if (elsewhere := external(tensor)) is not None:
+        tensor.external = 0
+        _set_content(tensor, elsewhere[...])
+
+
 def from_numpy(array, tensor=None) -> Message:
-    """A TensorProto with the array's type, shape and values (bytes and str become DT_STRING).
+    """A TensorProto with the array's type, shape and values (bytes and str become DT_STRING), or that refers to them.
 
     tensor: an empty TensorProto to fill instead of a new one, which saves a copy.
     """
-    array = np.asarray(array)
+    array = array if isinstance(array, External) else np.asarray(array)
     tensor = TensorProto() if tensor is None else tensor
     tensor.dtype = dtype_number(array.dtype)
     tensor.tensor_shape.SetInParent()  # OpenVINO's frontend takes no shape for an unknown one, not for a scalar
     for size in array.shape:
         tensor.tensor_shape.dim.add(size=size)
-    if tensor.dtype == DT_STRING:
+    if isinstance(array, External):
+        tensor.external = array.number
+    elif tensor.dtype == DT_STRING:
         tensor.string_val.extend(v.encode() if isinstance(v, str) else bytes(v) for v in array.ravel())
     else:
-        tensor.tensor_content = np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
+        _set_content(tensor, array)
     return tensor
+
+
+def _set_content(tensor, array: np.ndarray) -> None:
+    tensor.tensor_content = np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False).tobytes()

@@ -121,6 +121,13 @@ class GraphView(Edges):
             raise NoMatch(f"a constant was looked for, {self.described(tensor)} was found", node=tensor.node)
         return value
 
+    def constant_part(self, tensor: Tensor, index) -> np.ndarray:
+        """`constant(tensor)[index]`, without the rest of it where that can be."""
+        node = self.source_node(tensor)
+        if node is not None and node.op == "Const" and self._stored_shape(self.source(tensor)) is not None:
+            return node.constant_part(index)
+        return self.constant(tensor)[index]
+
     def constant_shape(self, tensor: Tensor) -> tuple[int, ...] | None:
         """The shape of what `value` gives, without a copy of it."""
         source = self.source(tensor)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
+import mmap
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import numpy as np
 
@@ -84,6 +87,18 @@ def compile_model(model, device: str, name: str, config: dict | None = None):
         raise RecipeError(
             f"{name}: does not compile for {device} ({last_line(error)}). Devices here: {devices}."
         ) from None
+
+
+def forget_weights(xml: Path) -> None:
+    """Lets go of an IR's weights in memory, once it is compiled: the device has them in a form of its own, and the
+    mapped file would stay beside it. What is needed once more is read from the file again. On Linux."""
+    with suppress(OSError, AttributeError, ValueError):
+        weights, madvise = str(xml.with_suffix(".bin").resolve()), ctypes.CDLL(None).madvise
+        for line in Path("/proc/self/maps").read_text(errors="surrogateescape").splitlines():
+            place, access, *_, file = line.split(maxsplit=5)
+            if file == weights and "w" not in access:
+                start, end = (int(address, 16) for address in place.split("-"))
+                madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), mmap.MADV_DONTNEED)
 
 
 @functools.cache

@@ -13,7 +13,7 @@ from deepspeech_recipe.ir.metadata import metadata_of
 from deepspeech_recipe.ir.names import DENSE_BEFORE, DENSE_BEHIND, LSTM_INPUT, LSTM_RECURRENT
 from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.ir.precision import is_audio_constant, keep_audio_fp32
-from deepspeech_recipe.passes.fast_recurrence import fast_recurrence
+from deepspeech_recipe.passes.fast_recurrence import replace_sequences
 from deepspeech_recipe.passes.lstm_loop import lstm_sequences, replace_outputs
 from deepspeech_recipe.passes.weight_matrix import (
     check_activations,
@@ -42,8 +42,14 @@ def compress_weights(
     (docs/int8.md).
     Raises RecipeError for an unknown layer or format, and as fast_recurrence does.
     """
+    return compress_in_place(model.clone(), fp16=fp16, device=device, activations=activations)
+
+
+def compress_in_place(
+    model: ov.Model, *, fp16: Collection[str] = (), device: str = "CPU", activations: str = "int8"
+) -> ov.Model:
+    """`compress_weights` of a model that nobody else needs: each matrix goes as soon as it is stored in 8 bits."""
     check_activations(activations)
-    model = model.clone()
     layers = dense_layers(model)
     unknown = sorted(set(fp16) - set(layers) - {LSTM_INPUT, LSTM_RECURRENT})
     if unknown:
@@ -55,11 +61,11 @@ def compress_weights(
     def chosen(name: str) -> str:
         return "fp16" if name in fp16 else "int8"
 
-    for name, node in layers.items():
-        _store(node, chosen(name), activations)
+    for name in list(layers):
+        _store(layers.pop(name), chosen(name), activations)
     if device in FAST_ON and lstm_sequences(model):
         formats = {"weights": chosen(LSTM_RECURRENT), "input_weights": chosen(LSTM_INPUT)}
-        model = fast_recurrence(model, **formats, activations=activations)
+        replace_sequences(model, **formats, activations=activations)
     set_activations(model, activations)
     model.validate_nodes_and_infer_types()
     return model

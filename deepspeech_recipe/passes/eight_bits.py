@@ -42,15 +42,22 @@ def quantize_rows(matrix: np.ndarray) -> EightBits:
     rounding of FP32. Any other row is rounded, symmetrically, to -127 … 127.
     """
     matrix = np.asarray(matrix, np.float32)
-    blocks = [_quantize(matrix[start : start + _BLOCK].astype(float)) for start in range(0, len(matrix), _BLOCK)]
-    levels, scales, offsets = (np.concatenate(parts) for parts in zip(*blocks))
+    # Of each row the smallest shift that makes its integers unsigned; none is above 255 afterwards.
+    values, shifts = np.empty(matrix.shape, np.uint8), np.empty((len(matrix), 1), np.int16)
+    scales, offsets = (np.empty((len(matrix), 1)) for _ in range(2))
+    highest = 0
+    for start in range(0, len(matrix), _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        levels, scales[rows], offsets[rows] = _quantize(matrix[rows].astype(float))
+        highest = max(highest, levels.max(initial=0))
+        shifts[rows] = -levels.min(axis=1, keepdims=True, initial=0)
+        values[rows] = levels + shifts[rows]
     scales = scales.astype(np.float32)
-    if not offsets.any() and levels.min(initial=0) >= -LARGEST - 1 and levels.max(initial=0) <= LARGEST:
-        return EightBits(levels.astype(np.int8), scales)
-    # The smallest shift that makes a row's integers unsigned; none is above 255 afterwards.
-    shifts = np.maximum(-levels.min(axis=1, keepdims=True), 0)
+    if not offsets.any() and shifts.max(initial=0) <= LARGEST + 1 and highest <= LARGEST:
+        values -= shifts.astype(np.uint8)  # modulo 256, as -1 is 255
+        return EightBits(values.view(np.int8), scales)
     zero_points = (shifts - offsets).astype(np.float32) if offsets.any() else shifts.astype(np.uint8)
-    return EightBits((levels + shifts).astype(np.uint8), scales, zero_points)
+    return EightBits(values, scales, zero_points)
 
 
 def _quantize(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

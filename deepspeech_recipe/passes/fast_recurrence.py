@@ -42,16 +42,20 @@ def fast_recurrence(
             raise RecipeError(f"The {what} weights must be one of {', '.join(FORMATS)}, not {chosen!r}.")
     check_activations(activations)
     model = model.clone()
-    sequences = lstm_sequences(model)
-    if not sequences:
+    if not lstm_sequences(model):
         raise RecipeError("The model has no LSTMSequence that could be made faster.")
-    every = [(node, _checked_weights(node)) for node in sequences]
-    for node, constants in every:
-        _replace(node, constants, weights, input_weights, activations)
+    replace_sequences(model, weights=weights, input_weights=input_weights, activations=activations)
     if "int8" in (weights, input_weights):
         set_activations(model, activations)
     model.validate_nodes_and_infer_types()
     return model
+
+
+def replace_sequences(model: ov.Model, *, weights: str, input_weights: str, activations: str) -> None:
+    """Replaces every LSTMSequence as `fast_recurrence` does, in place; none if one of them cannot be."""
+    every = [(node, _checked_weights(node)) for node in lstm_sequences(model)]
+    for node, constants in every:
+        _replace(node, constants, weights, input_weights, activations)
 
 
 def _checked_weights(node) -> list[np.ndarray]:

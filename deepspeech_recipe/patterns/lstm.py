@@ -199,6 +199,7 @@ def _by_gate(view: GraphView, parts: tuple[Part, ...], rows: int, size: int) -> 
     steps."""
     turned = np.empty((1, 4 * size, rows), np.float32)
     for place, part in enumerate(parts):
-        block = view.constant(part.tensor)[part.row : part.row + rows, part.column : part.column + size]
+        whole = slice(part.row, part.row + rows), slice(part.column, part.column + size)
+        block = view.constant_part(part.tensor, whole)
         turned[0, place * size : (place + 1) * size] = block.T
     return turned

@@ -209,7 +209,7 @@ class Recognizer:
             if tensor not in self._requests:
                 model = self._model(tensor)
                 compiled = compile_model(model, self._device, self._whole.name, self._config)
-                self._requests[tensor] = Requests(compiled, self._whole.name)
+                self._requests[tensor] = Requests(compiled, self._whole.name, self._whole.path)
             return self._requests[tensor]
 
     def _batches(self, max_batch: int) -> Batcher:

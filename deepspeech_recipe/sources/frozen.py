@@ -5,8 +5,10 @@ from pathlib import Path
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import reading
 from deepspeech_recipe.graphdef.check import check_graph
-from deepspeech_recipe.graphdef.proto import GraphDef, MetaGraphDef, SavedModel, parse, parse_text
+from deepspeech_recipe.graphdef.external import External
+from deepspeech_recipe.graphdef.proto import GraphDef, Message, MetaGraphDef, SavedModel, parse, parse_text
 from deepspeech_recipe.sources.loaded_model import Given, LoadedModel
+from deepspeech_recipe.sources.mapped import LARGEST_INSIDE, map_file, parse_mapped
 
 # protobuf's own bound on one message.
 _LARGEST = 2**31 - 1
@@ -14,12 +16,23 @@ _LARGEST = 2**31 - 1
 
 def read_pb(path: Path, given: Given) -> LoadedModel:
     """A frozen graph as it is."""
-    return LoadedModel(path, "pb", read_binary(path))
+    if (mapped := _mapped(path)) is None:
+        return LoadedModel(path, "pb", read_binary(path))
+    graph, external = mapped
+    check_graph(graph, path)
+    return LoadedModel(path, "pb", graph, external=tuple(external))
 
 
 def read_pb_text(path: Path, given: Given) -> LoadedModel:
     """A frozen graph in text format."""
     return LoadedModel(path, "pb text", read_text(path))
+
+
+def _mapped(path: Path) -> tuple[Message, list[External]] | None:
+    """The graph and what of it stays in the file; None if that is not worth it."""
+    with reading(path):
+        size = path.stat().st_size
+    return parse_mapped(map_file(path)) if LARGEST_INSIDE < size <= _LARGEST else None
 
 
 def read_binary(path: Path):

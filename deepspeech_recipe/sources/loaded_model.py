@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from deepspeech_recipe.alphabet import parse_alphabet
 from deepspeech_recipe.files import atomic_path
+from deepspeech_recipe.graphdef.external import External
 from deepspeech_recipe.graphdef.proto import Message
 from deepspeech_recipe.ir.audio_settings import settings_of
 from deepspeech_recipe.ir.metadata import alphabet_json
@@ -43,6 +44,7 @@ class LoadedModel:
     Both have the keys of METADATA: the serialized alphabet (bytes), Hz, milliseconds (int), the beam width and
     the language (str).
     notes: lines for a person, about what was found and done.
+    external: what large constants of the graph refer to (`graphdef.external`): they live as long as this.
     """
 
     path: Path
@@ -51,6 +53,11 @@ class LoadedModel:
     overrides: Mapping[str, Any] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    external: tuple[External, ...] = field(default=(), repr=False)
+
+    def without_graph(self) -> "LoadedModel":
+        """The rest, which holds no weights."""
+        return replace(self, graph=None, external=())
 
     def complete(self, metadata: Mapping[str, Any]) -> dict[str, Any]:
         """An IR's metadata as the graph says it, completed: what was typed goes before it, and it goes before what lay

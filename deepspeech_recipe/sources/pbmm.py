@@ -16,9 +16,11 @@ from deepspeech_recipe import limits
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import atomic_path, error_context, reading
 from deepspeech_recipe.graphdef.check import check_graph
+from deepspeech_recipe.graphdef.external import External
 from deepspeech_recipe.graphdef.proto import GraphDef, MemmappedFileSystemDirectory, parse
 from deepspeech_recipe.graphdef.tensor import numpy_dtype, shape_of
 from deepspeech_recipe.sources.loaded_model import Given, LoadedModel
+from deepspeech_recipe.sources.mapped import LARGEST_INSIDE, external_at, forget, map_file
 from deepspeech_recipe.sources.stream import write_graph
 
 PREFIX = "memmapped_package://"
@@ -33,6 +35,7 @@ class Package:
 
     def __init__(self, path: Path, mapped: mmap.mmap):
         self.path, self._mapped = path, mapped
+        self.external: list[External] = []
         self._regions = _read_directory(path, mapped)
         self.content: dict[str, tuple[int, int]] = {}
         if GRAPH_REGION not in self._regions:
@@ -73,12 +76,19 @@ class Package:
         node.op = "Const"
 
     def graph(self):
-        """The GraphDef with every constant filled in (the skeleton itself; call once)."""
-        nodes = {node.name: node for node in self.skeleton.node if node.name in self.content}
-        # Largest first: the copy that is in flight never meets a graph that is already large.
-        for name, (offset, size) in sorted(self.content.items(), key=lambda item: -item[1][1]):
-            nodes[name].attr["value"].tensor.tensor_content = self.read(offset, size)
+        """The GraphDef with every constant filled in, large ones as `external` (the skeleton itself; call once)."""
+        for node in self.skeleton.node:
+            if node.name in self.content:
+                self._fill(node.attr["value"].tensor, *self.content[node.name])
         return self.skeleton
+
+    def _fill(self, tensor, offset: int, size: int) -> None:
+        outside = external_at(self._mapped, tensor, offset, size) if size > LARGEST_INSIDE else None
+        if outside is None:
+            tensor.tensor_content = self.read(offset, size)
+        else:
+            self.external.append(outside)
+            tensor.external = outside.number
 
     def write(self, file) -> None:
         """Writes the graph to a binary file without holding any constant in memory."""
@@ -91,42 +101,32 @@ class Package:
 
     def read(self, offset: int, size: int) -> bytes:
         data = self._mapped[offset : offset + size]
-        self._forget(offset, size)
+        forget(self._mapped, offset, size)
         return data
-
-    def _forget(self, offset: int, size: int) -> None:
-        """Lets go of pages that have been read; the kernel would only do so under pressure."""
-        first = -(-offset // mmap.PAGESIZE) * mmap.PAGESIZE
-        length = (offset + size - first) // mmap.PAGESIZE * mmap.PAGESIZE
-        if length > 0 and hasattr(mmap, "MADV_DONTNEED"):
-            self._mapped.madvise(mmap.MADV_DONTNEED, first, length)
 
 
 @contextmanager
 def open_package(path: str | os.PathLike) -> Iterator[Package]:
     """Maps a .pbmm file. Raises RecipeError if it is cut off or damaged, or cannot be read."""
     path = Path(path)
-    with reading(path), path.open("rb") as file:
-        if path.stat().st_size <= 8:
-            raise RecipeError(f"{path}: is too short for a memory-mapped package; it is cut off.")
-        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    with mapped, error_context(path):
+    with _mapped(path) as mapped, error_context(path):
         yield Package(path, mapped)
 
 
-class MappedModel(LoadedModel):
-    """Writes its .pb straight from the mapped file, which saves the memory of a constant."""
+def _mapped(path: Path) -> mmap.mmap:
+    with reading(path):
+        if path.stat().st_size <= 8:
+            raise RecipeError(f"{path}: is too short for a memory-mapped package; it is cut off.")
+    return map_file(path)
 
-    def write_pb(self, destination: str | os.PathLike) -> None:
-        unpack(self.path, destination)
 
-
-def read_pbmm(path: Path, given: Given) -> MappedModel:
-    """Reads a .pbmm file as an ordinary GraphDef."""
-    with open_package(path) as package:
+def read_pbmm(path: Path, given: Given) -> LoadedModel:
+    """Reads a .pbmm file as an ordinary GraphDef; the file stays mapped as long as the model lives."""
+    with error_context(path):
+        package = Package(path, _mapped(path))
         count, regions_size = len(package.content), sum(size for _, size in package.content.values())
         note = f"{count} constants ({regions_size} bytes) unpacked from the memory-mapped package"
-        return MappedModel(path, "pbmm", package.graph(), notes=(note,))
+        return LoadedModel(path, "pbmm", package.graph(), notes=(note,), external=tuple(package.external))
 
 
 def unpack(source: str | os.PathLike, destination: str | os.PathLike) -> None:

@@ -4,11 +4,11 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import BinaryIO
 
+from deepspeech_recipe.graphdef.external import LARGE, external
 from deepspeech_recipe.graphdef.proto import GraphDef, NodeDef, TensorProto
 
 # Field number of a length-delimited field → its tag byte.
 _NODE, _ATTR, _KEY, _VALUE, _TENSOR, _CONTENT = (number << 3 | 2 for number in (1, 5, 1, 2, 8, 4))
-_LARGE = 2**16  # elements
 
 
 def write_graph(graph, file: BinaryIO, contents: Mapping[str, tuple[int, Iterable[bytes]]] = {}) -> None:
@@ -19,8 +19,9 @@ def write_graph(graph, file: BinaryIO, contents: Mapping[str, tuple[int, Iterabl
     """
     for node in graph.node:
         size, pieces = contents.get(node.name, (0, ()))
-        if not size and node.op == "Const" and _is_large(node.attr["value"].tensor):
-            pieces = (node.attr["value"].tensor.tensor_content,)
+        if not size and node.op == "Const" and _is_large(tensor := node.attr["value"].tensor):
+            elsewhere = external(tensor)
+            pieces = (tensor.tensor_content if elsewhere is None else elsewhere[...].tobytes(),)
             size = len(pieces[0])
         if size:
             _write_const(node, size, pieces, file)
@@ -57,7 +58,7 @@ def _write_const(node, size: int, pieces: Iterable[bytes], file: BinaryIO) -> No
 
 def _is_large(tensor) -> bool:
     # By its shape: to ask protobuf for the size makes it serialize the whole tensor.
-    return math.prod(dim.size for dim in tensor.tensor_shape.dim) >= _LARGE
+    return bool(tensor.external) or math.prod(dim.size for dim in tensor.tensor_shape.dim) >= LARGE
 
 
 def _header(tag: int, size: int) -> bytes:

@@ -78,10 +78,10 @@ class Worker(Commands):
             found = {"frames": len(network.features(samples))}
         return {"ms": [1000 * (time.perf_counter() - start)], **found}
 
-    def corpus(self, audio: list) -> dict:
-        """Several recordings in one batch, if the IR takes batches."""
+    def corpus(self, audio: list, batches: bool = True) -> dict:
+        """Several recordings in one batch, if the IR takes batches, and batches are wanted."""
         network, samples = self._network(), [int16_samples(path) for path in audio]
-        if not hasattr(network, "transcribe_batch"):
+        if not (batches and hasattr(network, "transcribe_batch")):
             return super().corpus(audio)
         start = time.perf_counter()
         texts = [result.text for result in network.transcribe_batch(samples)]

@@ -39,7 +39,7 @@ class DeepSpeechV01:
             check_metadata(form.metadata, ("n_context", "n_input"))
         self.metadata = form.metadata
         self._form = form
-        self._requests = Requests(compile_model(form.model, device, form.name, config), form.name)
+        self._requests = Requests(compile_model(form.model, device, form.name, config), form.name, form.path)
 
     @property
     def sample_rate(self) -> int:

@@ -3,10 +3,11 @@
 import weakref
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from queue import SimpleQueue
 from typing import TypeVar
 
-from deepspeech_recipe.ir.runner import errors_of
+from deepspeech_recipe.ir.runner import errors_of, forget_weights
 
 Found = TypeVar("Found")
 
@@ -21,9 +22,9 @@ class Requests:
     segmentation fault while other threads inferred. So callers hand over what they have, and wait.
     """
 
-    def __init__(self, compiled, name: str = "The model"):
-        """name: the IR's, for errors."""
-        self._compiled, self._name = compiled, name
+    def __init__(self, compiled, name: str = "The model", xml: Path | None = None):
+        """name: the IR's, for errors. xml: where it was read from, if it was."""
+        self._compiled, self._name, self._xml = compiled, name, xml
         self.count = compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
         self._threads = ThreadPoolExecutor(self.count, "deepspeech-recipe inference")
         self._free: SimpleQueue = SimpleQueue()
@@ -51,6 +52,9 @@ class Requests:
             request = free if own is None else own
             with errors_of(self._name):
                 request.infer(feeds)
+            if self._xml is not None:
+                forget_weights(self._xml)  # not before: an IR of open sizes brings them into form in its first call
+                self._xml = None
             return collect(request)
         finally:
             self._free.put(free)

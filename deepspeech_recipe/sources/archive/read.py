@@ -48,6 +48,7 @@ def read_archive(path: Path, given: Given, read_model: Callable[[Path, Kind, Giv
         inner.graph,
         metadata={**inner.metadata, **metadata},
         notes=(*notes, *inner.notes),
+        external=inner.external,
     )
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from deepspeech_recipe.errors import RecipeError, Refusal
 from deepspeech_recipe.graphdef.build import FLOAT, INT32, DType, GraphBuilder
+from deepspeech_recipe.graphdef.external import External
 from deepspeech_recipe.graphdef.proto import Message
 from deepspeech_recipe.ir.audio_settings import AudioSettings
 from deepspeech_recipe.sources.canonical.fused_cell import CELL, fused_cell
@@ -26,7 +27,7 @@ class Dense:
     """One dense layer: kernel `[inputs, outputs]`, bias `[outputs]`, and the gamma and beta `[outputs]` of
     the layer normalisation behind its ReLU, if the model was trained with `--layer_norm`."""
 
-    kernel: np.ndarray
+    kernel: np.ndarray | External
     bias: np.ndarray
     gamma: np.ndarray | None = None
     beta: np.ndarray | None = None
@@ -40,7 +41,7 @@ class Weights:
     layer_1: Dense
     layer_2: Dense
     layer_3: Dense
-    lstm_kernel: np.ndarray
+    lstm_kernel: np.ndarray | External
     lstm_bias: np.ndarray
     layer_5: Dense
     layer_6: Dense
@@ -57,6 +58,13 @@ class Weights:
                 remedy="Give the context (n_context) the model was trained with",
             )
         return inputs // frames
+
+    @property
+    def external(self) -> tuple[External, ...]:
+        """Those that lie outside of graphs."""
+        layers = (self.layer_1, self.layer_2, self.layer_3, self.layer_5, self.layer_6)
+        matrices = (*(layer.kernel for layer in layers), self.lstm_kernel)
+        return tuple(each for each in matrices if isinstance(each, External))
 
     @property
     def n_hidden(self) -> int:
@@ -145,8 +153,8 @@ def _check_dense(name: str, layer: Dense, inputs: int) -> int:
     return outputs
 
 
-def _expect(what: str, array: np.ndarray | None, shape: tuple[int, ...]) -> None:
-    found = None if array is None else np.shape(array)
+def _expect(what: str, array: np.ndarray | External | None, shape: tuple[int, ...]) -> None:
+    found = None if array is None else array.shape
     if found != shape:
         raise RecipeError(f"The weights do not fit together: {what} is {list(found or ())} instead of {list(shape)}.")
 

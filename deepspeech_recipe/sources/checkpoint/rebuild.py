@@ -74,7 +74,7 @@ def rebuild(kind: str, variables: Bundle, naming: Naming, beside: Surroundings, 
         beam_width=typed.get("beam_width", flags.whole("export_beam_width", 500)),
     )
     notes.append(f"time steps: {n_steps if n_steps > 0 else 'open'}")
-    return LoadedModel(beside.path, kind, graph, notes=tuple(notes))
+    return LoadedModel(beside.path, kind, graph, notes=tuple(notes), external=weights.external)
 
 
 def _alphabet(beside: Surroundings, flags: Flags, classes: int, given: bytes | None, notes: list[str]) -> bytes | None:

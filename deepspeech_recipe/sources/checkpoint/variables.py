@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from deepspeech_recipe.errors import Refusal, some_of
+from deepspeech_recipe.graphdef.external import LARGE, External
 from deepspeech_recipe.sources.canonical import Dense, Weights
 from deepspeech_recipe.sources.canonical.fused_cell import CELL
 from deepspeech_recipe.sources.checkpoint.bundle import Bundle
@@ -69,16 +70,21 @@ def make_weights(variables: Bundle, naming: Naming, relu_clip: float) -> Weights
         has = [name for name in gains if name in variables]
         if len(has) == 1:
             raise Refusal(f"Of layer {layer}'s normalisation only '{has[0]}' is there")
-        kernel, bias = (_floats(variables, pattern.format(layer)) for pattern in (naming.kernel, naming.bias))
-        return Dense(kernel, bias, *(_floats(variables, name) for name in has))
+        kernel, bias = naming.kernel.format(layer), naming.bias.format(layer)
+        return Dense(_matrix(variables, kernel), _floats(variables, bias), *(_floats(variables, name) for name in has))
 
     return Weights(
         **{f"layer_{layer}": dense(layer) for layer in _LAYERS},
-        lstm_kernel=_floats(variables, f"{naming.cell}/kernel"),
+        lstm_kernel=_matrix(variables, f"{naming.cell}/kernel"),
         lstm_bias=_floats(variables, f"{naming.cell}/bias"),
         forget_bias=naming.forget_bias,
         relu_clip=relu_clip,
     )
+
+
+def _matrix(variables: Bundle, name: str) -> np.ndarray | External:
+    values = _floats(variables, name)
+    return values if values.size < LARGE else External(values)
 
 
 def _floats(variables: Bundle, name: str) -> np.ndarray:

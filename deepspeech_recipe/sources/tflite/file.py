@@ -14,6 +14,7 @@ import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import reading
+from deepspeech_recipe.graphdef.external import LARGE, External, dequantized
 from deepspeech_recipe.installation import needed
 
 # Far above any model of this family; a damaged count is noticed before it is followed.
@@ -146,6 +147,18 @@ class TFLiteModel:
 
     def constant(self, number: int) -> np.ndarray | None:
         """A constant's value, dequantised to float32 if it is stored in 8 or 16 bits; None if computed."""
+        stored = self._stored(number)
+        return None if stored is None else dequantized(*stored)
+
+    def matrix(self, number: int) -> np.ndarray | External | None:
+        """The same; a large one lies outside of graphs (`external`), and in this file's bytes."""
+        stored = self._stored(number)
+        if stored is None or stored[0].size < LARGE:
+            return None if stored is None else dequantized(*stored)
+        return External(*stored)
+
+    def _stored(self, number: int) -> tuple | None:
+        """What `dequantized` takes of a constant."""
         producer = self.producer.get(number)
         if producer and producer.kind == "DEQUANTIZE":
             number = producer.inputs[0]
@@ -157,10 +170,10 @@ class TFLiteModel:
         type_name = self.type_name(number)
         values = data.view(_DTYPES[type_name]).reshape(self.shape(number))
         if type_name in ("INT8", "UINT8"):
-            return self._dequantize(number, values)
-        return values.astype(np.float32) if type_name == "FLOAT16" else values
+            return self._with_scale(number, values)
+        return (values.astype(np.float32) if type_name == "FLOAT16" else values), None, None
 
-    def _dequantize(self, number: int, values: np.ndarray) -> np.ndarray:
+    def _with_scale(self, number: int, values: np.ndarray) -> tuple:
         quantization = self._tensor(number).Quantization()
         if quantization is None or not quantization.ScaleLength():
             raise RecipeError(f"tensor '{self.name(number)}' is stored in 8 bits, but without a scale")
@@ -174,8 +187,7 @@ class TFLiteModel:
             shape = [1] * values.ndim
             shape[quantization.QuantizedDimension()] = -1
             scale, zero = scale.reshape(shape), zero.reshape(shape)
-        with np.errstate(over="ignore", invalid="ignore"):  # a damaged scale is not a reason to print
-            return values * scale if not zero.any() else (values - zero).astype(np.float32) * scale
+        return values, scale, zero if zero.any() else None
 
     def strings(self, number: int) -> list[bytes]:
         """A STRING constant: int32 count, int32 offsets[count + 1], bytes."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from deepspeech_recipe.graphdef.external import External
 from deepspeech_recipe.sources.tflite.matcher import Matcher, Mismatch
 
 
@@ -16,7 +17,7 @@ class Recurrence:
 
     steps: int
     sequence: int
-    kernel: np.ndarray
+    kernel: np.ndarray | External
     bias: np.ndarray
     forget_bias: float
 
@@ -54,8 +55,7 @@ class LSTMMatcher(Matcher):
         for name, state in (("new_state_c", step.cell_state), ("new_state_h", h)):
             if self.through(self.model.outputs[name]) != self.through(state):
                 raise Mismatch(f"{name} is not the state after the last step", self.model.outputs[name])
-        self.matrices.add(first.kernel)
-        kernel = self.constant(first.kernel, "LSTM kernel").T
+        kernel = self.matrix(first.kernel, "LSTM kernel").T
         bias = np.zeros(kernel.shape[1], np.float32)
         if first.bias >= 0:
             bias = self.constant(first.bias, "LSTM bias").flatten()

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from deepspeech_recipe.graphdef.external import External
 from deepspeech_recipe.sources.canonical import Dense
 from deepspeech_recipe.sources.tflite.file import Operation, TFLiteModel
 
@@ -55,6 +56,16 @@ class Matcher:
             raise Mismatch(f"The {what} is not constant", tensor)
         return value
 
+    def matrix(self, tensor: int, what: str) -> np.ndarray | External:
+        """A weight matrix [outputs, inputs]. Raises Mismatch."""
+        value = self.model.matrix(tensor)
+        if value is None:
+            raise Mismatch(f"The {what} is not constant", tensor)
+        if len(value.shape) != 2:
+            raise Mismatch(f"The {what} has not two axes", tensor)
+        self.matrices.add(tensor)
+        return value
+
     def fully_connected(self, tensor: int, activation: str) -> tuple[Dense, int]:
         """The layer whose output `tensor` is, and its input."""
         operation = self.expect(self.through(tensor), "FULLY_CONNECTED")
@@ -62,10 +73,7 @@ class Matcher:
         if self.activation(operation, "FullyConnectedOptions") != wanted:
             raise Mismatch(f"Expected activation {activation}", tensor)
         x, matrix, *bias = operation.inputs
-        self.matrices.add(matrix)
-        kernel = self.constant(matrix, "weight matrix")
-        if kernel.ndim != 2:
-            raise Mismatch("The weight matrix has not two axes", matrix)
+        kernel = self.matrix(matrix, "weight matrix")
         if bias and bias[0] >= 0:
             offset = self.constant(bias[0], "bias").flatten()
         else:

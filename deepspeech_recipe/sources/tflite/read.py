@@ -52,7 +52,7 @@ def read_tflite(path: Path, given: Given) -> LoadedModel:
     notes = [f"LSTM rolled up from {network.n_steps} unrolled steps"]
     if network.quantized:
         notes.append(f"{network.quantized} matrices stored in 8 bits, dequantised")
-    return LoadedModel(path, "tflite", graph, notes=tuple(notes))
+    return LoadedModel(path, "tflite", graph, notes=tuple(notes), external=network.weights.external)
 
 
 def _audio(model: TFLiteModel) -> AudioSettings | None:
