@@ -181,7 +181,11 @@ async def _hear(address: str, results: dict[Path, Result], rng: random.Random, e
         # An answer to a ping waits behind samples that are not read yet: more is sent than can be done.
         where = f"{address.replace('http', 'ws', 1)}/v1/stream"
         async with websockets.connect(where, ping_interval=None, open_timeout=120) as socket:
-            assert json.loads(await socket.recv())["type"] == "ready"
+            first = json.loads(await socket.recv())
+            if "are in use" in first.get("message", ""):  # by a replica that has measured that it keeps up with few
+                await asyncio.sleep(0.5)
+                continue
+            assert first["type"] == "ready", first
             if count and rng.random() < 0.3:
                 await socket.send(audio[path][: rng.randrange(40_000)])  # and is gone
                 continue

@@ -32,6 +32,7 @@ ACOUSTIC = (
         ("state_c=None", "`state_c` is None. It must be a State"),
         ("metadata={'language': 'cy'}", "`metadata` is {'language': 'cy'}. It must be a Metadata"),
         ("audio=7", "`audio` is 7. It must be an AudioPart, or None"),
+        ("head='x' * 99", f"`head` is '{'x' * 79}…. It must be"),
     ],
 )
 def test_an_acoustic_model_of_a_recipe_that_cannot_be(tmp_path, changed, reason):

@@ -8,7 +8,7 @@ import pytest
 from deepspeech_recipe.cli import main
 from deepspeech_recipe.conversion.convert import convert, convert_model
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.graphdef.build import FLOAT, INT32, DType, GraphBuilder, turn_into
+from deepspeech_recipe.graphdef.build import BOOL, FLOAT, INT32, DType, GraphBuilder, turn_into
 from deepspeech_recipe.graphdef.proto import GraphDef, parse
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
 from deepspeech_recipe.rewrite.frozen_inputs import freeze_inputs
@@ -189,6 +189,39 @@ def _as_before_2_12(graph_def: bytes) -> bytes:
         mask = builder.node(f"{node.name}/mask", "Cast", [above], SrcT=DType(10), DstT=DType(FLOAT))
         turn_into(node, "Mul", [scaled, mask], **F32)
     return graph.SerializeToString()
+
+
+def condition(*, other: bool = False, read: bool = False) -> GraphDef:
+    """out: −x, or |x| if `training` holds, as TensorFlow 1 writes conditions. other: it is another input that decides;
+    read: which of both it was is read, too."""
+    graph = GraphBuilder()
+    graph.placeholder("x", FLOAT, (2,))
+    decides = [graph.placeholder(name, BOOL, ()) for name in ("training", "unknown")][other]
+    graph.node("switch", "Switch", ["x", decides], **F32)
+    graph.node("no", "Neg", ["switch"], **F32)
+    graph.node("yes", "Abs", ["switch:1"], **F32)
+    graph.node("merge", "Merge", ["no", "yes"], N=2, **F32)
+    graph.node("out", "Identity", ["merge"], **F32)
+    if read:
+        graph.node("which", "Identity", ["merge:1"], T=DType(INT32))
+    return graph.graph
+
+
+@pytest.mark.parametrize(("value", "branch"), [(0, "no"), (1, "yes")])
+def test_a_condition_that_is_known_leaves_its_branch(value, branch):
+    graph = condition()
+    freeze_inputs(graph, {"training": value})
+    nodes = {node.name: (node.op, list(node.input)) for node in graph.node}
+    assert nodes["merge"] == ("Identity", [f"{branch}:0"])
+    assert nodes[branch][1] == ["x:0"]
+    assert {"switch", "yes", "no"} & {*nodes} == {branch}
+
+
+@pytest.mark.parametrize("left", ["other", "read"])
+def test_a_condition_that_is_not_known_or_is_read_by_others_stays(left):
+    graph = condition(**{left: True})
+    freeze_inputs(graph, {"training": 1})
+    assert next(node.op for node in graph.node if node.name == "merge") == "Merge"
 
 
 @pytest.mark.requires_tf

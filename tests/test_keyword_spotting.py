@@ -154,6 +154,13 @@ def test_features_that_cannot_be_computed_are_refused_by_their_node(saved, build
         convert_model(saved(builder), sample_rate=rate)
 
 
+def test_an_unknown_number_of_frequency_bins_is_refused(saved):
+    reason = r"frequency bins that an Mfcc reads is not known\. Node at fault: 'mfcc'.*\"0:mfcc\[1,\?,BINS\]\""
+    with pytest.raises(RecipeError, match=reason):
+        convert_model(saved(small()), converter="openvino", inputs="0:mfcc[1,?,?]")
+    assert convert_model(saved(small()), converter="openvino", inputs="0:mfcc[1,?,129]").outputs
+
+
 @pytest.mark.requires_mo
 @pytest.mark.requires_tf
 def test_complex_numbers_are_not_for_mo(tmp_path):
