@@ -2,6 +2,7 @@
 
 import json
 import wave
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,10 +10,13 @@ import pytest
 from deepspeech_recipe import RecipeError
 from deepspeech_recipe.audio.framing import client_frame_count
 from deepspeech_recipe.cli import main
+from deepspeech_recipe.graphdef.build import FLOAT, DType, GraphBuilder
+from deepspeech_recipe.graphdef.view import GraphView, Tensor
 from deepspeech_recipe.ir.audio_settings import SpectrogramSettings
 from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.verification import verify
 from deepspeech_recipe.verification.recordings import read_recording
+from deepspeech_recipe.verification.trace import layer_tensors
 from tests.support import verify_models as models
 
 
@@ -163,3 +167,19 @@ def test_plot_draws_a_png(tmp_path):
     verify(models.graph("v0.9"), models.ir_file("v0.9"), plot=path, reference="numpy")
     assert path.read_bytes().startswith(b"\x89PNG")
     assert [each.name for each in tmp_path.iterdir()] == ["a.png"]
+
+
+@pytest.mark.parametrize(
+    ("count", "reason"), [(5, "No LSTM follows the dense layer 'dense_3'"), (2, "dense layers cannot be told apart")]
+)
+def test_dense_layers_around_no_lstm_of_a_known_kind(count, reason):
+    graph = GraphBuilder()
+    last = graph.placeholder("x", FLOAT, (1, 2))
+    for number in range(1, count + 1):
+        weights = graph.const(f"weights_{number}", np.eye(2), np.float32)
+        last = graph.node(f"dense_{number}", "MatMul", [last, weights], T=DType(FLOAT))
+    original = SimpleNamespace(
+        view=GraphView.of(graph.graph), logits=Tensor(last), source=SimpleNamespace(path="model.pb")
+    )
+    with pytest.raises(RecipeError, match=reason):
+        layer_tensors(original)
