@@ -12,7 +12,8 @@ _MARKERS = {
     "requires_tf": (has_tensorflow, "needs TensorFlow"),
     "requires_mo": (has_mo, "needs openvino.tools.mo (openvino-dev)"),
 }
-# The mark of tests of texts, types and commands of the repository, which no installed package changes.
+# The mark of tests of what does not depend on the versions of OpenVINO, TensorFlow and numpy: texts, types and commands
+# of the repository, and what is built on the runtime, which is tested in both environments itself.
 _ANYWHERE = "anywhere"
 
 

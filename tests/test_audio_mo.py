@@ -1,8 +1,5 @@
 """AudioSpectrogram and Mfcc through Model Optimizer, against TensorFlow running the same graph."""
 
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -165,23 +162,6 @@ def test_unused_features_are_not_judged(written, deepspeech):
     graph = deepspeech("0.5", sample_rate=4000)
     model = mo(written(graph.graph_def))
     assert any("input_node" in port.get_names() for port in model.inputs)
-
-
-def test_the_command_from_a_copy_of_both_folders(written, deepspeech, tmp_path):
-    graph = deepspeech()
-    for folder in ("deepspeech_recipe", "mo_extensions"):
-        shutil.copytree(ROOT / folder, tmp_path / "copy" / folder, ignore=shutil.ignore_patterns("data", "__pycache__"))
-    (tmp_path / "elsewhere").mkdir()
-    command = [sys.executable, "-m", "openvino.tools.mo", "--input_model", written(graph.graph_def)]
-    command += ["--extensions", tmp_path / "copy" / "mo_extensions", "--output_dir", tmp_path / "ir"]
-    command += ["--input", "input_samples", "--output", "mfccs"]
-    done = subprocess.run(command, cwd=tmp_path / "elsewhere", capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    model = ov.Core().read_model(tmp_path / "ir" / "graph.xml")
-    assert constant_types(model) == {"f32", "i64"}
-    samples = signals(16000)["speech"][3000:3512]
-    (expected,) = run_graph(graph.graph_def, {"input_samples:0": samples}, ["mfccs:0"])
-    assert_close(run(model, samples), expected, 1e-5)
 
 
 def test_an_operation_is_called_after_its_place_and_itself():

@@ -25,6 +25,8 @@ from deepspeech_recipe.benchmarking.rounds import Entry, take_turns
 from deepspeech_recipe.benchmarking.write import json_text, write
 from deepspeech_recipe.processes.worker import RUN_GRAPH, Failed, Worker
 
+pytestmark = pytest.mark.anywhere
+
 STUB = Path(__file__).with_name("support") / "stub_worker.py"
 
 

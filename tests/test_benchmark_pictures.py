@@ -15,6 +15,8 @@ matplotlib = pytest.importorskip("matplotlib")
 
 from deepspeech_recipe.benchmarking import plot as drawing  # noqa: E402
 
+pytestmark = pytest.mark.anywhere
+
 DOCS = Path(__file__).parent.parent / "docs"
 
 

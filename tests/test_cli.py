@@ -45,6 +45,7 @@ def test_importing_the_package_and_the_parser_is_cheap():
     assert not {"numpy", "openvino", "tensorflow", "google.protobuf"} & set(done.stdout.split())
 
 
+@pytest.mark.anywhere
 @pytest.mark.parametrize("name", [name for name in cli.COMMANDS if name != "serve"])
 def test_every_command_is_a_function_too(name):
     code = f"import deepspeech_recipe; print(deepspeech_recipe.{name}.__name__)"

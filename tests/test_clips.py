@@ -14,6 +14,8 @@ from deepspeech_recipe.runtime.recordings.audio_files import read_audio, seconds
 from deepspeech_recipe.runtime.recordings.clips import read_clips
 from deepspeech_recipe.verification.recordings import read_recording
 
+pytestmark = pytest.mark.anywhere
+
 HEADER = "wav_filename,wav_filesize,transcript\n"
 
 

@@ -19,6 +19,8 @@ from tests.support.recordings_folder import BAD, FIRST, SECOND, TEXTS, write_fol
 pytest.importorskip("soundfile")
 pytest.importorskip("soxr")
 
+pytestmark = pytest.mark.anywhere
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):

@@ -21,6 +21,8 @@ from tests.support.bundled import bundled_ir, transcripts
 from tests.support.decoding import ENGLISH, LABELS, SMALL_ARPA
 from tests.support.scorer_writer import ARPA, BINARY, spell, words, write_scorer
 
+pytestmark = pytest.mark.anywhere
+
 KINDS = sorted((Path(__file__).parent / "fixtures" / "scorer" / "kinds").glob("*.binary"))
 ALPHABET = [label.encode() for label in ENGLISH]
 # Scores all pairs and many longer ones of the words of each file; what KenLM refuses by itself is well.

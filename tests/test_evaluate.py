@@ -14,6 +14,8 @@ from deepspeech_recipe.runtime.recordings.clips import read_clips
 from tests.support.bundled import bundled_ir, samples_of, transcripts
 
 pytest.importorskip("jiwer")
+
+pytestmark = pytest.mark.anywhere
 FIRST, SECOND, THIRD = list(transcripts())[:3]
 
 

@@ -14,6 +14,8 @@ from ci.fuzzing.planted import FAULTS
 from ci.fuzzing.readers import READERS
 from ci.fuzzing.table_mutations import read_table, write_table
 
+pytestmark = pytest.mark.anywhere
+
 ROOT = Path(__file__).parent.parent
 FIXED = ("pb", "text graph", "pbmm", "checkpoint", "SavedModel", "tflite", "archive", "alphabet", "manifest", "scorer")
 FIXED += ("audio", "audio without soundfile", "IR", "convert")

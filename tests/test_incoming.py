@@ -20,6 +20,8 @@ from deepspeech_recipe.runtime.recordings.incoming import descriptor, is_address
 from tests.support.bundled import bundled_ir, samples_of, transcripts
 from tests.support.command_line import one_error
 
+pytestmark = pytest.mark.anywhere
+
 FIRST, SECOND = list(transcripts())[:2]
 ROOT = Path(__file__).parent.parent
 

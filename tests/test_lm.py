@@ -23,6 +23,8 @@ from tests.support.bundled import bundled_ir, samples_of, transcripts
 from tests.support.decoding import ENGLISH, LABELS, SMALL_ARPA, all_paths, matrices, softmax
 from tests.support.scorer_writer import ALPHA, ARPA, BETA, BINARY, spell, words, write_scorer
 
+pytestmark = pytest.mark.anywhere
+
 UNIGRAMS = {"a": (-0.6, -0.2), "ab": (-0.9, -0.1), "ba": (-0.7, -0.3), "<s>": (-99, -0.4)}
 BIGRAMS = {("<s>", "a"): -0.3, ("a", "ba"): -0.2}
 

@@ -1,5 +1,6 @@
-"""The real `mo` command, once per release, as a user types it."""
+"""The real `mo` command with the checkout's plugin, once per generation, as a user types it."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from deepspeech_recipe.runtime import StatefulModel
-from tests.graphs.releases import VERSIONS
 from tests.support.compare import check_conversion
 from tests.support.limits import assert_close
 from tests.support.mo_run import EXTENSIONS
@@ -16,18 +16,28 @@ from tests.support.reference import random_chunks
 
 pytestmark = [pytest.mark.requires_mo, pytest.mark.requires_tf]
 
+# Of releases that differ in names and numbers only, in this process: tests/test_converter_contract.py.
+GENERATIONS = ("0.2", "0.4", "0.5", "0.6", "0.9")
 # mo's default compresses weights to FP16; measured 1.3e-3 of the largest value.
 HALF_WEIGHTS = 1.5e-3
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+def mo(*arguments, folder: Path) -> str:
+    """What `mo` prints, started in a folder from which the package cannot be imported."""
+    command = [Path(sys.executable).parent / "mo", *arguments, "--extensions", EXTENSIONS]
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    done = subprocess.run(
+        [*map(str, command)], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("version", GENERATIONS)
 def test_plain_mo_call(deepspeech, graph_file, tmp_path, version):
     graph = deepspeech(version)
-    mo = Path(sys.executable).parent / "mo"
-    command = [str(mo), "--input_model", str(graph_file(version)), "--extensions", str(EXTENSIONS)]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("[ deepspeech-recipe ]") == 1
+    printed = mo("--input_model", graph_file(version), folder=tmp_path)
+    assert printed.count("[ deepspeech-recipe ]") == 1
     (ir,) = tmp_path.glob("*.xml")
     from deepspeech_recipe.ir.ov_api import ov
 
@@ -49,11 +59,8 @@ def test_plain_mo_call_of_a_metagraph(deepspeech, tmp_path):
         graph.graph_def, tmp_path / "forms", weights=("layer_1/weights", "lstm_fused_cell/kernel"),
         inputs=["input_node", "input_lengths"], outputs=["logits"],
     )  # fmt: skip
-    mo = Path(sys.executable).parent / "mo"
-    command = [str(mo), "--input_meta_graph", str(forms.folder / "model.meta"), "--extensions", str(EXTENSIONS)]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    (line,) = [line for line in done.stdout.splitlines() if "[ deepspeech-recipe ]" in line]
+    printed = mo("--input_meta_graph", forms.folder / "model.meta", folder=tmp_path)
+    (line,) = [line for line in printed.splitlines() if "[ deepspeech-recipe ]" in line]
     assert "DeepSpeech v0.5: " in line
     assert "state in variables → inputs, initial values kept: c -0.499…0.473, h -0.398…0.431; " in line
     (ir,) = tmp_path.glob("*.xml")

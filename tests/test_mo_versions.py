@@ -12,6 +12,8 @@ from deepspeech_recipe.ir.options import Options
 from deepspeech_recipe.ir.save import save_irs
 from tests.support import compare, contract
 
+pytestmark = pytest.mark.anywhere
+
 CI = Path(__file__).parent.parent / "ci"
 NAMES = "2022.3.2-py3.8", "2024.6.0-py3.12"
 

@@ -11,6 +11,8 @@ from deepspeech_recipe.cli.progress import Progress
 from deepspeech_recipe.runtime.recordings.audio_files import seconds_of
 from tests.support.bundled import MODEL, bundled_ir, samples_of, transcripts
 
+pytestmark = pytest.mark.anywhere
+
 FIRST, SECOND = list(transcripts())[:2]
 
 

@@ -18,6 +18,8 @@ from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.temporary import temporary_directory
 from tests.support.small_irs import model
 
+pytestmark = pytest.mark.anywhere
+
 REPOSITORY = Path(__file__).parents[1]
 X = np.arange(1, 41, dtype=np.float32)[None]
 

@@ -14,6 +14,8 @@ from tests.support.bundled import FOLDER, bundled_batches, samples_of
 from tests.support.serving import served
 from tests.support.web import ask, transcription
 
+pytestmark = pytest.mark.anywhere
+
 RECORDING = sorted((FOLDER / "recordings").glob("*.wav"))[0]
 WAV = RECORDING.read_bytes()
 FORMATS = ("json", "text", "srt", "vtt", "verbose_json")

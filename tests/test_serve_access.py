@@ -14,6 +14,8 @@ from tests.support.bundled import FOLDER, bundled_batches
 from tests.support.serving import served
 from tests.support.web import ask, form, transcription
 
+pytestmark = pytest.mark.anywhere
+
 WAV = sorted((FOLDER / "recordings").glob("*.wav"))[0].read_bytes()
 TOKEN = "swordfish-0123456789"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}

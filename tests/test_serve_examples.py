@@ -15,6 +15,8 @@ from tests.support.bundled import FOLDER, bundled_batches, samples_of
 from tests.support.serving import served
 from tests.support.web import ask
 
+pytestmark = pytest.mark.anywhere
+
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "serve.md").read_text(encoding="utf-8")
 RECORDING = min((FOLDER / "recordings").glob("*.wav"), key=lambda path: path.stat().st_size)

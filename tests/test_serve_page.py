@@ -10,6 +10,8 @@ from deepspeech_recipe.corpus import subtitles
 from tests.support.bundled import samples_of, transcripts
 from tests.support.page import FIRST, RATE, SECOND, address, page, recognizer, window
 
+pytestmark = pytest.mark.anywhere
+
 __all__ = ["address", "page", "recognizer", "window"]
 TALK = Path(__file__).with_name("fixtures") / "browser" / "talk.webm"
 

@@ -11,6 +11,8 @@ from tests.support.bundled import bundled_batches, samples_of, transcripts
 from tests.support.page import FIRST, RATE, address, page, recognizer, window
 from tests.support.serving import served
 
+pytestmark = pytest.mark.anywhere
+
 __all__ = ["address", "page", "recognizer", "window"]
 SHOWN = "document.querySelector('.speak').dataset.state"
 

@@ -22,6 +22,8 @@ from tests.support.scorer_writer import spell, words, write_scorer
 from tests.support.serving import served
 from tests.support.web import ask
 
+pytestmark = pytest.mark.anywhere
+
 RECORDINGS = sorted((FOLDER / "recordings").glob("*.wav"))
 
 

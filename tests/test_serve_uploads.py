@@ -19,6 +19,8 @@ from tests.support.bundled import FOLDER, bundled_batches, pcm, samples_of
 from tests.support.serving import served
 from tests.support.web import ask, form, transcription
 
+pytestmark = pytest.mark.anywhere
+
 RECORDING = sorted((FOLDER / "recordings").glob("*.wav"))[0]
 WAV = RECORDING.read_bytes()
 

@@ -17,6 +17,8 @@ from deepspeech_recipe.runtime import Recognizer
 from deepspeech_recipe.serve import wyoming
 from tests.support.bundled import FOLDER, bundled_batches, pcm, samples_of
 
+pytestmark = pytest.mark.anywhere
+
 RECORDING = sorted((FOLDER / "recordings").glob("*.wav"))[0]
 AUDIO = pcm(samples_of(RECORDING))
 

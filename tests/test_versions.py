@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.anywhere
+
 CI = Path(__file__).parent.parent / "ci"
 
 
