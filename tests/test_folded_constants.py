@@ -32,10 +32,12 @@ def constants() -> GraphBuilder:
     graph.node("Square", "Square", [rows], **F32)
     graph.node("Sqrt", "Sqrt", [rows], **F32)
     graph.node("Rsqrt", "Rsqrt", ["Maximum"], **F32)
-    for name, axes, keep in (("Sum", [0, -1], False), ("of_columns", [0], True)):
-        graph.node(
-            name, "Sum", [rows, graph.const(f"{name}/axes", axes, np.int32)], **F32, Tidx=DType(INT32), keep_dims=keep
-        )
+    for name, axes, keep in (
+        ("Sum", [0, -1], {"keep_dims": False}),
+        ("of_columns", [0], {"keep_dims": True}),
+        ("of_rows", [1], {}),  # as a graph without default values has it
+    ):
+        graph.node(name, "Sum", [rows, graph.const(f"{name}/axes", axes, np.int32)], **F32, Tidx=DType(INT32), **keep)
     for name, source, target in (("to_bfloat16", FLOAT, BFLOAT16), ("from_bfloat16", BFLOAT16, FLOAT)):
         node = "RealDiv" if source == FLOAT else "to_bfloat16"
         graph.node(name, "Cast", [node], SrcT=DType(source), DstT=DType(target), Truncate=False)
