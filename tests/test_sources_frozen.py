@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from deepspeech_recipe.alphabet import serialize_alphabet
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.build import GraphBuilder
-from deepspeech_recipe.graphdef.proto import GraphDef, MetaGraphDef, SavedModel
+from deepspeech_recipe.graphdef.proto import GraphDef, MetaGraphDef, SavedModel, parse_text
 from deepspeech_recipe.sources import LoadedModel, open_model
 from tests.support.source_models import LABELS, graph_bytes, make_graph, outcome
 
@@ -200,3 +200,8 @@ def opens_or_is_refused(tmp_path_factory, content) -> None:
     path.write_bytes(content)
     result = outcome(lambda: open_model(path))
     assert isinstance(result, LoadedModel) or str(path) in str(result)
+
+
+def test_a_mistake_in_a_long_line_is_told_by_its_beginning():
+    with pytest.raises(RecipeError, match=r"^m\.pbtxt: the text protobuf cannot be read \(1:14 : .{290,300}…\)\.$"):
+        parse_text(GraphDef, "node { name: " + "x" * 5000, what="m.pbtxt")
