@@ -24,10 +24,10 @@ the first line of each; the scorer is a file of the 33 words.
 
 - Beam width 1 stands against greedy decoding, which is not quite the same: the client's search still adds the paths of
   a text, and drops what it cannot keep.
-- Hot words ({hot}): the client gives no boost to the last word of an utterance
+- Hot words ({hot}): the client gives no boost to the last n-gram of an utterance
   without a space after it, this project does.
-- Starts of letters are compared if the text is the same: greedily and with a scorer it is a letter's first frame here,
-  the client may name a later one.
+- Starts of letters are compared if the text is the same: greedily it is a letter's first frame here, the client may
+  name a later one.
 - The client's decoder: the IR's probabilities of the bundled recordings, decoded as the client decodes its own.
 - `int8`: the client rounds activations too, an IR has the dequantised weights.
 

@@ -5,7 +5,6 @@ import math
 import pickle
 import struct
 import sys
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,17 +14,21 @@ from deepspeech_recipe.cli import main
 from deepspeech_recipe.corpus import cluster
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.runtime import Recognizer
-from deepspeech_recipe.runtime.decoders import beam
+from deepspeech_recipe.runtime.decoders import prefixes
+from deepspeech_recipe.runtime.decoders import words as words_search
+from deepspeech_recipe.runtime.decoders.arpa_file import arpa_order
+from deepspeech_recipe.runtime.decoders.kenlm_file import binary_order
 from deepspeech_recipe.runtime.decoders.lm import Beam, Scorer
 from deepspeech_recipe.runtime.decoders.scorer_file import read_scorer
 from deepspeech_recipe.runtime.result import Texts
 from tests.support.bundled import bundled_ir, samples_of, transcripts
-from tests.support.decoding import ENGLISH, LABELS, SMALL_ARPA, all_paths, matrices, softmax
+from tests.support.decoding import ENGLISH, LABELS, SMALL_ARPA, all_paths, drawn, followed, matrices, softmax
 from tests.support.scorer_writer import ALPHA, ARPA, BETA, BINARY, spell, words, write_scorer
 
 pytestmark = pytest.mark.anywhere
 
 UNIGRAMS = {"a": (-0.6, -0.2), "ab": (-0.9, -0.1), "ba": (-0.7, -0.3), "<s>": (-99, -0.4)}
+SPOKEN = ("a", "ab", "ba")
 BIGRAMS = {("<s>", "a"): -0.3, ("a", "ba"): -0.2}
 
 
@@ -49,12 +52,27 @@ def decoded(decoder, matrix, cuts=(), count=1):
     return utterance.finish(count)
 
 
-def log10_of(text: tuple[str, ...]) -> float:
-    found, before = 0.0, "<s>"
-    for word in text:
-        found += BIGRAMS.get((before, word), UNIGRAMS[before][1] + UNIGRAMS[word][0])
-        before = word
-    return found
+class Words:
+    """The small language model by the client's rules."""
+
+    space = LABELS.index(b" ")
+
+    def __init__(self, alpha: float, beta: float, boost: float):
+        self.alpha, self.beta, self._boost = alpha, beta, boost
+
+    def known(self, text: tuple[int, ...]) -> bool:
+        *words, last = self._split(text)
+        return all(word in SPOKEN for word in words) and any(word.startswith(last) for word in SPOKEN)
+
+    def ending(self, text: tuple[int, ...]) -> float:
+        before, word = ["<s>", *self._split(text)][-2:]
+        if word not in SPOKEN:
+            return -1000 * self.alpha + self.beta
+        language = BIGRAMS.get((before, word), UNIGRAMS[before][1] + UNIGRAMS[word][0]) * math.log(10)
+        return self.alpha * (language + self._boost * [before, word].count("ba")) + self.beta
+
+    def _split(self, text) -> list[str]:
+        return "".join("ab "[label] for label in text).split(" ")
 
 
 @settings(max_examples=40, deadline=None)
@@ -68,64 +86,78 @@ def test_a_beam_finds_the_text_with_the_most_likely_paths(matrix, cuts):
     assert tuple(token.label for token in found.tokens) == max(totals, key=totals.get)
 
 
+WEIGHTS = [(0.5, 1.0, 0.0), (2.0, -1.0, 2.0), (0.5, 0.0, -5.0), (0.0, 2.0, 0.0)]
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     matrix=matrices,
     cuts=strategies.lists(strategies.integers(0, 6), max_size=2),
-    alpha=strategies.sampled_from([0.0, 0.5, 2.0]),
-    beta=strategies.sampled_from([-1.0, 0.0, 1.0]),
-    boost=strategies.sampled_from([0.0, 2.0, -5.0]),
+    weights=strategies.sampled_from(WEIGHTS),
 )
-def test_a_scorer_weighs_texts_as_deepspeech_does(small, matrix, cuts, alpha, beta, boost):
-    totals = {}
-    for path, probability in all_paths(matrix).items():
-        text = tuple("".join("ab "[label] for label in path).split())
-        if all(word in UNIGRAMS for word in text):
-            language = log10_of(text) * math.log(10) + boost * text.count("ba")
-            score = math.log(max(probability, 1e-300)) + alpha * language + beta * len(text)
-            totals[text] = np.logaddexp(totals.get(text, -np.inf), score)
-    ranked = sorted(totals.values(), reverse=True)
-    if not ranked or (len(ranked) > 1 and ranked[0] - ranked[1] < 1e-3):
+def test_a_text_weighs_all_its_paths_and_its_words(small, matrix, cuts, weights):
+    words, totals = Words(*weights), {}
+    for text, probability in all_paths(matrix).items():
+        if not text or words.known(text):
+            ends = [text[:at] for at, label in enumerate(text) if label == words.space]
+            ends += [text] if text and text[-1] != words.space else []
+            totals[text] = math.log(probability) + sum(map(words.ending, ends))
+    if matrix[0, -1] >= 0.999:
         return
-    hot = {"ba": boost} if boost else None
-    decoder = Scorer(small, alpha=alpha, beta=beta, beam_width=1000, hot_words=hot).for_model(LABELS)
-    (found,) = decoded(decoder, matrix, cuts)
-    wanted = max(totals, key=totals.get)
-    assert Texts(LABELS, 0.02).text(found) == " ".join(wanted)
+    alpha, beta, boost = weights
+    decoder = Scorer(small, alpha=alpha, beta=beta, beam_width=3000, hot_words={"ba": boost}).for_model(LABELS)
+    found = decoded(decoder, matrix, cuts, count=3)
+    assert [each.confidence for each in found] == pytest.approx(sorted(totals.values())[-len(found) :][::-1], abs=1e-5)
+    for each in found:
+        text = tuple(token.label for token in each.tokens)
+        assert each.confidence == pytest.approx(totals[text], abs=1e-5)
+
+
+@pytest.mark.parametrize("weights", WEIGHTS)
+@pytest.mark.parametrize("width", [3, 12, 60])
+@pytest.mark.parametrize("seed", range(3))
+def test_texts_times_and_weights_are_the_clients(small, seed, width, weights):
+    matrix = drawn(seed, 40, 4)
+    alpha, beta, boost = weights
+    decoder = Scorer(small, alpha=alpha, beta=beta, beam_width=width, hot_words={"ba": boost}).for_model(LABELS)
+    wanted = followed(matrix, width, Words(*weights))[:3]
+    for found, (weight, text, frames) in zip(decoded(decoder, matrix, count=3), wanted, strict=True):
+        assert tuple(token.label for token in found.tokens) == text != ()
+        assert [token.start for token in found.tokens] == frames
+        assert found.confidence == pytest.approx(weight, abs=1e-5)
 
 
 def test_long_audio_is_decoded_in_bounded_memory(scorer, monkeypatch):
-    """What is settled is the same as without, and no more than two stretches are searched."""
+    """What no text needs is forgotten, and settled letters stay."""
     recognizer = Recognizer(bundled_ir(), Scorer(scorer, beam_width=30), config={"INFERENCE_NUM_THREADS": 1})
-    long = np.concatenate([samples_of(path) for path in transcripts()] * 2)
+    silence = (1e-3 * np.random.default_rng(1).standard_normal(10 * 16000)).astype(np.float32)
+    long = np.concatenate([*map(samples_of, transcripts()), silence, *map(samples_of, transcripts())])
     whole = recognizer.transcribe(long)
-    monkeypatch.setattr(beam, "_KEPT", 70)
+    assert [word.text for word in whole.words] == " ".join(transcripts().values()).split() * 2
+    monkeypatch.setattr(prefixes, "_SWEPT", 100)
+    monkeypatch.setattr(words_search, "_KEPT", 100)
     stream, settled = recognizer.stream(), [""]
     for at in range(0, len(long), 3000):
         stream.feed(long[at : at + 3000])
-        assert len(stream._decoder._within) < 280 + 16
+        assert stream._decoder._texts.count < 1000
         progress = stream.progress()
         settled.append(progress.text[: progress.settled])
     found = stream.finish_with_metadata()
     assert all(later.startswith(earlier) for earlier, later in itertools.pairwise([*settled, found.text]))
-    assert len(settled[-1]) > len(found.text) / 2
-    assert len(whole.words) > 30
-    assert len(stream._decoder._settled) > 1000
-    assert found.text == whole.text
-    assert found.letters == whole.letters
-    assert found.confidence == pytest.approx(whole.confidence, abs=1e-2)
+    assert len(settled[-1]) > 0.8 * len(found.text)
+    assert (found.text, found.letters) == (whole.text, whole.letters)
+    assert found.confidence == pytest.approx(whole.confidence, abs=2e-3)  # a text was dropped, and came back
 
 
-def test_a_long_silence_is_decoded_in_bounded_memory(scorer, monkeypatch):
-    monkeypatch.setattr(beam, "_KEPT", 70)
-    path, said = next(iter(transcripts().items()))
-    silence = (1e-3 * np.random.default_rng(1).standard_normal(20 * 16000)).astype(np.float32)
-    stream = Recognizer(bundled_ir(), Scorer(scorer, beam_width=30), config={"INFERENCE_NUM_THREADS": 1}).stream()
-    for samples in (samples_of(path), silence, samples_of(path)):
-        for at in range(0, len(samples), 5120):
-            stream.feed(samples[at : at + 5120])
-            assert len(stream._decoder._within) < 280 + 16
-    assert [word.text for word in stream.finish_with_metadata().words] == said.split() * 2
+def test_a_partial_text_has_the_letters_of_its_last_word(small):
+    decoder = Scorer(small, alpha=0.5, beta=0.5, beam_width=50).for_model(LABELS)
+    utterance, partial = decoder.start(), []
+    for frame in spoken("a- b"):
+        utterance.feed(frame[None])
+        partial.append(Texts(LABELS, 0.02).text(utterance.partial()))
+    assert partial == ["a", "a", "a ", "a b"]
+    utterance.feed(spoken("a"))
+    assert Texts(LABELS, 0.02).text(utterance.finish()[0]) == "a ba"
 
 
 def spoken(text: str) -> np.ndarray:
@@ -133,69 +165,18 @@ def spoken(text: str) -> np.ndarray:
     return np.float32(0.01 / 3) + (0.99 - 0.01 / 3) * np.eye(4, dtype=np.float32)[["ab -".index(each) for each in text]]
 
 
-@pytest.mark.parametrize("block", [1, 5, 64])
-@pytest.mark.parametrize(
-    ("heard", "text"),
-    [
-        # A word without an end before the silence, and one right after it: two words.
-        ("a" + 20 * "-" + "ab-", "a ab"),
-        ("a" + 20 * "-" + 20 * "-" + "ba", "a ba"),
-        ("a -" + 30 * "-" + "ab", "a ab"),
-        (30 * "-" + "ba", "ba"),
-        # All of it is settled when it ends, and silence remains.
-        ("ba" + 10 * "-", "ba"),
-        ("ba" + 22 * "-", "ba"),
-        (12 * "-", ""),
-    ],
-)
-def test_a_silence_between_words_is_settled_as_a_space(small, monkeypatch, heard, text, block):
-    monkeypatch.setattr(beam, "_KEPT", 3)
-    utterance = Scorer(small, alpha=0.5, beta=0.5, beam_width=50).for_model(LABELS).start()
-    for part in np.split(spoken(heard), range(block, len(heard), block)):
-        utterance.feed(part)
-        assert len(utterance._within) < 4 * beam._KEPT
-    assert utterance._settled
-    partial = Texts(LABELS, 0.02).text(utterance.partial())
-    (found,) = utterance.finish()
-    assert (Texts(LABELS, 0.02).text(found), partial) == (text, text)
-    starts = [token.start for token in found.tokens if token.label != 2]
-    assert starts == [number for number, letter in enumerate(heard) if letter in "ab"]
-
-
-def test_no_word_is_cut_where_a_silence_is_settled(small, monkeypatch):
-    """Wherever the word begins that ends it. What is no whole word yet may be heard as one where all is settled."""
-    monkeypatch.setattr(beam, "_KEPT", 3)
-    decoder = Scorer(small, beam_width=50).for_model(LABELS)
-    strange = 0
-    for silence in range(8, 36):
-        for before in "ab":
-            heard = before + silence * "-" + "ba--"
-            (found,) = decoded(decoder, spoken(heard), range(1, len(heard)))
-            text = Texts(LABELS, 0.02).text(found).split()
-            assert text[-1] == "ba"
-            assert text[0] == "a" or before == "b"
-            assert len(text) <= 3
-            strange += not UNIGRAMS.keys() >= set(text)
-            assert [token.start for token in found.tokens][-2:] == [silence + 1, silence + 2]
-    assert strange <= 1
-
-
-def test_nothing_is_lost_where_all_is_settled(small, monkeypatch):
-    """A sound without a pause."""
-    monkeypatch.setattr(beam, "_KEPT", 3)
-    utterance = Scorer(small, beam_width=50).for_model(LABELS).start()
-    utterance.feed(spoken("a" * 12))
-    assert len(utterance._within) == 0
-    partial = utterance.partial()
-    assert Texts(LABELS, 0.02).text(partial) == "a"
-    assert utterance.finish() == [partial]
-
-
 def test_the_words_of_a_scorer(scorer):
     found = read_scorer(scorer, space=0)
     assert (found.alpha, found.beta, found.utf8) == (ALPHA, BETA, False)
     assert sorted("".join(ENGLISH[label] for label in word) for word in found.words) == sorted(words())
     assert len(words()) == 33
+
+
+def test_the_longest_n_grams(scorer, tmp_path):
+    """A hot word counts in each n-gram that it is in."""
+    assert binary_order(scorer) == binary_order(BINARY) == arpa_order(ARPA) == 2
+    (tmp_path / "three.arpa").write_text(SMALL_ARPA.replace("ngram 2=2", "ngram 2=2\nngram 3=1"))
+    assert arpa_order(tmp_path / "three.arpa") == 3
 
 
 @pytest.mark.parametrize("kind", ["scorer", "arpa", "binary with words", "binary with a list"])
@@ -325,36 +306,6 @@ def test_scorers_whose_words_mean_something_else(tmp_path, scorer):
 def test_frames_of_another_model():
     with pytest.raises(RecipeError, match="Frames have 5 classes, the decoder was made for 4"):
         decoded(Beam(5).for_model(LABELS), np.full((2, 5), 0.2, np.float32))
-
-
-class _GivenSearch:
-    """A search whose best path is given: of all frames, or of those that are left when it is pruned."""
-
-    def __init__(self, path: list[int]):
-        self._path = path
-
-    def decode_begin(self):
-        pass
-
-    def decode_step(self, *given):
-        pass
-
-    def prune(self, kept: int):
-        self._path = self._path[-kept - 1 :]
-
-    def get_all_final_hypothesis(self):
-        return [SimpleNamespace(score=0.0, tokens=self._path)]
-
-
-def test_a_letter_that_begins_with_the_first_frame_within_reach_is_not_settled():
-    letter, space, blank = range(3)
-    path = [blank] * 1001  # the first one stands for the time before the frames
-    path[1] = path[501] = letter
-    utterance = beam.BeamUtterance(_GivenSearch(path), 3, space, None)
-    utterance.feed(np.full((1000, 3), 1 / 3, np.float32))
-    found = utterance.partial()
-    assert [token.start for token in found.tokens] == [0, 500]
-    assert found.settled == 1
 
 
 def test_without_flashlight(monkeypatch, small):

@@ -8,7 +8,7 @@ from hypothesis import example, given, settings, strategies
 
 from deepspeech_recipe.runtime.decoders import Beam, prefixes
 from deepspeech_recipe.runtime.result import Texts
-from tests.support.decoding import LABELS, all_paths, matrices, softmax
+from tests.support.decoding import LABELS, all_paths, drawn, followed, matrices, softmax
 
 
 def decoded(matrix, width, cuts=(), count=1):
@@ -16,49 +16,6 @@ def decoded(matrix, width, cuts=(), count=1):
     for part in np.split(matrix, sorted(cuts)):
         utterance.feed(part)
     return utterance.finish(count)
-
-
-def drawn(seed: int, frames: int, classes: int, sharpness: float = 2.0) -> np.ndarray:
-    """Every third frame is nearly a blank, as in speech."""
-    scores = sharpness * np.random.default_rng(seed).standard_normal((frames, classes))
-    scores[::3, -1] += 4
-    return softmax(scores)
-
-
-def followed(matrix: np.ndarray, width: int) -> list[tuple[float, tuple[int, ...], list[int]]]:
-    """What the client does, as its source has it: text → [weight behind a blank, in its letter, frames]."""
-    blank = matrix.shape[1] - 1
-    beam, begun = {(): [1.0, 0.0, []]}, False
-    for at, frame in enumerate(matrix.astype(float)):
-        begun = begun or frame[blank] < 0.999
-        if not begun:
-            continue
-        order = range(blank + 1)
-        if len(order) > 40:
-            order = sorted(order, key=lambda label: -frame[label])[:40]
-        after = {text: [0.0, 0.0, frames] for text, (_, _, frames) in beam.items()}
-        for label in order:
-            for text, (behind, inside, frames) in beam.items():
-                if label == blank:
-                    weight = frame[blank] * (behind + inside)
-                    if after[text][1] < weight:
-                        after[text][2] = frames
-                    after[text][0] += weight
-                    continue
-                same = text[-1:] == (label,)
-                if same:
-                    weight = frame[label] * inside
-                    if after[text][1] < weight:
-                        after[text][2] = frames
-                    after[text][1] += weight
-                weight = frame[label] * (behind if same else behind + inside)
-                longer = after.setdefault((*text, label), [0.0, 0.0, None])
-                if longer[1] < weight:
-                    longer[2] = [*frames, at]
-                longer[1] += weight
-        found = sorted(after.items(), key=lambda item: -sum(item[1][:2]))
-        beam = {text: state for text, state in found[:width] if state[2] is not None}
-    return [(math.log(state[0] + state[1]), text, state[2]) for text, state in beam.items()]
 
 
 @settings(max_examples=40, deadline=None)

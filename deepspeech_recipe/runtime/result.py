@@ -47,7 +47,7 @@ class Word:
 class Result:
     """The text of an utterance, with the times of its letters and words.
 
-    confidence: the natural logarithm of the text's score, 0 at best, as DeepSpeech's client counts it. seconds: how
+    confidence: the natural logarithm of the text's score, as DeepSpeech's client counts it. seconds: how
     much audio the result is about.
     """
 

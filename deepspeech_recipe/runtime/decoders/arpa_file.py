@@ -1,5 +1,6 @@
 """Language models as text, in the ARPA format: counts of n-grams, then each with log10 of its probability."""
 
+import itertools
 import math
 import re
 from collections.abc import Iterator
@@ -28,6 +29,14 @@ def arpa_words(path: Path) -> list[str]:
             if order == 1 and len(parts) > 1 and not parts[1].startswith("<"):
                 words.append(parts[1])
     return words
+
+
+def arpa_order(path: Path) -> int:
+    """How many words its longest n-grams have; of a file that is checked."""
+    with error_context(path), reading(path):
+        counted = itertools.takewhile(lambda line: line[0] == 0, _lines(path))
+        matches = [_COUNT.match(" ".join(parts)) for _, parts in counted]
+        return max((int(match[1]) for match in matches if match), default=1)
 
 
 def check_arpa(path: Path) -> None:

@@ -43,6 +43,13 @@ def check_binary(path: Path) -> None:
             raise RecipeError(f"{path}: is damaged or cut off: {reason}. Copy or make the file again.") from None
 
 
+def binary_order(path: Path) -> int:
+    """How many words its longest n-grams have; of a file that is checked."""
+    with error_context(path), reading(path), path.open("rb") as file:
+        file.seek(len(_SANITY))
+        return _FIXED.unpack(file.read(_FIXED.size))[0]
+
+
 def _expect(right, reason: str) -> None:
     if not right:
         raise _Damaged(reason)

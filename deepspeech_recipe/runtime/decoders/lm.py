@@ -1,7 +1,7 @@
-"""Beam search, with a language model by flashlight-text (`pip install flashlight-text`), or without one.
+"""Beam search, with a language model that flashlight-text reads (`pip install ufal-flashlight-text`), or without one.
 
 Scores are those of DeepSpeech's decoder: log P(audio) + alpha · ln P(words) + beta · number of words, summed over
-all paths of a text. Words are those of the scorer; several spaces count as one. See `greedy` for what a decoder is.
+all paths of a text. Words are those of the scorer. See `greedy` for what a decoder is.
 """
 
 import copy
@@ -15,18 +15,17 @@ import numpy as np
 from deepspeech_recipe.alphabet import is_bytes_alphabet
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.quiet import native_code_quiet
-from deepspeech_recipe.runtime.decoders.arpa_file import arpa_words, check_arpa, is_arpa
-from deepspeech_recipe.runtime.decoders.beam import BeamUtterance
-from deepspeech_recipe.runtime.decoders.kenlm_file import check_binary
+from deepspeech_recipe.runtime.decoders.arpa_file import arpa_order, arpa_words, check_arpa, is_arpa
+from deepspeech_recipe.runtime.decoders.kenlm_file import binary_order, check_binary
 from deepspeech_recipe.runtime.decoders.prefixes import PrefixUtterance
 from deepspeech_recipe.runtime.decoders.scorer_file import LARGEST_WEIGHT, read_scorer
 from deepspeech_recipe.runtime.decoders.scorer_trial import try_once
 from deepspeech_recipe.runtime.decoders.spelling import spelled_by_classes, spelled_by_letters, word_list
+from deepspeech_recipe.runtime.decoders.words import Said, Tree, WordsUtterance, weigher
 
 __all__ = ["Beam", "Scorer"]
 
 _BEAM_WIDTH = 500  # DeepSpeech's own default
-_NO_THRESHOLD = 1e6
 _UNKNOWN = "<unk>"
 _CHECKED_WORDS = 200
 WIDEST_BEAM = 100_000  # more than anyone waits for
@@ -35,11 +34,11 @@ _ALPHA, _BETA = 0.93, 1.18  # DeepSpeech's defaults for a language model that br
 
 def _flashlight():
     try:
-        from flashlight.lib.text import decoder, dictionary
+        from flashlight.lib.text import dictionary
         from flashlight.lib.text.decoder import kenlm
     except ImportError:
         raise RecipeError("A scorer needs flashlight-text: pip install ufal-flashlight-text.") from None
-    return decoder, dictionary, kenlm
+    return dictionary, kenlm
 
 
 class Beam:
@@ -69,7 +68,7 @@ class Scorer:
     - words: a text file of words, or the words.
     - alpha, beta: the weights of the language model and of the number of words; by default the scorer's own.
     - beam_width: by default the model's.
-    - hot_words: word → boost in natural log units, times alpha, every time it occurs.
+    - hot_words: word → boost in natural log units, times alpha, for each n-gram that it is in.
 
     Raises RecipeError, from `for_model` too: if the scorer does not fit the alphabet.
     """
@@ -131,7 +130,7 @@ class ScorerSearch:
     """A language model and its words, spelled in a model's classes; shared by all utterances."""
 
     def __init__(self, path: Path, labels, spelled: dict, alpha: float, beta: float, width: int, hot_words: Mapping):
-        decoder, dictionary, kenlm = _flashlight()
+        dictionary, kenlm = _flashlight()
         names = dictionary.Dictionary([*spelled, _UNKNOWN])
         try:
             with native_code_quiet():  # of an ARPA file, KenLM advises to make a binary file of it
@@ -139,86 +138,52 @@ class ScorerSearch:
         except (RuntimeError, ValueError) as error:
             reason = str(error).strip().splitlines() or ["no reason given"]
             raise RecipeError(f"{path}: is not a language model that KenLM can read ({reason[0][:200]}).") from None
-        self._model, self._names, self._path, self._spelled = model, names, path, spelled
-        self._space, self._classes = labels.index(b" "), len(labels) + 1
-        self._expect(hot_words)
-        self._options = decoder.LexiconDecoderOptions(
-            beam_size=width, beam_size_token=self._classes, beam_threshold=_NO_THRESHOLD,
-            lm_weight=alpha * math.log(10), word_score=beta, unk_score=-math.inf, sil_score=0.0, log_add=True,
-            criterion_type=decoder.CriterionType.CTC,
-        )  # fmt: skip
+        self._model, self._path, self._space, self._width = model, path, labels.index(b" "), width
+        self._names, self._classes = names, len(labels) + 1
+        self._order = (arpa_order if is_arpa(path) else binary_order)(path)
+        self._words = {word: number for number, word in enumerate(spelled)}
+        self._indices = [names.get_index(word) for word in spelled]
+        self._check_words()
+        self._tree = Tree(list(spelled.values()))
+        self._weigh_by(alpha, beta, hot_words)
 
     def adapted(self, alpha: float | None, beta: float | None, hot_words: Mapping[str, float] | None) -> "ScorerSearch":
-        """The same language model with other weights and hot words; hot words take time, for a tree of all words.
+        """The same language model with other weights and hot words. None: as it is.
 
-        None: as it is. Raises RecipeError for what a Scorer would not take."""
+        Raises RecipeError for what a Scorer would not take."""
         _check_weights(alpha, beta, hot_words)
         found = copy.copy(self)
-        found._options = copy.copy(self._options)
-        if alpha is not None:
-            found._options.lm_weight = alpha * math.log(10)
-        if beta is not None:
-            found._options.word_score = beta
-        if hot_words is not None:
-            found._expect(hot_words)
+        found._weigh_by(self._alpha if alpha is None else alpha, self._beta if beta is None else beta, hot_words)
         return found
 
-    def start(self) -> BeamUtterance:
+    def start(self) -> WordsUtterance:
         """Begins an utterance."""
-        decoder, _, _ = _flashlight()
-        unknown = self._names.get_index(_UNKNOWN)
-        search = decoder.LexiconDecoder(
-            self._options, self._trie, self._language, self._space, self._classes - 1, unknown, [], False
-        )
-        return BeamUtterance(search, self._classes, self._space, keep=self)
+        said = Said(self._model.start(False), weigher(self._model, self._indices), self._hot, self._order)
+        return WordsUtterance(self._classes, self._width, self._tree, said, self._space, self._alpha, self._beta)
 
-    def _expect(self, hot_words: Mapping[str, float]) -> None:
-        """Makes these words likelier, or less likely, and all others what they were."""
-        decoder, _, _ = _flashlight()
-        unknown = [word for word in hot_words if word not in self._spelled]
+    def _weigh_by(self, alpha: float, beta: float, hot_words: Mapping[str, float] | None) -> None:
+        self._alpha, self._beta = alpha, beta
+        if hot_words is None:
+            return
+        unknown = [word for word in hot_words if word not in self._words]
         if unknown:
             raise RecipeError(f"{self._path}: does not know the hot words {', '.join(map(repr, sorted(unknown)))}.")
-        boosts = {self._names.get_index(word): boost / math.log(10) for word, boost in hot_words.items()}
-        self._language = _boosted(decoder, self._model, boosts) if boosts else self._model
-        self._trie = self._spelling_tree(decoder, self._path, self._spelled)
+        self._hot = {self._words[word]: boost for word, boost in hot_words.items()}
 
-    def _spelling_tree(self, decoder, path: Path, spelled: dict):
-        begin = self._language.start(False)
-        tree = decoder.Trie(self._classes, self._space)
-        for word, spelling in spelled.items():
-            index = self._names.get_index(word)
-            score = self._language.score(begin, index)[1]
+    def _check_words(self) -> None:
+        begin, words = self._model.start(False), list(self._words)
+        scores = [self._model.score(begin, index)[1] for index in self._indices]
+        for word, score in zip(words, scores, strict=True):
             if not math.isfinite(score):
-                raise RecipeError(f"{path}: is damaged: its language model gives {word!r} the score {score}.")
-            tree.insert([*spelling, self._space], index, score)
-        tree.smear(decoder.SmearingMode.MAX)
-        begin = self._model.start(False)
+                raise RecipeError(f"{self._path}: is damaged: its language model gives {word!r} the score {score}.")
         nothing = self._model.score(begin, self._names.get_index(_UNKNOWN))[1]
-        some = list(spelled)[:: max(1, len(spelled) // _CHECKED_WORDS)]
-        strange = [word for word in some if self._model.score(begin, self._names.get_index(word))[1] == nothing]
+        some = range(0, len(words), max(1, len(words) // _CHECKED_WORDS))
+        strange = [words[number] for number in some if scores[number] == nothing]
         if 2 * len(strange) > len(some):
             raise RecipeError(
-                f"{path}: does not fit the model's alphabet: its language model does not know words such as "
+                f"{self._path}: does not fit the model's alphabet: its language model does not know words such as "
                 f"{', '.join(map(repr, strange[:3]))}."
             )
-        return tree
-
-
-def _boosted(decoder, model, boosts: Mapping[int, float]):
-    class Boosted(decoder.LM):
-        """The language model, with some words made likelier."""
-
-        def start(self, nothing):
-            return model.start(nothing)
-
-        def score(self, state, word):
-            state, score = model.score(state, word)
-            return state, score + boosts.get(word, 0.0)
-
-        def finish(self, state):
-            return model.finish(state)
-
-    return Boosted()
 
 
 def _check_width(beam_width: int | None) -> None:
