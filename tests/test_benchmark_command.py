@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks import precision
 from benchmarks.contenders import WORKERS_HERE
 from deepspeech_recipe import cli, convert
 from deepspeech_recipe.benchmarking.contenders import PACKAGE, PROGRAMS, WORKERS, ir_contender
@@ -179,6 +180,12 @@ def documented(model):
     return ov.Model(model.get_results(), model.get_parameters(), "documented")
 
 
+def test_chunks_are_computed_in_f32_or_what_is_asked_for(worker):
+    worker("windows, open", precision="").ask("compile")
+    with pytest.raises(Failed, match="INFERENCE_PRECISION_HINT"):
+        worker("windows, open", precision="nothing").ask("compile")
+
+
 def test_compiling_fills_the_cache_and_memory_has_a_peak(worker, tmp_path):
     found = worker("windows, 16 steps")
     before = found.ask("memory")
@@ -307,3 +314,13 @@ def test_every_table_of_the_documents_can_be_made(tmp_path):
     found = json.loads((tmp_path / "results" / "speed.json").read_text())
     assert {each["point"] for each in found["measurements"] if each["scenario"] == "size"} == {24, 40}
     assert {goal["verdict"] for goal in found["goals"]} <= {"yes", "no", "stretch", "not measured"}
+
+
+def test_the_table_of_precisions_can_be_made(tmp_path, capsys):
+    page = tmp_path / "speed.md"
+    page.write_text("<!-- precision: begin -->\n<!-- precision: end -->\n")
+    precision.main(["--quick", "--page", str(page), "--work", str(tmp_path / "work")])
+    names = ("convert fp32", "convert int8", "convert int8, activations fp32")
+    rows = [line.split(" | ")[0] for line in page.read_text().partition("## One chunk")[2].splitlines()[4:]]
+    assert rows[: 2 * len(names)] == [f"| {name}{by}" for by in ("", precision.BY_DEFAULT) for name in names]
+    assert "documented IR: there is no Python for it (--mo)" in capsys.readouterr().err

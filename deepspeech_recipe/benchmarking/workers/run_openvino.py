@@ -19,10 +19,10 @@ STATES = {"c": ("new_state_c",), "h": ("new_state_h",)}  # how the names of outp
 class Worker(Commands):
     packages = ("openvino", "numpy")
 
-    def load(self, model: str, device: str = "CPU", package: str = "", chunk_samples: int = 0):
+    def load(self, model: str, device: str = "CPU", package: str = "", chunk_samples: int = 0, precision: str = "f32"):
         """Notes what to run. package: where this project lies. chunk_samples: of one chunk, for an IR that takes audio
-        in blocks."""
-        self.model, self.device, self.chunk_samples = model, device, chunk_samples
+        in blocks. precision: of chunks; empty: the device's own."""
+        self.model, self.device, self.chunk_samples, self.precision = model, device, chunk_samples, precision
         self.config = {"INFERENCE_NUM_THREADS": THREADS} if device == "CPU" else {}
         self.call: Any = None
         self.multiplying: Any = None
@@ -145,8 +145,8 @@ class Worker(Commands):
 
     def _compile(self, model, cache: str = ""):
         core, config = ov.Core(), dict(self.config)
-        if "INFERENCE_PRECISION_HINT" in core.get_property(self.device, "SUPPORTED_PROPERTIES"):
-            config["INFERENCE_PRECISION_HINT"] = "f32"
+        if self.precision and "INFERENCE_PRECISION_HINT" in core.get_property(self.device, "SUPPORTED_PROPERTIES"):
+            config["INFERENCE_PRECISION_HINT"] = self.precision
         if cache:
             config["CACHE_DIR"] = cache
         return core.compile_model(model, self.device, config)
