@@ -189,6 +189,7 @@ def test_one_step_without_features_is_read(write):
         ("state", "new_state_c is not the state after the last step"),
         ("h state", "new_state_h is not the state after the last step"),
         ("rows", "Step 0 of the LSTM reads row 2"),
+        ("sums", "A step of the LSTM reads no row of a sequence"),
         ("relu", "Expected TANH, found RELU"),
         ("clip", r"clipped at different values: \[6.5, 20.0\]"),
         ("backwards", "found REVERSE_V2"),

@@ -81,7 +81,7 @@ def _network(tf, weights: Weights, steps: int, change: str, n_context: int, n_in
         x = tf.reverse(x, [0])
     hidden, kernel = [], tf.constant(weights.lstm_kernel)
     for step in range(steps):
-        row = x[steps - 1 - step] if change == "rows" else x[step]
+        row = x[steps - 1 - step] if change == "rows" else tf.reduce_sum(x, 0) if change == "sums" else x[step]
         gates = tf.concat([row, first_h if change == "no memory" else h], 1)
         other = change == "kernel" and step == 2
         gates = tf.matmul(gates, tf.constant(weights.lstm_kernel + 1) if other else kernel) + weights.lstm_bias
