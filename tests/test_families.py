@@ -1,5 +1,6 @@
 """Every family of docs/other-models.md becomes what the page says, and computes what TensorFlow does."""
 
+import functools
 import re
 import runpy
 from pathlib import Path
@@ -23,39 +24,48 @@ TAKEN, NOWHERE = ([each for each in REFUSED if ("converts it" in each.instead) i
 LOOPS = ("Loop", "TensorIterator")
 
 
-def check(model, family, graph: Graph) -> None:
+@functools.cache
+def graph_of(family) -> Graph:
+    return family.graph()
+
+
+@functools.cache
+def expected(family) -> list[dict]:
+    """TensorFlow's outputs of all calls, each with the states of the one before."""
+    from tests.support.reference import session
+
+    graph, states, found = graph_of(family), {}, []
+    with session(graph.graph_def) as run:
+        for feeds in graph.calls:
+            found.append(dict(zip(graph.outputs, run(list(graph.outputs), {**feeds, **states}), strict=True)))
+            states = {name: found[-1][output] for name, output in graph.states.items()}
+    return found
+
+
+def check(model, family) -> None:
     """The form, and the numbers of all calls."""
     ops = op_counts(model)
     assert (ops["LSTMSequence"], sum(ops[op] for op in LOOPS)) == (family.sequences, family.loops)
-    check_numbers(model, graph)
+    check_numbers(model, family)
 
 
-def check_numbers(model, graph: Graph) -> None:
+def check_numbers(model, family) -> None:
     """Call after call, each side with its own states."""
-    from tests.support.reference import session
-
-    network = compiled(model)
-    ours, theirs = {}, {}
-    with session(graph.graph_def) as run:
-        for feeds in graph.calls:
-            want = dict(zip(graph.outputs, run(list(graph.outputs), {**feeds, **theirs}), strict=True))
-            fed = {**feeds, **ours}
-            found = network(
-                {port: value for port in network.inputs for name, value in fed.items() if name in port.names}
-            )
-            for name, value in want.items():
-                assert found[name].shape == value.shape, name
-                assert_close(found[name], value, EXACT, name)
-                assert value.size == 0 or value.std() > 0.01, f"{name} says nothing"
-            ours = {name: found[output] for name, output in graph.states.items()}
-            theirs = {name: want[output] for name, output in graph.states.items()}
+    network, graph, ours = compiled(model), graph_of(family), {}
+    for feeds, want in zip(graph.calls, expected(family), strict=True):
+        fed = {**feeds, **ours}
+        found = network({port: value for port in network.inputs for name, value in fed.items() if name in port.names})
+        for name, value in want.items():
+            assert found[name].shape == value.shape, name
+            assert_close(found[name], value, EXACT, name)
+            assert value.size == 0 or value.std() > 0.01, f"{name} says nothing"
+        ours = {name: found[output] for name, output in graph.states.items()}
 
 
 @pytest.mark.requires_tf
 @pytest.mark.parametrize("family", CONVERTED, ids=str)
 def test_a_family_becomes_what_the_page_says(family):
-    graph = family.graph()
-    check(convert(graph.graph_def)[0], family, graph)
+    check(convert(graph_of(family).graph_def)[0], family)
 
 
 @pytest.mark.requires_tf
@@ -64,17 +74,16 @@ def test_a_family_becomes_what_the_page_says(family):
 def test_the_same_through_mo(tmp_path, family):
     from tests.support.mo_run import mo
 
-    graph = family.graph()
-    (tmp_path / "model.pb").write_bytes(graph.graph_def)
+    (tmp_path / "model.pb").write_bytes(graph_of(family).graph_def)
     model, printed = mo(tmp_path / "model.pb")
     assert family.loops or "own frontend" not in printed
-    check(model, family, graph)
+    check(model, family)
 
 
 @pytest.mark.requires_tf
 @pytest.mark.parametrize("family", REFUSED, ids=str)
 def test_what_is_refused_says_why(family):
-    found = recognise(GraphView.of(parse(GraphDef, family.graph().graph_def, what="a test")))
+    found = recognise(GraphView.of(parse(GraphDef, graph_of(family).graph_def, what="a test")))
     assert not found.lstms
     said = [str(refusal) for refusal in found.refused]
     assert any(family.reason in each for each in said) or family.reason == "" == "".join(said)
@@ -83,9 +92,8 @@ def test_what_is_refused_says_why(family):
 @pytest.mark.requires_tf
 @pytest.mark.parametrize("family", [family for family in REFUSED if "ovc" in family.instead], ids=str)
 def test_what_is_refused_is_converted_by_the_tool_that_is_named(family, tmp_path):
-    graph = family.graph()
-    (tmp_path / "model.pb").write_bytes(graph.graph_def)
-    check_numbers(openvino.convert_model(tmp_path / "model.pb"), graph)
+    (tmp_path / "model.pb").write_bytes(graph_of(family).graph_def)
+    check_numbers(openvino.convert_model(tmp_path / "model.pb"), family)
 
 
 @pytest.mark.requires_tf
@@ -95,11 +103,10 @@ def test_what_is_refused_keeps_its_numbers(tmp_path, family):
     """The plugin breaks nothing that `mo` converts without it."""
     from tests.support.mo_run import mo
 
-    graph = family.graph()
-    (tmp_path / "model.pb").write_bytes(graph.graph_def)
+    (tmp_path / "model.pb").write_bytes(graph_of(family).graph_def)
     model = mo(tmp_path / "model.pb")[0]
     assert op_counts(model)["LSTMSequence"] == 0
-    check_numbers(model, graph)
+    check_numbers(model, family)
 
 
 @pytest.mark.requires_tf
@@ -108,7 +115,7 @@ def test_what_is_refused_keeps_its_numbers(tmp_path, family):
 def test_what_no_tool_is_named_for_mo_does_not_convert_by_itself(tmp_path, family):
     from tests.support.mo_run import MOError, mo
 
-    (tmp_path / "model.pb").write_bytes(family.graph().graph_def)
+    (tmp_path / "model.pb").write_bytes(graph_of(family).graph_def)
     with pytest.raises(MOError, match="Loop detected during topological sort"):
         mo(tmp_path / "model.pb", plugin=False)
 

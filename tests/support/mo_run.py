@@ -23,6 +23,7 @@ def mo(model, *arguments: str, plugin: bool = True, fp16: bool = False):
     Returns (ov.Model, what was printed). Raises MOError with what MO logged.
     """
     from openvino.tools.mo.convert_impl import _convert
+    from openvino.tools.mo.middle import pattern_match
     from openvino.tools.mo.utils.cli_parser import get_all_cli_parser
     from openvino.tools.mo.utils.model_analysis import AnalysisResults
 
@@ -35,6 +36,7 @@ def mo(model, *arguments: str, plugin: bool = True, fp16: bool = False):
     with (
         tempfile.TemporaryDirectory() as folder,
         mock.patch.object(sys, "argv", [*command, "--output_dir", folder]),
+        mock.patch.object(pattern_match, "find_pattern_matches", _spared(pattern_match.find_pattern_matches)),
         contextlib.redirect_stdout(printed),
     ):
         logging.getLogger().addHandler(errors)
@@ -62,6 +64,19 @@ def run_here(arguments: list[str], directory) -> str:
         raise RecipeError(f"mo failed: {_reason(said, 1)}") from None
     serialize(model, str(Path(given["--output_dir"], Path(given["--input_model"]).stem).with_suffix(".xml")))
     return printed
+
+
+def _spared(find):
+    """MO's search for a pattern, without the searches for operations that the graph lacks: a sixth of its time."""
+
+    def search(graph, nodes, *given, **options):
+        for key in ("op", "type"):
+            there = [attributes.get(key) for _, attributes in graph.nodes(data=True)]
+            if any(isinstance(wanted.get(key), str) and wanted[key] not in there for _, wanted in nodes):
+                return iter(())
+        return find(graph, nodes, *given, **options)
+
+    return search
 
 
 class _Messages(logging.Handler):
