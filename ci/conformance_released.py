@@ -1,8 +1,11 @@
-"""The part of ci/conformance on a released, trained model (`released_model`): beam search as the client's.
+"""The part of ci/conformance on a released, trained model, in the environments of the two sides; DIR is as
+`released_model` left it.
 
-ours DIR PYTHON     probabilities of its 8-bit IR in DIR/*.npy, and in DIR/ours.json what `Beam` makes of them
-client DIR          DIR/client.json: what the client's own decoder makes of them; in the environment of `stt`
-report DIR PAGE.md  compares them, and puts the result into the page between two marks; exit code 1 below the goals
+ours DIR            what IRs of it make of the recordings: probabilities in DIR/KIND.npz, texts in `DIR/KIND, WAY.json`
+client DIR          what Coqui's client makes of them, in DIR/client.json; in the environment of `stt`
+decoder DIR         what its decoder makes of the 8-bit IR's probabilities, in DIR/decoder.json; there too
+
+TensorFlow Lite's probabilities are `released_tflite`'s part, and `conformance_released_report` compares them all.
 """
 
 import json
@@ -11,101 +14,135 @@ import time
 from pathlib import Path
 
 import numpy as np
+from conformance import samples_of
 
-WIDTH = 500
-CLIPS = 12  # of those that are spoken: the client's decoder takes half a second for one of audio
-MARKS = "<!-- a released model: begin -->\n", "<!-- a released model: end -->\n"
-GOALS = {"near": 0.95, "confidence": 1.0}
+WIDTHS = (1, 500)
+BLOCK = 3000  # samples; the same as in the other parts
 FRAME = 0.02  # seconds
-
-TEXT = """
-## A released model
-
-Coqui's model of Armenian in PyPI's `armspeech` 0.1.4 (H = 2048, 8 bits, 41 classes with the blank) on {clips}
-recordings: speech by espeak-ng, noise, silence and nothing at all (`ci/released_model.py`), {seconds:.0f} s together.
-The probabilities of its 8-bit IR were decoded by the client's own decoder (`coqui-stt-ctcdecoder` 1.4.0) and by
-`Beam`, both {width} wide:
-
-| | |
-|---|---|
-| equal texts | {equal} of {clips} |
-| letters | {letters} |
-| that begin in the client's frame | {exact:.1%} |
-| that begin within one frame of it | {near:.1%} |
-| largest difference of confidence, natural logarithm | {confidence:.1g} |
-| processor time of `Beam` against the client's decoder, called from Python | {ratio:.2f} × |
-"""
+KINDS = {
+    "fp32": {},
+    "int8": {"weights": "int8"},
+    "int8, activations fp32": {"weights": "int8", "activations": "fp32"},
+}
+WAYS = {"whole": {}, "streamed": {"audio": "attached", "state": "internal"}}
 
 
-def ours(folder: Path, python: str) -> None:
-    from conformance import samples_of
-    from released_model import fetch, write_clips
+class Widths:
+    """A decoder that keeps the probabilities it is given, and whose alternatives are the best texts by each width.
 
+    work: the processor time of the widest search.
+    """
+
+    def for_model(self, labels, beam_width=None) -> "Widths":
+        from deepspeech_recipe.runtime import Beam
+
+        self._decoders = [Beam(width).for_model(labels) for width in WIDTHS]
+        return self
+
+    def start(self) -> "Widths":
+        self._utterances, self.frames, self.work = [each.start() for each in self._decoders], [], 0.0
+        return self
+
+    def feed(self, probabilities) -> None:
+        self.frames.append(np.array(probabilities))
+        for utterance in self._utterances:
+            begin = time.process_time()
+            utterance.feed(probabilities)
+        self.work += time.process_time() - begin
+
+    def finish(self, count) -> list:
+        return [utterance.finish()[0] for utterance in self._utterances]
+
+
+def ours(folder: Path) -> None:
+    for kind in KINDS:
+        for way in WAYS:
+            begin = time.perf_counter()
+            by_ir(folder, kind, way)
+            print(f"{kind}, {way}: {time.perf_counter() - begin:.0f} s", flush=True)
+
+
+def clips(folder: Path) -> dict[str, np.ndarray]:
+    """Name → samples of every recording."""
+    return {path.stem: samples_of(path) for path in sorted((folder / "clips").glob("*.wav"))}
+
+
+def by_ir(folder: Path, kind: str, way: str) -> None:
+    """Writes `KIND, WAY.json`, name → beam width → text, and KIND.npz; the IR is `KIND, WAY.xml`."""
     from deepspeech_recipe import convert
-    from deepspeech_recipe.runtime import Beam, Recognizer
+    from deepspeech_recipe.runtime import Recognizer
 
-    path = fetch(folder, python)
-    clips = write_clips(folder / "clips")
-    for name in [each for each in clips if each.startswith("clip-")][CLIPS:]:
-        del clips[name]
-    result = convert(path, folder, name="released", converter="openvino", verify=False, weights="int8")
+    options, name = {**KINDS[kind], **WAYS[way]}, f"{kind}, {way}"
+    result = convert(folder / "model.tflite", folder, name=name, converter="openvino", verify=False, **options)
+    decoder, found, frames = Widths(), {}, {}
+    stream = Recognizer(result.files[0], decoder, config={"INFERENCE_NUM_THREADS": 1}).stream()
+    for clip, samples in clips(folder).items():
+        found[clip] = heard(stream, decoder, samples, BLOCK if way == "streamed" else 2**31)
+        frames[clip] = np.concatenate(decoder.frames)
+    if way == "whole":
+        np.savez(folder / f"{kind}.npz", **frames)
     labels = result.metadata["alphabet"]["labels"]
     (folder / "alphabet.txt").write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
-    recognizer = Recognizer(result.files[0], config={"INFERENCE_NUM_THREADS": 1})
-    decoder, found = Beam(WIDTH).for_model([label.encode() for label in labels]), {}
-    for name, clip in clips.items():
-        probabilities = recognizer.features(samples_of(clip))
-        np.save(folder / f"{name}.npy", probabilities)
-        begin = time.process_time()
-        utterance = decoder.start()
-        utterance.feed(probabilities)
-        best = utterance.finish()[0]
-        found[name] = {
-            "text": "".join(labels[token.label] for token in best.tokens),
-            "frames": [token.start for token in best.tokens],
-            "confidence": best.confidence,
-            "work": time.process_time() - begin,
-        }
-    (folder / "ours.json").write_text(json.dumps(found))
+    (folder / f"{name}.json").write_text(json.dumps(found))
+
+
+def heard(stream, decoder: Widths, samples: np.ndarray, block: int) -> dict:
+    """Beam width → text; and the processor time of the widest search."""
+    stream.reset()
+    for start in range(0, len(samples), block):
+        stream.feed(samples[start : start + block])
+    results = stream.finish_with_alternatives(len(WIDTHS))
+    return {
+        "work": decoder.work,
+        **{
+            width: said(result.text, [letter.start for letter in result.letters], result.confidence)
+            for width, result in zip(WIDTHS, results, strict=True)
+        },
+    }
+
+
+def said(text: str, starts: list, confidence: float) -> dict:
+    """starts: of the letters, in seconds."""
+    return {"text": text, "frames": [round(start / FRAME) for start in starts], "confidence": confidence}
 
 
 def client(folder: Path) -> None:
-    import coqui_stt_ctcdecoder as decoder
+    import stt
 
-    alphabet, found = decoder.Alphabet(str(folder / "alphabet.txt")), {}
-    for path in sorted(folder.glob("*.npy")):
-        probabilities, begin = np.load(path).astype(np.float64), time.process_time()
-        best = decoder.ctc_beam_search_decoder(probabilities, alphabet, WIDTH)[0]
-        work = time.process_time() - begin
-        frames = [int(each) for each in best.timesteps]
-        found[path.stem] = {"text": best.transcript, "frames": frames, "confidence": best.confidence, "work": work}
+    model = stt.Model(str(folder / "model.tflite"))
+    recordings = clips(folder)
+    found = {way: {name: {} for name in recordings} for way in WAYS}
+    for width in WIDTHS:
+        model.setBeamWidth(width)
+        begin = time.perf_counter()
+        for name, samples in recordings.items():
+            stream = model.createStream()
+            for start in range(0, len(samples), BLOCK):
+                stream.feedAudioContent(samples[start : start + BLOCK])
+            for way, result in {
+                "whole": model.sttWithMetadata(samples, 1),
+                "streamed": stream.finishStreamWithMetadata(1),
+            }.items():
+                best = result.transcripts[0]
+                text = "".join(token.text for token in best.tokens)
+                found[way][name][width] = said(text, [token.start_time for token in best.tokens], best.confidence)
+        print(f"beam width {width}: {time.perf_counter() - begin:.0f} s", flush=True)
     (folder / "client.json").write_text(json.dumps(found))
 
 
-def report(folder: Path, page: Path) -> int:
-    found, theirs = (json.loads((folder / f"{name}.json").read_text()) for name in ("ours", "client"))
-    pairs = [(found[name], theirs[name]) for name in theirs]
-    equal = [(one, other) for one, other in pairs if one["text"] == other["text"]]
-    apart = np.concatenate([np.abs(np.subtract(one["frames"], other["frames"])) for one, other in equal])
-    facts = {
-        "clips": len(pairs),
-        "seconds": FRAME * sum(len(np.load(folder / f"{name}.npy")) for name in theirs),
-        "width": WIDTH,
-        "equal": len(equal),
-        "letters": len(apart),
-        "exact": float((apart == 0).mean()),
-        "near": float((apart <= 1).mean()),
-        "confidence": max(abs(one["confidence"] - other["confidence"]) for one, other in equal),
-        "ratio": sum(one["work"] for one, _ in pairs) / sum(other["work"] for _, other in pairs),
-    }
-    text = page.read_text(encoding="utf-8").partition(MARKS[0])[0].rstrip("\n")
-    page.write_text(f"{text}\n\n{MARKS[0]}{TEXT.format(**facts)}{MARKS[1]}", encoding="utf-8")
-    print(TEXT.format(**facts))
-    kept = len(equal) == len(pairs) and facts["near"] >= GOALS["near"] and facts["confidence"] <= GOALS["confidence"]
-    return 0 if kept else 1
+def decoder(folder: Path) -> None:
+    import coqui_stt_ctcdecoder
+
+    alphabet, found = coqui_stt_ctcdecoder.Alphabet(str(folder / "alphabet.txt")), {}
+    for name, probabilities in np.load(folder / "int8.npz").items():
+        given, begin = probabilities.astype(np.float64), time.process_time()
+        best = coqui_stt_ctcdecoder.ctc_beam_search_decoder(given, alphabet, WIDTHS[-1])[0]
+        work = time.process_time() - begin
+        one = said(best.transcript, [FRAME * int(each) for each in best.timesteps], best.confidence)
+        found[name] = {"work": work, WIDTHS[-1]: one}
+    (folder / "decoder.json").write_text(json.dumps(found))
 
 
 if __name__ == "__main__":
-    step, directory, *more = sys.argv[1:]
-    steps = {"ours": ours, "client": client, "report": lambda folder, path: sys.exit(report(folder, Path(path)))}
-    steps[step](Path(directory), *more)
+    step, directory = sys.argv[1:]
+    {"ours": ours, "client": client, "decoder": decoder}[step](Path(directory))

@@ -1,10 +1,13 @@
 """The yardstick of the longer runs: a released, trained model, and recordings that espeak-ng makes for it.
 
-`python ci/released_model.py DIR` puts both there. PyPI's `armspeech` 0.1.4 (MIT) holds a model of Coqui STT: Armenian,
-H = 2048, 47 MB, 8 bits. Nothing of it is committed.
+`python ci/released_model.py DIR PYTHON` puts both there; exit code 3, with a line, if one cannot be had.
+
+PyPI's `armspeech` 0.1.4 (MIT) holds a model of Coqui STT: Armenian, H = 2048, 47 MB, 8 bits. Nothing of it is
+committed.
 """
 
 import io
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -72,19 +75,24 @@ def write_clips(folder: Path) -> dict[str, Path]:
 
 
 def fetch(folder: Path, python: str) -> Path:
-    """The model file. python: an interpreter of at most 3.10, as the package asks for. Raises SystemExit."""
+    """The model file. python: of an environment, 3.10 at the most, as the package asks for. Raises SystemExit."""
     found = folder / Path(MEMBER).name
     if found.exists():
         return found
     folder.mkdir(parents=True, exist_ok=True)
     command = [python, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", ":all:", "-d", str(folder), PACKAGE]
     if subprocess.run(command).returncode:
-        raise SystemExit(f"{PACKAGE} cannot be had from PyPI: what needs the released model is left out.")
+        _leave_out(f"{PACKAGE} cannot be had from PyPI")
     (archive,) = folder.glob("armspeech-*.tar.gz")
     with tarfile.open(archive) as files:
         (member,) = (each for each in files.getmembers() if each.name.endswith(MEMBER))
         found.write_bytes(files.extractfile(member).read())
     return found
+
+
+def _leave_out(reason: str):
+    print(f"{reason}: what needs the released model is left out.", file=sys.stderr)
+    raise SystemExit(3)
 
 
 def _spoken(clip: Clip) -> np.ndarray:
@@ -99,5 +107,7 @@ def _spoken(clip: Clip) -> np.ndarray:
 
 
 if __name__ == "__main__":
+    if not shutil.which("espeak-ng"):
+        _leave_out("espeak-ng is not installed")
     place = Path(sys.argv[1])
     print(fetch(place, sys.argv[2]), len(write_clips(place / "clips")))
