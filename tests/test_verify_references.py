@@ -7,6 +7,7 @@ from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.build import FLOAT, DType, GraphBuilder
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
 from deepspeech_recipe.installation import TensorFlow
+from deepspeech_recipe.ir.names import stem
 from deepspeech_recipe.sources import open_model
 from deepspeech_recipe.verification import tensorflow_session
 from deepspeech_recipe.verification.acoustic import run_original
@@ -164,3 +165,13 @@ def test_roles_are_found_where_names_are_others():
     windows = windows_of(random_features(14, found.n_input), found.window_frames)[None]
     one, other = (run_original(each, Numpy(each), windows, [14]) for each in (found, expected))
     assert_same(one, other)
+
+
+@pytest.mark.parametrize("name", ["logits", "input_node"])
+def test_one_other_name_and_the_roles_come_from_the_structure(name):
+    source = open_model(models.graph("v0.9"))
+    for node in source.graph.node:
+        node.name = "other" if node.name == name else node.name
+        node.input[:] = ["other" if stem(each) == name else each for each in node.input]
+    original = find_original(source)
+    assert "other" in (original.logits.node, original.windows.node)
