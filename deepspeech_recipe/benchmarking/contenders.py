@@ -5,6 +5,8 @@ import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from deepspeech_recipe.ir.options import Precision
+
 PACKAGE = Path(__file__).resolve().parents[2]
 WORKERS = Path(__file__).with_name("workers")
 PROGRAMS = {name: WORKERS / f"run_{name}.py" for name in ("openvino", "tensorflow")}
@@ -45,6 +47,10 @@ class Contender:
     def in_python(self, python: str | os.PathLike, version: str) -> "Contender":
         """The same file in another environment."""
         return replace(self, name=f"{self.name}, {version}", python=Path(python), group=version)
+
+    def in_precision(self, precision: Precision) -> "Contender":
+        """The same file, computed in another precision."""
+        return replace(self, name=f"{self.name}, {precision}", options={**self.options, "precision": precision})
 
 
 def ir_contender(

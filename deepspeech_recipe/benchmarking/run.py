@@ -20,6 +20,8 @@ from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.pure import pure_graph
 from deepspeech_recipe.installation import tensorflow
 from deepspeech_recipe.ir.form import AcousticIR
+from deepspeech_recipe.ir.options import Precision
+from deepspeech_recipe.ir.runner import check_precision
 from deepspeech_recipe.processes.worker import Failed, Worker
 from deepspeech_recipe.recipes.recognition import recognise
 from deepspeech_recipe.sources import open_model
@@ -47,6 +49,7 @@ def benchmark(
     streams: Sequence[int] = STREAMS,
     threads: int | None = None,
     device: str = "CPU",
+    precision: Sequence[Precision] = (),
     python: Sequence[str | os.PathLike] = (),
     output: str | os.PathLike | None = None,
     log: Callable[[str], None] | None = None,
@@ -61,7 +64,7 @@ def benchmark(
     - seconds: the length of an utterance, and of the longest recording of a corpus.
     - streams: how many live streams a server has at the same time, of 'serve': one figure for each number.
     - threads: of every contender; None: all processors.
-    - device: OpenVINO's.
+    - device: OpenVINO's. precision: further ones than f32 in which the IRs are to run too, 'bf16' or 'f16'.
     - python: other interpreters with openvino and numpy, in which the IRs run too.
     - output: a directory for benchmark.json, benchmark.md and, if matplotlib is installed, benchmark.png.
     - log: gets a line for every step.
@@ -70,6 +73,8 @@ def benchmark(
     """
     log = log or (lambda line: None)
     threads = _check(models, scenarios, rounds, seconds, streams, threads)
+    for other in precision:
+        check_precision(device, other)
     if output is not None:
         check_output(output)
     with ExitStack() as stack:
@@ -77,6 +82,8 @@ def benchmark(
         forms = _FORMS | (_BATCHED if {"corpus", "serve"} & set(scenarios) else {})
         contenders, baseline = _contenders(models, against, device, folder, forms, log)
         contenders = _everywhere(contenders, python, threads)
+        irs = [contender for contender in contenders if contender.worker == "openvino"]
+        contenders = [*contenders, *(each.in_precision(other) for other in precision for each in irs)]
         frames, step, rate = _sizes(contenders)
         report = Report(baseline, threads, frames * step)
         log("starting " + ", ".join(contender.name for contender in contenders))

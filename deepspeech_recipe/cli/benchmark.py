@@ -6,6 +6,7 @@ import argparse
 
 from deepspeech_recipe.cli.progress import Stages
 from deepspeech_recipe.cli.text import typed
+from deepspeech_recipe.ir.options import PRECISIONS
 
 HELP = "how fast are IRs and models on this machine?"
 
@@ -32,6 +33,10 @@ def add_arguments(parser) -> None:
     )  # fmt: skip
     parser.add_argument("--threads", type=int, metavar="N", **quiet, help="of each contender (default: all processors)")
     parser.add_argument("--device", **quiet, help="OpenVINO device that runs the IRs (default: CPU)")
+    parser.add_argument(
+        "--precision", action="append", choices=PRECISIONS[1:], **quiet,
+        help="run the IRs also in this precision, if the device can; may be repeated (f32 is always there)",
+    )  # fmt: skip
     parser.add_argument(
         "--python", action="append", metavar="PYTHON", **quiet,
         help="run the IRs also with this interpreter, which has another OpenVINO; may be repeated",

@@ -46,7 +46,8 @@ def run(arguments) -> int:
     columns = {"columns": arguments.columns} if hasattr(arguments, "columns") else {}
     with recognition.results(arguments), Progress("s of audio") as progress:
         found = evaluate(
-            arguments.manifest, arguments.model, device=arguments.device, alphabet=arguments.alphabet,
+            arguments.manifest, arguments.model, device=arguments.device, precision=arguments.precision,
+            alphabet=arguments.alphabet,
             weights=arguments.weights, group=arguments.group, **columns, normalise=arguments.normalise,
             batch=arguments.batch, cluster=arguments.cluster, decoder=recognition.decoder(arguments),
             log=progress.note, on_failure=lambda text: progress.log(console.error(text)), progress=progress,

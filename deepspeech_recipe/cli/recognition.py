@@ -8,7 +8,7 @@ from typing import TextIO
 from deepspeech_recipe.cli import console
 from deepspeech_recipe.cli.text import numbers_by_name
 from deepspeech_recipe.errors import RecipeError
-from deepspeech_recipe.ir.options import CHOICES
+from deepspeech_recipe.ir.options import CHOICES, FULL_PRECISION, PRECISIONS
 
 
 def add_arguments(parser, *, search: bool = True) -> None:
@@ -21,6 +21,10 @@ def add_arguments(parser, *, search: bool = True) -> None:
     parser.add_argument("--weights", choices=CHOICES["weights"], help="of a model file's IR (default: fp32)")
     parser.add_argument("--device", default="CPU", help="OpenVINO device (default: CPU)")
     if search:
+        parser.add_argument(
+            "--precision", choices=PRECISIONS, default=FULL_PRECISION,
+            help=f"in what the network computes, if the device can (default: {FULL_PRECISION})",
+        )  # fmt: skip
         _add_search(parser)
 
 
@@ -72,7 +76,8 @@ def recognizer(arguments):
     from deepspeech_recipe.runtime import Recognizer
 
     ir = ir_of(arguments.model, weights=arguments.weights, alphabet=arguments.alphabet, log=console.note)
-    return Recognizer(ir, decoder(arguments), arguments.device, alphabet=arguments.alphabet)
+    given = {"alphabet": arguments.alphabet, "precision": arguments.precision}
+    return Recognizer(ir, decoder(arguments), arguments.device, **given)
 
 
 def decoder(arguments):

@@ -59,6 +59,7 @@ def run(arguments) -> int:
         found = transcribe_files(
             arguments.audio, arguments.model, output=arguments.output, formats=arguments.formats,
             resume=arguments.resume, decoder=recognition.decoder(arguments), device=arguments.device,
+            precision=arguments.precision,
             alphabet=arguments.alphabet, weights=arguments.weights, recursive=arguments.recursive, raw=arguments.raw,
             batch=arguments.batch, cluster=arguments.cluster, ordered=not (arguments.output or arguments.jsonl),
             on_failure=lambda outcome: progress.log(console.error(outcome.error)), log=progress.note, progress=progress,

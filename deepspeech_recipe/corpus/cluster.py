@@ -20,6 +20,7 @@ from deepspeech_recipe.corpus.outcome import Outcome, failed
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import one_line
 from deepspeech_recipe.installation import needed
+from deepspeech_recipe.ir.options import Precision
 from deepspeech_recipe.quiet import native_code_quiet
 from deepspeech_recipe.runtime import Recognizer, Scorer
 from deepspeech_recipe.runtime.recordings.incoming import is_address, is_pipe, shown_name
@@ -40,14 +41,23 @@ class Cluster(ThisProcess):
     """Looks and works on the nodes of a cluster, with a Recognizer of one thread for each of their processors."""
 
     def __init__(
-        self, address: str, ir, decoder, device: str, alphabet, batch: int | None, log: Log | None, meter: Meter
+        self,
+        address: str,
+        ir,
+        decoder,
+        device: str,
+        precision: Precision,
+        alphabet,
+        batch: int | None,
+        log: Log | None,
+        meter: Meter,
     ):
         """address: of Ray, or 'local'. Raises RecipeError if there is none, or the model cannot be sent."""
         if not isinstance(ir, Path):
             raise RecipeError("A cluster needs the model in a file: convert it first, and give the IR.")
         self._ray = _connected(address)
         self._log, self._meter, self._batch = log, meter, batch or _BATCH
-        self._parts = self._ray.put(_packed(ir, decoder, device, alphabet) | {"rows": self._batch})
+        self._parts = self._ray.put(_packed(ir, decoder, device, precision, alphabet) | {"rows": self._batch})
 
     def look(self, recordings: Sequence[Recording]) -> Iterator[Outcome]:
         pipe = next((each for each in recordings if is_pipe(each.name)), None)
@@ -160,7 +170,7 @@ def _received(given: Recording, outcome: Outcome, notes: list[str]) -> tuple[Rec
     return given, outcome, [note.replace(there, here) for note in notes]
 
 
-def _packed(ir: Path, decoder, device: str, alphabet) -> dict[str, Any]:
+def _packed(ir: Path, decoder, device: str, precision: Precision, alphabet) -> dict[str, Any]:
     """All that a Recognizer is made of, with the content of its files."""
     files = {"model.xml": ir, "model.bin": ir.with_suffix(".bin")}
     if alphabet is not None:
@@ -168,7 +178,8 @@ def _packed(ir: Path, decoder, device: str, alphabet) -> dict[str, Any]:
     if isinstance(decoder, Scorer):
         files |= decoder.files()
     content = {name: path.read_bytes() for name, path in files.items()}
-    return {"files": content, "decoder": decoder, "device": device, "alphabet": alphabet is not None}
+    made = {"decoder": decoder, "device": device, "precision": precision, "alphabet": alphabet is not None}
+    return {"files": content, **made}
 
 
 def _unpacked(parts: dict[str, Any]) -> Recognizer:
@@ -179,8 +190,8 @@ def _unpacked(parts: dict[str, Any]) -> Recognizer:
         if isinstance(decoder, Scorer):
             decoder = decoder.moved(folder)
         alphabet = folder / "alphabet.txt" if parts["alphabet"] else None
-        config = {"INFERENCE_NUM_THREADS": 1}
-        found = Recognizer(folder / "model.xml", decoder, parts["device"], alphabet=alphabet, config=config)
+        given: dict[str, Any] = {"config": {"INFERENCE_NUM_THREADS": 1}, "precision": parts["precision"]}
+        found = Recognizer(folder / "model.xml", decoder, parts["device"], alphabet=alphabet, **given)
         found.stream().finish()
         return found
 

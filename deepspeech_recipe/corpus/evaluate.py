@@ -12,7 +12,7 @@ from deepspeech_recipe.corpus.transcribe import engine_for
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import error_context, one_line
 from deepspeech_recipe.installation import needed
-from deepspeech_recipe.ir.options import Weights
+from deepspeech_recipe.ir.options import FULL_PRECISION, Precision, Weights
 from deepspeech_recipe.runtime.recordings.clips import COLUMNS, Clip, read_clips
 
 
@@ -58,6 +58,7 @@ def evaluate(
     model,
     *,
     device: str = "CPU",
+    precision: Precision = FULL_PRECISION,
     decoder=None,
     alphabet: str | os.PathLike | None = None,
     weights: Weights | None = None,
@@ -75,7 +76,7 @@ def evaluate(
     - manifest: a CSV or TSV file as DeepSpeech's training takes it, with the columns wav_filename (beside the
       manifest, or absolute), wav_filesize (unread) and transcript; or a folder of LibriSpeech, as it unpacks.
     - columns: names of those of the recording and of what is said in it.
-    - model, weights, batch, cluster: as for `transcribe_files`. decoder: as for `Recognizer`.
+    - model, precision, weights, batch, cluster: as for `transcribe_files`. decoder: as for `Recognizer`.
     - group: a column by which to count apart; by default `group`, if there is one.
     - normalise: compare without case and punctuation; else texts are compared as they are, except for white space.
     - log: gets a line for every clip that was converted to the model's sample rate or to mono.
@@ -87,7 +88,9 @@ def evaluate(
     clips = read_clips(manifest, group, columns)
     _jiwer()  # what is missing should be said before an hour of work
     recordings = [Recording(str(clip.path), PurePosixPath(clip.path.stem)) for clip in clips]
-    engine, meter = engine_for(recordings, model, decoder, device, alphabet, weights, batch, cluster, log, progress)
+    engine, meter = engine_for(
+        recordings, model, decoder, device, precision, alphabet, weights, batch, cluster, log, progress
+    )
     found, failed, places = [], [], {str(clip.path): clip.place for clip in clips}
 
     def note_failure(outcome: Outcome) -> None:

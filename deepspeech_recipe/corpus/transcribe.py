@@ -13,7 +13,7 @@ from deepspeech_recipe.corpus.outcome import Outcome, failed, in_order
 from deepspeech_recipe.corpus.outputs import Outputs
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.ir.find import find_ir
-from deepspeech_recipe.ir.options import Weights
+from deepspeech_recipe.ir.options import FULL_PRECISION, Precision, Weights
 from deepspeech_recipe.runtime import Recognizer
 from deepspeech_recipe.runtime.batching.rows import ROWS
 from deepspeech_recipe.runtime.result import Result
@@ -27,6 +27,7 @@ def transcribe(
     *,
     decoder=None,
     device: str = "CPU",
+    precision: Precision = FULL_PRECISION,
     alphabet: str | os.PathLike | None = None,
     weights: Weights | None = None,
     recursive: bool = False,
@@ -43,7 +44,9 @@ def transcribe(
     """
     names = [audio] if isinstance(audio, str | os.PathLike) else audio
     recordings = list_recordings(names, recursive=recursive, raw=raw, log=log)
-    engine, meter = engine_for(recordings, model, decoder, device, alphabet, weights, batch, cluster, log, progress)
+    engine, meter = engine_for(
+        recordings, model, decoder, device, precision, alphabet, weights, batch, cluster, log, progress
+    )
     return [result_of(each) for each in in_order(recordings, outcomes(recordings, engine, meter))]
 
 
@@ -63,6 +66,7 @@ def transcribe_files(
     resume: bool = False,
     decoder=None,
     device: str = "CPU",
+    precision: Precision = FULL_PRECISION,
     alphabet: str | os.PathLike | None = None,
     weights: Weights | None = None,
     recursive: bool = False,
@@ -82,6 +86,7 @@ def transcribe_files(
     - output: a folder for files of these formats (txt, srt, vtt, json), one for each recording, in folders as theirs.
       resume: leave out what is there already, newer than the recording and the model.
     - decoder: greedy, or `runtime.Scorer("kenlm.scorer")`, which the command's --scorer stands for.
+    - precision: as `Recognizer` has it.
     - alphabet: an alphabet.txt, for a model that has none. weights: 'fp32', 'fp16' or 'int8', for a model file.
     - recursive: the folders in folders too. raw: the recordings are bare 16-bit samples of that rate (Hz), mono.
     - batch: that many recordings side by side; None: 16, on a cluster 8.
@@ -99,7 +104,9 @@ def transcribe_files(
     files = None if output is None else Outputs(output, formats, source)
     recordings = list_recordings(names, recursive=recursive, raw=raw, log=log)
     recordings = recordings if files is None else with_outputs(recordings)
-    engine, meter = engine_for(recordings, model, decoder, device, alphabet, weights, batch, cluster, log, progress)
+    engine, meter = engine_for(
+        recordings, model, decoder, device, precision, alphabet, weights, batch, cluster, log, progress
+    )
     skip = files.there if files and resume else None
     found = outcomes(recordings, engine, meter, skip=skip, on_failure=on_failure)
     for outcome in in_order(recordings, found) if ordered else found:
@@ -114,17 +121,17 @@ def transcribe_files(
 
 
 def engine_for(
-    recordings, model, decoder, device, alphabet, weights, batch, cluster, log, progress
+    recordings, model, decoder, device, precision, alphabet, weights, batch, cluster, log, progress
 ) -> tuple[ThisProcess, Meter]:
     """What recognises that many recordings, here or on a cluster, and what counts the audio. Raises RecipeError."""
     if batch is not None and batch < 1:
         raise RecipeError(f"A batch of {batch} recordings is not possible.")
     meter, ir = Meter(progress), ir_of(model, weights=weights, alphabet=alphabet, log=log)
-    recognizer = Recognizer(ir, decoder, device, alphabet=alphabet)
+    recognizer = Recognizer(ir, decoder, device, alphabet=alphabet, precision=precision)
     rows = min(batch or ROWS, len(recordings))
     recognizer.transcribe_batch([np.zeros(0)] * min(rows, 2))  # what is wrong is said before the work
     if cluster is not None:
         from deepspeech_recipe.corpus.cluster import Cluster
 
-        return Cluster(cluster, ir, decoder, device, alphabet, batch, log, meter), meter
+        return Cluster(cluster, ir, decoder, device, precision, alphabet, batch, log, meter), meter
     return ThisProcess(recognition(recognizer, rows, log, meter.add), rows), meter

@@ -21,6 +21,8 @@ Audio = Literal["none", "separate", "attached"]
 Weights = Literal["fp32", "fp16", "int8"]
 Activations = Literal["fp32", "int8"]
 Device = Literal["CPU", "GPU", "NPU"]
+# In what a device computes, as OpenVINO calls it.
+Precision = Literal["f32", "bf16", "f16"]
 # What `logits` is.
 Head = Literal["probabilities", "raw"]
 
@@ -37,7 +39,9 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "device": get_args(Device),
 }
 # OpenVINO's option, and what the numbers of this project hold for.
-PRECISION, FULL_PRECISION = "INFERENCE_PRECISION_HINT", "f32"
+PRECISION = "INFERENCE_PRECISION_HINT"
+FULL_PRECISION: Precision = "f32"
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 # What the plugin can be told in mo's --transformations_config; mo's own options say the rest.
 PLUGIN = ("state", "head", "recipe")
 

@@ -15,8 +15,10 @@ from deepspeech_recipe.errors import RecipeError, some_of
 from deepspeech_recipe.files import last_line
 from deepspeech_recipe.ir.model import IR
 from deepspeech_recipe.ir.names import INTERNAL, stem
-from deepspeech_recipe.ir.options import FULL_PRECISION, PRECISION
+from deepspeech_recipe.ir.options import FULL_PRECISION, PRECISION, PRECISIONS
 from deepspeech_recipe.ir.ov_api import opset, ov, rebuild
+
+_CAPABILITIES = {"bf16": "BF16", "f16": "FP16"}  # what OpenVINO calls a device's ability to compute so
 
 
 class StatefulModel:
@@ -74,18 +76,44 @@ class StatefulModel:
         return found
 
 
-def compile_model(model, device: str, name: str, config: dict | None = None):
-    """In float32 if the device lets one choose. Raises RecipeError if it does not compile."""
+def compile_model(model, device: str, name: str, config: dict | None = None, precision: str = FULL_PRECISION):
+    """In that precision if the device lets one choose. Raises RecipeError if it does not compile."""
     core = ov.Core()
     try:
         choice = {}
         if PRECISION in core.get_property(device, "SUPPORTED_PROPERTIES"):
-            choice[PRECISION] = FULL_PRECISION
+            choice[PRECISION] = precision
         return core.compile_model(model, device, choice | (config or {}))
     except RuntimeError as error:
         devices = ", ".join(core.available_devices)
         raise RecipeError(
             f"{name}: does not compile for {device} ({last_line(error)}). Devices here: {devices}."
+        ) from None
+
+
+def check_precision(device: str, precision: str) -> None:
+    """Raises RecipeError if the device does not compute in that precision: OpenVINO would not say that it takes
+    another one."""
+    if precision == FULL_PRECISION:
+        return
+    if precision not in PRECISIONS:
+        raise RecipeError(f"The precision must be one of {', '.join(PRECISIONS)}, not {precision!r}.")
+    known = _capabilities(device)
+    if _CAPABILITIES[precision] not in known:
+        raise RecipeError(
+            f"{device} does not compute in {precision} on this machine (OpenVINO says {', '.join(known)}). "
+            f"Leave --precision out: that is {FULL_PRECISION}."
+        )
+
+
+def _capabilities(device: str) -> list[str]:
+    core = ov.Core()
+    try:
+        return [str(each) for each in core.get_property(device, "OPTIMIZATION_CAPABILITIES")]
+    except RuntimeError as error:
+        devices = ", ".join(core.available_devices)
+        raise RecipeError(
+            f"{device} does not say in what it computes ({last_line(error)}). Devices here: {devices}."
         ) from None
 
 

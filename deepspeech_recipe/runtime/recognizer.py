@@ -12,8 +12,9 @@ from deepspeech_recipe.errors import RecipeError, Refusal
 from deepspeech_recipe.ir.form import AcousticIR
 from deepspeech_recipe.ir.metadata import PATH, read_metadata
 from deepspeech_recipe.ir.names import LOGITS, NO_STATE
+from deepspeech_recipe.ir.options import FULL_PRECISION, Precision
 from deepspeech_recipe.ir.read import read_ir
-from deepspeech_recipe.ir.runner import compile_model, errors_of
+from deepspeech_recipe.ir.runner import check_precision, compile_model, errors_of
 from deepspeech_recipe.runtime.batching.queue import BatchQueue
 from deepspeech_recipe.runtime.batching.rows import ROWS, Heard, hear, one_by_one, open_rows
 from deepspeech_recipe.runtime.batching.session import BatchedSession
@@ -43,6 +44,7 @@ class Recognizer:
     - ir: the path of an .xml, an ov.Model, or an opened IR (`ir.model`).
     - decoder: `Greedy()` (default), `Beam()` or `Scorer("kenlm.scorer")`.
     - device: OpenVINO's. config: OpenVINO's, for compiling.
+    - precision: in what the network computes, 'f32', or 'bf16' or 'f16' if the device can; MFCCs stay in f32.
     - alphabet: an alphabet.txt, for an IR that has none in its metadata.
     - max_batch: up to that many streams share one call of the network, which waits for further streams for max_delay
       seconds at most; None: every stream has calls of its own. The results are the same. on_batch: gets the number of
@@ -59,6 +61,7 @@ class Recognizer:
         *,
         alphabet: str | os.PathLike | None = None,
         config: dict | None = None,
+        precision: Precision = FULL_PRECISION,
         max_batch: int | None = None,
         max_delay: float = 0.02,
         on_batch: Callable[[int], None] | None = None,
@@ -70,7 +73,13 @@ class Recognizer:
                 f"{self._whole.name}: is bidirectional (v0.1): it gives features, not text",
                 remedy="Use `deepspeech-recipe features`, or runtime.frame_features.deepspeech_v01.DeepSpeechV01",
             )
-        self._device, self._config = device, config
+        check_precision(device, precision)
+        if precision != FULL_PRECISION and self._whole.input_kind != "windows":
+            raise RecipeError(
+                f"{self._whole.name}: its audio part, which needs {FULL_PRECISION}, is one with the network: "
+                f"{precision} is not possible. Convert without --audio attached, or leave --precision out."
+            )
+        self._device, self._config, self._precision = device, config, precision
         self._ir = self._for_chunks(self._whole)
         self._max_batch, self._max_delay, self._on_batch = max_batch, max_delay, on_batch
         self._batcher: Batcher | None = None
@@ -208,7 +217,8 @@ class Recognizer:
         with self._lock:
             if tensor not in self._requests:
                 model = self._model(tensor)
-                compiled = compile_model(model, self._device, self._whole.name, self._config)
+                precision = FULL_PRECISION if tensor == "features" else self._precision
+                compiled = compile_model(model, self._device, self._whole.name, self._config, precision)
                 self._requests[tensor] = Requests(compiled, self._whole.name, self._whole.path)
             return self._requests[tensor]
 

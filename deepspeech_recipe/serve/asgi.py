@@ -13,7 +13,7 @@ from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
-from deepspeech_recipe.ir.options import Weights
+from deepspeech_recipe.ir.options import FULL_PRECISION, Precision, Weights
 from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.serve import answers, errors, streaming, transcriptions
 from deepspeech_recipe.serve.access import COOKIE, Guard, Token
@@ -30,6 +30,7 @@ def app(
     name: str | None = None,
     decoder=None,
     device: str = "CPU",
+    precision: Precision = FULL_PRECISION,
     alphabet: str | os.PathLike | None = None,
     weights: Weights | None = None,
     **options,
@@ -38,13 +39,13 @@ def app(
 
     - model: an IR or a folder with one, an ov.Model, or a model file of any kind, which is converted at first use.
     - name: that clients call it by; by default the file's, without its ending.
-    - decoder, device, alphabet, weights: as `transcribe` has them.
+    - decoder, device, precision, alphabet, weights: as `transcribe` has them.
     - options: the fields of `serve.options.Options`.
 
     The model is loaded in the background when the host starts the app, or with the first request; `/health` says when
     it is ready. Raises RecipeError for an option that is not possible.
     """
-    given = {"decoder": decoder, "device": device, "alphabet": alphabet, "weights": weights}
+    given = {"decoder": decoder, "device": device, "precision": precision, "alphabet": alphabet, "weights": weights}
     own = Path(model).stem if isinstance(model, str | os.PathLike) else "model"
     engine = Engine(model, name or own, Options(**options), **given)
     token = Token(engine.options.token)

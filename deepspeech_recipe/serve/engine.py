@@ -30,7 +30,7 @@ class Engine:
     """
 
     def __init__(self, model, name: str, options: Options, **recognition):
-        """recognition: decoder, device, alphabet, weights."""
+        """recognition: decoder, device, precision, alphabet, weights."""
         self.name, self.options = name, options
         self.failure: Exception | None = None
         self.log_failure = True

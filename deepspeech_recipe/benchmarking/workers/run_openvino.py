@@ -113,7 +113,7 @@ class Worker(Commands):
 
             said: Any = queue.SimpleQueue()
             options: Any = {"max_streams": 1000, "max_connections": 1100, "silence": 0, "max_utterance": 1e6}
-            options |= {"device": self.device, "port": 0}
+            options |= {"device": self.device, "precision": self.precision or "f32", "port": 0}
             run = threading.Thread(target=lambda: serve(self.model, log=said.put, **options), daemon=True)
             run.start()
             self.address = said.get(timeout=60)
@@ -166,12 +166,14 @@ class Worker(Commands):
             from deepspeech_recipe.serve.engine import recognizer_for
             from deepspeech_recipe.serve.options import Options
 
-            self.served, _ = recognizer_for(self.model, Options().max_batch, device=self.device)
+            self.served, _ = recognizer_for(
+                self.model, Options().max_batch, device=self.device, precision=self.precision or "f32"
+            )
         return self.served
 
     def _recognizer(self):
         """What the Recognizer is made of, and its further options."""
-        return self.model, {}
+        return self.model, {"precision": self.precision or "f32"}
 
 
 class Call:
