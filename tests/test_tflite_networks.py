@@ -262,6 +262,16 @@ def test_operations_of_tensorflow_itself_are_refused_by_their_names(networks, tf
         open_model(path)
 
 
+def test_a_tensor_of_another_type_is_refused_by_its_name(networks, tf, small):
+    def change(schema, model, graph):
+        graph.tensors[graph.inputs[0]].type = schema.TensorType().FLOAT64
+
+    path = small(tf.tanh, (8,))
+    path.write_bytes(networks.edited(path.read_bytes(), change))
+    with pytest.raises(Refusal, match=r"The tensor is of type FLOAT64\. Node at fault: '.+'\. Export it in float32"):
+        open_model(path)
+
+
 def test_a_network_whose_activations_have_8_bits_says_how_to_export_it(tf, small):
     with pytest.raises(Refusal, match="computes in 8 bits"):
         open_model(small(lambda x: tf.tanh(x @ tf.ones((3, 4))), (2, 3), calibrate=True))

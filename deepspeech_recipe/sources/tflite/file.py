@@ -180,7 +180,7 @@ class TFLiteModel:
         scale = np.array(quantization.ScaleAsNumpy(), np.float32)
         zero = np.zeros(len(scale), np.int64)
         if quantization.ZeroPointLength():
-            zero = np.array(quantization.ZeroPointAsNumpy())
+            zero = quantization.ZeroPointAsNumpy()
         if values.dtype == np.uint8 and not zero.any():
             values = values.view(np.int8)  # TensorFlow before 1.14 labelled symmetric weights so
         if len(scale) > 1:
