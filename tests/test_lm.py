@@ -204,7 +204,7 @@ def test_a_language_model_corrects_texts(scorer, tmp_path, kind):
     assert other.confidence < best.confidence
     assert recognizer.stream().finish() == ""
     # As a node of a cluster gets it: by the content of its files.
-    sent = pickle.dumps(cluster._packed(bundled_ir(), decoder, "CPU", None))
+    sent = pickle.dumps(cluster._packed(bundled_ir(), decoder, "CPU", "f32", None))
     if kind == "binary with words":
         (tmp_path / "words.txt").unlink()
     assert cluster._unpacked(pickle.loads(sent)).transcribe(samples_of(path)).text == said

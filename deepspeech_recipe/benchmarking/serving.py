@@ -8,13 +8,12 @@ import time
 import wave
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
 from deepspeech_recipe.benchmarking.rounds import Entry
 from deepspeech_recipe.benchmarking.scenarios import FRAMES, Team
 from deepspeech_recipe.installation import needed
-from deepspeech_recipe.processes.worker import Failed
+from deepspeech_recipe.processes.worker import Failed, Worker
 
 STREAMS = (8, 32)
 _LOADING = 120  # seconds
@@ -43,7 +42,7 @@ def _entry(team: Team, rows: int, contender, audio: Path, short: Path, chunk: fl
         return Entry(list, [measurement])
 
     def hear(audio: Path) -> list[float]:
-        address = _ready(worker.ask("serve")["address"])
+        address = _ready(worker)
         before = worker.ask("used")
         websockets = needed("The scenario serve needs websockets: pip install websockets.", "websockets")
         try:
@@ -60,18 +59,17 @@ def _entry(team: Team, rows: int, contender, audio: Path, short: Path, chunk: fl
     return Entry(lambda: [hear(audio)], [measurement], lambda: hear(short))
 
 
-def _ready(address: str) -> str:
-    """Waits until the model is loaded."""
-    end = time.monotonic() + _LOADING
+def _ready(worker: Worker) -> str:
+    """Waits until the worker's server has loaded its model, and returns its address."""
+    address, end = worker.ask("serve")["address"], time.monotonic() + _LOADING
     while time.monotonic() < end:
         try:
             with urlopen(f"{address}health", timeout=_LOADING):
                 return address
-        except HTTPError as error:
-            if json.load(error)["status"] == "failed":
-                raise Failed("the model cannot be served") from None
-        except URLError:
+        except OSError:  # not yet, or not ready
             pass
+        if not worker.ask("serves")["alive"]:
+            raise Failed("the model cannot be served")
         time.sleep(0.05)
     raise Failed(f"the server was not ready in {_LOADING} seconds")
 

@@ -29,6 +29,7 @@ class Worker(Commands):
         self.network: Any = None
         self.served: Any = None
         self.address = ""
+        self.server: Any = None
         sys.path.append(package)
 
     def compile(self, cache: str = "") -> dict:
@@ -114,10 +115,14 @@ class Worker(Commands):
             said: Any = queue.SimpleQueue()
             options: Any = {"max_streams": 1000, "max_connections": 1100, "silence": 0, "max_utterance": 1e6}
             options |= {"device": self.device, "precision": self.precision or "f32", "port": 0}
-            run = threading.Thread(target=lambda: serve(self.model, log=said.put, **options), daemon=True)
-            run.start()
+            self.server = threading.Thread(target=lambda: serve(self.model, log=said.put, **options), daemon=True)
+            self.server.start()
             self.address = said.get(timeout=60)
         return {"address": self.address}
+
+    def serves(self) -> dict:
+        """Whether the server that `serve` began is still there: it ends if its model cannot be loaded."""
+        return {"alive": self.server.is_alive()}
 
     def live(self, audio: str, rows: int) -> dict:
         """That many streams that hear the audio at real-time pace, without a server: how late each chunk's text is."""

@@ -22,7 +22,7 @@ _SURELY_BLANK = 0.999
 # It looks at that many classes of a frame. If there are more, the likeliest come first, else the blank comes last.
 _CLASSES = 40
 _SMALLEST = np.finfo(np.float32).tiny  # what it adds to a probability before the logarithm
-_SWEPT = 2**15  # nodes, of which those that no text needs are forgotten
+_SWEPT = 2**14  # nodes, of which those that no text needs are forgotten
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)  # odd, and its bits look random
 
 
