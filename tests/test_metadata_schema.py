@@ -22,8 +22,9 @@ STATEFUL = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def whole() -> dict:
+    """Its own for each test, some of which damage it."""
     return read_metadata(ov.Core().read_model(bundled_ir()))
 
 

@@ -20,6 +20,7 @@ def on_a_terminal(monkeypatch) -> None:
     """To be called by the test itself: stderr is another object before."""
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     monkeypatch.setattr(progress, "_QUIET", 0.0)
+    monkeypatch.setattr(console, "_level", console.NORMAL)  # the command's last call has left its own
 
 
 def work() -> None:

@@ -258,10 +258,10 @@ def test_the_network_runs_once_for_sixteen_frames(monkeypatch):
 @pytest.mark.parametrize("kind", ["attached", "attached, batch 2", "attached, lengths", "attached, lengths, batch 3"])
 def test_whole_utterances_where_the_audio_part_stays(kind, monkeypatch):
     """As where more than one recurrence is in it."""
+    texts = [recognizer(kind).transcribe(part).text for part in (speech(), speech()[:3000])]
     monkeypatch.setattr("deepspeech_recipe.runtime.recognizer.expose_state", lambda *arguments: None)
     one = Recognizer(runtime_models.model(kind), config=ONE_THREAD)
     same(probabilities(one.session(16), np.split(speech()[:9000], [0, 1, 4000])), expected(speech()[:9000]))
-    texts = [recognizer(kind).transcribe(part).text for part in (speech(), speech()[:3000])]
     assert [result.text for result in one.transcribe_batch([speech(), speech()[:3000]])] == texts
     with pytest.raises(RecipeError, match="cannot be told apart from its audio part"):
         one.features(speech(), "dense_3")

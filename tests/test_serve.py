@@ -101,6 +101,7 @@ def test_what_the_server_says_of_itself(base):
     assert (other.status, other.message) == (404, "There is no model 'whisper-1' here, only 'bundled'.")
     assert (model["id"], model["language"], model["sample_rate"], model["scorer"]) == ("bundled", "en", 16000, False)
     assert model["processor"]
+    assert transcription(base, WAV).status == 200
     metrics = ask(base, "metrics").text
     assert "deepspeech_recipe_streams_limit 2.0" in metrics
     assert float(re.search(r'audio_seconds_total\{interface="recording"\} (\S+)', metrics)[1]) > 0
