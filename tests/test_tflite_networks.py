@@ -272,6 +272,16 @@ def test_a_tensor_of_another_type_is_refused_by_its_name(networks, tf, small):
         open_model(path)
 
 
+def test_a_shape_without_end_is_damage(networks, tf, small):
+    def change(schema, model, graph):
+        graph.tensors[graph.inputs[0]].shape = np.ones(33, np.int32)
+
+    path = small(tf.tanh, (8,))
+    path.write_bytes(networks.edited(path.read_bytes(), change))
+    with pytest.raises(RecipeError, match=r"a list of 33 entries; the file is damaged"):
+        open_model(path)
+
+
 def test_a_network_whose_activations_have_8_bits_says_how_to_export_it(tf, small):
     with pytest.raises(Refusal, match="computes in 8 bits"):
         open_model(small(lambda x: tf.tanh(x @ tf.ones((3, 4))), (2, 3), calibrate=True))

@@ -19,6 +19,7 @@ from deepspeech_recipe.installation import needed
 
 # Far above any model of this family; a damaged count is noticed before it is followed.
 _MOST = 200_000
+_MOST_SIZES = 32  # of a shape
 _LARGEST_OPTIONS = 4096
 _DTYPES = {"FLOAT32": "<f4", "FLOAT16": "<f2", "INT32": "<i4", "INT64": "<i8", "INT8": "i1", "UINT8": "u1", "BOOL": "?"}
 
@@ -115,13 +116,15 @@ class TFLiteModel:
 
     def shape(self, number: int) -> tuple[int, ...]:
         tensor = self._tensor(number)
-        return tuple(int(tensor.Shape(axis)) for axis in _range(tensor.ShapeLength()))
+        return tuple(int(tensor.Shape(axis)) for axis in _range(tensor.ShapeLength(), _MOST_SIZES))
 
     def open_shape(self, number: int) -> tuple[int, ...]:
         """The shape with -1 for sizes that the interpreter may change; the sizes themselves if the file keeps states,
         which have one batch."""
         tensor, shape = self._tensor(number), self.shape(number)
-        open_sizes = tuple(int(tensor.ShapeSignature(axis)) for axis in _range(tensor.ShapeSignatureLength()))
+        open_sizes = tuple(
+            int(tensor.ShapeSignature(axis)) for axis in _range(tensor.ShapeSignatureLength(), _MOST_SIZES)
+        )
         return open_sizes if len(open_sizes) == len(shape) and not self._keeps_states else shape
 
     @cached_property
@@ -210,8 +213,8 @@ def _numbers(vector) -> tuple[int, ...]:
     return tuple(vector.tolist())
 
 
-def _range(count: int) -> range:
-    if count > _MOST:
+def _range(count: int, most: int = _MOST) -> range:
+    if count > most:
         raise RecipeError(f"a list of {count} entries; the file is damaged.")
     return range(count)
 
