@@ -27,7 +27,10 @@ def mo(model, *arguments: str, plugin: bool = True, fp16: bool = False):
     from openvino.tools.mo.utils.cli_parser import get_all_cli_parser
     from openvino.tools.mo.utils.model_analysis import AnalysisResults
 
-    AnalysisResults().messages.clear()  # of conversions before: MO keeps them as long as its process lives
+    # Of conversions before: MO and TensorFlow keep them as long as their process lives.
+    AnalysisResults().messages.clear()
+    if "tensorflow" in sys.modules:
+        sys.modules["tensorflow"].compat.v1.reset_default_graph()
     given = [] if model is None else ["--input_model", str(model)]
     command = ["mo", *given, f"--compress_to_fp16={fp16}", *arguments]
     command += ["--extensions", str(EXTENSIONS)] if plugin else ["--use_legacy_frontend"]
