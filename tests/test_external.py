@@ -15,12 +15,13 @@ from deepspeech_recipe.graphdef.tensor import from_numpy, to_numpy
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
 from deepspeech_recipe.sources import open_model
 from deepspeech_recipe.sources.frozen import read_binary
-from deepspeech_recipe.sources.mapped import _varint, map_file, parse_mapped
+from deepspeech_recipe.sources.mapped import map_file, parse_mapped
+from deepspeech_recipe.sources.wire import header
 from tests.support.exporter_fixtures import FOLDER
 from tests.support.pbmm_writer import write_pbmm
 from tests.support.source_models import make_graph
 
-READERS = ("sources.tflite.file", "sources.checkpoint.variables", "sources.stream")
+READERS = ("graphdef.external", "sources.stream")
 FILES = ("model.pb", "model.pbmm", "plain/float.tflite", "other/int8.tflite", "plain/checkpoint")
 
 
@@ -131,7 +132,7 @@ def test_protobuf_reads_what_is_unusual(tmp_path, monkeypatch, change):
     if change == "a second value":
         again = NodeDef(attr={"value": large[0].attr["value"]}).SerializeToString()
         node = large[0].SerializeToString() + again
-        data += b"\x0a" + _varint(len(node)) + node
+        data += header(0x0A, len(node)) + node
     path = tmp_path / "m.pb"
     path.write_bytes(data[:-3] if change == "cut off" else data)
     assert parse_mapped(map_file(path)) is None

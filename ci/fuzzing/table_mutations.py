@@ -7,45 +7,32 @@ from ci.fuzzing.byte_mutations import INTEGERS, WORDS
 from ci.fuzzing.message_mutations import mutate_message
 from deepspeech_recipe.graphdef.proto import BundleEntryProto
 from deepspeech_recipe.sources.checkpoint.crc32c import masked_crc32c
+from deepspeech_recipe.sources.wire import read_varint, varint
 
 _MAGIC = 0xDB4775248B80FB57
 
 
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes([*out, value])
-
-
 def read_table(data: bytes) -> list[tuple[bytes, bytes]]:
     """Key and value of every entry of a whole, uncompressed table."""
-
-    def varint(at: int) -> tuple[int, int]:
-        value = shift = 0
-        while data[at] > 0x7F:
-            value, at, shift = value | (data[at] & 0x7F) << shift, at + 1, shift + 7
-        return value | data[at] << shift, at + 1
 
     def block(offset: int, size: int):
         end = offset + size
         end -= 4 * (1 + struct.unpack_from("<I", data, end - 4)[0])
         key, at = b"", offset
         while at < end:
-            shared, at = varint(at)
-            fresh, at = varint(at)
-            length, at = varint(at)
+            shared, at = read_varint(data, at)
+            fresh, at = read_varint(data, at)
+            length, at = read_varint(data, at)
             key = key[:shared] + data[at : at + fresh]
             yield key, at + fresh, length
             at += fresh + length
 
     def handle(at: int) -> tuple[int, int]:
-        offset, at = varint(at)
-        return offset, varint(at)[0]
+        offset, at = read_varint(data, at)
+        return offset, read_varint(data, at)[0]
 
-    at = varint(len(data) - 48)[1]
-    index = handle(varint(at)[1])
+    at = read_varint(data, len(data) - 48)[1]
+    index = handle(read_varint(data, at)[1])
     return [
         (key, data[start : start + length])
         for _, place, _ in block(*index)
@@ -62,18 +49,18 @@ def write_table(entries: list[tuple[bytes, bytes]], random: Random | None = None
         """A block and its handle."""
         offset = len(out)
         out.extend(content + b"\0" + struct.pack("<I", masked_crc32c(content + b"\0")))
-        return _varint(offset) + _varint(len(content))
+        return varint(offset) + varint(len(content))
 
     body = bytearray()
     for place, (key, value) in enumerate(entries):
         numbers = [0, len(key), len(value)]
         if wrong // 3 == place:
             numbers[wrong % 3] = abs(random.choice(INTEGERS))
-        body += b"".join(map(_varint, numbers)) + key + value
+        body += b"".join(map(varint, numbers)) + key + value
     handle = add(bytes(body) + struct.pack("<II", 0, 1))
     meta = add(struct.pack("<II", 0, 1))
     last = entries[-1][0] if entries else b""
-    index = add(_varint(0) + _varint(len(last)) + _varint(len(handle)) + last + handle + struct.pack("<II", 0, 1))
+    index = add(varint(0) + varint(len(last)) + varint(len(handle)) + last + handle + struct.pack("<II", 0, 1))
     return bytes(out) + (meta + index).ljust(40, b"\0") + struct.pack("<Q", _MAGIC)
 
 

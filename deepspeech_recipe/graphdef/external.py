@@ -65,6 +65,11 @@ def dequantized(values: np.ndarray, scale, zero) -> np.ndarray:
         return values * scale if zero is None else (values - zero).astype(np.float32) * scale
 
 
+def outside_if_large(values: np.ndarray, scale=None, zero=None) -> np.ndarray | External:
+    """What goes into a graph for `dequantized(values, scale, zero)`: an External if that is large."""
+    return External(values, scale, zero) if values.size >= LARGE else dequantized(values, scale, zero)
+
+
 def external(tensor) -> External | None:
     """What a TensorProto refers to, None if it holds its value itself (TensorFlow's own messages always do).
 

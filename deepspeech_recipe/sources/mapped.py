@@ -2,7 +2,6 @@
 
 import math
 import mmap
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -13,12 +12,10 @@ from deepspeech_recipe.files import reading
 from deepspeech_recipe.graphdef.external import External
 from deepspeech_recipe.graphdef.proto import GraphDef, Message, TensorProto, parse
 from deepspeech_recipe.graphdef.tensor import DT_BFLOAT16, is_number, numpy_dtype, shape_of
+from deepspeech_recipe.sources import wire
 
 LARGEST_INSIDE = 2**18  # bytes of a constant that lies in the graph
-# Tags of length-delimited fields on the way to a constant's bytes: GraphDef.node, NodeDef.attr, its entry's value,
-# AttrValue.tensor, TensorProto.tensor_content.
-_WAY = tuple(number << 3 | 2 for number in (1, 5, 2, 8, 4))
-_WIDTHS = {1: 8, 5: 4}  # of fields that are neither numbers nor delimited by a length
+_WAY = (wire.NODE, wire.ATTR, wire.VALUE, wire.TENSOR, wire.CONTENT)  # to a constant's bytes
 
 
 def map_file(path: Path) -> mmap.mmap:
@@ -54,7 +51,7 @@ def parse_mapped(mapped: mmap.mmap) -> tuple[Message, list[External]] | None:
     places: list[tuple[int, int]] = []
     try:
         graph = parse(GraphDef, _without(mapped, 0, len(mapped), _WAY, places), what="")
-    except (RecipeError, ValueError):
+    except (RecipeError, IndexError, ValueError):
         return None
     tensors = [node.attr["value"].tensor for node in graph.node if node.op == "Const"]
     tensors = [tensor for tensor in tensors if tensor.external]
@@ -72,56 +69,17 @@ def parse_mapped(mapped: mmap.mmap) -> tuple[Message, list[External]] | None:
 def _without(data: mmap.mmap, start: int, end: int, way: tuple[int, ...], places: list) -> bytes:
     """The message data[start:end] with the place in `places`, from 1 on, of each large constant in place of its bytes.
 
-    Raises ValueError if it is not a message."""
+    Raises ValueError or IndexError if it is not a message."""
     parts, copied = [], start
-    for tag, at, begin, stop in _fields(data, start, end):
+    for tag, at, begin, stop in wire.fields(data, start, end):
         if tag != way[0] or stop - begin < LARGEST_INSIDE:
             continue
         if len(way) > 1:
             inner = _without(data, begin, stop, way[1:], places)
-            field = bytes([tag]) + _varint(len(inner)) + inner
+            field = wire.header(tag, len(inner)) + inner
         else:
             places.append((begin, stop - begin))
             field = TensorProto(external=len(places)).SerializeToString()
         parts += [data[copied:at], field]
         copied = stop
     return b"".join([*parts, data[copied:end]])
-
-
-def _fields(data: mmap.mmap, start: int, end: int) -> Iterator[tuple[int, int, int, int]]:
-    """Of each field its tag, where it starts, and from where to where its value is."""
-    at = start
-    while at < end:
-        tag, begin = _number(data, at, end)
-        kind = tag & 7
-        if kind == 2:
-            size, begin = _number(data, begin, end)
-        elif kind == 0:
-            size = _number(data, begin, end)[1] - begin
-        elif kind in _WIDTHS:
-            size = _WIDTHS[kind]
-        else:
-            raise ValueError("groups")
-        if begin + size > end:
-            raise ValueError("it ends early")
-        yield tag, at, begin, begin + size
-        at = begin + size
-
-
-def _number(data: mmap.mmap, at: int, end: int) -> tuple[int, int]:
-    """A varint, and where it ends."""
-    number = 0
-    for place in range(min(10, end - at)):
-        byte = data[at + place]
-        number |= (byte & 0x7F) << 7 * place
-        if byte < 0x80:
-            return number, at + place + 1
-    raise ValueError("a number without an end")
-
-
-def _varint(number: int) -> bytes:
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    return bytes([*out, number])

@@ -6,9 +6,7 @@ from typing import BinaryIO
 
 from deepspeech_recipe.graphdef.external import LARGE, external
 from deepspeech_recipe.graphdef.proto import GraphDef, NodeDef, TensorProto
-
-# Field number of a length-delimited field → its tag byte.
-_NODE, _ATTR, _KEY, _VALUE, _TENSOR, _CONTENT = (number << 3 | 2 for number in (1, 5, 1, 2, 8, 4))
+from deepspeech_recipe.sources.wire import ATTR, CONTENT, KEY, NODE, TENSOR, VALUE, header
 
 
 def write_graph(graph, file: BinaryIO, contents: Mapping[str, tuple[int, Iterable[bytes]]] = {}) -> None:
@@ -27,7 +25,7 @@ def write_graph(graph, file: BinaryIO, contents: Mapping[str, tuple[int, Iterabl
             _write_const(node, size, pieces, file)
         else:
             data = node.SerializeToString(deterministic=True)
-            file.write(_header(_NODE, len(data)) + data)
+            file.write(header(NODE, len(data)) + data)
     rest = GraphDef()
     for field, value in graph.ListFields():
         if field.name != "node":
@@ -47,10 +45,10 @@ def _write_const(node, size: int, pieces: Iterable[bytes], file: BinaryIO) -> No
             head.attr[key].CopyFrom(value)
     head = head.SerializeToString(deterministic=True)
     prefix = TensorProto(dtype=tensor.dtype, tensor_shape=tensor.tensor_shape).SerializeToString()
-    prefix += _header(_CONTENT, size)
+    prefix += header(CONTENT, size)
     # Each message wraps the one before: tensor in attribute value in map entry in node.
-    for tag, before in ((_TENSOR, b""), (_VALUE, bytes([_KEY, 5]) + b"value"), (_ATTR, head), (_NODE, b"")):
-        prefix = before + _header(tag, len(prefix) + size) + prefix
+    for tag, before in ((TENSOR, b""), (VALUE, header(KEY, 5) + b"value"), (ATTR, head), (NODE, b"")):
+        prefix = before + header(tag, len(prefix) + size) + prefix
     file.write(prefix)
     for piece in pieces:
         file.write(piece)
@@ -59,13 +57,3 @@ def _write_const(node, size: int, pieces: Iterable[bytes], file: BinaryIO) -> No
 def _is_large(tensor) -> bool:
     # By its shape: to ask protobuf for the size makes it serialize the whole tensor.
     return bool(tensor.external) or math.prod(dim.size for dim in tensor.tensor_shape.dim) >= LARGE
-
-
-def _header(tag: int, size: int) -> bytes:
-    """A field's tag and its length as a varint."""
-    out = bytearray([tag])
-    while size > 0x7F:
-        out.append(size & 0x7F | 0x80)
-        size >>= 7
-    out.append(size)
-    return bytes(out)

@@ -16,6 +16,7 @@ from deepspeech_recipe.graphdef.proto import BundleEntryProto, BundleHeaderProto
 from deepspeech_recipe.graphdef.tensor import is_number, numpy_dtype, shape_of
 from deepspeech_recipe.sources.checkpoint.crc32c import masked_crc32c
 from deepspeech_recipe.sources.checkpoint.files import data_files
+from deepspeech_recipe.sources.wire import read_varint
 
 _FOOTER = 48
 _MAGIC = 0xDB4775248B80FB57
@@ -24,7 +25,6 @@ _TRAILER = 5  # kind of compression, checksum
 
 # Keys share prefixes, of which every sixteenth is written out.
 _PREFIXES = 16
-_LONGEST_VARINT = 10
 
 
 class Bundle:
@@ -108,11 +108,11 @@ def _table(data: bytes) -> Iterator[tuple[str, bytes]]:
     if len(data) < _FOOTER or int.from_bytes(data[-8:], "little") != _MAGIC:
         raise ValueError("its end is another")
     footer = data[-_FOOTER:]
-    _, at = _varint(footer, 0)
-    _, at = _varint(footer, at)
+    _, at = read_varint(footer, 0)
+    _, at = read_varint(footer, at)
     room, end = _PREFIXES * len(data), 0
     for _, handle in _block(data, footer[at:]):
-        start, _ = _varint(handle, 0)
+        start, _ = read_varint(handle, 0)
         if start < end:
             raise ValueError("blocks overlap")
         end = start + 1
@@ -124,8 +124,8 @@ def _table(data: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def _block(data: bytes, handle: bytes) -> Iterator[tuple[bytes, bytes]]:
-    offset, at = _varint(handle, 0)
-    size, _ = _varint(handle, at)
+    offset, at = read_varint(handle, 0)
+    size, _ = read_varint(handle, at)
     block, trailer = data[offset : offset + size], data[offset + size : offset + size + _TRAILER]
     if len(block) != size or len(trailer) != _TRAILER:
         raise ValueError("a block is cut off")
@@ -136,23 +136,12 @@ def _block(data: bytes, handle: bytes) -> Iterator[tuple[bytes, bytes]]:
         raise ValueError("a block is too short")
     key, at = b"", 0
     while at < end:
-        shared, at = _varint(block, at)
-        fresh, at = _varint(block, at)
-        length, at = _varint(block, at)
+        shared, at = read_varint(block, at)
+        fresh, at = read_varint(block, at)
+        length, at = read_varint(block, at)
         if shared > len(key) or at + fresh + length > end:
             raise ValueError("an entry leads outside of its block")
         key = key[:shared] + block[at : at + fresh]
         at += fresh
         yield key, block[at : at + length]
         at += length
-
-
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    value = 0
-    for shift in range(0, 7 * _LONGEST_VARINT, 7):
-        byte = data[at]
-        value |= (byte & 0x7F) << shift
-        at += 1
-        if byte < 0x80:
-            return value, at
-    raise ValueError("a number has no end")

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from deepspeech_recipe.errors import Refusal, some_of
-from deepspeech_recipe.graphdef.external import LARGE, External
+from deepspeech_recipe.graphdef.external import External, outside_if_large
 from deepspeech_recipe.sources.canonical import Dense, Weights
 from deepspeech_recipe.sources.canonical.fused_cell import CELL
 from deepspeech_recipe.sources.checkpoint.bundle import Bundle
@@ -83,8 +83,7 @@ def make_weights(variables: Bundle, naming: Naming, relu_clip: float) -> Weights
 
 
 def _matrix(variables: Bundle, name: str) -> np.ndarray | External:
-    values = _floats(variables, name)
-    return values if values.size < LARGE else External(values)
+    return outside_if_large(_floats(variables, name))
 
 
 def _floats(variables: Bundle, name: str) -> np.ndarray:

@@ -14,7 +14,7 @@ import numpy as np
 
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import reading
-from deepspeech_recipe.graphdef.external import LARGE, External, dequantized
+from deepspeech_recipe.graphdef.external import External, dequantized, outside_if_large
 from deepspeech_recipe.installation import needed
 
 # Far above any model of this family; a damaged count is noticed before it is followed.
@@ -156,9 +156,7 @@ class TFLiteModel:
     def matrix(self, number: int) -> np.ndarray | External | None:
         """The same; a large one lies outside of graphs (`external`), and in this file's bytes."""
         stored = self._stored(number)
-        if stored is None or stored[0].size < LARGE:
-            return None if stored is None else dequantized(*stored)
-        return External(*stored)
+        return None if stored is None else outside_if_large(*stored)
 
     def _stored(self, number: int) -> tuple | None:
         """What `dequantized` takes of a constant."""
