@@ -4,7 +4,6 @@ OpenVINO's default frontend leaves two Loops in its IR; this project's IRs run b
 into docs/speed.md after each round. Needs TensorFlow, to build the graph.
 """
 
-import argparse
 import json
 import sys
 import tempfile
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import openvino
 
-from benchmarks.page import SPEED, write_between
+from benchmarks.page import table_parser, write_between
 from deepspeech_recipe.benchmarking import scenarios as make
 from deepspeech_recipe.benchmarking.contenders import Contender, ir_contender
 from deepspeech_recipe.benchmarking.machine import usable_processors
@@ -31,10 +30,7 @@ QUICK = {"hidden": 24, "seconds": 1, "rounds": 2}  # a test of this program
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a small network and a second of audio")
-    parser.add_argument("--page", type=Path, default=SPEED, help="the page that gets the table")
-    options = parser.parse_args(arguments)
+    options = table_parser(__doc__).parse_args(arguments)
     plan = QUICK if options.quick else FULL
     report = Report(LOOPS, usable_processors(), chunk_seconds=0)
     with tempfile.TemporaryDirectory() as folder:

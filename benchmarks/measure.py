@@ -3,7 +3,6 @@
 All contenders take turns within one run, so only ratios inside of one page are to be compared.
 """
 
-import argparse
 import os
 import sys
 import time
@@ -26,7 +25,7 @@ from benchmarks.contenders import (
 )  # fmt: skip
 from benchmarks.goals import PageReport, goals
 from benchmarks.models import FRAMES, ROOT, CannotMake
-from benchmarks.page import SPEED, marks, write_between
+from benchmarks.page import marks, table_parser, write_between
 from benchmarks.pictures import plot
 from benchmarks.redraw import read
 from benchmarks.tables import tables
@@ -163,12 +162,10 @@ def _write(report: PageReport, page: Path, results: Path) -> None:
 
 
 def _arguments():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a small network and one round: a test of the program")
+    parser = table_parser(__doc__)
     parser.add_argument("--only", nargs="+", metavar="NAME", help="only these contenders")
     parser.add_argument("--prepare", action="store_true", help="make the models, and measure nothing")
     parser.add_argument("--work", type=Path, default=ROOT / ".cache" / "benchmarks", help="where models are kept")
-    parser.add_argument("--page", type=Path, default=SPEED, help="the page that gets the tables")
     parser.add_argument("--results", type=Path, default=ROOT / "docs" / "benchmarks", help="for speed.json and .png")
     parser.add_argument("--threads", type=int, help="of each contender (default: all processors)")
     for name in ("mo", "current", "deepspeech", "stt", "exporter"):

@@ -1,10 +1,19 @@
-"""Tables in docs/speed.md, each between two lines of its own."""
+"""Tables of the documents, each between two lines of its own, and the programs that write them."""
 
+import argparse
 from pathlib import Path
 
 from deepspeech_recipe.files import atomic_path
 
 SPEED = Path(__file__).resolve().parent.parent / "docs" / "speed.md"
+
+
+def table_parser(description: str | None, page: Path = SPEED) -> argparse.ArgumentParser:
+    """What all of these programs can be told."""
+    found = argparse.ArgumentParser(description=description)
+    found.add_argument("--quick", action="store_true", help="a small network and one round: a test of the program")
+    found.add_argument("--page", type=Path, default=page, help="the page that gets the tables")
+    return found
 
 
 def marks(name: str) -> tuple[str, str]:

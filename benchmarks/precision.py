@@ -4,14 +4,13 @@
 Only on a processor that computes in bf16 by default (AMX) do the two differ. Writes its tables into docs/speed-amx.md.
 """
 
-import argparse
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.contenders import ALL, DOCUMENTED, FP32, INT8, INT8_EXACT, Pythons
 from benchmarks.models import FRAMES, ROOT, CannotMake
-from benchmarks.page import write_between
+from benchmarks.page import table_parser, write_between
 from deepspeech_recipe.benchmarking import scenarios as make
 from deepspeech_recipe.benchmarking.contenders import Contender
 from deepspeech_recipe.benchmarking.machine import usable_processors
@@ -27,11 +26,9 @@ QUICK = {"hidden": 40, "rounds": 1, "repeat": 2}  # a test of this program
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a small network and one round")
+    parser = table_parser(__doc__, PAGE)
     parser.add_argument("--mo", type=Path, help="a Python with openvino-dev, for the documented IR")
     parser.add_argument("--work", type=Path, default=ROOT / ".cache" / "benchmarks", help="where models are kept")
-    parser.add_argument("--page", type=Path, default=PAGE, help="the page that gets the tables")
     options = parser.parse_args(arguments)
     plan = QUICK if options.quick else FULL
     pythons = Pythons(Path(sys.executable), mo=options.mo and options.mo.absolute())
@@ -58,7 +55,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _by_default(contender: Contender) -> Contender:
-    return replace(contender, name=contender.name + BY_DEFAULT, options={**contender.options, "precision": ""})
+    return replace(contender.in_precision(""), name=contender.name + BY_DEFAULT)
 
 
 if __name__ == "__main__":

@@ -12,10 +12,14 @@ from pathlib import Path
 import numpy as np
 from conformance_released import BLOCK, FRAME, KINDS, WAYS, WIDTHS, said
 
+from deepspeech_recipe.benchmarking.markdown import table
+
 MARKS = "<!-- a released model: begin -->\n", "<!-- a released model: end -->\n"
 KERNELS = ("tflite, XNNPACK", "tflite, reference")
 EXACT, NEAR, CONFIDENCE = 1e-4, 0.95, 1.0
 WIDEST = str(WIDTHS[-1])
+TEXTS = ("model", "audio", "beam width", "equal texts", "CER", "within one frame", "median", "largest")
+PROBABILITIES = ("one", "the other", "other best class", "elsewhere", "largest")
 
 TEXT = """
 ## A released model
@@ -63,20 +67,21 @@ def main(folder: Path, page: Path) -> int:
     pairs = [(ours["int8", "whole"][name][WIDEST], other[WIDEST]) for name, other in decoder.items()]
     search = searched(pairs)
     works = [sum(each["work"] for each in found.values()) for found in (ours["int8", "whole"], decoder)]
-    lines = [f"{name} | {value}" for name, value in search.items()]
-    lines.append(f"processor time of `Beam` against that decoder, called from Python | {works[0] / works[1]:.2f} ×")
+    search.append(("processor time of `Beam` against that decoder, called from Python", f"{works[0] / works[1]:.2f} ×"))
     text = TEXT.format(
         clips=len(decoder),
         seconds=FRAME * sum(map(len, probabilities["fp32"].values())),
         block=BLOCK,
         width=WIDEST,
         vnni="with" if "vnni" in Path("/proc/cpuinfo").read_text() else "without",
-        texts=table("model | audio | beam width | equal texts | CER | within one frame | median | largest", rows),
-        probabilities=table(
-            "one | the other | other best class | elsewhere | largest",
-            [(*pair, f"{one:.2%}", f"{two:.2%}", f"{three:.1e}") for pair, (one, two, three) in apart.items()],
+        texts="\n".join(table(TEXTS, rows)),
+        probabilities="\n".join(
+            table(
+                PROBABILITIES,
+                [(*pair, f"{one:.2%}", f"{two:.2%}", f"{three:.1e}") for pair, (one, two, three) in apart.items()],
+            )
         ),
-        search="\n".join(["| | |", "|---|---|", *(f"| {line} |" for line in lines)]),
+        search="\n".join(table(("", ""), search)),
     )
     head = page.read_text(encoding="utf-8").partition(MARKS[0])[0].rstrip("\n")
     page.write_text(f"{head}\n\n{MARKS[0]}{text.rstrip()}\n{MARKS[1]}", encoding="utf-8")
@@ -122,15 +127,15 @@ def difference(one: dict, other: dict) -> tuple[float, float, float]:
     return float((first.argmax(1) != second.argmax(1)).mean()), float(apart.sum(1).mean() / 2), float(apart.max())
 
 
-def searched(pairs: list) -> dict[str, str]:
+def searched(pairs: list) -> list[tuple[str, str]]:
     equal, frames, confidences = agreeing(pairs)
-    return {
-        "equal texts": f"{equal} of {len(pairs)}",
-        "letters": str(len(frames)),
-        "that begin in the client's frame": f"{(frames == 0).mean():.1%}",
-        "that begin within one frame of it": f"{(frames <= 1).mean():.1%}",
-        "largest difference of confidence, natural logarithm": f"{max(confidences):.1g}",
-    }
+    return [
+        ("equal texts", f"{equal} of {len(pairs)}"),
+        ("letters", str(len(frames))),
+        ("that begin in the client's frame", f"{(frames == 0).mean():.1%}"),
+        ("that begin within one frame of it", f"{(frames <= 1).mean():.1%}"),
+        ("largest difference of confidence, natural logarithm", f"{max(confidences):.1g}"),
+    ]
 
 
 def wrong(pairs: list):
@@ -154,11 +159,6 @@ def judged(apart: dict):
         yield "int8 is farther from fp32 than rounded activations explain"
     if apart["fp32", "int8, activations fp32"][2] > EXACT:
         yield "int8 with activations in fp32 is not the file's own"
-
-
-def table(head: str, rows) -> str:
-    lines = [head, "|".join(["---"] * len(head.split("|"))), *(" | ".join(row) for row in rows)]
-    return "\n".join(f"| {line} |" for line in lines)
 
 
 if __name__ == "__main__":

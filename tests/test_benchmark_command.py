@@ -183,7 +183,7 @@ def documented(model):
 def test_chunks_are_computed_in_f32_or_what_is_asked_for(worker):
     worker("windows, open", precision="").ask("compile")
     with pytest.raises(Failed, match="INFERENCE_PRECISION_HINT"):
-        worker("windows, open", precision="nothing").ask("compile")
+        worker("windows, open", precision="u8").ask("compile")
 
 
 def test_compiling_fills_the_cache_and_memory_has_a_peak(worker, tmp_path):

@@ -1,7 +1,5 @@
 """The server's page in Chromium, as fixtures for the tests that import them."""
 
-import wave
-
 import numpy as np
 import pytest
 
@@ -9,6 +7,7 @@ from deepspeech_recipe.runtime import Recognizer
 from tests.support.browser import Browser, need_chromium
 from tests.support.bundled import bundled_batches, samples_of, transcripts
 from tests.support.serving import served
+from training import speech
 
 FIRST, SECOND = list(transcripts())[:2]
 RATE = 16000
@@ -59,8 +58,5 @@ def page(window, address):
 
 
 def write_wav(path, samples):
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(RATE)
-        file.writeframes((samples * 32767).clip(-32768, 32767).astype("<i2").tobytes())
+    """samples: float from −1 to 1."""
+    speech.write_wav(path, (samples * 32767).clip(-32768, 32767).astype("<i2"))

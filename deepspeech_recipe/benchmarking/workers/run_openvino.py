@@ -21,8 +21,9 @@ class Worker(Commands):
 
     def load(self, model: str, device: str = "CPU", package: str = "", chunk_samples: int = 0, precision: str = "f32"):
         """Notes what to run. package: where this project lies. chunk_samples: of one chunk, for an IR that takes audio
-        in blocks. precision: of chunks; empty: the device's own."""
-        self.model, self.device, self.chunk_samples, self.precision = model, device, chunk_samples, precision
+        in blocks. precision: in which it runs; empty: chunks in the device's own, all else in f32."""
+        self.model, self.device, self.chunk_samples = model, device, chunk_samples
+        self.chunk_precision, self.precision = precision, precision or "f32"
         self.config = {"INFERENCE_NUM_THREADS": THREADS} if device == "CPU" else {}
         self.call: Any = None
         self.multiplying: Any = None
@@ -114,7 +115,7 @@ class Worker(Commands):
 
             said: Any = queue.SimpleQueue()
             options: Any = {"max_streams": 1000, "max_connections": 1100, "silence": 0, "max_utterance": 1e6}
-            options |= {"device": self.device, "precision": self.precision or "f32", "port": 0}
+            options |= {"device": self.device, "precision": self.precision, "port": 0}
             self.server = threading.Thread(target=lambda: serve(self.model, log=said.put, **options), daemon=True)
             self.server.start()
             self.address = said.get(timeout=60)
@@ -150,8 +151,9 @@ class Worker(Commands):
 
     def _compile(self, model, cache: str = ""):
         core, config = ov.Core(), dict(self.config)
-        if self.precision and "INFERENCE_PRECISION_HINT" in core.get_property(self.device, "SUPPORTED_PROPERTIES"):
-            config["INFERENCE_PRECISION_HINT"] = self.precision
+        supported = core.get_property(self.device, "SUPPORTED_PROPERTIES")
+        if self.chunk_precision and "INFERENCE_PRECISION_HINT" in supported:
+            config["INFERENCE_PRECISION_HINT"] = self.chunk_precision
         if cache:
             config["CACHE_DIR"] = cache
         return core.compile_model(model, self.device, config)
@@ -172,13 +174,13 @@ class Worker(Commands):
             from deepspeech_recipe.serve.options import Options
 
             self.served, _ = recognizer_for(
-                self.model, Options().max_batch, device=self.device, precision=self.precision or "f32"
+                self.model, Options().max_batch, device=self.device, precision=self.precision
             )
         return self.served
 
     def _recognizer(self):
         """What the Recognizer is made of, and its further options."""
-        return self.model, {"precision": self.precision or "f32"}
+        return self.model, {"precision": self.precision}
 
 
 class Call:
