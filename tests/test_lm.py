@@ -157,7 +157,8 @@ def test_a_partial_text_has_the_letters_of_its_last_word(small):
         partial.append(Texts(LABELS, 0.02).text(utterance.partial()))
     assert partial == ["a", "a", "a ", "a b"]
     utterance.feed(spoken("a"))
-    assert Texts(LABELS, 0.02).text(utterance.finish()[0]) == "a ba"
+    (found,) = utterance.finish()
+    assert Texts(LABELS, 0.02).text(found) == "a ba"
 
 
 def spoken(text: str) -> np.ndarray:
