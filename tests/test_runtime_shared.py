@@ -384,8 +384,8 @@ def test_recordings_and_streams_of_a_recognizer_take_part():
         stream.feed(speech())
 
 
-def _threads() -> int:
-    return sum(thread.name == "deepspeech-recipe batches" for thread in threading.enumerate())
+def _threads() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name == "deepspeech-recipe batches"}
 
 
 def test_the_thread_ends_with_the_last_stream():
@@ -396,11 +396,35 @@ def test_the_thread_ends_with_the_last_stream():
     stream.feed(speech())
     del one
     gc.collect()
-    assert _threads() == before + 1
+    (thread,) = _threads() - before
     assert stream.finish() == recognizer("windows, open").transcribe(speech()).text
+    assert thread.is_alive()
     del stream
     gc.collect()
-    assert _threads() == before
+    thread.join(60)
+    assert not thread.is_alive()
+
+
+def test_who_forgets_the_last_stream_does_not_wait_for_its_thread():
+    """It may be the collector of garbage, in the middle of anything, with a lock that the thread needs to end."""
+    computes, forgotten, in_time = threading.Event(), threading.Event(), []
+
+    def network_waits(rows):
+        computes.set()
+        in_time.append(forgotten.wait(20))
+
+    before = _threads()
+    one = Recognizer(runtime_models.model("windows, open"), config=ONE_THREAD, max_batch=2, on_batch=network_waits)
+    stream = one.stream()
+    stream.feed(speech())
+    (thread,) = _threads() - before
+    assert computes.wait(60)
+    del one, stream
+    gc.collect()
+    forgotten.set()
+    thread.join(60)
+    assert in_time == [True]
+    assert not thread.is_alive()
 
 
 def test_a_program_may_end_in_the_middle():

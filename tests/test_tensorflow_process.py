@@ -82,7 +82,28 @@ def test_graphs_live_side_by_side_and_go():
     sizes = one._process._sizes
     kept = len(sizes)
     del other
-    assert len(sizes) == kept - 1
+    third = loaded(effects.plain())
+    assert len(sizes) == kept
+    np.testing.assert_array_equal(run(one), run(third))
+
+
+def test_a_graph_that_goes_in_the_middle_of_a_question_takes_no_answer(monkeypatch):
+    """Garbage is collected anywhere; whoever asked then read the other's answer."""
+    one, held = loaded(effects.plain()), [loaded(effects.plain())]
+    questions = one._process._worker._questions
+
+    class Collecting:
+        write = staticmethod(questions.write)
+
+        def flush(self):
+            questions.flush()
+            held.clear()
+
+    monkeypatch.setattr(one._process._worker, "_questions", Collecting())
+    with pytest.raises(RecipeError, match=r"^model\.pb: TensorFlow cannot run it \(Cannot interpret feed_dict key"):
+        one.run([Y], {Tensor("absent"): GIVEN})
+    assert held == []
+    monkeypatch.undo()
     np.testing.assert_array_equal(run(one), GIVEN + 1)
 
 

@@ -11,8 +11,9 @@ import sys
 import threading
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from queue import SimpleQueue
 
 import numpy as np
 
@@ -50,7 +51,7 @@ class TensorFlowGraph:
         with _telling(path):
             self._name = self._process.load(pure.SerializeToString())
         self.version = self._process.version
-        weakref.finalize(self, self._process.drop, self._name)
+        weakref.finalize(self, self._process.gone.put, self._name)
 
     def run(self, fetches: Iterable[Tensor], feeds: Mapping[Tensor, np.ndarray]) -> list[np.ndarray]:
         """The tensors' values. Raises RecipeError if TensorFlow cannot compute them within its limits."""
@@ -92,6 +93,8 @@ class _Process:
         paths = {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
         self._worker = Worker(sys.executable, RUN_GRAPH, 0, environment=paths)
         self._numbers, self._sizes = itertools.count(), {}
+        # Names of graphs that nobody holds any more. A destructor may run in the middle of a question to the worker.
+        self.gone: SimpleQueue[str] = SimpleQueue()
         atexit.register(self._close)
         try:
             self.version = self._worker.ask("version", wait=_START_SECONDS)
@@ -102,6 +105,8 @@ class _Process:
     def load(self, graph: bytes) -> str:
         """Its name from then on."""
         with self._lock:
+            while not self.gone.empty():
+                self._drop(self.gone.get())
             name = str(next(self._numbers))
             self._sizes[name] = len(graph)
             path = self._file(f"{name}.pb")
@@ -124,10 +129,9 @@ class _Process:
             with np.load(found) as arrays:
                 return [arrays[str(place)] for place in range(len(fetched))]
 
-    def drop(self, name: str) -> None:
-        with self._lock, suppress(Failed):
-            del self._sizes[name]
-            self._worker.ask("drop", name=name)
+    def _drop(self, name: str) -> None:
+        del self._sizes[name]
+        self._worker.ask("drop", name=name)
 
     def _file(self, name: str) -> Path:
         return self._folder / name

@@ -1,10 +1,11 @@
 """One thread that runs the network for many streams: a row of a batch for each."""
 
+import atexit
 import time
 import weakref
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
-from threading import Thread, current_thread
+from threading import Thread
 
 import numpy as np
 
@@ -116,15 +117,20 @@ class Worker:
                 self._run([row])
 
 
+_inboxes: weakref.WeakKeyDictionary[Thread, SimpleQueue] = weakref.WeakKeyDictionary()
+
+
 class Batcher:
     """Starts a Worker in a thread, which ends when nobody holds this object any more, or with the program."""
 
     def __init__(self, network: StatefulCall, queue: BatchQueue, on_call: Callable[[int], None] | None = None):
         worker = Worker(network, queue, on_call=on_call)
         self._inbox = worker.inbox
+        # It waits for no thread: memory is cleaned up wherever a thread happens to be, in `threading`'s locks too.
+        weakref.finalize(self, worker.inbox.put, None).atexit = False
         thread = Thread(target=worker.run, name="deepspeech-recipe batches", daemon=True)
+        _inboxes[thread] = worker.inbox
         thread.start()
-        weakref.finalize(self, _stop, thread, worker.inbox)
 
     def send(self, row: Row, mfccs: np.ndarray, end: bool) -> None:
         self._inbox.put((row, mfccs, end))
@@ -134,7 +140,9 @@ class Batcher:
         self._inbox.put((row, None, True))
 
 
-def _stop(thread: Thread, inbox: SimpleQueue) -> None:
-    inbox.put(None)
-    if thread is not current_thread():
+@atexit.register
+def _stop() -> None:
+    """What native code computes while Python goes would come back to nothing."""
+    for thread, inbox in [*_inboxes.items()]:
+        inbox.put(None)
         thread.join()
