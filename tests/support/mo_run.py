@@ -4,6 +4,7 @@ import contextlib
 import io
 import itertools
 import logging
+import operator
 import sys
 import tempfile
 from pathlib import Path
@@ -23,7 +24,6 @@ def mo(model, *arguments: str, plugin: bool = True, fp16: bool = False):
     Returns (ov.Model, what was printed). Raises MOError with what MO logged.
     """
     from openvino.tools.mo.convert_impl import _convert
-    from openvino.tools.mo.middle import pattern_match
     from openvino.tools.mo.utils.cli_parser import get_all_cli_parser
     from openvino.tools.mo.utils.model_analysis import AnalysisResults
 
@@ -39,7 +39,7 @@ def mo(model, *arguments: str, plugin: bool = True, fp16: bool = False):
     with (
         tempfile.TemporaryDirectory() as folder,
         mock.patch.object(sys, "argv", [*command, "--output_dir", folder]),
-        mock.patch.object(pattern_match, "find_pattern_matches", _spared(pattern_match.find_pattern_matches)),
+        _in_half_the_time(),
         contextlib.redirect_stdout(printed),
     ):
         logging.getLogger().addHandler(errors)
@@ -69,17 +69,53 @@ def run_here(arguments: list[str], directory) -> str:
     return printed
 
 
-def _spared(find):
-    """MO's search for a pattern, without the searches for operations that the graph lacks: a sixth of its time."""
+@contextlib.contextmanager
+def _in_half_the_time():
+    """MO without what it does for nothing on the graphs of tests; what it makes of them is the same.
 
-    def search(graph, nodes, *given, **options):
+    The command, as a process, is as it is: tests/test_mo_process.py.
+    """
+    from openvino.tools.mo.graph.graph import Graph
+    from openvino.tools.mo.middle import pattern_match
+
+    def find_pattern_matches(graph, nodes, *given, **options):
+        """Not for operations that the graph lacks."""
         for key in ("op", "type"):
             there = [attributes.get(key) for _, attributes in graph.nodes(data=True)]
             if any(isinstance(wanted.get(key), str) and wanted[key] not in there for _, wanted in nodes):
                 return iter(())
         return find(graph, nodes, *given, **options)
 
-    return search
+    def for_each_sub_graph(graph, function):
+        """Asks no node of a graph without any."""
+        if any("sub_graphs" in attributes for _, attributes in graph.nodes(data=True)):
+            each(graph, function)
+
+    def clean_up(graph, undead_node_types=None):
+        """Not after a pass that changed nothing."""
+        found = _state(graph)
+        before = graph.graph.get("cleaned", [])
+        if undead_node_types or len(found) != len(before) or not all(map(operator.is_, found, before)):
+            clean(graph, undead_node_types)
+            graph.graph["cleaned"] = _state(graph)
+
+    find, each, clean = pattern_match.find_pattern_matches, pattern_match.for_each_sub_graph, Graph.clean_up
+    with (
+        mock.patch.object(pattern_match, "find_pattern_matches", find_pattern_matches),
+        mock.patch.object(pattern_match, "for_each_sub_graph", for_each_sub_graph),
+        mock.patch.object(Graph, "clean_up", clean_up),
+    ):
+        yield
+
+
+def _state(graph) -> list:
+    """The nodes, the edges, and the objects that are their attributes' values."""
+    found: list = []
+    for name, attributes in graph.nodes(data=True):
+        found += [name, len(attributes), *attributes.values()]
+    for begin, end, key, attributes in graph.edges(keys=True, data=True):
+        found += [begin, end, key, *attributes.values()]
+    return found
 
 
 class _Messages(logging.Handler):
