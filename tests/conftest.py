@@ -1,6 +1,7 @@
 """Fixtures, the markers for what an environment may lack, and the rule that skips must be on a list."""
 
 import os
+from collections import defaultdict
 
 import pytest
 
@@ -15,6 +16,9 @@ _MARKERS = {
 # The mark of tests of what does not depend on the versions of OpenVINO, TensorFlow and numpy: texts, types and commands
 # of the repository, and what is built on the runtime, which is tested in both environments itself.
 _ANYWHERE = "anywhere"
+# `ci/test` leaves tests with the mark `long` to `ci/test --all`: those that take long for what a shorter one sees nearly
+# as well. `sampled` marks tests of many cases, each of them seconds long: all but every tenth and the last are long.
+_SAMPLED, _LONG = "sampled", "long"
 
 
 def pytest_addoption(parser):
@@ -26,6 +30,8 @@ def pytest_configure(config):
     for name, (_, reason) in _MARKERS.items():
         config.addinivalue_line("markers", f"{name}: {reason}; skipped where it is absent")
     config.addinivalue_line("markers", f"{_ANYWHERE}: the same in every environment; ci/test runs it in one")
+    config.addinivalue_line("markers", f"{_LONG}: left to ci/test --all")
+    config.addinivalue_line("markers", f"{_SAMPLED}: all cases but every tenth and the last are {_LONG}")
     config.pluginmanager.register(Skips(config), "listed-skips")
     config.pluginmanager.register(Limits(config), "limits")
 
@@ -34,12 +40,21 @@ def pytest_report_header(config):
     return f"environment: {environment()}"
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest's own selects by marks
 def pytest_collection_modifyitems(items):
     """A test that is the same anywhere and needs an environment would run in none."""
     marks = {item.nodeid: {mark.name for mark in item.iter_markers()} for item in items}
     both = [name for name, found in marks.items() if _ANYWHERE in found and found & {*_MARKERS}]
     if both:
         raise pytest.UsageError(f"marked {_ANYWHERE}, and with what they need: {', '.join(both)}")
+    sampled = defaultdict(list)
+    for item in items:
+        if item.get_closest_marker(_SAMPLED):
+            sampled[item.path, item.originalname].append(item)
+    for cases in sampled.values():
+        for number, item in enumerate(cases[:-1]):
+            if number % 10:
+                item.add_marker(_LONG)
 
 
 def pytest_runtest_setup(item):

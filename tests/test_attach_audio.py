@@ -199,7 +199,10 @@ def test_a_feature_model_needs_features():
 @pytest.mark.requires_mo
 @pytest.mark.parametrize(
     "options",
-    [{"version": "0.5"}, {"version": "0.9", "sample_rate": 8000, "window_ms": 25, "step_ms": 10}],
+    [
+        pytest.param({"version": "0.5"}, marks=pytest.mark.long),
+        {"version": "0.9", "sample_rate": 8000, "window_ms": 25, "step_ms": 10},
+    ],
     ids=["0.5", "0.9 at 8 kHz, window 200"],
 )
 def test_whole_utterances_through_tensorflow_and_mo(tf, tmp_path, options):

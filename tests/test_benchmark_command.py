@@ -283,6 +283,7 @@ def test_a_model_to_compare_with_needs_tensorflow(capsys, monkeypatch, irs):
     assert "a model file runs in TensorFlow, which is not installed" in one_error(capsys.readouterr())
 
 
+@pytest.mark.long
 def test_every_table_of_the_documents_can_be_made(tmp_path):
     """benchmarks.measure with a tiny network; without mo and the clients, whose rows say so."""
     page = tmp_path / "speed.md"

@@ -69,12 +69,19 @@ def test_all_parts_run_and_pytest_has_the_last_word(ci_test):
     assert (code, steps(calls), last) == (0, STEPS, "== 3 passed in 0.01s ==")
 
 
-def test_what_is_the_same_anywhere_is_tested_once_and_what_is_asked_for_in_both_environments(ci_test):
-    for arguments, once in (((), True), (("tests/test_names.py",), False)):
-        with_mo, current = (call for call in ci_test(*arguments)[1] if " pytest " in call)
-        assert with_mo.endswith("-m not anywhere") is once
-        assert "anywhere" not in current
-        assert all(argument in call for argument in arguments for call in (with_mo, current))
+@pytest.mark.parametrize(
+    ("arguments", "with_mo", "current"),
+    [
+        ((), "-m not anywhere and not long", "-m not long"),
+        (("--all",), "-m not anywhere", ""),
+        (("tests/test_names.py", "-x"), "tests/test_names.py -x", "tests/test_names.py -x"),
+    ],
+)
+def test_which_tests_run_in_which_environment(ci_test, arguments, with_mo, current):
+    """What is the same anywhere runs once, what is asked for in both."""
+    calls = [call for call in ci_test(*arguments)[1] if " pytest " in call]
+    common = "pytest -n 2 --dist worksteal"
+    assert calls == [f"mo {common} {with_mo}", f"current {common} {current}".rstrip()]
 
 
 @pytest.mark.parametrize("step", STEPS)

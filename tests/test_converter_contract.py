@@ -22,7 +22,9 @@ _MO_TOO = [name for name in CASES if name not in ("v0.7", "v0.8", "steps_24", "n
 def on(*names: str, mo: tuple[str, ...] | list[str] = _MO_TOO):
     """Parametrises over both converters; mo: the cases that it gets too."""
     pairs = [("openvino", name) for name in names]
-    pairs += [pytest.param("mo", name, marks=pytest.mark.requires_mo) for name in names if name in mo]
+    pairs += [
+        pytest.param("mo", name, marks=[pytest.mark.requires_mo, pytest.mark.sampled]) for name in names if name in mo
+    ]
     return pytest.mark.parametrize(("converter", "name"), pairs)
 
 

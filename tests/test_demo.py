@@ -28,6 +28,7 @@ def assert_all_passed(printed: str, folder) -> None:
     assert re.search(rf"\n{checks} of {checks} checks passed in \d+ s\n$", printed)
 
 
+@pytest.mark.long
 @pytest.mark.requires_mo
 def test_the_demo_converts_by_mo_and_compares_with_tensorflow(capsys, tmp_path, real_mo):
     code, printed = run(capsys, tmp_path)

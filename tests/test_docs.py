@@ -68,6 +68,7 @@ def mo_commands() -> list[tuple[str, ...]]:
 
 
 @pytest.mark.requires_mo
+@pytest.mark.sampled
 @pytest.mark.parametrize("arguments", mo_commands(), ids=" ".join)
 def test_commands_of_mo_run(tmp_path, monkeypatch, arguments):
     from tests.support.mo_run import mo

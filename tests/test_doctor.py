@@ -76,6 +76,7 @@ def test_the_default_precision_is_what_openvino_says_of_a_compiled_model():
     assert runner.default_precision("CPU") == compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
 
 
+@pytest.mark.long
 @pytest.mark.requires_mo
 def test_the_real_mo_loads_the_plugin(tmp_path, no_devices):
     found = by_name(same(directory=tmp_path))

@@ -70,6 +70,7 @@ def test_a_family_becomes_what_the_page_says(family):
 
 @pytest.mark.requires_tf
 @pytest.mark.requires_mo
+@pytest.mark.sampled
 @pytest.mark.parametrize("family", [family for family in CONVERTED if not family.mo], ids=str)
 def test_the_same_through_mo(tmp_path, family):
     from tests.support.mo_run import mo
@@ -98,6 +99,7 @@ def test_what_is_refused_is_converted_by_the_tool_that_is_named(family, tmp_path
 
 @pytest.mark.requires_tf
 @pytest.mark.requires_mo
+@pytest.mark.sampled
 @pytest.mark.parametrize("family", TAKEN, ids=str)
 def test_what_is_refused_keeps_its_numbers(tmp_path, family):
     """The plugin breaks nothing that `mo` converts without it."""
@@ -111,6 +113,7 @@ def test_what_is_refused_keeps_its_numbers(tmp_path, family):
 
 @pytest.mark.requires_tf
 @pytest.mark.requires_mo
+@pytest.mark.sampled
 @pytest.mark.parametrize("family", NOWHERE, ids=str)
 def test_what_no_tool_is_named_for_mo_does_not_convert_by_itself(tmp_path, family):
     from tests.support.mo_run import MOError, mo

@@ -111,7 +111,7 @@ def test_convert_and_verify(tmp_path, lengths):
 
 @pytest.mark.requires_tf
 @pytest.mark.requires_mo
-@pytest.mark.parametrize("prefix", ["", "deepspeech"])
+@pytest.mark.parametrize("prefix", [pytest.param("", marks=pytest.mark.long), "deepspeech"])
 def test_plain_mo(tmp_path, prefix):
     from tests.graphs.rnn import first_release
     from tests.support.mo_run import mo

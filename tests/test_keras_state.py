@@ -52,6 +52,7 @@ def test_saved_models_of_both_keras(name, state, tmp_path):
 
 
 @pytest.mark.requires_mo
+@pytest.mark.sampled
 @pytest.mark.requires_tf
 @pytest.mark.parametrize("name", ["keras", "tf_keras", "tf_keras_unrolled"])
 def test_layers_by_mo(name, tmp_path):

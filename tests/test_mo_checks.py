@@ -78,6 +78,7 @@ def test_a_contradiction_is_one_line_with_both_sides(name, arguments, texts):
     assert "INTERNAL ERROR" not in str(error.value)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", ["v0.4", "v0.9"])
 @pytest.mark.parametrize(
     "arguments",

@@ -22,6 +22,7 @@ def run_ir(model, feeds: dict) -> np.ndarray:
     return request.get_output_tensor(0).data.copy()
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", ["cnn", "mlp", "gru", "gru_block", "attention_step"])
 def test_models_without_a_fused_lstm_are_left_alone(tmp_path, name):
     """Measured against mo without the plugin: the same operations, the same numbers, and one line."""
@@ -80,6 +81,7 @@ def test_two_stacked_stateful_cells_of_another_model(tmp_path):
                 assert_close(states[name], run(f"{name}:0"), 1e-5)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("decays", [False, True])
 @pytest.mark.parametrize("named", [(), ("scores",), ("dense",), ("dense", "scores")])
 def test_a_classifiers_outputs_are_the_graphs_or_those_that_are_named(tmp_path, decays, named):

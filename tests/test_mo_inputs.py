@@ -75,6 +75,7 @@ def check_calls(model, expected, chunks) -> None:
                 assert_close(have, value, TOLERANCE * max(1, np.abs(value).max()))
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(("version", "form"), CASES)
 def test_the_state_is_carried_from_its_initial_value(forms, expected, version, form):
     made = forms(version)

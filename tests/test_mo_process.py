@@ -33,6 +33,7 @@ def mo(*arguments, folder: Path) -> str:
     return done.stdout
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("version", GENERATIONS)
 def test_plain_mo_call(deepspeech, graph_file, tmp_path, version):
     graph = deepspeech(version)

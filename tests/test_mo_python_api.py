@@ -70,6 +70,7 @@ def child(code: str, *arguments, cwd=EXTENSIONS.parent):
     return json.loads(done.stdout.rpartition("found:")[2])
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("name", "form"), [("v0.9", "string"), ("v0.4", "list"), ("steps_open", "path"), ("v0.2", "paths")]
 )
@@ -96,6 +97,7 @@ def test_without_extensions_the_plugin_does_not_run(folder, never_loaded, capfd)
     assert "AudioSpectrogram" in never_loaded["v0.9.pb"] or "not converted" in never_loaded["v0.9.pb"]
 
 
+@pytest.mark.long
 def test_the_arguments_of_the_api_are_those_of_the_command():
     from deepspeech_recipe.ir.ov_api import ov
 
@@ -134,6 +136,7 @@ class Other(FrontReplacementPattern):
 """
 
 
+@pytest.mark.long
 def test_symlinks_and_other_plugins_of_the_same_name(tmp_path):
     """In a process of its own, as MO forgets no class."""
     (tmp_path / "other/mo_extensions/front/tf").mkdir(parents=True)
@@ -166,7 +169,7 @@ for each in ("link", "link,other/mo_extensions", "other/mo_extensions", "mo_exte
     assert found[3][2].startswith("Error: The plugin is loaded as 'link' in this process already")
 
 
-@pytest.mark.parametrize("name", ["v0.4", "v0.9"])
+@pytest.mark.parametrize("name", [pytest.param("v0.4", marks=pytest.mark.long), "v0.9"])
 def test_a_graph_in_memory(tf, name):
     from openvino.tools.mo import convert_model
 

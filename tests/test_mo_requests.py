@@ -47,6 +47,7 @@ SIZES = {
 }
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(("arguments", "batch", "steps"), SIZES.values(), ids=SIZES)
 def test_sizes_that_the_user_gives(deepspeech, graph_file, arguments, batch, steps):
     model, printed = mo(graph_file(), *arguments)
@@ -96,6 +97,7 @@ def test_documented_command_of_the_old_releases(deepspeech, graph_file):
     check_numbers(model, deepspeech("0.4", batch=1), relative=True)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("version", ["0.4", "0.9"])
 @pytest.mark.parametrize("outputs", ["raw_logits,new_state_c", "new_state_c", "new_state_h", "logits"])
 def test_outputs_that_the_user_names(deepspeech, graph_file, version, outputs):

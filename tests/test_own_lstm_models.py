@@ -21,7 +21,8 @@ from tests.support.reference import CALLS, expected_calls, random_chunks, run_ch
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "own-lstm.md").read_text()
-WAYS = [("external", "openvino"), ("internal", "mo"), ("internal", "openvino"), ("external", "mo")]
+WAYS = [("external", "openvino"), ("internal", "mo"), ("internal", "openvino"),
+        pytest.param("external", "mo", marks=pytest.mark.long)]  # fmt: skip
 both_ways = pytest.mark.parametrize(("state", "converter"), WAYS[:2])
 every_way = pytest.mark.parametrize(("state", "converter"), WAYS)
 needs_frameworks = pytest.mark.usefixtures("tf")

@@ -140,6 +140,7 @@ def test_mo_with_the_installed_package(graph_file, installed, tmp_path):
     assert metadata["converter"].startswith("mo")
 
 
+@pytest.mark.long
 @pytest.mark.requires_mo
 def test_mo_with_a_copy_of_both_directories(graph_file, tmp_path):
     for name in PACKAGES:
@@ -153,6 +154,7 @@ def test_mo_with_a_copy_of_both_directories(graph_file, tmp_path):
     assert metadata["recipe_version"] == "9.9.9"
 
 
+@pytest.mark.long
 @pytest.mark.requires_mo
 def test_mo_with_a_copy_of_the_plugin_alone(graph_file, installed, tmp_path):
     """The package as it is installed, or else one line that says what is missing."""
@@ -165,6 +167,7 @@ def test_mo_with_a_copy_of_the_plugin_alone(graph_file, installed, tmp_path):
     assert mo(graph_file("0.9"), plugin, tmp_path, path=[installed])["converter"].startswith("mo")
 
 
+@pytest.mark.long
 @pytest.mark.requires_mo
 def test_mo_with_another_package_of_that_name(graph_file, tmp_path):
     plugin, package = tmp_path / "mo_extensions", tmp_path / "deepspeech_recipe"

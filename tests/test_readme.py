@@ -149,6 +149,7 @@ def test_convert_takes_what_the_table_says(tmp_path, model, kind):
 
 
 @pytest.mark.requires_mo
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("model", "kind"), [cell[:2] for cell in supported() if cell[2] == "mo"], ids=lambda text: text
 )

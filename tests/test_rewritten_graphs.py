@@ -18,7 +18,7 @@ VERSIONS = ("0.2", "0.4", "0.5", "0.6", "0.9", "coqui")
 def on_both(*cases, mo):
     """Parametrises over both converters; mo: the cases that it gets too, as it takes seconds."""
     pairs = [("openvino", *case) for case in cases]
-    pairs += [pytest.param("mo", *case, marks=pytest.mark.requires_mo) for case in mo]
+    pairs += [pytest.param("mo", *case, marks=[pytest.mark.requires_mo, pytest.mark.sampled]) for case in mo]
     return pairs
 
 

@@ -46,6 +46,7 @@ def test_loops_become_sequences(case):
 
 @pytest.mark.requires_tf
 @pytest.mark.requires_mo
+@pytest.mark.sampled
 @pytest.mark.parametrize("case", ["layers", "both_lengths", "while_both"])
 def test_the_same_through_mo(tmp_path, case):
     from tests.support.mo_run import mo

@@ -13,7 +13,7 @@ from tests.support.limits import assert_close
 from tests.support.mo_run import EXTENSIONS, MOError, mo
 from tests.support.reference import expected_calls, session
 
-pytestmark = [pytest.mark.requires_mo, pytest.mark.requires_tf]
+pytestmark = pytest.mark.requires_tf
 
 # Graph, its main output, and which input is fed which output.
 FED = {f"memory_{layer}_{part}": f"after_{layer}_{part}" for layer in (0, 1) for part in "ch"}
@@ -52,7 +52,7 @@ def family(request):
     return make(**options), main, pairs
 
 
-@pytest.fixture(params=["mo", "openvino"])
+@pytest.fixture(params=[pytest.param("mo", marks=[pytest.mark.requires_mo, pytest.mark.sampled]), "openvino"])
 def to_ir(request, tmp_path):
     """`to_ir(graph, state)` → (ov.Model, what was said)."""
 
@@ -124,6 +124,7 @@ def test_a_second_call_needs_the_state_of_the_first(family):
     assert np.abs(anew - second).max() > 0.01
 
 
+@pytest.mark.requires_mo
 def test_internal_state_needs_a_state(tmp_path):
     path = foreign.gru().save(tmp_path / "model.pb")
     with pytest.raises(MOError, match="nor another recurrent cell whose state goes from call to call"):

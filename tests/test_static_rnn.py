@@ -66,6 +66,7 @@ def test_steps_become_sequences(name):
 
 
 @pytest.mark.requires_mo
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", ["layers", "lengths_given", "if_layers"])
 def test_the_same_through_mo(tmp_path, name):
     graph, count = case(name)
