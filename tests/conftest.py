@@ -16,8 +16,8 @@ _MARKERS = {
 # The mark of tests of what does not depend on the versions of OpenVINO, TensorFlow and numpy: texts, types and commands
 # of the repository, and what is built on the runtime, which is tested in both environments itself.
 _ANYWHERE = "anywhere"
-# `ci/test` leaves tests with the mark `long` to `ci/test --all`: those that take long for what a shorter one sees nearly
-# as well. `sampled` marks tests of many cases, each of them seconds long: all but every tenth and the last are long.
+# `ci/test` leaves tests with the mark `long` to `ci/test --all`: those that take long for what a shorter one sees
+# nearly as well. `sampled` marks tests of many cases of seconds each: all but every tenth and the last are long.
 _SAMPLED, _LONG = "sampled", "long"
 
 

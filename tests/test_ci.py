@@ -42,7 +42,7 @@ def ci_test(tmp_path):
             [ROOT / "ci" / "test", *arguments],
             cwd=tmp_path,
             env={
-                **os.environ,
+                **{name: value for name, value in os.environ.items() if name != "JOBS"},
                 "VENV_MO": str(tmp_path / "mo"),
                 "VENV_CURRENT": str(tmp_path / "current"),
                 "CALLS": str(calls),

@@ -60,7 +60,7 @@ def test_the_same_as_tensorflow(tf, recognizer):
     with session(MODEL.read_bytes()) as run:
         for path in transcripts():
             expected = tensorflow_probabilities(run, samples_of(path), audio)
-            assert_close(recognizer.features(samples_of(path)), expected, 1e-4)
+            assert_close(recognizer.features(samples_of(path)), expected, 2e-5)
             assert recognizer.transcribe(samples_of(path)).text == greedy(expected) != ""
 
 

@@ -98,7 +98,7 @@ def test_probabilities_are_pythons(program, model, tmp_path, count, block):
     found = np.array([line.split() for line in done.stdout.splitlines()], np.float32)
     expected = in_python(model, samples)
     assert found.shape == expected.shape
-    assert_close(found, expected, 1e-6)
+    assert_close(found, expected, 2e-7)
 
 
 @pytest.fixture

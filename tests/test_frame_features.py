@@ -157,7 +157,7 @@ def test_presets_of_talking_heads(capsys, heads, recognizer, preset, name):
         assert len(frames) == round(len(samples_of(path)) / 16000 * 50)
         padded = np.concatenate([np.zeros((8, frames.shape[1])), frames, np.zeros((8, frames.shape[1]))])
         expected = [padded[at : at + 16] for at in range(0, len(padded) - 16, 2)]
-        assert_close(found, expected, 1e-5)
+        assert_close(found, expected, 1e-6)
         assert found.dtype == np.float32
 
 
@@ -165,7 +165,7 @@ def test_what_is_typed_goes_before_a_preset(capsys, heads, recognizer):
     audio = heads / "obama" / "aud.wav"
     assert command(audio, "--preset", "er-nerf", "--rate", "60", "--stride", "3", "-o", heads) == 0
     found = np.load(heads / "aud_ds.npy")
-    assert_close(found, recognizer.features(samples_of(FIRST), rate=60, windows=16)[::3], 1e-5)
+    assert_close(found, recognizer.features(samples_of(FIRST), rate=60, windows=16)[::3], 1e-6)
 
 
 def test_features_go_on_past_a_bad_recording(capsys, heads):

@@ -59,8 +59,8 @@ def test_chained_calls_are_one_sequence(kind):
     wanted = together({WINDOWS: ten})[LOGITS]
     for _ in range(2):  # the second time after a reset
         first, second = (chained(feeds(chained, seed))[LOGITS] for seed in (1, 2))
-        assert_close(first, wanted[:5], 5e-7)
-        same = np.abs(second - wanted[5:]).max() < 5e-7
+        assert_close(first, wanted[:5], 2e-7)
+        same = np.abs(second - wanted[5:]).max() < 2e-7
         assert same == (WHERE[kind] != "none")
         chained.reset()
 
@@ -86,7 +86,7 @@ def test_what_a_call_gave_is_the_callers_own(kind):
     before = found[LOGITS].copy(), {name: values.copy() for name, values in states.items()}
     for values in (found[LOGITS], *model.states.values()):
         values[:] = 7
-    assert_close(model(feeds(model, 2))[LOGITS], second, 5e-7)
+    assert_close(model(feeds(model, 2))[LOGITS], second, 2e-7)
     for name, values in states.items():
         np.testing.assert_array_equal(values, before[1][name])
     assert (found[LOGITS] == 7).all()
@@ -95,7 +95,7 @@ def test_what_a_call_gave_is_the_callers_own(kind):
         again.reset(states=before[1])
         for values in before[1].values():
             values[:] = 7
-        assert_close(again(feeds(again, 2))[LOGITS], second, 5e-7)
+        assert_close(again(feeds(again, 2))[LOGITS], second, 2e-7)
 
 
 def test_a_batch_that_is_open_has_as_many_rows_as_are_asked_for():

@@ -130,7 +130,7 @@ def test_the_name_for_the_hidden_states_holds_them():
     with session(each.path.read_bytes()) as run:
         feeds = {f"{name}:0": value for name, value in feeds.items()} | {"input_lengths:0": np.full(3, 7)}
         expected = run(f"{CELL}/BlockLSTM:6", feeds)
-    assert_close(found, expected, compare.F32)
+    assert_close(found, expected, 1e-6)
 
 
 @pytest.fixture(scope="module")
@@ -175,4 +175,4 @@ def test_make_stateful_of_another_model(stacked):
         for seed in range(4):
             feeds = graph.feeds(seed)
             request.infer(feeds)
-            assert_close(request.get_output_tensor(0).data, run(graph.outputs[0], feeds), 1e-5)
+            assert_close(request.get_output_tensor(0).data, run(graph.outputs[0], feeds), 1e-6)

@@ -15,7 +15,7 @@ from tests.support.reference import random_chunks, run_chunks
 
 pytestmark = [pytest.mark.requires_mo, pytest.mark.requires_tf]
 
-TOLERANCE = 1e-5
+TOLERANCE = 2e-6  # of the largest value; measured: 5e-7
 CALLS = 4
 STATES = ("previous_state_c", "previous_state_h")
 INTERNAL = ["--transformations_config", str(EXTENSIONS / "internal_state.json")]

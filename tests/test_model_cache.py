@@ -116,7 +116,7 @@ def test_features_and_evaluate_take_it_too(tmp_path, model, capsys):
     assert "0.00%" in capsys.readouterr().out
     assert main(["features", str(FIRST), "--model", str(model), "-o", str(tmp_path / "o.npy")]) == 0
     expected = deepspeech_recipe.features(FIRST, bundled_ir())
-    assert_close(np.load(tmp_path / "o.npy"), expected, 1e-5)
+    assert_close(np.load(tmp_path / "o.npy"), expected, 1e-6)
 
 
 def test_v0_1_keeps_its_batch(tmp_path):

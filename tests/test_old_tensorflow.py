@@ -35,6 +35,6 @@ def test_this_tensorflow_computes_the_same(version):
         run("initialize_state")
         for chunk, logits, c, h in zip(want["chunks"], want["logits"], want["c"], want["h"], strict=True):
             feed = {"input_node:0": chunk / np.float32(16), "input_lengths:0": [7] * 3}
-            assert_close(run("logits:0", feed), logits, 5e-6)
-            assert_close(run("previous_state_c:0"), c, 5e-6)
-            assert_close(run("previous_state_h:0"), h, 5e-6)
+            assert_close(run("logits:0", feed), logits, 2e-6)
+            assert_close(run("previous_state_c:0"), c, 2e-6)
+            assert_close(run("previous_state_h:0"), h, 2e-6)

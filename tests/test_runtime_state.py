@@ -53,7 +53,7 @@ def test_two_utterances_through_one_request(kind):
             found[seed] = (state, [*parts, probabilities])
     for seed in (1, 2):
         assert np.shape(found[seed][1]) == (3, 5, 1, CLASSES)
-        assert_close(found[seed][1], wanted[seed], 8e-7)
+        assert_close(found[seed][1], wanted[seed], 2e-7)
         forgotten, _ = alone(windows(10 * seed + 2, 5), alone.begin(1))
         assert np.abs(forgotten - wanted[seed][2]).max() > 1e-3
 
@@ -81,4 +81,4 @@ def test_an_internal_state_is_its_requests_own():
     for seed in (1, 2):
         found.append(first(windows(seed, 4), {})[0])
         second(windows(seed + 7, 4), {})
-    assert_close(found, wanted, 8e-7)
+    assert_close(found, wanted, 2e-7)

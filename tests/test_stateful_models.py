@@ -84,9 +84,9 @@ def test_state_is_carried_outside(family, to_ir):
     for seed, (value, new) in enumerate(expected):
         request.infer({**frames(graph, pairs, seed), **states})
         states = {name: request.get_tensor(output).data.copy() for name, output in pairs.items()}
-        assert_close(request.get_tensor(main).data, value, 1e-5)
+        assert_close(request.get_tensor(main).data, value, 1e-6)
         for name in pairs:
-            assert_close(states[name], new[name], 1e-5)
+            assert_close(states[name], new[name], 3e-6)
             assert np.abs(new[name]).max() > 0.1
 
 
@@ -105,10 +105,10 @@ def test_state_is_carried_inside(family, to_ir):
         request.reset_state()
         for seed, (value, _) in enumerate(expected):
             request.infer(frames(graph, pairs, seed))
-            assert_close(request.get_tensor(main).data, value, 1e-5)
+            assert_close(request.get_tensor(main).data, value, 1e-6)
             inside = {state.name: state.state.data for state in request.query_state()}
             for name in pairs:
-                assert_close(inside[name], expected[seed][1][name], 1e-5)
+                assert_close(inside[name], expected[seed][1][name], 3e-6)
 
 
 def test_a_second_call_needs_the_state_of_the_first(family):

@@ -113,4 +113,4 @@ def test_any_blocks_through_tensorflow(parity, sizes, count):
     expected = original(samples)
     found = run(request, samples, sizes)
     assert found.shape == expected.shape
-    assert_close(found, expected, 5e-5)
+    assert_close(found, expected, 2e-5)
