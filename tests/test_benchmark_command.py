@@ -203,6 +203,7 @@ def run(capsys, *arguments) -> tuple[int, str]:
     return code, captured.out
 
 
+@pytest.mark.long
 def test_live_streams_over_a_server_and_beside_them_without_one(irs, capsys):
     arguments = ("--scenario", "serve", "--streams", 3, "--rounds", 1, "--seconds", 2, "--threads", 1)
     code, out = run(capsys, irs / "fp32.xml", *arguments, "--json")

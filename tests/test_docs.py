@@ -99,6 +99,7 @@ def test_every_dependency_has_its_reason():
     assert [name for name in sorted(names) if not re.search(rf"^\|.*\b{name}\b.*\|", reasons, re.MULTILINE)] == []
 
 
+@pytest.mark.anywhere
 def test_the_page_of_errors_is_up_to_date():
     assert (ROOT / "docs" / "errors.md").read_text() == script("make_errors").page(), "run: python docs/make_errors.py"
 

@@ -49,6 +49,7 @@ def fuzz(folder: Path, *arguments: str):
     return done
 
 
+@pytest.mark.long
 def test_damaged_files_are_read_or_refused(tmp_path):
     chosen = [argument for name in FIXED for argument in ("--reader", name)]
     done = fuzz(tmp_path, "--inputs", "40", "--seed", "1", *chosen)

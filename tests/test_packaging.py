@@ -74,6 +74,7 @@ def installed(wheel, tmp_path_factory) -> Path:
     return target
 
 
+@pytest.mark.anywhere
 def test_the_wheel_holds_both_packages_whole_and_nothing_else(source, wheel):
     files = (path for package in PACKAGES for path in (source / package).rglob("*") if path.is_file())
     names = set(zipfile.ZipFile(wheel).namelist())
@@ -97,6 +98,7 @@ def read_description(wheel) -> str:
     return message.get_payload(decode=True).decode()
 
 
+@pytest.mark.anywhere
 def test_links_of_the_description_lead_somewhere_outside_of_the_repository(wheel):
     """Where nothing of the repository lies; without an address of it, what was a link is its text."""
     description, readme = read_description(wheel), (ROOT / "README.md").read_text()
@@ -106,6 +108,7 @@ def test_links_of_the_description_lead_somewhere_outside_of_the_repository(wheel
     assert "(accuracy)" in description
 
 
+@pytest.mark.anywhere
 def test_links_of_the_description_lead_to_the_repository_if_it_has_an_address(source, tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(source, copy, ignore=shutil.ignore_patterns("deepspeech_recipe", "mo_extensions"))
