@@ -74,8 +74,16 @@ def write_clips(folder: Path) -> dict[str, Path]:
     return found
 
 
+def model_and_clips(folder: Path, python: str) -> tuple[Path, dict[str, Path]]:
+    """The model file, and name → path of every recording. python: of an environment, 3.10 at the most, as the package
+    asks for. Raises SystemExit, with a line and the code 3, if one cannot be had."""
+    if not shutil.which("espeak-ng"):
+        _leave_out("espeak-ng is not installed")
+    return fetch(folder, python), write_clips(folder / "clips")
+
+
 def fetch(folder: Path, python: str) -> Path:
-    """The model file. python: of an environment, 3.10 at the most, as the package asks for. Raises SystemExit."""
+    """The model file alone."""
     found = folder / Path(MEMBER).name
     if found.exists():
         return found
@@ -107,7 +115,5 @@ def _spoken(clip: Clip) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    if not shutil.which("espeak-ng"):
-        _leave_out("espeak-ng is not installed")
-    place = Path(sys.argv[1])
-    print(fetch(place, sys.argv[2]), len(write_clips(place / "clips")))
+    file, recordings = model_and_clips(Path(sys.argv[1]), sys.argv[2])
+    print(file, len(recordings))

@@ -121,9 +121,9 @@ def test_live_streams_have_a_sample_for_each_chunk_of_each(stub):
 
 
 def test_a_corpus_is_one_recording_after_the_other_unless_the_worker_knows_better(stub):
-    recordings = {seconds: Path(f"{seconds}.wav") for seconds in (1, 2, 5)}
+    recordings = [Path(f"{seconds}.wav") for seconds in (1, 2, 5)]
     with make.Team([stub("a", milliseconds=3)], 1) as team:
-        entries = make.corpus(team, recordings, Path("short.wav"))
+        entries = make.corpus(team, recordings, 8, Path("short.wav"))
         take_turns(entries, 2)
     (measurement,) = entries[0].measurements
     assert (measurement.point, measurement.rounds) == (8, [[9], [9]])

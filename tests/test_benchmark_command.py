@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import precision
+from benchmarks import precision, released
 from benchmarks.contenders import WORKERS_HERE
 from deepspeech_recipe import cli, convert
 from deepspeech_recipe.benchmarking.contenders import PACKAGE, PROGRAMS, WORKERS, ir_contender
@@ -22,7 +22,7 @@ from deepspeech_recipe.ir.metadata import read_metadata
 from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.processes.worker import Failed, Worker
 from tests.support import runtime_models
-from tests.support.bundled import MODEL
+from tests.support.bundled import MODEL, transcripts
 from tests.support.command_line import one_error
 from tests.support.limits import assert_close
 
@@ -326,3 +326,20 @@ def test_the_table_of_precisions_can_be_made(tmp_path, capsys):
     rows = [line.split(" | ")[0] for line in page.read_text().partition("## One chunk")[2].splitlines()[4:]]
     assert rows[: 2 * len(names)] == [f"| {name}{by}" for by in ("", precision.BY_DEFAULT) for name in names]
     assert "documented IR: there is no Python for it (--mo)" in capsys.readouterr().err
+
+
+@pytest.mark.long
+def test_the_tables_of_the_released_model_can_be_made(tmp_path, monkeypatch):
+    """Of the bundled model in its place, and without Coqui's client."""
+    page = tmp_path / "released.md"
+    page.write_text("<!-- released: begin -->\n<!-- released: end -->\n")
+    clips = {f"clip-{number}": path for number, path in enumerate(transcripts())}
+    monkeypatch.setattr(released, "model_and_clips", lambda folder, python: (MODEL, clips))
+    (tmp_path / "work" / "released").mkdir(parents=True)
+    released.main(["--quick", "--stt", "/nowhere/python", "--page", str(page), "--work", str(tmp_path / "work")])
+    parts = dict(part.split("\n", 1) for part in page.read_text().split("\n## ")[1:])
+    assert list(parts) == list(released._TABLES)
+    names = [*released.IRS]
+    rows = [line.split(" | ")[0].removeprefix("| ") for line in parts["One chunk after the other"].splitlines()[3:]]
+    assert rows[: len(names)] == names
+    assert f"- {released.STT}: /nowhere/python cannot be run (No such file or directory)" in parts["What did not run"]

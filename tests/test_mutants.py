@@ -161,7 +161,7 @@ def test_the_command_runs_all_parts_and_fails_with_any(tmp_path, fail):
         (tmp_path / name / ".made-for").write_text(f"{extras} {needs.decode().strip()}")
     venvs = {"VENV_MO": str(tmp_path / "mo"), "VENV_CURRENT": str(tmp_path / "current")}
     environment = {
-        **os.environ,
+        **{name: value for name, value in os.environ.items() if name not in ("JOBS", "ORDER")},
         **venvs,
         "CALLS": str(tmp_path / "calls"),
         "FAIL": fail,

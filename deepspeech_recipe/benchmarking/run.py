@@ -117,7 +117,7 @@ def _entries(
     short = write_speech(folder, [_SHORT], rate)[_SHORT]
     if scenario == "corpus":
         lengths = [seconds * (number + 1) / RECORDINGS for number in range(RECORDINGS)]
-        return make.corpus(team, write_speech(folder, lengths, rate), short)
+        return make.corpus(team, [*write_speech(folder, lengths, rate).values()], sum(lengths), short)
     recordings = write_speech(folder, [seconds], rate)
     if scenario == "serve":
         short = write_speech(folder, [_SHORT_LIVE], rate)[_SHORT_LIVE]

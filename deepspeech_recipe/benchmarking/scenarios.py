@@ -123,10 +123,10 @@ def features(team: Team, recordings: dict[float, Path], short: Path) -> list[Ent
     return team.entries("features", "features", points, {"audio": str(short)})
 
 
-def corpus(team: Team, recordings: dict[float, Path], short: Path) -> list[Entry]:
+def corpus(team: Team, recordings: Sequence[Path], seconds: float, short: Path) -> list[Entry]:
     """All recordings as fast as they go, several in a call if the contender can, which then takes further turns with
-    them one by one. recordings: seconds → file."""
-    seconds, asked, warm = sum(recordings), {"audio": [str(path) for path in recordings.values()]}, [str(short)]
+    them one by one. seconds: of all of them."""
+    asked, warm = {"audio": [str(path) for path in recordings]}, [str(short)]
     found = team.entries("corpus", "corpus", {seconds: asked}, {"audio": warm})
     for contender in team.contenders:
         if contender.worker == "openvino":
