@@ -50,7 +50,8 @@ class Recorder:
             return (yield)
         finally:
             functions: dict[str, list[int]] = {}
-            for code, line in self._lines:
+            lines, self._lines = self._lines, set()  # threads that a test left behind go on adding
+            for code, line in lines:
                 if code.co_name != "<module>":
                     name = f"{code.co_filename.removeprefix(self._root)}:{code.co_qualname}"
                     functions.setdefault(name, []).append(line - code.co_firstlineno)
