@@ -25,6 +25,10 @@ def test_a_trial_that_dies_or_never_ends_is_a_failure(does, failure):
     assert trial.run(STUB, {"does": does}, 1).failure == failure
 
 
+def test_what_loading_takes_is_not_counted():
+    assert trial.run(STUB, {"does": "a reason", "code": 0, "loads": 2}, 1) == ("", 0, "a reason")
+
+
 def test_memory_is_bounded():
     outcome = trial.run(STUB, {"does": "fill"}, 5)
     assert (outcome.failure, outcome.code, outcome.reason) == ("", 1, "MemoryError")

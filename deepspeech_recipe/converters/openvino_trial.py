@@ -58,9 +58,9 @@ def try_conversion(graph: Path, weights: Sequence[np.ndarray]) -> None:
 def main() -> int:
     """The child: the conversion, whose result is thrown away."""
     task = json.load(sys.stdin)
-    trial.limit(task["seconds"], task["memory"])
     from deepspeech_recipe.converters.openvino import optimise, translate
 
+    trial.limit(task["seconds"], task["memory"])
     with np.load(task["weights"], allow_pickle=False) as arrays:
         weights = [arrays[f"arr_{number}"] for number in range(len(arrays.files))]
     try:

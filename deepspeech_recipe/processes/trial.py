@@ -7,10 +7,12 @@ exit code: 0 if native code can have the file, else another, with the reason as 
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,12 +55,15 @@ def run(module: str, task: dict, seconds: int) -> Outcome | None:
 
 
 def limit(seconds: int, memory: int) -> None:
-    """Bounds the child process from within: seconds of processor time, bytes of memory, and nothing left behind if it
-    dies."""
+    """Bounds the child process from within: seconds of processor time from now on, bytes of memory, and nothing left
+    behind if it dies. Before it, libraries are loaded: on a busy machine that alone takes seconds.
+    """
     try:
         import resource
     except ImportError:  # Windows
         return
-    for what, most in ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_CPU, seconds), (resource.RLIMIT_DATA, memory)):
+    spent = math.ceil(time.process_time())
+    bounds = {resource.RLIMIT_CORE: 0, resource.RLIMIT_CPU: spent + seconds, resource.RLIMIT_DATA: memory}
+    for what, most in bounds.items():
         _, hard = resource.getrlimit(what)
         resource.setrlimit(what, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))

@@ -24,9 +24,9 @@ def main() -> int:
     task = json.load(sys.stdin)
     path = Path(task["path"])
     size = sum(file.stat().st_size for file in (path, *path.rglob("*")))
-    trial.limit(task["seconds"], _MEMORY + 10 * size)
     from deepspeech_recipe.ir.ov_api import ov
 
+    trial.limit(task["seconds"], _MEMORY + 10 * size)
     try:
         # A SavedModel without a signature is read as a model without outputs.
         return 0 if ov.Core().compile_model(path, "CPU").outputs else 1

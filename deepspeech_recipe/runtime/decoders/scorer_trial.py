@@ -91,11 +91,11 @@ def _damaged(path: Path, what: str) -> RecipeError:
 def main() -> int:
     """The child: a search through noise, with all words."""
     task = json.load(sys.stdin)
-    trial.limit(task["seconds"], _MEMORY + 10 * Path(task["path"]).stat().st_size)
     import numpy as np
 
     from deepspeech_recipe.runtime.decoders.lm import ScorerSearch
 
+    trial.limit(task["seconds"], _MEMORY + 10 * Path(task["path"]).stat().st_size)
     labels = [label.encode() for label in task["labels"]]
     try:
         search = ScorerSearch(Path(task["path"]), labels, task["spelled"], 0.9, 1.0, _BEAM, {})
