@@ -62,7 +62,8 @@ make_venv() {
     # afterwards is the checkout itself.
     source=$(mktemp -d)
     cp -r pyproject.toml setup.py MANIFEST.in README.md LICENSE deepspeech_recipe mo_extensions "$source"
-    patiently "$directory/bin/python" -m pip install -qq "$source[$extras]"
+    # Modules are compiled when they are imported: all of TensorFlow's would take half a minute.
+    patiently "$directory/bin/python" -m pip install -qq --no-compile "$source[$extras]"
     "$directory/bin/python" -m pip uninstall -qq --yes deepspeech-recipe
     rm -rf "$source"
     "$directory/bin/python" -m pip list --format=freeze | grep -iE '^(openvino|tensorflow-cpu|numpy|protobuf|tflite|pytest|ruff)' | tr '\n' ' '
