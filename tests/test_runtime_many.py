@@ -68,6 +68,7 @@ def test_calls_are_shared(kind, calls):
     list(one.transcribe_many([[each] for each in utterances()], 3))
     most = max(rows for rows, _ in calls)
     assert most == 3
+    assert max(windows for _, windows in calls) == (AcousticIR(runtime_models.model(kind)).steps or 16)
     frames = sum(client_frame_count(size, AUDIO) for size in LENGTHS)
     # In each utterance a part of a call, and at the end fewer rows.
     assert sum(rows * windows for rows, windows in calls) < frames + 20 * len(LENGTHS)

@@ -2,6 +2,7 @@
 
 import builtins
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.tensor import to_numpy
 from deepspeech_recipe.sources import LoadedModel, open_model
 from deepspeech_recipe.sources.canonical import canonical_graph
+from deepspeech_recipe.sources.tflite.file import TFLiteModel, open_tflite
 from tests.support.source_models import AUDIO, LABELS, N_CONTEXT, make_weights, outcome
 
 EXPORTER = Path(__file__).parent / "fixtures" / "exporter"
@@ -263,3 +265,14 @@ def test_random_files_are_refused(tmp_path_factory, content):
     result = outcome(lambda: open_model(path))
     assert isinstance(result, RecipeError)
     assert str(path) in str(result)
+
+
+@pytest.mark.parametrize("size", ["ShapeLength", "ShapeSignatureLength"])
+def test_a_shape_of_more_sizes_than_32_is_damage(monkeypatch, size):
+    """Each of them would be told in errors."""
+    sizes = {"ShapeLength": lambda: 32, "ShapeSignatureLength": lambda: 32, size: lambda: 33}
+    tensor = SimpleNamespace(Shape=lambda axis: 1, ShapeSignature=lambda axis: 1, **sizes)
+    with open_tflite(EXPORTER / "plain" / "float.tflite") as model:
+        monkeypatch.setattr(TFLiteModel, "_tensor", lambda self, number: tensor)
+        with pytest.raises(RecipeError, match="a list of 33 entries; the file is damaged"):
+            model.open_shape(0)

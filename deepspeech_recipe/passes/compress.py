@@ -45,9 +45,7 @@ def compress_weights(
     return compress_in_place(model.clone(), fp16=fp16, device=device, activations=activations)
 
 
-def compress_in_place(
-    model: ov.Model, *, fp16: Collection[str] = (), device: str = "CPU", activations: str = "int8"
-) -> ov.Model:
+def compress_in_place(model: ov.Model, *, fp16: Collection[str], device: str, activations: str) -> ov.Model:
     """`compress_weights` of a model that nobody else needs: each matrix goes as soon as it is stored in 8 bits."""
     check_activations(activations)
     layers = dense_layers(model)
