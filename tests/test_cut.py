@@ -9,8 +9,10 @@ from deepspeech_recipe import cli, convert_model
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.build import FLOAT, INT32, DType, GraphBuilder
 from deepspeech_recipe.graphdef.cut import cut_graph
+from deepspeech_recipe.graphdef.view import Tensor
 from deepspeech_recipe.ir.names import stem
 from deepspeech_recipe.ir.ov_api import ov
+from deepspeech_recipe.rewrite.reachability import needed
 from tests.graphs.one_lstm import lstm_graph
 from tests.support.compare import compiled, op_counts
 from tests.support.limits import assert_close
@@ -177,3 +179,8 @@ def test_a_variable_that_is_read_keeps_what_assigns_it_and_when():
         "x": [], "state": [], "read": ["state"], "y/inside": ["read", "x"], "y": ["y/inside"],
         "keep": ["state", "y/inside", "^read"],
     }  # fmt: skip
+
+
+def test_what_an_output_needs_ends_where_the_graph_was_cut():
+    inputs = {"out": (Tensor("sum"), Tensor("away")), "sum": (Tensor("x"), Tensor("x")), "x": (), "other": ()}
+    assert needed(inputs, ["out", "gone"]) == {"out", "sum", "x"}

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -176,3 +177,11 @@ def test_make_stateful_of_another_model(stacked):
             feeds = graph.feeds(seed)
             request.infer(feeds)
             assert_close(request.get_output_tensor(0).data, run(graph.outputs[0], feeds), 1e-6)
+
+
+def test_only_the_cells_of_a_state_have_a_size_before_the_batch_is_known():
+    from deepspeech_recipe.converters.mo_plugin import _state_sizes
+
+    states = (("variable", (3, 2, 8)), ("variable", (5,)), ("variable", ()), ("constant", (3, 8)))
+    found = [SimpleNamespace(name=f"s{number}", kind=kind, shape=shape) for number, (kind, shape) in enumerate(states)]
+    assert _state_sizes(SimpleNamespace(all_states=found)) == {"s0": (-1, -1, 8), "s1": (5,)}

@@ -1,5 +1,7 @@
 """Native code is tried in a child process first, and only where it is at risk."""
 
+import io
+import json
 import sys
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from deepspeech_recipe.graphdef.view import GraphView
 from deepspeech_recipe.processes import trial
 from deepspeech_recipe.recipes.recognition import recognise
 from deepspeech_recipe.rewrite.general import rewrite_general
+from deepspeech_recipe.sources import frontend_trial
 from tests.support.bundled import MODEL
 
 STUB = "tests.support.stub_trial"
@@ -122,3 +125,13 @@ def test_a_larger_model_gets_more_time(tmp_path, monkeypatch):
     for count in (1, 10**7):
         openvino_trial.try_conversion(loop(tmp_path / "m.pb"), [np.zeros(count, np.float32)])
     assert seconds[1] == seconds[0] + 2  # 40 MB
+
+
+@pytest.mark.parametrize(("writes", "code"), [(loop, 0), (lambda path: path.write_bytes(b"damaged") and path, 1)])
+def test_what_the_child_answers_about_a_file(monkeypatch, tmp_path, capsys, writes, code):
+    """In this process, without its limits."""
+    task = json.dumps({"path": str(writes(tmp_path / "m.pb")), "seconds": 1})
+    monkeypatch.setattr(sys, "stdin", io.StringIO(task))
+    monkeypatch.setattr(frontend_trial.trial, "limit", lambda seconds, memory: None)
+    assert frontend_trial.main() == code
+    assert bool(capsys.readouterr().err) is bool(code)
