@@ -8,6 +8,9 @@ export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_REQUIRE_VIRTUALENV=1 P
 # anew: half a second for each of hundreds.
 unset PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
+# Which tests every change runs in each environment; the marks stand in tests/conftest.py.
+tests_mo="not anywhere and not newest and not long" tests_current="not long"
+
 say() { printf '\n=== %s [%d:%02d]\n' "$1" $((SECONDS / 60)) $((SECONDS % 60)); }
 
 # patiently COMMAND …: runs it; on a terminal, says meanwhile for how long it has been running.

@@ -19,6 +19,8 @@ _ANYWHERE = "anywhere"
 # `ci/test` leaves tests with the mark `long` to `ci/test --all`: those that take long for what a shorter one sees
 # nearly as well. `sampled` marks tests of many cases of seconds each: all but every tenth and the last are long.
 _SAMPLED, _LONG = "sampled", "long"
+# What takes seconds and hardly depends on versions: `ci/test` runs it with the newest OpenVINO alone.
+_NEWEST = "newest"
 
 
 def pytest_addoption(parser):
@@ -31,6 +33,7 @@ def pytest_configure(config):
         config.addinivalue_line("markers", f"{name}: {reason}; skipped where it is absent")
     config.addinivalue_line("markers", f"{_ANYWHERE}: the same in every environment; ci/test runs it in one")
     config.addinivalue_line("markers", f"{_LONG}: left to ci/test --all")
+    config.addinivalue_line("markers", f"{_NEWEST}: left to ci/test --all in the environment with Model Optimizer")
     config.addinivalue_line("markers", f"{_SAMPLED}: all cases but every tenth and the last are {_LONG}")
     config.pluginmanager.register(Skips(config), "listed-skips")
     config.pluginmanager.register(Limits(config), "limits")
@@ -42,11 +45,11 @@ def pytest_report_header(config):
 
 @pytest.hookimpl(tryfirst=True)  # before pytest's own selects by marks
 def pytest_collection_modifyitems(items):
-    """A test that is the same anywhere and needs an environment would run in none."""
+    """A test that runs in one environment and needs the other would run in none. Then chooses the sampled cases."""
     marks = {item.nodeid: {mark.name for mark in item.iter_markers()} for item in items}
-    both = [name for name, found in marks.items() if _ANYWHERE in found and found & {*_MARKERS}]
+    both = [name for name, found in marks.items() if found & {_ANYWHERE, _NEWEST} and found & {*_MARKERS}]
     if both:
-        raise pytest.UsageError(f"marked {_ANYWHERE}, and with what they need: {', '.join(both)}")
+        raise pytest.UsageError(f"marked {_ANYWHERE} or {_NEWEST}, and with what they need: {', '.join(both)}")
     sampled = defaultdict(list)
     for item in items:
         if item.get_closest_marker(_SAMPLED):

@@ -72,7 +72,7 @@ def test_all_parts_run_and_pytest_has_the_last_word(ci_test):
 @pytest.mark.parametrize(
     ("arguments", "with_mo", "current"),
     [
-        ((), "-m not anywhere and not long", "-m not long"),
+        ((), "-m not anywhere and not newest and not long", "-m not long"),
         (("--all",), "-m not anywhere", ""),
         (("tests/test_names.py", "-x"), "tests/test_names.py -x", "tests/test_names.py -x"),
     ],

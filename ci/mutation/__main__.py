@@ -18,8 +18,6 @@ from ci.mutation.reach import Map, Recorder
 from ci.mutation.report import ENVIRONMENTS, Results, report
 from ci.mutation.report import killed as killed_edits
 
-# The tests that ci/test runs in each.
-_TESTS = {"current": "not long", "mo": "not long and not anywhere"}
 # The fastest tests that reach an edit, then the others that do, then all tests of the same files: seconds of each.
 STAGES = (4.0, 40.0, 40.0)
 
@@ -41,6 +39,7 @@ def _arguments():
     parser.add_argument(
         "--tests", nargs="+", metavar="NAME", help="reach: of these test files only, 'rnn' for test_rnn"
     )
+    parser.add_argument("--marks", default="", help="reach: which of a file's tests, as pytest's -m (default: all)")
     parser.add_argument("--again", action="store_true", help="try those that were killed too")
     return parser.parse_args()
 
@@ -61,12 +60,12 @@ def main() -> int:
     warm_up()
     trees = [copy_of_tree(given.work / f"tree-{given.environment}-{number}") for number in range(given.jobs)]
     if given.what == "reach":
-        return _reach(given.work / given.environment, trees, given.tests, _TESTS[given.environment])
+        return _reach(given.work / given.environment, trees, given.tests, given.marks)
     return _run(given, [edit for group in edits.values() for edit in group], trees)
 
 
-def _reach(folder: Path, trees: list[Path], names: list[str] | None, tests: str) -> int:
-    """names: of test files; all if None. tests: which of a file's, an expression of marks."""
+def _reach(folder: Path, trees: list[Path], names: list[str] | None, marks: str) -> int:
+    """names: of test files; all if None. marks: which of their tests."""
     folder.mkdir(parents=True, exist_ok=True)
     files = sorted((ROOT / "tests").glob("test_*.py"))
     for old in {*folder.glob("*.json")} - {_notes(folder, file) for file in files}:
@@ -82,7 +81,7 @@ def _reach(folder: Path, trees: list[Path], names: list[str] | None, tests: str)
             if code not in (0, 1, 5):
                 result.unlink(missing_ok=True)
 
-        return Job([f"tests/{file.name}", "-m", tests], 1800, done, lambda tree: [Recorder(tree, result)])
+        return Job([f"tests/{file.name}", "-m", marks], 1800, done, lambda tree: [Recorder(tree, result)])
 
     if names is not None:
         files = [ROOT / "tests" / f"test_{name}.py" for name in names]

@@ -117,6 +117,7 @@ class Worker:
                 self._run([row])
 
 
+# Of the threads that run.
 _inboxes: weakref.WeakKeyDictionary[Thread, SimpleQueue] = weakref.WeakKeyDictionary()
 
 
