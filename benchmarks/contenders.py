@@ -59,7 +59,7 @@ class Recipe:
             if getattr(pythons, name) is None:
                 raise CannotMake(f"there is no Python for it (--{name})")
         pb = models.made(folder / f"h{hidden}" / "graph.pb", lambda path: models.frozen_graph(path, hidden))
-        name = (self.file or self.name).replace(" ", "_").replace(",", "") + self.suffix
+        name = models.file_name(self.file or self.name, self.suffix)
         again = again and self.ours and not self.file
         path = models.made(pb.parent / name, lambda path: self.make(pythons, pb, path, hidden), again=again)
         options = dict(self.options)

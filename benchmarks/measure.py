@@ -130,8 +130,7 @@ def _sized(entries: list, hidden: int) -> list:
 
 
 def _turns(report: PageReport, entries: list, rounds: int) -> None:
-    take_turns(entries, rounds, _say)
-    report.add(measurement for entry in entries for measurement in entry.measurements)
+    report.add(take_turns(entries, rounds, _say))
 
 
 def _made(recipes: list, pythons: Pythons, work: Path, hidden: int, *, again: bool = True) -> tuple[list, list]:

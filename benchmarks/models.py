@@ -112,6 +112,11 @@ def tensorflow_lite(python: Path, path: Path, hidden: int) -> None:
     _run([python, script, path.parent, str(hidden), path], cwd=path.parent, **environment)
 
 
+def file_name(name: str, suffix: str) -> str:
+    """Of a contender's file."""
+    return name.replace(" ", "_").replace(",", "") + suffix
+
+
 def made(path: Path, make: Callable[[Path], None], *, again: bool = False) -> Path:
     """`path`, after `make` has written it to another directory, if it is not there yet or is to be made again; weights
     beside an IR come along."""

@@ -46,8 +46,7 @@ def main(arguments: list[str] | None = None) -> None:
     with make.Team([*contenders, *map(_by_default, contenders)], report.threads) as team:
         report.add_team(team)
         entries = make.chunk(team, plan["repeat"])
-        take_turns(entries, plan["rounds"], lambda line: print(line, file=sys.stderr, flush=True))
-        report.add(measurement for entry in entries for measurement in entry.measurements)
+        report.add(take_turns(entries, plan["rounds"], lambda line: print(line, file=sys.stderr, flush=True)))
         report.differences = make.differences(team)
     found = markdown(report, {"One chunk after the other": chunk_table})
     write_between(options.page, "precision", [found])

@@ -8,18 +8,17 @@ import sys
 import wave
 from pathlib import Path
 
-import numpy as np
-
 from benchmarks import models
 from benchmarks.contenders import FP32, INT8, INT8_EXACT, STT, WORKERS_HERE
 from benchmarks.models import FRAMES, ROOT
 from benchmarks.page import table_parser, write_between
 from benchmarks.scenarios import only
 from ci.released_model import model_and_clips
-from deepspeech_recipe.benchmarking import markdown
 from deepspeech_recipe.benchmarking import scenarios as make
 from deepspeech_recipe.benchmarking.contenders import WORKERS, Contender, ir_contender
 from deepspeech_recipe.benchmarking.machine import usable_processors
+from deepspeech_recipe.benchmarking.markdown import markdown
+from deepspeech_recipe.benchmarking.recordings import write_speech
 from deepspeech_recipe.benchmarking.report import Report
 from deepspeech_recipe.benchmarking.rounds import take_turns
 
@@ -33,13 +32,6 @@ IRS = {
 }
 FULL = {"clips": 60, "seconds": 60, "rounds": {"chunk": 9, "utterance": 3, "corpus": 2, "start": 3}}
 QUICK = {"clips": 2, "seconds": 2, "rounds": dict.fromkeys(FULL["rounds"], 1)}  # a test of this program
-_TABLES = {
-    "One chunk after the other": markdown.chunk_table,
-    "A whole utterance": markdown.utterance_table,
-    "A corpus": markdown.corpus_table,
-    "Start, memory, disk": markdown.start_table,
-    "What did not run": markdown.failures,
-}
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -60,10 +52,9 @@ def main(arguments: list[str] | None = None) -> None:
         report.add_team(team)
         for scenario, rounds in plan["rounds"].items():
             entries = _entries(team, scenario, clips, plan["seconds"], work)
-            take_turns(entries, rounds, lambda line: print(line, file=sys.stderr, flush=True))
-            report.add(measurement for entry in entries for measurement in entry.measurements)
+            report.add(take_turns(entries, rounds, lambda line: print(line, file=sys.stderr, flush=True)))
         report.differences = make.differences(only(team, [*IRS]))
-    found = markdown.markdown(report, _TABLES)
+    found = markdown(report)
     write_between(options.page, "released", [found])
     print(found)
 
@@ -78,7 +69,7 @@ def _client(model: Path, python: Path) -> Contender:
 def _ir(model: Path, work: Path, name: str) -> Contender:
     options = IRS[name]
     path = models.made(
-        work / (name.replace(",", "").replace(" ", "_") + ".xml"),
+        work / models.file_name(name, ".xml"),
         lambda xml: models.convert(Path(sys.executable), model, xml, "--converter", "openvino", *options),
         again=True,
     )
@@ -91,30 +82,17 @@ def _entries(team: make.Team, scenario: str, clips: list[Path], seconds: float, 
     if scenario == "corpus":
         some = only(team, [STT, FP32, BATCHES])
         return make.corpus(some, clips, round(sum(map(_length, clips)), 1), clips[0])
-    long = _joined(clips, seconds, work / "long.wav")
+    recordings = write_speech(work, [seconds], recordings=clips)
     some = only(team, [name for name in (STT, *IRS) if name != BATCHES])
     if scenario == "start":
-        return make.start(some, long, clips[0])
-    return make.utterance(some, {seconds: long}, clips[0])
+        return make.start(some, recordings[seconds], clips[0])
+    return make.utterance(some, recordings, clips[0])
 
 
 def _length(path: Path) -> float:
     """Seconds."""
     with wave.open(str(path)) as file:
         return file.getnframes() / file.getframerate()
-
-
-def _joined(clips: list[Path], seconds: float, place: Path) -> Path:
-    """One recording of that length, of the clips, again and again."""
-    samples = []
-    for path in clips:
-        with wave.open(str(path)) as file:
-            setup = file.getparams()
-            samples.append(np.frombuffer(file.readframes(file.getnframes()), np.int16))
-    with wave.open(str(place), "wb") as file:
-        file.setparams(setup)
-        file.writeframes(np.resize(np.concatenate(samples), round(seconds * setup.framerate)).tobytes())
-    return place
 
 
 if __name__ == "__main__":

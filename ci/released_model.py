@@ -83,7 +83,7 @@ def model_and_clips(folder: Path, python: str) -> tuple[Path, dict[str, Path]]:
 
 
 def fetch(folder: Path, python: str) -> Path:
-    """The model file alone."""
+    """The model file alone. Raises as model_and_clips does."""
     found = folder / Path(MEMBER).name
     if found.exists():
         return found

@@ -25,8 +25,8 @@ def take_turns(
     rounds: int,
     log: Callable[[str], None] = lambda line: None,
     after_round: Callable[[], None] = lambda: None,
-) -> None:
-    """Fills the entries' measurements. An entry that fails is left out from then on."""
+) -> list[Measurement]:
+    """Fills the entries' measurements, and returns them. An entry that fails is left out from then on."""
     for entry in entries:
         if entry.warm_up is not None:
             _try(entry, entry.warm_up)
@@ -40,6 +40,7 @@ def take_turns(
             for measurement, samples in zip(entry.measurements, found or [], strict=False):
                 measurement.rounds.append(samples)
         after_round()
+    return [measurement for entry in entries for measurement in entry.measurements]
 
 
 def _try(entry: Entry, call: Callable):

@@ -92,7 +92,7 @@ def benchmark(
         for scenario in scenarios:
             log(scenario)
             asked = _entries(team, scenario, folder, frames, seconds, streams, rate, step)
-            _measure(report, asked, rounds, log)
+            report.add(take_turns(asked, rounds, log))
             if scenario == "chunk":
                 report.differences = make.differences(team, frames)
     if report.failed:
@@ -102,11 +102,6 @@ def benchmark(
     if output is not None:
         write(report, output)
     return report
-
-
-def _measure(report: Report, entries: list[Entry], rounds: int, log: Callable[[str], None]) -> None:
-    take_turns(entries, rounds, log)
-    report.add(measurement for entry in entries for measurement in entry.measurements)
 
 
 def _entries(
