@@ -29,6 +29,7 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     os.environ[TRACEBACK] = "1"  # what is not foreseen is a fault here
+    os.environ.setdefault("CI", "true")  # without it, OpenVINO sends messages about its use from copies of this process
     for name, (_, reason) in _MARKERS.items():
         config.addinivalue_line("markers", f"{name}: {reason}; skipped where it is absent")
     config.addinivalue_line("markers", f"{_ANYWHERE}: the same in every environment; ci/test runs it in one")

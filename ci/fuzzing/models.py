@@ -12,14 +12,12 @@ from google.protobuf import text_format
 from ci.fuzzing import corpus
 from ci.fuzzing.byte_mutations import mutate_bytes, mutate_text
 from ci.fuzzing.file_mutations import mutate_archive, mutate_flatbuffer
-from ci.fuzzing.forked import Forked
 from ci.fuzzing.graph_mutations import mutate_graph
 from ci.fuzzing.json_mutations import mutate_json
 from ci.fuzzing.message_mutations import mutate_message
 from ci.fuzzing.reader import Input, Reader
 from ci.fuzzing.table_mutations import mutate_table
 from deepspeech_recipe.graphdef.proto import GraphDef, SavedModel
-from deepspeech_recipe.processes import trial
 
 
 def read_model(path: Path, out: Path) -> None:
@@ -175,7 +173,6 @@ def _load_models() -> None:
         "ir.ov_api",  # of the trial of a .tflite
     ):
         importlib.import_module(f"deepspeech_recipe.{name}")
-    trial.subprocess = Forked()
     corpus.graphs()
 
 

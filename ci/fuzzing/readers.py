@@ -14,7 +14,6 @@ import numpy as np
 from ci.fuzzing import corpus
 from ci.fuzzing.byte_mutations import mutate_bytes, mutate_text
 from ci.fuzzing.file_mutations import mutate_riff
-from ci.fuzzing.forked import Forked
 from ci.fuzzing.ir_mutations import mutate_ir
 from ci.fuzzing.models import MODELS, damaged_graph
 from ci.fuzzing.reader import Input, Reader
@@ -45,15 +44,12 @@ def _scorer(random: Random) -> Input:
 def _read_scorer(path: Path, out: Path) -> None:
     """One utterance through the decoder with the scorer, which is tried in a child process first; without
     flashlight-text what is read of the file before."""
-    from deepspeech_recipe.processes import trial
     from deepspeech_recipe.runtime.decoders import Scorer
     from deepspeech_recipe.runtime.decoders.scorer_file import read_scorer
 
     if importlib.util.find_spec("flashlight") is None:
         read_scorer(path, corpus.labels().index(b" "))
         return
-    trial.subprocess = Forked()
-
     words = ["one", "two", "three"] if path.suffix == ".binary" else None
     utterance = Scorer(path, words=words, beam_width=8).for_model(corpus.labels(), 8).start()
     utterance.feed(_probabilities())
@@ -155,9 +151,7 @@ def _convert(random: Random) -> Input:
 
 def _read_convert(path: Path, out: Path) -> None:
     from deepspeech_recipe.conversion.convert import convert
-    from deepspeech_recipe.processes import trial
 
-    trial.subprocess = Forked()
     convert(path, out / "ir", converter="openvino", verify=False)
 
 

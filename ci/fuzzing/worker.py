@@ -17,9 +17,11 @@ import time
 import traceback
 from pathlib import Path
 
+from ci.fuzzing.forked import Forked
 from ci.fuzzing.guard import ROOT, Guard, Places
 from ci.fuzzing.reader import Reader
 from deepspeech_recipe.errors import RecipeError
+from deepspeech_recipe.processes import trial
 
 MEGABYTE = 2**20
 LARGEST_MESSAGE = 1000
@@ -68,6 +70,7 @@ class Worker:
         os.environ["XDG_CACHE_HOME"] = str(self._places.cache)
         tempfile.tempdir = None
         os.chdir(self._places.cwd)
+        trial.subprocess = Forked()
         used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (used + _ADDRESS_SPACE, -1))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -1,8 +1,6 @@
 """The bundled model as an IR, converted once a session, its recordings and their texts."""
 
-import atexit
 import csv
-import tempfile
 from functools import cache
 from pathlib import Path
 
@@ -10,6 +8,7 @@ import numpy as np
 
 from deepspeech_recipe.conversion.convert import convert
 from deepspeech_recipe.runtime.recordings.audio_files import read_audio
+from tests.support.folders import shared_folder
 
 FOLDER = Path(__file__).parents[2] / "deepspeech_recipe" / "data" / "model"
 MODEL = FOLDER / "output_graph.pb"
@@ -18,23 +17,19 @@ MODEL = FOLDER / "output_graph.pb"
 @cache
 def bundled_ir(audio: str = "none") -> Path:
     """Path of the .xml, with dynamic T. audio: as `convert` has it, or 'streaming'."""
-    folder = tempfile.TemporaryDirectory(prefix="bundled-ir-")
-    atexit.register(folder.cleanup)
     options = {"converter": "openvino", "verify": False, "time_steps": "dynamic", "audio": audio}
     if audio in ("attached", "streaming"):
         options |= {"time_steps": None, "audio": "attached"}
     if audio == "streaming":
         options |= {"state": "internal"}
-    return convert(MODEL, folder.name, name="bundled", **options).files[0]
+    return convert(MODEL, shared_folder(), name="bundled", **options).files[0]
 
 
 @cache
 def bundled_batches() -> Path:
     """Path of the .xml of an IR for recordings of any length and any number at once."""
-    folder = tempfile.TemporaryDirectory(prefix="bundled-ir-")
-    atexit.register(folder.cleanup)
     options = {"converter": "openvino", "verify": False, "time_steps": "dynamic", "batch": "dynamic"}
-    return convert(MODEL, folder.name, name="bundled", **options).files[0]
+    return convert(MODEL, shared_folder(), name="bundled", **options).files[0]
 
 
 @cache

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from deepspeech_recipe.ir.ov_api import opset, ov
 from deepspeech_recipe.ir.precision import AUDIO_F32
 from deepspeech_recipe.verification import compare
 from deepspeech_recipe.verification.recordings import Recording, speech_like
+from tests.support.folders import shared_folder
 
 try:
     from openvino.op import tensor_iterator
@@ -29,18 +29,10 @@ _W, _R, _B = 4, 5, 6
 
 
 @functools.cache
-def _folder() -> Path:
-    return Path(tempfile.mkdtemp(prefix="deepspeech-recipe-tests-"))
-
-
-@functools.cache
 def ir_file(name: str, **options) -> Path:
     """The IR's .xml of a graph of fixtures/synthetic; made once, do not change it."""
-    number = len(list(_folder().iterdir()))
-    result = convert(
-        GRAPHS / f"{name}.pb", _folder() / str(number), name="model", converter="openvino", verify=False, **options
-    )
-    return result.files[0]
+    made = convert(GRAPHS / f"{name}.pb", shared_folder(), name="model", converter="openvino", verify=False, **options)
+    return made.files[0]
 
 
 def ir(name: str, **options):
