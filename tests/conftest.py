@@ -17,7 +17,8 @@ _MARKERS = {
 # of the repository, and what is built on the runtime, which is tested in both environments itself.
 _ANYWHERE = "anywhere"
 # `ci/test` leaves tests with the mark `long` to `ci/test --all`: those that take long for what a shorter one sees
-# nearly as well. `sampled` marks tests of many cases of seconds each: all but every tenth and the last are long.
+# nearly as well. `sampled` marks tests of many cases that take long with Model Optimizer, or that run in the other
+# environment as well: in the one with Model Optimizer all but every tenth and the last are long.
 _SAMPLED, _LONG = "sampled", "long"
 # What takes seconds and hardly depends on versions: `ci/test` runs it with the newest OpenVINO alone.
 _NEWEST = "newest"
@@ -35,7 +36,9 @@ def pytest_configure(config):
     config.addinivalue_line("markers", f"{_ANYWHERE}: the same in every environment; ci/test runs it in one")
     config.addinivalue_line("markers", f"{_LONG}: left to ci/test --all")
     config.addinivalue_line("markers", f"{_NEWEST}: left to ci/test --all in the environment with Model Optimizer")
-    config.addinivalue_line("markers", f"{_SAMPLED}: all cases but every tenth and the last are {_LONG}")
+    config.addinivalue_line(
+        "markers", f"{_SAMPLED}: with Model Optimizer, all cases but every tenth and the last are {_LONG}"
+    )
     config.pluginmanager.register(Skips(config), "listed-skips")
     config.pluginmanager.register(Limits(config), "limits")
 
@@ -53,7 +56,7 @@ def pytest_collection_modifyitems(items):
         raise pytest.UsageError(f"marked {_ANYWHERE} or {_NEWEST}, and with what they need: {', '.join(both)}")
     sampled = defaultdict(list)
     for item in items:
-        if item.get_closest_marker(_SAMPLED):
+        if has_mo() and item.get_closest_marker(_SAMPLED):
             sampled[item.path, item.originalname].append(item)
     for cases in sampled.values():
         for number, item in enumerate(cases[:-1]):

@@ -67,6 +67,7 @@ def test_tensorflow_reads_the_same_frames_beside_its_irs(capsys):
 
 
 @pytest.mark.requires_tf
+@pytest.mark.long
 def test_its_table_of_the_documents_can_be_made(tmp_path, capsys):
     from benchmarks.first_release import LOOPS, main
 

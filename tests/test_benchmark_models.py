@@ -54,6 +54,7 @@ def test_a_corpus_of_a_model_runs_in_batches_too(capsys):
 
 
 @pytest.mark.requires_tf
+@pytest.mark.long
 def test_state_variables_are_fed_to_tensorflow(capsys, graph_file):
     model = graph_file("0.5", batch=1)
     code, out = run(capsys, model, "--scenario=chunk", "--rounds", 1, "--threads", 1, "--json")

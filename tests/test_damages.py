@@ -15,6 +15,8 @@ from tests.support import verify_models as models
 from tests.support.bundled import MODEL, bundled_ir
 from tests.support.damages import DAMAGES, FORMS, damaged
 
+pytestmark = pytest.mark.sampled
+
 
 @pytest.fixture(autouse=True)
 def _hear_little(monkeypatch):

@@ -33,8 +33,9 @@ def mo(*arguments, folder: Path) -> str:
     return done.stdout
 
 
-@pytest.mark.sampled
-@pytest.mark.parametrize("version", GENERATIONS)
+@pytest.mark.parametrize(
+    "version", [*(pytest.param(each, marks=pytest.mark.long) for each in GENERATIONS[:-1]), GENERATIONS[-1]]
+)
 def test_plain_mo_call(deepspeech, graph_file, tmp_path, version):
     graph = deepspeech(version)
     printed = mo("--input_model", graph_file(version), folder=tmp_path)
@@ -53,6 +54,7 @@ def test_plain_mo_call(deepspeech, graph_file, tmp_path, version):
     check_conversion(model, graph, tolerance=HALF_WEIGHTS, relative=True)
 
 
+@pytest.mark.long
 def test_plain_mo_call_of_a_metagraph(deepspeech, tmp_path):
     """MO freezes every variable, and the state is one of them: it is kept, and begins with what the file has."""
     graph = deepspeech("0.5", batch=1)

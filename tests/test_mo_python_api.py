@@ -88,6 +88,7 @@ def test_silent_false_shows_the_plugins_line(capfd):
     assert capfd.readouterr().out.count("[ deepspeech-recipe ]") == 1
 
 
+@pytest.mark.long
 def test_without_extensions_the_plugin_does_not_run(folder, never_loaded, capfd):
     for name in WITHOUT:
         convert(folder / name, extensions=EXTENSIONS, silent=False)

@@ -8,7 +8,10 @@ import operator
 import sys
 import tempfile
 from pathlib import Path
+from types import NoneType
 from unittest import mock
+
+import numpy as np
 
 EXTENSIONS = Path(__file__).parents[2] / "mo_extensions"
 
@@ -99,8 +102,16 @@ def _in_half_the_time():
             clean(graph, undead_node_types)
             graph.graph["cleaned"] = _state(graph)
 
+    def check_shapes(graph):
+        """Asks the nodes' dictionaries before it makes an object of each."""
+        for _, attributes in graph.nodes(data=True):
+            if attributes.get("kind") == "data" and not isinstance(attributes.get("shape", ()), (np.ndarray, NoneType)):
+                check(graph)
+
     find, each, clean = pattern_match.find_pattern_matches, pattern_match.for_each_sub_graph, Graph.clean_up
+    check = Graph.check_shapes_consistency
     with (
+        mock.patch.object(Graph, "check_shapes_consistency", check_shapes),
         mock.patch.object(pattern_match, "find_pattern_matches", find_pattern_matches),
         mock.patch.object(pattern_match, "for_each_sub_graph", for_each_sub_graph),
         mock.patch.object(Graph, "clean_up", clean_up),
