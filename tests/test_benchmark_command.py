@@ -319,6 +319,7 @@ def test_every_table_of_the_documents_can_be_made(tmp_path):
     assert {goal["verdict"] for goal in found["goals"]} <= {"yes", "no", "stretch", "not measured"}
 
 
+@pytest.mark.long
 def test_the_table_of_precisions_can_be_made(tmp_path, capsys):
     page = tmp_path / "speed.md"
     page.write_text("<!-- precision: begin -->\n<!-- precision: end -->\n")

@@ -33,7 +33,7 @@ def ir(tmp_path_factory) -> Path:
     return convert(GRAPH, tmp_path_factory.mktemp("ir"), converter="openvino", verify=False).files[0]
 
 
-@pytest.mark.newest
+@pytest.mark.long
 def test_an_ir_has_whole_utterances_and_starts_and_no_chunks(capsys, ir):
     found = run(capsys, ir, "--scenario", "all", "--threads", 1)
     measured = {each["scenario"] for each in found["measurements"] if each["rounds"]}
