@@ -15,7 +15,7 @@ from ci.fuzzing import corpus
 from ci.fuzzing.byte_mutations import mutate_bytes, mutate_text
 from ci.fuzzing.file_mutations import mutate_riff
 from ci.fuzzing.ir_mutations import mutate_ir
-from ci.fuzzing.models import MODELS, damaged_graph
+from ci.fuzzing.models import MODELS, damaged_graph, in_place
 from ci.fuzzing.reader import Input, Reader
 
 # Alphabets, scorers, sounds, lists
@@ -183,5 +183,6 @@ READERS = {
         Reader("manifest", _manifest, _read_manifest),
         Reader("IR", _ir, _read_ir, _load_irs),
         Reader("convert", _convert, _read_convert, _load_openvino),
+        Reader("convert in place", _convert, in_place(_read_convert), _load_openvino),
     )
 }

@@ -14,7 +14,9 @@ from deepspeech_recipe.graphdef.proto import GraphDef, Message, TensorProto, par
 from deepspeech_recipe.graphdef.tensor import DT_BFLOAT16, is_number, numpy_dtype, shape_of
 from deepspeech_recipe.sources import wire
 
-LARGEST_INSIDE = 2**18  # bytes of a constant that lies in the graph
+# Bytes of a constant that lies in the graph. Larger ones have 256 elements at least, so that converters take them out
+# of the graph before it is given up, and with it what lies outside.
+LARGEST_INSIDE = 2**18
 _WAY = (wire.NODE, wire.ATTR, wire.VALUE, wire.TENSOR, wire.CONTENT)  # to a constant's bytes
 
 
