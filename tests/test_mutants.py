@@ -131,12 +131,14 @@ def test_the_score_counts_what_either_environment_kills(tmp_path, capsys, monkey
             results.add(edit.key, {"outcome": "killed" if number in killed else "survived"})
     explained = tmp_path / "explained.txt"
     monkeypatch.setattr(report, "EXPLAINED", explained)
-    explained.write_text("gone.py f axis: 0 → 1 | an edit that is not made any more\n")
+    (edit,) = chosen(report.ROOT, 1, 13, ("audio",))["audio"]  # that was not asked for
+    explained.write_text(f"gone.py f axis: 0 → 1 | an edit that is not made any more\n{edit.key} | it is the same\n")
     assert report.report(tmp_path, {"passes": every}) == 1
     printed = capsys.readouterr().out
     assert "all               20      19     95.0 %" in printed
     assert "f axis: 19 → x\n    NOT EXPLAINED" in printed
     assert "not an edit any more: gone.py f axis: 0 → 1" in printed
+    assert edit.key not in printed
     explained.write_text(f"{every[19].key} | it is the same\n")
     assert report.report(tmp_path, {"passes": every}) == 0
     assert "    it is the same" in capsys.readouterr().out

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from ci.mutation.edits import Edit
+from ci.mutation.edits import Edit, all_edits
 
 ROOT = Path(__file__).resolve().parents[2]
 # Lines `edit | why no test can see it, or need not`; an edit goes by its key, as it is printed.
@@ -49,7 +49,9 @@ def report(work: Path, edits: dict[str, list[Edit]]) -> int:
     print(f"{'all':14}{total:6}{total - len(survivors):8}{score:9.1f} %")
     for edit in survivors:
         print(f"{edit.path}:{edit.lines[0]}: {edit.key.split(' ', 1)[1]}\n    {reasons.get(edit.key, 'NOT EXPLAINED')}")
-    for key in sorted(reasons.keys() - {edit.key for found in edits.values() for edit in found}):
-        print(f"explained, but not an edit any more: {key}")
+    for key in sorted(reasons):
+        path = ROOT / key.partition(" ")[0]
+        if not path.exists() or key not in {edit.key for edit in all_edits(ROOT, path)}:
+            print(f"explained, but not an edit any more: {key}")
     unexplained = [edit for edit in survivors if edit.key not in reasons]
     return 1 if unexplained or score < LEAST else 0
