@@ -1,5 +1,6 @@
 """Files of a conversion appear together: whatever ends the process, no .xml is found with another's .bin."""
 
+import json
 import os
 import resource
 import signal
@@ -13,7 +14,7 @@ import pytest
 from deepspeech_recipe import temporary
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.files import atomic_path
-from deepspeech_recipe.ir import replace, save
+from deepspeech_recipe.ir import save
 from deepspeech_recipe.ir.ov_api import ov
 from deepspeech_recipe.temporary import temporary_directory
 from tests.support.small_irs import model
@@ -36,29 +37,36 @@ def made(folder: Path, models: dict) -> dict[str, Path]:
     return {name: folder / f"{name}.xml" for name in models}
 
 
+REPLACE = """
+import json, os, signal, sys
+from pathlib import Path
+from deepspeech_recipe.ir import replace
+
+new, out, scratch, step = json.loads(sys.argv[1])
+changes = 0
+
+def counted(change):
+    def call(*arguments, **options):
+        global changes
+        if changes == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+        changes += 1
+        return change(*arguments, **options)
+    return call
+
+os.replace, Path.unlink = counted(os.replace), counted(Path.unlink)
+replace.replace_irs({name: Path(path) for name, path in new.items()}, Path(out), Path(scratch))
+"""
+
+
 def killed_at(step: int, new: dict[str, Path], out: Path, scratch: Path) -> bool:
     """Runs replace_irs in a process that is killed before its step-th change; whether there were that many."""
-    child = os.fork()
-    if child:
-        return os.waitpid(child, 0)[1] == signal.SIGKILL
-    changes = 0
-
-    def counted(change):
-        def call(*arguments, **options):
-            nonlocal changes
-            if changes == step:
-                os.kill(os.getpid(), signal.SIGKILL)
-            changes += 1
-            return change(*arguments, **options)
-
-        return call
-
-    os.replace, Path.unlink = counted(os.replace), counted(Path.unlink)
-    replace.replace_irs(new, out, scratch)
-    os._exit(0)
+    given = json.dumps([new, out, scratch, step], default=str)
+    done = subprocess.run([sys.executable, "-c", REPLACE, given], cwd=REPOSITORY, check=False)
+    assert done.returncode in (0, -signal.SIGKILL)
+    return done.returncode != 0
 
 
-@pytest.mark.filterwarnings("ignore:.*fork")
 @pytest.mark.parametrize(("before", "after"), [(200, 200), (100, 300), (300, 100)])
 def test_a_process_killed_at_any_step_leaves_the_old_pair_or_the_new_one(tmp_path, before, after):
     old, new = (made(tmp_path / f"{seed}", {"m": model(seed, size)}) for seed, size in ((1, before), (2, after)))
@@ -86,7 +94,6 @@ def test_a_process_killed_at_any_step_leaves_the_old_pair_or_the_new_one(tmp_pat
     assert (out / "m.xml").read_bytes() == new["m"].read_bytes()
 
 
-@pytest.mark.filterwarnings("ignore:.*fork")
 def test_a_part_is_never_found_beside_another_conversion(tmp_path):
     old, new = (made(tmp_path / f"{seed}", {"m": model(seed), "m.audio": model(seed + 10)}) for seed in (1, 2))
     wanted = [[values(pair[name]) for name in ("m", "m.audio")] for pair in (old, new)]
