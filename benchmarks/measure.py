@@ -148,15 +148,16 @@ def _made(recipes: list, pythons: Pythons, work: Path, hidden: int, *, again: bo
 
 
 def _write(report: PageReport, page: Path, results: Path) -> None:
-    """The page last: it shows the others."""
+    """The page last: it shows the others, which have its name."""
     report.goals = goals(report)
+    samples = results / f"{page.stem}.json"
     results.mkdir(parents=True, exist_ok=True)
-    with atomic_path(results / "speed.json") as temporary:
+    with atomic_path(samples) as temporary:
         temporary.write_text(json_text(report), encoding="utf-8")
-    written = read(results / "speed.json")  # so that the page and the pictures show what the document holds
-    plot(written, results / "speed.png")
-    place = os.path.relpath(results, page.parent)
-    more = f"All samples: [speed.json]({place}/speed.json).\n\n![The same as a picture]({place}/speed.png)"
+    written = read(samples)  # so that the page and the pictures show what the document holds
+    plot(written, samples.with_suffix(".png"))
+    place = os.path.relpath(samples, page.parent)
+    more = f"All samples: [{samples.name}]({place}).\n\n![The same as a picture]({place.removesuffix('.json')}.png)"
     write_between(page, _TABLES, [tables(written), more])
 
 
@@ -165,7 +166,9 @@ def _arguments():
     parser.add_argument("--only", nargs="+", metavar="NAME", help="only these contenders")
     parser.add_argument("--prepare", action="store_true", help="make the models, and measure nothing")
     parser.add_argument("--work", type=Path, default=ROOT / ".cache" / "benchmarks", help="where models are kept")
-    parser.add_argument("--results", type=Path, default=ROOT / "docs" / "benchmarks", help="for speed.json and .png")
+    parser.add_argument(
+        "--results", type=Path, default=ROOT / "docs" / "benchmarks", help="for samples and picture, named as the page"
+    )
     parser.add_argument("--threads", type=int, help="of each contender (default: all processors)")
     for name in ("mo", "current", "deepspeech", "stt", "exporter"):
         # Absolute, as the makers of models run elsewhere; not resolved, as a virtual environment's Python is a link.

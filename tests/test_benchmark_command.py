@@ -288,7 +288,7 @@ def test_a_model_to_compare_with_needs_tensorflow(capsys, monkeypatch, irs):
 @pytest.mark.long
 def test_every_table_of_the_documents_can_be_made(tmp_path):
     """benchmarks.measure with a tiny network; without mo and the clients, whose rows say so."""
-    page = tmp_path / "speed.md"
+    page = tmp_path / "machine.md"
     page.write_text("# Before\n\n<!-- measured: begin -->\nold\n<!-- measured: end -->\nafter\n")
     command = [sys.executable, "-m", "benchmarks.measure", "--quick", "--threads", "1"]
     command += ["--work", tmp_path / "work", "--page", page, "--results", tmp_path / "results"]
@@ -313,8 +313,9 @@ def test_every_table_of_the_documents_can_be_made(tmp_path):
     ):
         assert f"\n## {title}" in text
     assert "- documented IR: there is no Python for it (--mo)" in text
-    assert sorted(path.name for path in (tmp_path / "results").iterdir()) == ["speed.json", "speed.png"]
-    found = json.loads((tmp_path / "results" / "speed.json").read_text())
+    assert sorted(path.name for path in (tmp_path / "results").iterdir()) == ["machine.json", "machine.png"]
+    assert "![The same as a picture](results/machine.png)" in text
+    found = json.loads((tmp_path / "results" / "machine.json").read_text())
     assert {each["point"] for each in found["measurements"] if each["scenario"] == "size"} == {24, 40}
     assert {goal["verdict"] for goal in found["goals"]} <= {"yes", "no", "stretch", "not measured"}
 
