@@ -148,14 +148,24 @@ def test_contradictions_in_other_models(stacked):
         (["--scale", "2"], f"--scale 2 would divide the states too ({state}, "),
         (["--scale_values", f"{state}[2]"], f"'{state}', which is a state"),
         (["--input", f"lm/input,{state}[2 99]"], f"'{state}' was given the shape [2,99], but the graph takes [?,10]"),
-        (["--input", "lm/input[6 2 9]"], "a sequence of 9 features, and its weights are for 7"),
-        (["--input", "lm/input[6 3 7]"], "a batch of 3 sequences and a state of batch 2"),
         (["--output", f"{cell}:6"], f"The hidden states of all steps are '{cell}/sequence'"),
         (["--output", "lm/layer_0/Assign"], "Outputs are lm/scores, "),
         (["--transform", make_stateful(**{state: f"new_{state}"})], make_stateful(**pairs)),
     ):
         with pytest.raises(MOError, match=re.escape(text)):
             mo(path, *arguments)
+
+
+@pytest.mark.parametrize(
+    ("shape", "text"),
+    [
+        ("6 2 9", "a sequence of 9 features, and its weights are for 7"),
+        ("6 3 7", "a batch of 3 sequences and a state of batch 2"),
+    ],
+)
+def test_sizes_that_an_lstm_of_another_model_does_not_take(stacked, shape, text):
+    with pytest.raises(MOError, match=text):
+        mo(stacked[1], "--input", f"lm/input[{shape}]")
 
 
 def test_what_turned_time_round_is_not_in_the_converted_graph():
