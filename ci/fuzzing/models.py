@@ -31,7 +31,7 @@ def read_model(path: Path, out: Path) -> None:
 
 
 def in_place(read):
-    """`read` with constants of 4 kB left in the file, as else those are that no damaged file is large enough for."""
+    """`read` with constants of 4 kB left in the mapped file; else only those of 256 kB are, which no input has."""
 
     def read_in_place(path: Path, out: Path) -> None:
         for name in ("frozen", "mapped", "pbmm"):
