@@ -13,15 +13,17 @@ _MARKERS = {
     "requires_tf": (has_tensorflow, "needs TensorFlow"),
     "requires_mo": (has_mo, "needs openvino.tools.mo (openvino-dev)"),
 }
+# The fixtures that skip as these marks do.
+_FIXTURES = {"tf", "requires_mo"}
 # The mark of tests of what does not depend on the versions of OpenVINO, TensorFlow and numpy: texts, types and commands
 # of the repository, and what is built on the runtime, which is tested in both environments itself.
 _ANYWHERE = "anywhere"
 # `ci/test` leaves tests with the mark `long` to `ci/test --all`: those that take long for what a shorter one sees
-# nearly as well. `sampled` marks tests of many cases that take long with Model Optimizer, or that run in the other
-# environment as well: in the one with Model Optimizer all but every tenth and the last are long.
+# nearly as well. Tests that need neither TensorFlow nor Model Optimizer run in the other environment too: in the one
+# with both, nine in ten of a file are long. So are most cases of a test with the mark `sampled`: every tenth and the
+# last are not.
 _SAMPLED, _LONG = "sampled", "long"
-# What takes seconds and hardly depends on versions: `ci/test` runs it with the newest OpenVINO alone.
-_NEWEST = "newest"
+_EACH = 10
 
 
 def pytest_addoption(parser):
@@ -35,9 +37,8 @@ def pytest_configure(config):
         config.addinivalue_line("markers", f"{name}: {reason}; skipped where it is absent")
     config.addinivalue_line("markers", f"{_ANYWHERE}: the same in every environment; ci/test runs it in one")
     config.addinivalue_line("markers", f"{_LONG}: left to ci/test --all")
-    config.addinivalue_line("markers", f"{_NEWEST}: left to ci/test --all in the environment with Model Optimizer")
     config.addinivalue_line(
-        "markers", f"{_SAMPLED}: with Model Optimizer, all cases but every tenth and the last are {_LONG}"
+        "markers", f"{_SAMPLED}: all cases that need Model Optimizer or TensorFlow but a tenth are {_LONG}"
     )
     config.pluginmanager.register(Skips(config), "listed-skips")
     config.pluginmanager.register(Limits(config), "limits")
@@ -49,19 +50,27 @@ def pytest_report_header(config):
 
 @pytest.hookimpl(tryfirst=True)  # before pytest's own selects by marks
 def pytest_collection_modifyitems(items):
-    """A test that runs in one environment and needs the other would run in none. Then chooses the sampled cases."""
-    marks = {item.nodeid: {mark.name for mark in item.iter_markers()} for item in items}
-    both = [name for name, found in marks.items() if found & {_ANYWHERE, _NEWEST} and found & {*_MARKERS}]
+    """A test that runs in one environment and needs the other would run in none. Then marks what is `long`."""
+    both = [item.nodeid for item in items if item.get_closest_marker(_ANYWHERE) and _needs_more(item)]
     if both:
-        raise pytest.UsageError(f"marked {_ANYWHERE} or {_NEWEST}, and with what they need: {', '.join(both)}")
-    sampled = defaultdict(list)
+        raise pytest.UsageError(f"marked {_ANYWHERE}, and with what they need: {', '.join(both)}")
+    if not has_mo():
+        return
+    shared, sampled = defaultdict(list), defaultdict(list)
     for item in items:
-        if has_mo() and item.get_closest_marker(_SAMPLED):
+        if not _needs_more(item):
+            shared[item.path].append(item)
+        elif item.get_closest_marker(_SAMPLED):
             sampled[item.path, item.originalname].append(item)
-    for cases in sampled.values():
-        for number, item in enumerate(cases[:-1]):
-            if number % 10:
+    for tests in (*shared.values(), *(cases[:-1] for cases in sampled.values())):
+        for number, item in enumerate(tests):
+            if number % _EACH:
                 item.add_marker(_LONG)
+
+
+def _needs_more(item) -> bool:
+    """Whether it needs what one of the environments lacks."""
+    return any(item.get_closest_marker(name) for name in _MARKERS) or not _FIXTURES.isdisjoint(item.fixturenames)
 
 
 def pytest_runtest_setup(item):

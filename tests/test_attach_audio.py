@@ -196,6 +196,7 @@ def test_a_feature_model_needs_features():
         feature_model(None, 9)
 
 
+@pytest.mark.long
 @pytest.mark.requires_mo
 @pytest.mark.parametrize(
     "options",

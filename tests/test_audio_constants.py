@@ -39,7 +39,7 @@ def test_the_mean_is_weighted_by_the_window_and_its_spectrum_taken_away(settings
     assert mean == pytest.approx(np.average(frame, weights=window), rel=1e-12)
     spectrum = np.fft.rfft(window, settings.fft_length)
     expected = np.concatenate([spectrum.real, spectrum.imag])
-    found = constants.mean_spectrum(settings, bins)
+    found = constants.mean_spectrum(constants.windowed_dft(settings, bins))
     assert_close(found, expected[None], 2e-10)
     # Exactly zero is what is zero but for rounding: its product with a large mean would be heard.
     assert not found[0][np.abs(expected) < 1e-11].any()

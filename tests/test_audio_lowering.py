@@ -14,8 +14,6 @@ from tests.support import client_audio
 from tests.support.audio_signals import SETTINGS, pcm16, signals
 from tests.support.limits import assert_close
 
-pytestmark = pytest.mark.sampled
-
 BASE = SETTINGS["16 kHz"]
 PRECISE = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
 

@@ -61,6 +61,7 @@ def written(tmp_path):
     return write
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     "options",
     [

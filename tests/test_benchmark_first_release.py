@@ -55,6 +55,7 @@ def test_an_ir_has_no_streams(ir, tmp_path):
     assert [(each.failure, each.rounds) for entry in entries for each in entry.measurements] == [(NO_CHUNKS, [])] * 4
 
 
+@pytest.mark.long
 @pytest.mark.requires_tf
 def test_tensorflow_reads_the_same_frames_beside_its_irs(capsys):
     found = run(capsys, GRAPH, "--scenario=chunk", "--scenario=utterance")

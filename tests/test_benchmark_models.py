@@ -15,7 +15,7 @@ def run(capsys, *arguments) -> tuple[int, str]:
     return code, captured.out
 
 
-@pytest.mark.newest
+@pytest.mark.anywhere
 def test_a_model_is_converted_and_compared(capsys, tmp_path):
     code, out = run(capsys, MODEL, "--rounds", 1, "--seconds", 2, "--threads", 1, "--json", "-o", tmp_path / "out")
     assert code == 0
@@ -38,7 +38,8 @@ def test_a_model_is_converted_and_compared(capsys, tmp_path):
     assert json.loads((tmp_path / "out" / "benchmark.json").read_text()) == found
 
 
-@pytest.mark.newest
+@pytest.mark.anywhere
+@pytest.mark.long
 def test_a_corpus_of_a_model_runs_in_batches_too(capsys):
     code, out = run(capsys, MODEL, "--scenario=corpus", "--rounds", 1, "--seconds", 4, "--threads", 1, "--json")
     assert code == 0

@@ -400,7 +400,6 @@ def copies(builder: GraphBuilder) -> None:
         builder.node(f"reader_{number}", "Reshape", [start, "one"])
 
 
-@pytest.mark.newest
 @pytest.mark.parametrize("shape", [sums, joins, choices, clips, steps, copies])
 def test_graphs_with_very_many_ways_are_walked_in_time(tmp_path, shape):
     """Would take for ever, or exceed Python's recursion, if a walk went every way there is."""
@@ -410,7 +409,6 @@ def test_graphs_with_very_many_ways_are_walked_in_time(tmp_path, shape):
     assert inspect(tmp_path / "model.pb")["deepspeech"] is None
 
 
-@pytest.mark.newest
 @pytest.mark.parametrize("op", ["If", "While"])
 def test_conditions_and_loops_that_stand_for_too_much(tmp_path, op):
     """A branch that asks twice, and so on; a body that many loops share."""

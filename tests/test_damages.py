@@ -15,8 +15,6 @@ from tests.support import verify_models as models
 from tests.support.bundled import MODEL, bundled_ir
 from tests.support.damages import DAMAGES, FORMS, damaged
 
-pytestmark = pytest.mark.sampled
-
 
 @pytest.fixture(autouse=True)
 def _hear_little(monkeypatch):
@@ -50,7 +48,6 @@ def _cases():
             yield pytest.param(damage, form, marks=[pytest.mark.long] if left else [])
 
 
-@pytest.mark.newest
 @pytest.mark.parametrize(("damage", "form"), _cases(), ids=lambda each: getattr(each, "name", each))
 def test_damage_is_seen_and_its_stage_named(damage, form, source, tmp_path):
     report = verify(source, damaged(damage, form, tmp_path), reference="numpy")
@@ -69,7 +66,6 @@ def test_every_form_has_its_damages():
     assert len(names) == len(set(names))
 
 
-@pytest.mark.newest
 def test_layers_of_equal_sizes_exchanged():
     """Of the bundled model, whose dense layers have the same sizes: the weights are right, the numbers are not."""
     source = open_model(MODEL)
@@ -86,7 +82,6 @@ def test_layers_of_equal_sizes_exchanged():
         assert diagnose(source, finish(model)).first == "dense_2"
 
 
-@pytest.mark.newest
 @pytest.mark.parametrize("name", ["state inputs exchanged", "state outputs exchanged", "state lost between calls"])
 def test_what_goes_wrong_between_the_blocks_of_a_stream(name, source, tmp_path):
     """What every call exchanges is back after two: two of the built-in blocks with rows follow each other."""

@@ -45,7 +45,6 @@ def without_mo(monkeypatch):
     monkeypatch.setattr(demonstration.mo, "usable", lambda: (False, "it is hidden"))
 
 
-@pytest.mark.newest
 def test_the_demo_without_mo_says_so_and_converts(capsys, tmp_path, without_mo):
     code, printed = run(capsys, tmp_path)
     assert code == 0, printed
@@ -56,7 +55,6 @@ def test_the_demo_without_mo_says_so_and_converts(capsys, tmp_path, without_mo):
     assert sorted(path.name for path in tmp_path.glob("*.xml")) == ["acoustic.audio.xml", "acoustic.xml"]
 
 
-@pytest.mark.newest
 def test_a_wrong_text_is_a_failed_check(capsys, tmp_path, without_mo, monkeypatch):
     manifest = tmp_path / "data" / "transcripts.csv"
     manifest.parent.mkdir()
@@ -68,7 +66,6 @@ def test_a_wrong_text_is_a_failed_check(capsys, tmp_path, without_mo, monkeypatc
     assert printed.count("   ✗ ") == 2
 
 
-@pytest.mark.newest
 def test_a_wrong_network_is_a_failed_check(capsys, tmp_path, without_mo, monkeypatch):
     right = demonstration._by_openvino
 

@@ -13,8 +13,6 @@ from deepspeech_recipe.verification.diagnose import diagnose
 from deepspeech_recipe.verification.stages import ORDER
 from tests.support import verify_models as models
 
-pytestmark = pytest.mark.sampled
-
 FORMS = [
     ("v0.9", {}),
     ("v0.9", {"time_steps": "dynamic", "batch": "dynamic"}),

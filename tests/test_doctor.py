@@ -57,6 +57,12 @@ def test_this_environment_is_well(tmp_path, no_mo):
     assert found["openvino-dev"].status == ("ok" if has_mo() else "absent")
 
 
+@pytest.mark.requires_mo
+def test_an_environment_with_model_optimizer_is_well(tmp_path, no_mo, no_devices):
+    found = by_name(same(directory=tmp_path))
+    assert (found["tensorflow"].status, found["openvino-dev"].status) == ("ok", "ok")
+
+
 def test_a_device_that_computes_in_less_by_default_is_said(monkeypatch):
     def line() -> str:
         monkeypatch.setattr(devices, "_capability", lambda *given: Finding("", "ok", ""))
@@ -258,6 +264,7 @@ def test_directories_that_mo_does_not_look_into(tmp_path):
     assert model_optimizer._current_directory(extensions()).status == "ok"
 
 
+@pytest.mark.long
 @pytest.mark.requires_mo
 def test_the_trap_is_real(tmp_path):
     """What doctor warns of does happen: mo imports the file."""

@@ -58,7 +58,6 @@ def test_every_way_out_of_the_graph_gives_the_same_constants(path, tmp_path):
     np.testing.assert_equal(constants(whole), {name: found[name] for name in constants(whole)})
 
 
-@pytest.mark.newest
 @pytest.mark.parametrize("weights", ["fp32", "int8"])
 def test_an_ir_is_the_same(path, tmp_path, monkeypatch, weights):
     convert(path, tmp_path / "external", name="m", weights=weights, verify=False)

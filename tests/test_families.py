@@ -81,6 +81,7 @@ def test_the_same_through_mo(tmp_path, family):
     check(model, family)
 
 
+@pytest.mark.sampled
 @pytest.mark.requires_tf
 @pytest.mark.parametrize("family", REFUSED, ids=str)
 def test_what_is_refused_says_why(family):
@@ -90,6 +91,7 @@ def test_what_is_refused_says_why(family):
     assert any(family.reason in each for each in said) or family.reason == "" == "".join(said)
 
 
+@pytest.mark.sampled
 @pytest.mark.requires_tf
 @pytest.mark.parametrize("family", [family for family in REFUSED if "ovc" in family.instead], ids=str)
 def test_what_is_refused_is_converted_by_the_tool_that_is_named(family, tmp_path):

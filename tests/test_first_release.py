@@ -19,8 +19,6 @@ from tests.support.compare import EXACT, check_structure, compiled
 from tests.support.limits import assert_close
 from tests.support.verify_models import replace_constant
 
-pytestmark = pytest.mark.sampled
-
 GRAPH = Path(__file__).with_name("fixtures") / "old_tensorflow" / "v0.1.pb"
 
 

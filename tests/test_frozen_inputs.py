@@ -224,6 +224,7 @@ def test_a_condition_that_is_not_known_or_is_read_by_others_stays(left):
     assert next(node.op for node in graph.node if node.name == "merge") == "Merge"
 
 
+@pytest.mark.sampled
 @pytest.mark.requires_tf
 @pytest.mark.parametrize("form", ["SelectV2", "Cast"])
 @pytest.mark.parametrize("static", [0, 4])

@@ -50,6 +50,7 @@ def check(ir, main: str, feeds, outputs, initial: dict) -> None:
             assert_close(found, want, TOLERANCE)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("state", ["external", "internal"])
 @pytest.mark.parametrize("name", MODELS)
 def test_a_state_frozen_into_a_constant_is_kept(tmp_path, name, state):
@@ -94,6 +95,7 @@ def test_by_mo_with_resource_variables(tmp_path):
     check(model, "out", [{"frames:0": each} for each in frames], outputs, initial)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("version", OLD_RELEASES)
 def test_every_release_frozen_with_its_state_keeps_it(deepspeech, tmp_path, version):
     """Frozen with its state, and nothing else kept that would tell the release."""

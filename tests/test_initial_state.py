@@ -14,8 +14,6 @@ from tests.support import runtime_models
 from tests.support.limits import assert_close
 from tests.support.runtime_models import KINDS, ONE_THREAD, expected, rounded, speech
 
-pytestmark = pytest.mark.sampled
-
 F32 = {"T": DType(FLOAT)}
 VALUES = np.float32([[0.1, -0.25, 3]])
 

@@ -218,6 +218,7 @@ BROKEN = TensorFlow("", {"tensorflow": "2.20.0"}, "is incomplete: files of tenso
 def test_a_broken_one_does_not_stop_a_conversion_and_is_said(monkeypatch, tmp_path):
     for module in ("conversion.convert", "verification.tensorflow_session"):
         monkeypatch.setattr(sys.modules[f"deepspeech_recipe.{module}"], "tensorflow", lambda: BROKEN)
+    monkeypatch.setattr(tensorflow_session._Process, "_one", None)
     path = contract.case("v0.9").path
     result = convert(path, tmp_path / "out", converter="openvino")
     assert result.verification is None

@@ -18,8 +18,6 @@ from tests.support.limits import assert_close
 from tests.support.rounding import eight_bits
 from tests.support.source_models import AUDIO, HIDDEN, N_CONTEXT, N_INPUT, SIZES, make_weights
 
-pytestmark = pytest.mark.sampled
-
 FORMS = {
     "chunks": {},
     "any T": {"time_steps": "dynamic"},

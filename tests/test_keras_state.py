@@ -77,6 +77,7 @@ def build(tf, path, *, unroll: bool, export: bool, dense: int = 4):
     return inputs, np.stack([call(**{argument: tf.constant(each)})["output_0"].numpy() for each in inputs])
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("unroll", "export", "converter"),
     [(True, True, "openvino"), (True, False, "openvino"), (False, False, "openvino"), (True, True, "mo")],

@@ -180,7 +180,13 @@ def test_the_longest_n_grams(scorer, tmp_path):
     assert arpa_order(tmp_path / "three.arpa") == 3
 
 
-@pytest.mark.parametrize("kind", ["scorer", "arpa", "binary with words", "binary with a list"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *("scorer", "binary with words"),
+        *(pytest.param(each, marks=pytest.mark.long) for each in ("arpa", "binary with a list")),
+    ],
+)
 def test_a_language_model_corrects_texts(scorer, tmp_path, kind):
     (tmp_path / "words.txt").write_text("\n".join([*words(), "straße"]))
     decoder = {

@@ -33,9 +33,8 @@ def mo(*arguments, folder: Path) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize(
-    "version", [*(pytest.param(each, marks=pytest.mark.long) for each in GENERATIONS[:-1]), GENERATIONS[-1]]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("version", GENERATIONS)
 def test_plain_mo_call(deepspeech, graph_file, tmp_path, version):
     graph = deepspeech(version)
     printed = mo("--input_model", graph_file(version), folder=tmp_path)

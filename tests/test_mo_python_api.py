@@ -83,6 +83,7 @@ def test_extensions_in_every_form_and_one_model_after_another(capfd, name, form)
     contract.check_metadata(model, each, "mo")
 
 
+@pytest.mark.long
 def test_silent_false_shows_the_plugins_line(capfd):
     convert(contract.case("v0.9").path, extensions=EXTENSIONS, silent=False)
     assert capfd.readouterr().out.count("[ deepspeech-recipe ]") == 1
@@ -170,6 +171,7 @@ for each in ("link", "link,other/mo_extensions", "other/mo_extensions", "mo_exte
     assert found[3][2].startswith("Error: The plugin is loaded as 'link' in this process already")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", [pytest.param("v0.4", marks=pytest.mark.long), "v0.9"])
 def test_a_graph_in_memory(tf, name):
     from openvino.tools.mo import convert_model

@@ -52,6 +52,7 @@ def test_convert_does_nothing_and_says_why(name, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.sampled
 @pytest.mark.requires_mo
 @pytest.mark.parametrize("name", MODELS)
 def test_mo_makes_what_it_makes_alone(name, tmp_path):

@@ -70,6 +70,7 @@ def run(line: str, folder: Path, capsys) -> str:
     return capsys.readouterr().out
 
 
+@pytest.mark.long
 def test_the_guide_block_by_block(folder, capsys, monkeypatch):
     """Without Model Optimizer, for time: the test below takes it."""
     monkeypatch.setattr(mo_converter, "usable", lambda: (False, "Model Optimizer is not asked for"))

@@ -32,6 +32,7 @@ def refused(library):
     return check
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     "version", ["2022.1.0-7019-cdb9bec7210-releases/2022/1", "2022.2.0-1", "2025.0.0-2", "2026.4.1"]
 )

@@ -33,6 +33,7 @@ def plainly(tf, graph, fetch="y:0"):
 by_op = pytest.mark.parametrize("effect", effects.EFFECTS, ids=lambda effect: effect.op)
 
 
+@pytest.mark.sampled
 @pytest.mark.requires_tf
 @by_op
 def test_an_effect_behind_a_control_edge_is_left_out(tf, effect, tmp_path):

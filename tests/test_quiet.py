@@ -196,6 +196,7 @@ for command in (
 """
 
 
+@pytest.mark.long
 @pytest.mark.requires_tf
 def test_commands_that_tensorflow_takes_part_in_leave_stderr_empty(tmp_path):
     """Where nobody watches; on a terminal there is progress."""

@@ -41,6 +41,7 @@ def test_a_deepspeech_model_whose_weights_are_stored_in_another_way(deepspeech, 
     compare.check_conversion(compare.convert(converter, changed, folder=tmp_path), changed)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("converter", "version"),
     on_both(*((version,) for version in VERSIONS), mo=(("0.5",), ("0.9",))),
@@ -72,6 +73,7 @@ def test_a_deepspeech_model_with_obfuscated_names(deepspeech, tmp_path, converte
     compare.check_conversion(model, original)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(("converter", "version"), on_both(("0.6",), ("0.9",), ("coqui",), mo=(("0.6",), ("0.9",))))
 def test_a_deepspeech_model_in_the_form_for_tensorflow_lite(deepspeech, tmp_path, converter, version):
     """Unrolled, without lengths, its logits without the batch: the contract all the same, and any T and B."""

@@ -26,8 +26,6 @@ from tests.support.audio_signals import CLIENTS, SETTINGS
 from tests.support.limits import assert_close
 from tests.support.runtime_models import AUDIO, KINDS, ONE_THREAD, expected, recognizer, rounded, speech
 
-pytestmark = pytest.mark.sampled
-
 # Measured: 5e-7 on an older processor (attached audio), 3e-8 on a newer one.
 TOLERANCE = 8e-7
 

@@ -9,8 +9,6 @@ from deepspeech_recipe.runtime import Recognizer
 from tests.support.bundled import MODEL, samples_of, transcripts
 from tests.support.runtime_models import ONE_THREAD
 
-pytestmark = pytest.mark.sampled
-
 FORMS = {
     "as the graph": {},
     "internal": {"state": "internal"},

@@ -105,6 +105,7 @@ def checkpoint_of(graph) -> dict[str, np.ndarray]:
 
 
 # CuDNN's training saves the names of v0.6 and later.
+@pytest.mark.sampled
 @needs_tf
 @pytest.mark.parametrize(("version", "layer_norm"), [*((version, False) for version in VERSIONS), ("0.9", True)])
 def test_a_checkpoint_of_every_release_computes_what_its_frozen_graph_does(deepspeech, save, version, layer_norm):

@@ -207,7 +207,6 @@ def test_random_packages_are_refused(tmp_path_factory, content, offset):
     assert os.listdir(path.parent) == [path.name]
 
 
-@pytest.mark.newest
 def test_one_region_for_thousands_of_constants_is_refused(package, tmp_path):
     """A small file that stands for gigabytes."""
 

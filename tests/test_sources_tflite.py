@@ -243,7 +243,6 @@ def test_tflite_files_that_are_cut_off_are_refused(tmp_path, size):
         open_model(path)
 
 
-@pytest.mark.newest
 @given(st.data())
 @settings(max_examples=150, deadline=None)
 def test_damaged_files_open_or_are_refused(tmp_path_factory, data):

@@ -73,6 +73,7 @@ def frames(graph, pairs: dict, seed: int) -> dict:
     return {name: value for name, value in graph.feeds(seed).items() if name.removesuffix(":0") not in pairs}
 
 
+@pytest.mark.sampled
 def test_state_is_carried_outside(family, to_ir):
     graph, main, pairs = family
     model, said = to_ir(graph)
@@ -90,6 +91,7 @@ def test_state_is_carried_outside(family, to_ir):
             assert np.abs(new[name]).max() > 0.1
 
 
+@pytest.mark.sampled
 def test_state_is_carried_inside(family, to_ir):
     graph, main, pairs = family
     model, _ = to_ir(graph, state="internal")

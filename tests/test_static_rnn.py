@@ -55,6 +55,7 @@ def check(model, count: int, graph) -> None:
         check_call(model, feeds, expected)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", CASES)
 def test_steps_become_sequences(name):
     graph, count = case(name)

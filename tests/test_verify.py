@@ -11,8 +11,6 @@ from deepspeech_recipe.verification.diagnose import diagnose
 from deepspeech_recipe.verification.weights import weights_format
 from tests.support import verify_models as models
 
-pytestmark = pytest.mark.sampled
-
 FORMS = {
     "as in the graph": {},
     "dynamic": {"time_steps": "dynamic", "batch": "dynamic"},

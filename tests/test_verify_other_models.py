@@ -35,6 +35,7 @@ def test_a_model_without_a_state_is_compared_too(tagger, ir):
 
 
 def test_somebody_without_tensorflow_gets_the_numpy_reference(tagger, ir, monkeypatch):
+    monkeypatch.setattr(tensorflow_session._Process, "_one", None)
     monkeypatch.setattr(tensorflow_session, "tensorflow", lambda: TensorFlow("", {}, "is not installed"))
     assert verify(tagger, ir).reference == "numpy, float64"
     with pytest.raises(RecipeError, match="TensorFlow is not installed"):

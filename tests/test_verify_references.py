@@ -89,6 +89,7 @@ def test_rows_are_independent_and_chunks_do_not_matter(name):
 
 
 def test_auto_takes_what_can_read_the_graph(monkeypatch):
+    monkeypatch.setattr(tensorflow_session._Process, "_one", None)
     monkeypatch.setattr(tensorflow_session, "tensorflow", lambda: TensorFlow("", {}, "is not installed"))
     assert make_reference(original_of("v0.9")).name.startswith("OpenVINO's own TensorFlow frontend")
     assert make_reference(original_of("v0.9"), lengths=True).name == "numpy, float64"
@@ -149,6 +150,13 @@ def test_parts_are_packed_along_the_first_axis_unless_another_is_said():
     graph = _graph(("x", "Placeholder", ()), ("y", "Placeholder", ()), ("z", "Pack", ("x", "y")))
     (found,) = graph.run([Tensor("z")], {Tensor("x"): x, Tensor("y"): y})
     np.testing.assert_array_equal(found, [x, y])
+
+
+def test_gather_has_no_axis_and_takes_rows():
+    x = np.arange(6.0).reshape(2, 3)
+    graph = _graph(("x", "Placeholder", ()), ("rows", "Placeholder", ()), ("z", "Gather", ("x", "rows")))
+    (found,) = graph.run([Tensor("z")], {Tensor("x"): x, Tensor("rows"): np.array([1, 1, 0])})
+    np.testing.assert_array_equal(found, x[[1, 1, 0]])
 
 
 def test_roles_are_found_where_names_are_others():

@@ -36,9 +36,9 @@ def mean_weights(settings: SpectrogramSettings) -> np.ndarray:
     return weights / weights.sum()
 
 
-def mean_spectrum(settings: SpectrogramSettings, bins: range) -> np.ndarray:
-    """Spectrum of a constant 1, float64 [1, 2·len(bins)]; what is zero in theory is zero."""
-    spectrum = windowed_dft(settings, bins).sum(0, keepdims=True)
+def mean_spectrum(dft: np.ndarray) -> np.ndarray:
+    """Spectrum of a constant 1 by `windowed_dft`, float64 [1, 2·bins]; what is zero in theory is zero."""
+    spectrum = dft.sum(0, keepdims=True)
     return np.where(abs(spectrum) < 1e-10, 0.0, spectrum)
 
 

@@ -86,8 +86,9 @@ def _spectrogram_of_frames(emit, frames, settings: SpectrogramSettings, bins: ra
     for _ in range(2):
         minus_means.append(_product(emit, frames, weights))
         frames = emit("add", frames, minus_means[-1])
-    spectrum = _product(emit, frames, constants.windowed_dft(settings, bins))
-    of_mean = constants.mean_spectrum(settings, bins)
+    dft = constants.windowed_dft(settings, bins)
+    spectrum = _product(emit, frames, dft)
+    of_mean = constants.mean_spectrum(dft)
     if of_mean.any():
         minus_mean = emit("add", *minus_means)
         spectrum = emit("add", spectrum, emit("multiply", minus_mean, _f32(-of_mean)[None]))

@@ -86,14 +86,20 @@ def _grid_distances(rows: np.ndarray) -> np.ndarray:
     span = high - low
     rounding = _ROUNDING * np.maximum(np.abs(low), np.abs(high))
     distance = np.zeros(len(rows))
-    left = np.flatnonzero(span[:, 0] > 0)
-    sample = np.ascontiguousarray(rows[:, :_SAMPLE])
-    for steps in range(1, _MOST_STEPS + 1):
-        near = left
-        for part in (sample, rows):
-            places = (part[near] - low[near]) * (steps / span[near])
-            on_grid = np.abs(places - np.rint(places)) <= rounding[near] * (steps / span[near])
-            near = near[on_grid.all(axis=1)]
-        distance[near] = span[near, 0] / steps
-        left = left[distance[left] == 0]
+    varied = np.flatnonzero(span[:, 0] > 0)
+    # [rows, steps]: how many places of a grid with that many steps a weight of 1 is wide.
+    places = np.arange(1, _MOST_STEPS + 1) / span[varied]
+    begins = (rows - low)[varied, None, :_SAMPLE]
+    may_lie_on = _lie_on_grid(begins, places[..., None], rounding[varied, None])
+    for step in np.flatnonzero(may_lie_on.any(axis=0)):
+        near = np.flatnonzero(may_lie_on[:, step] & (distance[varied] == 0))
+        row = varied[near]
+        row = row[_lie_on_grid(rows[row] - low[row], places[near, step, None], rounding[row])]
+        distance[row] = span[row, 0] / (step + 1)
     return distance
+
+
+def _lie_on_grid(values: np.ndarray, places: np.ndarray, rounding: np.ndarray) -> np.ndarray:
+    """Whether all values along the last axis are whole numbers of places, but for what rounding does to them."""
+    found = values * places
+    return (np.abs(found - np.rint(found)) <= rounding * places).all(axis=-1)

@@ -73,19 +73,22 @@ class _Process:
     @classmethod
     def running(cls) -> "_Process":
         """The one there is, or a new one in the place of one that ended. Raises NoTensorFlow."""
+        with cls._lock:
+            if cls._one is None or cls._one._worker.died:
+                cls._one = cls._started()
+            return cls._one
+
+    @classmethod
+    def _started(cls) -> "_Process":
         installed = tensorflow()
         if not installed.usable:
             raise NoTensorFlow(f"TensorFlow {installed.problem}", remedy=f"To install it: {installed.remedy}")
-        with cls._lock:
-            if cls._one is None or cls._one._worker.died:
-                try:
-                    cls._one = cls()
-                except Failed as failure:
-                    raise NoTensorFlow(
-                        f"TensorFlow {installed} cannot be loaded ({failure})",
-                        remedy=f"What may help: {installed.again}",
-                    ) from None
-            return cls._one
+        try:
+            return cls()
+        except Failed as failure:
+            raise NoTensorFlow(
+                f"TensorFlow {installed} cannot be loaded ({failure})", remedy=f"What may help: {installed.again}"
+            ) from None
 
     def __init__(self):
         self._ends = ExitStack()

@@ -4,6 +4,8 @@ Signals have a noise floor, as recordings do: empty bins of a noise-free synthet
 and float32 and float64 round differently.
 """
 
+import functools
+
 import numpy as np
 
 from deepspeech_recipe.ir.audio_settings import AudioSettings
@@ -60,6 +62,7 @@ def pcm16(samples) -> np.ndarray:
     return (np.clip(np.round(samples * 32768), -32768, 32767) / 32768).astype(np.float32)
 
 
+@functools.cache
 def speech_like(rate: int, seconds: float = 1.5) -> np.ndarray:
     """Voiced syllables with gliding pitch and formants, hissing between them, a noise floor, 16-bit steps."""
     rng = np.random.default_rng(7)
@@ -74,7 +77,9 @@ def speech_like(rate: int, seconds: float = 1.5) -> np.ndarray:
     syllables = np.clip(np.sin(2 * np.pi * 3 * time), 0, None) ** 2
     hiss = rng.standard_normal(len(time)) * np.clip(-np.sin(2 * np.pi * 3 * time), 0, None) ** 4
     floor = rng.standard_normal(len(time))
-    return pcm16(0.15 * voice * syllables + 0.03 * hiss + 2e-4 * floor)
+    found = pcm16(0.15 * voice * syllables + 0.03 * hiss + 2e-4 * floor)
+    found.flags.writeable = False  # all tests have the same array
+    return found
 
 
 def signals(rate: int) -> dict[str, np.ndarray]:

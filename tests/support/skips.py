@@ -1,6 +1,7 @@
 """A skipped test must stand in allowed_skips.txt with its reason, else the run fails."""
 
 import fnmatch
+import functools
 import importlib.metadata
 from pathlib import Path
 
@@ -16,7 +17,9 @@ def environment() -> str:
     return "mo" if has_mo() else "current"
 
 
+@functools.cache
 def has_tensorflow() -> bool:
+    """Asked before each test that needs it, and to see whether its files are whole takes 50 ms."""
     return tensorflow().usable
 
 
