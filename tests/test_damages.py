@@ -27,6 +27,7 @@ def source():
     return open_model(models.graph(damages.GRAPH))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("form", FORMS)
 def test_an_undamaged_ir_passes(form, source, tmp_path):
     for report in (

@@ -91,6 +91,7 @@ def test_the_guide_block_by_block(folder, capsys, monkeypatch):
     assert (len(page), len(compared)) == (14, 6)
 
 
+@pytest.mark.long
 def test_the_guides_test_of_a_recipe(folder):
     section = PAGE.read_text().split("## Test your recipe")[1].split("\n## ")[0]
     (code,) = re.findall(r"```python\n(.*?)```", section, re.DOTALL)

@@ -135,6 +135,7 @@ def test_the_installed_command_runs(installed, tmp_path):
     assert run(command, "extensions", cwd=tmp_path, path=[installed]).strip() == str(installed / "mo_extensions")
 
 
+@pytest.mark.long
 @pytest.mark.requires_mo
 def test_mo_with_the_installed_package(graph_file, installed, tmp_path):
     command = installed / "bin" / "deepspeech-recipe"

@@ -95,10 +95,17 @@ def _run_chunks(graph, chunks, lengths, initial) -> Reference:
 
 def run_graph(graph_def: bytes, feeds: dict, fetches: list, setup: str | None = None) -> list[np.ndarray]:
     """One run of any frozen graph; `setup` names a node to run before."""
+    if not setup:
+        return _run_of(graph_def)(fetches, feeds)
     with session(graph_def) as run:
-        if setup:
-            run(setup)
+        run(setup)
         return run(fetches, feeds)
+
+
+@functools.lru_cache(maxsize=1)
+def _run_of(graph_def: bytes):
+    """The last graph's session stays: tests run a graph several times, and what is frozen remembers nothing."""
+    return session(graph_def).__enter__()
 
 
 class session:
