@@ -20,7 +20,7 @@ echo "== 3 passed in 0.01s =="
 """
 TYPES = "mo mypy"  # looked at beside the first of the others
 STEPS = [
-    *("mo ruff check", "mo ruff format", "mo ci/reference.py", "current ci/reference.py"),
+    *("mo ruff check", "mo ruff format", "mo ci/reference.py", "current ci/reference.py", "mo -c import tensorflow"),
     *("mo pytest -n", "current pytest -n"),
 ]
 

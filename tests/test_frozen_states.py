@@ -114,6 +114,7 @@ def test_every_release_frozen_with_its_state_keeps_it(deepspeech, tmp_path, vers
         assert_close(found, want[0], 2e-6 * max(1, np.abs(want[0]).max()))
 
 
+@pytest.mark.long
 def test_audio_attached_and_in_blocks(deepspeech, tmp_path):
     graph = deepspeech("0.5", batch=1)
     forms = write_forms(

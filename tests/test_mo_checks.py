@@ -107,6 +107,7 @@ def test_an_output_that_the_graph_does_not_have_is_left_to_mo_to_name():
         mo(contract.case("v0.9").path, "--output", "logits,teapot")
 
 
+@pytest.mark.long
 def test_the_windows_may_be_scaled():
     for name, arguments in (("v0.9", ["--scale_values", "input_node[2]"]), ("no_state", ["--scale", "2"])):
         each = contract.case(name)

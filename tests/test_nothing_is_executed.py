@@ -43,7 +43,9 @@ def test_the_case_is_a_true_one(hostile, tmp_path):
 
 
 @pytest.mark.requires_tf
-@pytest.mark.parametrize("command", ["verify", "diagnose", pytest.param("benchmark", marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "command", ["verify", *(pytest.param(each, marks=pytest.mark.long) for each in ("diagnose", "benchmark"))]
+)
 def test_commands_compare_and_write_nothing(hostile, converted, command, capsys):
     options = ["--scenario=chunk", "--rounds", "1", "--threads", "1"] if command == "benchmark" else [str(converted)]
     assert cli.main([command, str(hostile[0]), *options]) == 0

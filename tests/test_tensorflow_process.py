@@ -75,6 +75,7 @@ def test_a_loop_without_end_is_stopped_and_the_next_graph_runs(monkeypatch):
         run(again)
 
 
+@pytest.mark.long
 def test_graphs_live_side_by_side_and_go():
     one, other = loaded(effects.plain()), loaded(effects.plain())
     assert one._process is other._process
