@@ -95,6 +95,7 @@ GENERAL = Path(__file__).parent / "fixtures" / "rnn" / "layers.pb"
 WEIGHTS = ({}, {"weights": "fp16"}, {"weights": "int8"}, {"weights": "int8", "activations": "fp32"})
 
 
+@pytest.mark.long
 @pytest.mark.requires_tf
 @pytest.mark.parametrize("options", WEIGHTS, ids=str)
 def test_a_model_of_another_recipe(options, tmp_path):

@@ -171,6 +171,7 @@ def test_the_plugin_is_told_what_to_do_with_activations(tmp_path, make, activati
     assert int(ov.Core().compile_model(model, "CPU", {option: "64"}).get_property(option)) == 64
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("form", FORMS)
 def test_rounded_activations_cost_little(tmp_path, form):
     """With VNNI; nothing without. What OpenVINO 2024.6 makes of matrices whose sides are no multiples of 16 is as

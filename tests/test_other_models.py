@@ -40,6 +40,7 @@ def test_the_recogniser_says_why(name, control_flow):
     assert all(MODELS[name] in str(refusal) for refusal in found.refused)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", MODELS)
 def test_convert_does_nothing_and_says_why(name, tmp_path):
     (tmp_path / "model.pb").write_bytes(make(name, "v2"))

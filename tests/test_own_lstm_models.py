@@ -109,6 +109,7 @@ def test_lengths_that_are_always_all_steps_are_frozen(tmp_path):
     assert run.inputs == ("frames",)
 
 
+@pytest.mark.sampled
 @needs_frameworks
 @every_way
 @pytest.mark.parametrize("form", ["fused", "loop"])

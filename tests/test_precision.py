@@ -70,6 +70,7 @@ def test_the_commands_take_it(knows, tmp_path, capsys, command):
     assert capsys.readouterr().err.count("CPU does not compute in bf16 on this machine") == 1
 
 
+@pytest.mark.long
 def test_a_benchmark_has_a_further_contender_for_it(knows):
     knows("BF16")
     report = benchmark([bundled_ir()], scenarios=["chunk"], rounds=1, threads=1, precision=["bf16"])

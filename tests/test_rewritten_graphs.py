@@ -60,6 +60,7 @@ def test_a_deepspeech_model_that_tensorflow_optimised(deepspeech, tmp_path, conv
     compare.check_conversion(compare.convert(converter, changed, folder=tmp_path), changed)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(("converter", "version"), on_both(("0.2",), ("0.5",), ("0.9",), mo=(("0.5",), ("0.9",))))
 def test_a_deepspeech_model_with_obfuscated_names(deepspeech, tmp_path, converter, version):
     """Its numbers are those of the model with its own names."""

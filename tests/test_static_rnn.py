@@ -128,6 +128,7 @@ def test_saved_models_of_a_session(tf, tmp_path, control_flow, variables):
     check(ov.Core().read_model(result.files[0]), 1, graph)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("kind", ["saved_model", "frozen", "lowered"])
 def test_steps_within_functions_and_conditions_become_sequences(tf, tmp_path, kind):
     """Variables, which the cells read within the branches of an If; or frozen, with If or, lowered, with Switch."""
