@@ -147,3 +147,10 @@ def test_an_ir_of_an_int8_file_computes_what_the_file_does(tmp_path, variant):
     for name, wanted in compiled(wide)(feeds).to_dict().items():
         found = compiled(small)(feeds)[name.get_any_name()]
         assert_close(found, wanted, 2e-6)
+
+
+def test_rows_of_one_value_divide_by_nothing():
+    rows = np.array([[0, 0, 0], [0.5, 0.5, 0.5], [-2, -2, -2]], np.float32)
+    with np.errstate(all="raise"):
+        found = quantize_rows(rows)
+    assert_close(found.matrix(), rows, 1e-7)
