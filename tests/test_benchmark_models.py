@@ -8,6 +8,9 @@ from deepspeech_recipe import cli
 from tests.support.bundled import MODEL
 from tests.support.skips import has_tensorflow
 
+# With TensorFlow as a further contender they take four times as long.
+pytestmark = [pytest.mark.long] if has_tensorflow() else []
+
 
 def run(capsys, *arguments) -> tuple[int, str]:
     code = cli.main(["benchmark", *map(str, arguments)])
@@ -15,7 +18,6 @@ def run(capsys, *arguments) -> tuple[int, str]:
     return code, captured.out
 
 
-@pytest.mark.anywhere
 def test_a_model_is_converted_and_compared(capsys, tmp_path):
     code, out = run(capsys, MODEL, "--rounds", 1, "--seconds", 2, "--threads", 1, "--json", "-o", tmp_path / "out")
     assert code == 0
@@ -38,7 +40,6 @@ def test_a_model_is_converted_and_compared(capsys, tmp_path):
     assert json.loads((tmp_path / "out" / "benchmark.json").read_text()) == found
 
 
-@pytest.mark.anywhere
 @pytest.mark.long
 def test_a_corpus_of_a_model_runs_in_batches_too(capsys):
     code, out = run(capsys, MODEL, "--scenario=corpus", "--rounds", 1, "--seconds", 4, "--threads", 1, "--json")

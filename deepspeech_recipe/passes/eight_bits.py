@@ -86,16 +86,16 @@ def _grid_distances(rows: np.ndarray) -> np.ndarray:
     span = high - low
     rounding = _ROUNDING * np.maximum(np.abs(low), np.abs(high))
     distance = np.zeros(len(rows))
-    varied = np.flatnonzero(span[:, 0] > 0)
+    varied = span > 0
     # [rows, steps]: how many places of a grid with that many steps a weight of 1 is wide.
-    places = np.arange(1, _MOST_STEPS + 1) / span[varied]
-    begins = (rows - low)[varied, None, :_SAMPLE]
-    may_lie_on = _lie_on_grid(begins, places[..., None], rounding[varied, None])
+    places = np.arange(1, _MOST_STEPS + 1) / np.where(varied, span, 1)
+    begins = rows[:, None, :_SAMPLE] - low[:, None]
+    # Rows of one value would lie on all of them.
+    may_lie_on = varied & _lie_on_grid(begins, places[..., None], rounding[:, None])
     for step in np.flatnonzero(may_lie_on.any(axis=0)):
-        near = np.flatnonzero(may_lie_on[:, step] & (distance[varied] == 0))
-        row = varied[near]
-        row = row[_lie_on_grid(rows[row] - low[row], places[near, step, None], rounding[row])]
-        distance[row] = span[row, 0] / (step + 1)
+        near = np.flatnonzero(may_lie_on[:, step] & (distance == 0))
+        near = near[_lie_on_grid(rows[near] - low[near], places[near, step, None], rounding[near])]
+        distance[near] = span[near, 0] / (step + 1)
     return distance
 
 
