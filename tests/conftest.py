@@ -20,8 +20,8 @@ _FIXTURES = {"tf", "requires_mo"}
 _ANYWHERE = "anywhere"
 # `ci/test` leaves tests with the mark `long` to `ci/test --all`: those that take long for what a shorter one sees
 # nearly as well. Tests that need neither TensorFlow nor Model Optimizer run in the other environment too: in the one
-# with both, nine in ten of a file are long. So are most cases of a test with the mark `sampled`: every tenth and the
-# last are not.
+# with both, nine in ten of a file are long. So are most cases of a test with the mark `sampled`: the last, and every
+# tenth before it, are not.
 _SAMPLED, _LONG = "sampled", "long"
 _EACH = 10
 
@@ -62,7 +62,7 @@ def pytest_collection_modifyitems(items):
             shared[item.path].append(item)
         elif item.get_closest_marker(_SAMPLED):
             sampled[item.path, item.originalname].append(item)
-    for tests in (*shared.values(), *(cases[:-1] for cases in sampled.values())):
+    for tests in (*shared.values(), *(reversed(cases) for cases in sampled.values())):
         for number, item in enumerate(tests):
             if number % _EACH:
                 item.add_marker(_LONG)

@@ -18,8 +18,9 @@ def run(capsys, *arguments) -> tuple[int, str]:
     return code, captured.out
 
 
-def test_a_model_is_converted_and_compared(capsys, tmp_path):
-    code, out = run(capsys, MODEL, "--rounds", 1, "--seconds", 2, "--threads", 1, "--json", "-o", tmp_path / "out")
+def compared(capsys, *options) -> tuple[dict, list[str], list[str]]:
+    """(the report of the bundled model's conversions, the names of all contenders, that of TensorFlow)."""
+    code, out = run(capsys, MODEL, "--rounds", 1, "--threads", 1, "--json", *options)
     assert code == 0
     found = json.loads(out)
     names = [each["name"] for each in found["contenders"]]
@@ -27,6 +28,19 @@ def test_a_model_is_converted_and_compared(capsys, tmp_path):
     assert names == [*graph, "output_graph, fp32", "output_graph, int8"]
     assert found["baseline"] == names[0]
     assert [each["failure"] for each in found["contenders"]] == [""] * len(names)
+    assert found["differences"]["output_graph, fp32"] < 1e-5
+    assert 0 < found["differences"]["output_graph, int8"] < 0.5
+    return found, names, graph
+
+
+def test_a_model_is_converted_and_compared(capsys):
+    found, names, _ = compared(capsys, "--scenario=chunk")
+    assert {each["contender"] for each in found["measurements"] if each["scenario"] == "chunk"} == set(names)
+
+
+@pytest.mark.long
+def test_every_scenario_of_a_model(capsys, tmp_path):
+    found, names, graph = compared(capsys, "--seconds", 2, "-o", tmp_path / "out")
     scenarios = {(each["scenario"], each["contender"]) for each in found["measurements"] if each["rounds"]}
     assert {name for scenario, name in scenarios if scenario == "floor"} == set(names) - set(graph)
     wanted = ("chunk", "utterance", "features", "compile", "compile, cached", "first utterance", "memory")
@@ -34,8 +48,6 @@ def test_a_model_is_converted_and_compared(capsys, tmp_path):
     texts = {each["facts"]["text"] for each in found["measurements"] if each["scenario"] == "utterance"}
     assert len(texts) == 1
     assert len(texts.pop()) > 10
-    assert found["differences"]["output_graph, fp32"] < 1e-5
-    assert 0 < found["differences"]["output_graph, int8"] < 0.5
     assert (tmp_path / "out" / "benchmark.md").read_text().startswith("# Benchmark\n")
     assert json.loads((tmp_path / "out" / "benchmark.json").read_text()) == found
 

@@ -20,6 +20,10 @@ from tests.support.acoustic_model import acoustic_model
 from tests.support.audio_signals import SETTINGS, signals
 from tests.support.compare import compiled
 from tests.support.limits import assert_close
+from tests.support.skips import has_mo
+
+# It takes 5 s to build.
+pytestmark = [pytest.mark.long] if has_mo() else []
 
 EXAMPLE = "examples/cpp"
 LABELS = ["a", "é", "語", " ", '"', "z"]

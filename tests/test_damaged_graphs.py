@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from deepspeech_recipe import limits
 from deepspeech_recipe.conversion.convert import convert
 from deepspeech_recipe.conversion.inspect import inspect
 from deepspeech_recipe.errors import RecipeError
@@ -410,11 +411,12 @@ def test_graphs_with_very_many_ways_are_walked_in_time(tmp_path, shape):
 
 
 @pytest.mark.parametrize("op", ["If", "While"])
-def test_conditions_and_loops_that_stand_for_too_much(tmp_path, op):
+def test_conditions_and_loops_that_stand_for_too_much(tmp_path, monkeypatch, op):
     """A branch that asks twice, and so on; a body that many loops share."""
+    monkeypatch.setenv(limits.VARIABLE, "0.2")
     builder = recurrent()
     names = ("then_branch", "else_branch") if op == "If" else ("body", "cond")
-    for level in range(40 if op == "If" else 1):
+    for level in range(18 if op == "If" else 1):
         function = builder.graph.library.function.add()
         function.signature.name = f"f{level}"
         function.signature.input_arg.add(name="a")

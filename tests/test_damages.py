@@ -49,7 +49,7 @@ def _cases():
             yield pytest.param(damage, form, marks=[pytest.mark.long] if left else [])
 
 
-@pytest.mark.parametrize(("damage", "form"), _cases(), ids=lambda each: getattr(each, "name", each))
+@pytest.mark.parametrize(("damage", "form"), [*_cases()], ids=lambda each: getattr(each, "name", each))
 def test_damage_is_seen_and_its_stage_named(damage, form, source, tmp_path):
     report = verify(source, damaged(damage, form, tmp_path), reference="numpy")
     failed = {damages.kind_of(check.name) for check in report.checks if not check.passed}

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deepspeech_recipe import limits
 from deepspeech_recipe.errors import RecipeError
 from deepspeech_recipe.graphdef.proto import GraphDef, MemmappedFileSystemDirectory
 from deepspeech_recipe.sources import LoadedModel, open_model
@@ -207,14 +208,15 @@ def test_random_packages_are_refused(tmp_path_factory, content, offset):
     assert os.listdir(path.parent) == [path.name]
 
 
-def test_one_region_for_thousands_of_constants_is_refused(package, tmp_path):
+def test_one_region_for_thousands_of_constants_is_refused(package, tmp_path, monkeypatch):
     """A small file that stands for gigabytes."""
+    monkeypatch.setenv(limits.VARIABLE, "0.1")
 
     def share(graph):
         nodes = [node for node in graph.node if node.op == "ImmutableConst"]
         large = max(nodes, key=lambda node: math.prod(dim.size for dim in node.attr["shape"].shape.dim))
         size = 4 * math.prod(dim.size for dim in large.attr["shape"].shape.dim)
-        for number in range(80 * 2**20 // size):
+        for number in range(8 * 2**20 // size):
             graph.node.add().CopyFrom(large)
             graph.node[-1].name = f"copy{number}"
 
