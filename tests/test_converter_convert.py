@@ -43,6 +43,19 @@ def test_a_plain_conversion(tmp_path):
     compare.check_numbers(ov.Core().read_model(result.files[0]), each)
 
 
+def test_the_audio_part_goes_with_the_model_whose_it_was(tmp_path):
+    """No program tells it from one of the new model."""
+    convert("v0.9", tmp_path, name="m", audio="separate")
+    convert("v0.9", tmp_path, name="m.other", audio="separate")
+    foreign = convert("v0.2", tmp_path, name="n").files[0]
+    foreign.with_suffix(".audio.xml").write_text("<net>somebody's</net>")
+    convert("v0.2", tmp_path, name="m")
+    convert("v0.9", tmp_path, name="n")
+    parts = [f"m.other.audio{suffix}" for suffix in (".bin", ".xml")]
+    assert sorted(path.name for path in tmp_path.glob("*audio*")) == [*parts, "n.audio.xml"]
+    assert deepspeech_recipe.verify(contract.case("v0.2").path, tmp_path / "m.xml", reference="numpy").passed
+
+
 def test_every_option_at_once(tmp_path):
     result = convert(
         "steps_open", tmp_path, name="model", state="internal", batch=2, time_steps=9, lengths="input", head="raw",

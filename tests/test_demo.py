@@ -71,7 +71,9 @@ def test_a_wrong_network_is_a_failed_check(capsys, tmp_path, without_mo, monkeyp
 
     def wrong(directory, log):
         right(directory, log)
-        save_irs({"acoustic": permute_gates(read_ir(directory / "acoustic.xml"))}, directory)
+        models = {name: read_ir(directory / f"{name}.xml") for name in ("acoustic", "acoustic.audio")}
+        permute_gates(models["acoustic"])
+        save_irs(models, directory)
 
     monkeypatch.setattr(demonstration, "_by_openvino", wrong)
     code, printed = run(capsys, tmp_path)

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import shutil
 import sys
 import textwrap
@@ -38,7 +39,16 @@ def numbers_by_name(separator: str, form: str) -> Callable[[str], dict[str, floa
 
 
 def json_document(value: Any) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False)
+    """JSON knows no infinity, and nothing that is not a number: these are null."""
+    return json.dumps(_finite(value), indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def byte_count(size: int) -> str:

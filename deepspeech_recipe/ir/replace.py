@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from xml.etree import ElementTree
 
+from deepspeech_recipe.ir.metadata import PATH
+from deepspeech_recipe.ir.names import FEATURE_PART
 from deepspeech_recipe.temporary import exclusive
 
 _PAGE = 4096  # weights are mapped into memory, and stay as aligned as they were
@@ -23,17 +25,27 @@ _PAGE = 4096  # weights are mapped into memory, and stay as aligned as they were
 def replace_irs(made: Mapping[str, Path], directory: Path, scratch: Path) -> list[Path]:
     """Moves IRs into `directory`; returns their files, each .xml before its .bin.
 
-    made: name → .xml with its .bin, on the same file system; the first is the model, the others are parts of it.
+    made: name → .xml with its .bin, on the same file system; the first is the model, the others are parts of it. The
+    audio part of the model that was there goes with it.
     scratch: an empty directory for what is needed between.
     """
     first, *parts = made
     with exclusive(directory):
+        old = directory / f"{first}{FEATURE_PART}.xml"
+        without = old.stem not in parts and _is_ours(old)
         # A part of the new model must not be found beside the old one, nor the other way round.
-        for name in parts:
-            (directory / f"{name}.xml").unlink(missing_ok=True)
+        for xml in (*(directory / f"{name}.xml" for name in parts), *([old] if without else [])):
+            xml.unlink(missing_ok=True)
         for name in (first, *parts):
             _replace(made[name], directory / f"{name}.xml", scratch)
+        if without:
+            old.with_suffix(".bin").unlink(missing_ok=True)
     return [directory / f"{name}{suffix}" for name in made for suffix in (".xml", ".bin")]
+
+
+def _is_ours(xml: Path) -> bool:
+    """Whether it is an IR with this project's metadata, and not somebody's of that name."""
+    return xml.is_file() and f"<{PATH[0]}>".encode() in xml.read_bytes()
 
 
 def _replace(made: Path, xml: Path, scratch: Path) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 from deepspeech_recipe.runtime.decoders.greedy import greedy_text
 from deepspeech_recipe.verification.activations import explained_check
 from deepspeech_recipe.verification.compare import Comparison, largest
-from deepspeech_recipe.verification.report import Check, RecordingResult
+from deepspeech_recipe.verification.report import Check, RecordingResult, counted
 from deepspeech_recipe.verification.weights import Limits
 
 _AVERAGE = "the mean over all windows of each one's largest"
@@ -63,7 +63,7 @@ def _prefixes(chunks: int) -> list[int]:
 
 
 def _after(prefix: int) -> str:
-    return f"after {prefix} chunk{'s' if prefix > 1 else ''}"
+    return f"after {counted(prefix, 'chunk')}"
 
 
 def _errors(comparisons, prefix: int | None = None, way: str | None = None) -> np.ndarray:

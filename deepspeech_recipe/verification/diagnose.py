@@ -112,7 +112,7 @@ def diagnose(
             return Diagnosis(*labels, place, tuple(stages), first, advice)
         worst |= {each.name: each for each in stages if each.error >= worst.get(each.name, each).error}
         places.append(place.split(",")[0])
-    first, advice = _failed(pair.weights, check_metadata(pair.original, pair.converted, recipe).check)
+    first, advice = _failed(*pair.stored, check_metadata(pair.original, pair.converted, recipe).check)
     place = f"{', '.join(dict.fromkeys(places))}: the largest differences"
     return Diagnosis(*labels, place, tuple(worst.values()), first, advice, default_precision_note(moved, device))
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from deepspeech_recipe.sources import LoadedModel
 from deepspeech_recipe.verification import compare
+from deepspeech_recipe.verification.bounds import check_bounds
 from deepspeech_recipe.verification.compare import Comparison
 from deepspeech_recipe.verification.converted import Converted
 from deepspeech_recipe.verification.find_original import find_original
@@ -17,7 +18,8 @@ from deepspeech_recipe.verification.trace import layer_tensors
 
 
 class AcousticPair:
-    """original: with the weights that the IR rounded; weights: the check of these, None if there are none.
+    """original: with the weights that the IR rounded; stored: the checks of what the IR stores, by no number that it
+    computes: these weights, and the bounds of its layers, if there are any.
 
     Raises RecipeError if the two cannot be compared.
     """
@@ -31,8 +33,9 @@ class AcousticPair:
         self.converted.check_against(original)
         self.recordings = compare.recordings_for(original, self.converted, audio)
         self._given = bool(audio)
-        rounded, self.weights = with_weights_of(self.converted.model, source)
+        rounded, weights = with_weights_of(self.converted.model, source)
         self.original: Original = original if rounded is source else find_original(rounded, recipe)
+        self.stored = [each for each in (weights, check_bounds(self.original, self.converted.model)) if each]
         self.reference = (
             Numpy(self.original, layer_tensors(self.original))
             if layers

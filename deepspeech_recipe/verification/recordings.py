@@ -39,13 +39,19 @@ def read_recording(path, sample_rate: int) -> Recording:
 
 
 def built_in_recordings(sample_rate: int) -> list[Recording]:
-    """Two bundled recordings where their sample rate fits, and a made-up signal."""
+    """Two bundled recordings where their sample rate fits, a made-up signal, and silence."""
     found = []
     for path in sorted(_BUNDLED.glob("*.wav"))[:2]:
         with open_audio(path) as audio:
             if audio.rate == sample_rate:
                 found.append(Recording(path.stem, np.concatenate(list(audio.blocks))))
-    return [*found, Recording("made-up speech", speech_like(sample_rate))]
+    return [*found, Recording("made-up speech", speech_like(sample_rate)), silence(sample_rate)]
+
+
+def silence(rate: int) -> Recording:
+    """A fifth of a second in which all samples are zero, as their energies are: only the floor under these makes
+    features of them."""
+    return Recording("digital silence", np.zeros(rate // 5, np.float32))
 
 
 @functools.lru_cache(maxsize=2)

@@ -77,12 +77,18 @@ class Report:
             f"reference {self.reference}; device {self.device}; weights {self.weights}; {self.form}",
         ]
         texts = [
-            f"  {each.name}: {each.windows} windows in {each.chunks} chunks, {_texts(each)}" for each in self.recordings
+            f"  {each.name}: {each.windows} windows in {counted(each.chunks, 'chunk')}, {_texts(each)}"
+            for each in self.recordings
         ]
         failed = sum(not check.passed for check in self.checks)
         count = len(self.checks)
         end = f"{failed} of {count} checks failed" if failed else f"all {count} checks passed"
         return [*head, *texts, *self.notes, *(check.line() for check in self.checks), end]
+
+
+def counted(number: int, what: str) -> str:
+    """'1 chunk', '2 chunks'"""
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def tick(passed: bool) -> str:

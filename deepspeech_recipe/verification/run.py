@@ -54,7 +54,7 @@ def verify(
     said = check_metadata(pair.original, converted, recipe)
     labels = said.labels, converted.labels
     features, comparisons = list(pair.features()), list(pair.comparisons())
-    checks = [said.check, *([pair.weights] if pair.weights else []), *([_features(features)] if features else [])]
+    checks = [said.check, *pair.stored, *([_features(features)] if features else [])]
     whole = [each for each in comparisons if each.rows[0] == each.rows[1]]
     checks.append(number_of_windows(comparisons))
     if whole:
@@ -75,15 +75,15 @@ def verify(
 
 
 def _features(found) -> Check:
-    """Windows of whole utterances, in units of the largest feature."""
-    scale = max(float(np.abs(expected).max()) for _, expected, _ in found)
-    worst = 0.0
+    """Windows of whole utterances, in units of each one's largest feature."""
+    worst = units = 0.0
     for name, expected, ours in found:
         if ours.shape != expected.shape:
-            detail = f"{name}: {len(ours)} windows instead of {len(expected)}"
-            return Check("features", False, abs(len(ours) - len(expected)), FEATURE_LIMIT, detail)
-        worst = max(worst, float(largest(ours, expected)) / scale)
-    return Check("features", worst <= FEATURE_LIMIT, worst, FEATURE_LIMIT, f"in units of {scale:.3g}")
+            detail = f"{name}: windows {[*ours.shape]} instead of {[*expected.shape]}"
+            return Check("features", False, np.inf, FEATURE_LIMIT, detail)
+        scale = float(np.abs(expected).max())
+        worst, units = max((worst, units), (float(largest(ours, expected)) / scale, scale))
+    return Check("features", worst <= FEATURE_LIMIT, worst, FEATURE_LIMIT, f"in units of {units:.3g}")
 
 
 def _plotter(path):

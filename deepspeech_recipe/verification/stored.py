@@ -58,6 +58,12 @@ def stored_matrix(node, port: int) -> Stored | None:
     return Stored(node.get_friendly_name(), values, step, is_whole)
 
 
+def floats_of(node) -> np.ndarray | None:
+    """The numbers of constants of 16 or 32 bits, converted or not; None for other nodes."""
+    found = _unpacked(node)
+    return None if found is None or found[2] else found[0]
+
+
 def _unpacked(node) -> tuple[np.ndarray, np.ndarray | None, bool] | None:
     """(values, step, whole numbers) of constants behind Convert, Subtract and Multiply."""
     kind = node.get_type_name()

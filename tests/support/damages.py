@@ -184,6 +184,27 @@ def _clip(model, size):
     return model
 
 
+def _unbounded(layer, model, size):
+    """A layer without its bound: no activation of this network reaches it."""
+    end = layer_ends(model)[layer]
+    before = end.get_node().input_value(0)
+    for reader in end.get_target_inputs():
+        reader.replace_source_output(before)
+    return model
+
+
+def without_floor(model, size):
+    """The audio part without the floor under the energies, as it is if the floor becomes zero in FP16."""
+    floor = next(node for node in model.get_ordered_ops() if node.get_type_name() == "Maximum" and _is_float(node))
+    for reader in floor.output(0).get_target_inputs():
+        reader.replace_source_output(floor.input_value(0))
+    return model
+
+
+def _is_float(node) -> bool:
+    return node.get_output_element_type(0).get_type_name() == "f32"
+
+
 def _fewer_steps(model, size):
     """The LSTM runs a step less than there are."""
     port = models.lstm(model).input(3)
@@ -345,6 +366,7 @@ DAMAGES = [
     *(_sized(f"bias of {layer}", "probabilities", layer, functools.partial(_dense_bias, layer), 0.1, fp16=1.0)
       for layer in ("dense_2", "dense_6")),
     _sized("bound of dense_1", "probabilities", "dense_1", _clip, 0.1),
+    Damage("bound of dense_5 lost", "bounds", "bounds", functools.partial(_unbounded, "dense_5")),
     Damage("LSTM a step short", "probabilities", "lstm", _fewer_steps,
            forms=("external", "internal", "lengths", "separate", "fp16")),
     _sized("initial state", "probabilities", "initial states", _initial_state, 0.1, stages={"attached": "lstm"}),
@@ -373,6 +395,8 @@ DAMAGES = [
            audio=lambda each: dataclasses.replace(each, stride=319)),
     Damage("audio part: window", "probabilities", "features", forms=AUDIO, checks=_SEPARATE,
            audio=lambda each: dataclasses.replace(each, window_size=500)),
+    Damage("audio part: no floor under the energies", "probabilities", "features", without_floor,
+           forms=("attached", "streaming")),
     Damage("audio part: of another model", "probabilities", "features", forms=AUDIO, checks=_SEPARATE,
            audio=lambda each: dataclasses.replace(each, magnitude_squared=not each.magnitude_squared)),
 ]  # fmt: skip

@@ -14,7 +14,7 @@ from deepspeech_recipe.ir.metadata import PATH, read_metadata, write_metadata
 from deepspeech_recipe.ir.ov_api import opset, ov
 from deepspeech_recipe.ir.precision import AUDIO_F32
 from deepspeech_recipe.verification import compare
-from deepspeech_recipe.verification.recordings import Recording, speech_like
+from deepspeech_recipe.verification.recordings import Recording, silence, speech_like
 from tests.support.folders import shared_folder
 
 try:
@@ -41,10 +41,10 @@ def ir(name: str, **options):
 
 
 def hear_little(monkeypatch) -> None:
-    """One second of the made-up signal in place of all built-in recordings: the tests are many."""
+    """One second of the made-up signal, and silence, in place of all built-in recordings: the tests are many."""
 
     def recordings(rate: int):
-        return [Recording("made-up speech", speech_like(rate)[:rate])]
+        return [Recording("made-up speech", speech_like(rate)[:rate]), silence(rate)]
 
     monkeypatch.setattr(compare, "built_in_recordings", recordings)
 
