@@ -13,10 +13,12 @@ from deepspeech_recipe.cli import main
 from deepspeech_recipe.graphdef.build import FLOAT, DType, GraphBuilder
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
 from deepspeech_recipe.ir.audio_settings import SpectrogramSettings
-from deepspeech_recipe.ir.ov_api import ov
+from deepspeech_recipe.ir.ov_api import i64, opset, ov
 from deepspeech_recipe.verification import verify
+from deepspeech_recipe.verification.diagnose import diagnose
 from deepspeech_recipe.verification.recordings import read_recording
 from deepspeech_recipe.verification.trace import layer_tensors
+from tests.support import damages
 from tests.support import verify_models as models
 
 
@@ -84,6 +86,21 @@ def test_half_of_the_state():
     half.set_rt_info(model.get_rt_info(["deepspeech_recipe", "json"]).value, ["deepspeech_recipe", "json"])
     with pytest.raises(RecipeError, match="'new_state_h' is not both an input and an output"):
         verify(models.graph("v0.9"), half)
+
+
+@pytest.mark.parametrize(
+    ("row", "options", "shown"),
+    [
+        (0, {"batch": "dynamic"}, r"\[7, 1, 10\] for 3 utterances"),
+        (1, {"audio": "attached", "state": "internal", "batch": 1}, r"\[\d+, 0, 10\] for 1 utterance"),
+    ],
+)
+def test_an_output_without_some_rows_of_the_batch(row, options, shown):
+    model = models.ir("v0.9", **options)
+    damages.changed_rows(lambda value: opset.slice(value, i64(row), i64(row + 1), i64(1), i64(1)), model, 0)
+    for command in (verify, diagnose):
+        with pytest.raises(RecipeError, match=f"returns 'logits' {shown}, where"):
+            command(models.graph("v0.9"), model)
 
 
 def test_more_windows_a_call_than_a_graph_without_state_has():

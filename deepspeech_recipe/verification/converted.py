@@ -16,6 +16,7 @@ from deepspeech_recipe.ir.runner import StatefulModel, errors_of
 from deepspeech_recipe.verification.acoustic import Run
 from deepspeech_recipe.verification.activations import AS_IT_IS, ROUNDED, config_of, round_activations, ways_of
 from deepspeech_recipe.verification.original import Original, probabilities
+from deepspeech_recipe.verification.report import counted
 from deepspeech_recipe.verification.weights import weights_format
 
 
@@ -136,7 +137,13 @@ class Converted(AcousticIR):
 
         def call(feeds: dict) -> dict:
             with errors_of(self.name):
-                return model(feeds)
+                found = model(feeds)
+            if found[LOGITS].ndim != 3 or found[LOGITS].shape[1] != rows:
+                raise RecipeError(
+                    f"{self.name}: returns '{LOGITS}' {[*found[LOGITS].shape]} for {counted(rows, 'utterance')}, where "
+                    f"[windows, {rows}, classes] was looked for: it is damaged. Convert the model again"
+                )
+            return found
 
         return call
 

@@ -249,7 +249,7 @@ def _swap_new_states(model, size):
     return model
 
 
-def _rows(change: Callable, model, size):
+def changed_rows(change: Callable, model, size):
     """change(the output `logits`) → another one, under its names."""
     result = find_output(model, "logits").get_node()
     source = result.input_value(0)
@@ -371,11 +371,11 @@ DAMAGES = [
            forms=("external", "internal", "lengths", "separate", "fp16")),
     _sized("initial state", "probabilities", "initial states", _initial_state, 0.1, stages={"attached": "lstm"}),
     Damage("windows late by one", "probabilities", "features", _late_windows),
-    Damage("rows late by one behind the softmax", "probabilities", "frames", functools.partial(_rows, _late)),
+    Damage("rows late by one behind the softmax", "probabilities", "frames", functools.partial(changed_rows, _late)),
     Damage("last frame lost", "number of windows", "frames",
-           functools.partial(_rows, lambda value: _part(value, 0, -1))),
+           functools.partial(changed_rows, lambda value: _part(value, 0, -1))),
     Damage("first frame lost", "number of windows", "frames",
-           functools.partial(_rows, lambda value: _part(value, 1, 2**31 - 1))),
+           functools.partial(changed_rows, lambda value: _part(value, 1, 2**31 - 1))),
     Damage("softmax over another axis", "probabilities", "head", _softmax_axis),
     Damage("head not as the metadata say", "probabilities", "head", lambda m, s: models.with_metadata(m, head="raw")),
     Damage("two letters of the alphabet exchanged", "metadata", "metadata", _alphabet),
