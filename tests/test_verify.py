@@ -163,6 +163,19 @@ def test_a_broken_ir_fails(what):
     assert expected <= set(names(report, passed=False)), "\n".join(report.lines())
 
 
+@pytest.mark.parametrize("more", [1, -1])
+def test_a_frame_that_begins_a_sample_late_or_early_is_one_too_many_or_too_few(more):
+    """Of most lengths there are as many frames as there should be."""
+    model = models.ir("v0.9", audio="attached")
+    samples = model.input("samples")
+    (shape,) = (port.get_node() for port in samples.get_target_inputs() if port.get_node().get_type_name() == "ShapeOf")
+    (count,) = (port.get_node() for port in shape.output(0).get_target_inputs())
+    (reader,) = count.output(0).get_target_inputs()
+    reader.replace_source_output(opset.add(count, np.int64(more)).output(0))
+    assert names(verify(models.graph("v0.9"), model), passed=False) == ["number of windows"]
+    assert diagnose(models.graph("v0.9"), model).first == "frames"
+
+
 def test_what_is_wrong_after_the_first_chunk_alone_passes_there():
     report = verify(models.graph("v0.9"), models.swap_initial_states(models.ir("v0.9")))
     assert report.check("probabilities after 1 chunk").passed

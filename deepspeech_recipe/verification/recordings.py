@@ -2,6 +2,7 @@
 
 import functools
 import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +47,16 @@ def built_in_recordings(sample_rate: int) -> list[Recording]:
             if audio.rate == sample_rate:
                 found.append(Recording(path.stem, np.concatenate(list(audio.blocks))))
     return [*found, Recording("made-up speech", speech_like(sample_rate)), silence(sample_rate)]
+
+
+def at_edges_of_frames(recordings: Iterable[Recording], framing: SpectrogramSettings) -> Iterator[Recording]:
+    """Cut by less than a frame: by turns they end with the last sample that makes no further frame, and with the first
+    that makes one, so that a frame too few or too many shows."""
+    for number, each in enumerate(recordings):
+        size = len(each.samples) - 1
+        while client_frame_count(size - number % 2, framing) == client_frame_count(size + 1 - number % 2, framing):
+            size -= 1
+        yield Recording(each.name, each.samples[:size])
 
 
 def silence(rate: int) -> Recording:
