@@ -84,6 +84,7 @@ def test_lines_of_one_colour_differ_in_style_and_have_their_name_beside_them(fig
     assert min(b - a for a, b in itertools.pairwise(places)) >= LABEL_GAP * 0.999
 
 
+@pytest.mark.long
 def test_a_contender_of_an_older_document_is_grey_and_in_the_usual_group(report, tmp_path):
     bare = [{key: row[key] for key in ("name", "made", "worker")} for row in report.contenders]
     report = dataclasses.replace(report, contenders=bare)

@@ -58,6 +58,7 @@ def test_damaged_files_are_read_or_refused(tmp_path):
     assert f"all {40 * len(FIXED)}" in " ".join(done.stdout.split())
 
 
+@pytest.mark.long
 def test_the_harness_finds_every_planted_fault(tmp_path):
     done = fuzz(tmp_path, "--inputs", "60", "--seed", "1", "--reader", "planted")
     assert done.returncode == 1, done.stderr

@@ -127,6 +127,7 @@ def test_texts_times_and_weights_are_the_clients(small, seed, width, weights):
         assert found.confidence == pytest.approx(weight, abs=1e-5)
 
 
+@pytest.mark.long
 def test_long_audio_is_decoded_in_bounded_memory(scorer, monkeypatch):
     """What no text needs is forgotten, and settled letters stay."""
     recognizer = Recognizer(bundled_ir(), Scorer(scorer, beam_width=30), config={"INFERENCE_NUM_THREADS": 1})

@@ -119,6 +119,7 @@ def test_the_arguments_of_the_api_are_those_of_the_command():
     contract.check_shapes(frozen, each)
 
 
+@pytest.mark.long
 def test_the_options_of_one_conversion_are_not_those_of_the_next():
     each = contract.case("v0.5")
     config = EXTENSIONS / "internal_state.json"

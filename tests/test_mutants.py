@@ -91,6 +91,7 @@ def test_a_change_elsewhere_moves_no_choice(tmp_path, written):
     assert [edit.key for edit in other] != [edit.key for edit in before]
 
 
+@pytest.mark.long
 def test_the_packages_have_as_many_edits_each():
     found = chosen(report.ROOT, 330, 13)
     assert {group: len(edits) for group, edits in found.items()} == dict.fromkeys(GROUPS, 30)

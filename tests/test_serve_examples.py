@@ -43,6 +43,7 @@ def test_the_client_in_python_prints_the_text_as_it_comes(base, tmp_path):
     assert lines[-1] == Recognizer(bundled_batches()).transcribe(samples_of(RECORDING)).text
 
 
+@pytest.mark.long
 def test_the_client_in_javascript_prints_the_same(base, tmp_path):
     node = shutil.which("node")
     if node is None or subprocess.run([node, FLAG, "-e", "WebSocket"], capture_output=True, check=False).returncode:

@@ -105,6 +105,7 @@ def test_why_there_is_no_microphone_is_said(page, name, words):
     assert page.run(f"return {SHOWN}") == "idle"
 
 
+@pytest.mark.long
 def test_a_full_server_is_waited_for_with_recordings_and_a_lost_one_leaves_what_was_said(window):
     from websockets.sync.client import connect
 

@@ -59,6 +59,7 @@ def test_memory_has_a_limit():
         run(loaded(large()))
 
 
+@pytest.mark.long
 def test_a_loop_without_end_is_stopped_and_the_next_graph_runs(monkeypatch):
     other = loaded(effects.plain())
     monkeypatch.setattr(tensorflow_session, "_SECONDS", 3)
