@@ -12,11 +12,11 @@ from deepspeech_recipe.audio.framing import client_frame_count
 from deepspeech_recipe.cli import main
 from deepspeech_recipe.graphdef.build import FLOAT, DType, GraphBuilder
 from deepspeech_recipe.graphdef.view import GraphView, Tensor
-from deepspeech_recipe.ir.audio_settings import SpectrogramSettings
+from deepspeech_recipe.ir.audio_settings import ClientSettings, SpectrogramSettings
 from deepspeech_recipe.ir.ov_api import i64, opset, ov
 from deepspeech_recipe.verification import verify
 from deepspeech_recipe.verification.diagnose import diagnose
-from deepspeech_recipe.verification.recordings import read_recording
+from deepspeech_recipe.verification.recordings import Recording, at_edges_of_frames, read_recording
 from deepspeech_recipe.verification.trace import layer_tensors
 from tests.support import damages
 from tests.support import verify_models as models
@@ -143,6 +143,26 @@ def test_recordings_of_any_length_are_compared(count, tmp_path):
         assert [result.windows for result in report.recordings] == [
             client_frame_count(count, SpectrogramSettings(512, 320))
         ]
+
+
+@pytest.mark.parametrize(
+    "framing",
+    [
+        *(SpectrogramSettings(*each) for each in ((512, 320), (400, 160), (8192, 320), (512, 100_000))),
+        ClientSettings(16000, 8000.0, window_size=512, stride=320, look_stride=160),
+    ],
+)
+def test_recordings_are_cut_at_the_edges_of_frames(framing):
+    """If they are more than one: a fifth of a second is none of many a window."""
+    given = [Recording(str(size), np.zeros(size, np.float32)) for size in (32000, 32000, 3200, 3200, 0, 0)]
+    for number, (whole, cut) in enumerate(zip(given, at_edges_of_frames(given, framing), strict=True)):
+        size, most = len(cut.samples), len(whole.samples)
+        if client_frame_count(most, framing) == 1:
+            assert size == most
+            continue
+        assert most - framing.stride <= size < most
+        counts = [client_frame_count(size + each, framing) for each in (-1, 0, 1)]
+        assert [count - counts[0] for count in counts] == ([0, 1, 1] if number % 2 else [0, 0, 1])
 
 
 def test_stereo_is_mixed_and_samples_keep_their_scale(tmp_path):

@@ -43,11 +43,10 @@ def recordings_for(original: Original, ir: Converted, audio) -> list[Recording]:
             )
         return []
     rate, framing = original.sample_rate, original.framing
-    found = (
-        [read_recording(path, rate) for path in audio]
-        if audio
-        else [*at_edges_of_frames(built_in_recordings(rate), framing)]
-    )
+    if audio:
+        found = [read_recording(path, rate) for path in audio]
+    else:
+        found = at_edges_of_frames(built_in_recordings(rate), framing)
     if ir.input_kind != "windows" and not original.has_state and original.steps:
         count = framing.window_size + (original.steps - 2) * framing.stride
         found = [Recording(each.name, each.samples[len(each.samples) // 3 :][: max(0, count)]) for each in found]

@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,14 +49,15 @@ def built_in_recordings(sample_rate: int) -> list[Recording]:
     return [*found, Recording("made-up speech", speech_like(sample_rate)), silence(sample_rate)]
 
 
-def at_edges_of_frames(recordings: Iterable[Recording], framing: SpectrogramSettings) -> Iterator[Recording]:
-    """Cut by less than a frame: by turns they end with the last sample that makes no further frame, and with the first
-    that makes one, so that a frame too few or too many shows."""
+def at_edges_of_frames(recordings: Iterable[Recording], framing: SpectrogramSettings) -> list[Recording]:
+    """Cut by no more than a stride: by turns they end before the sample that makes their last frame, and with it, so
+    that a frame too few or too many shows. What is a single frame stays whole."""
+    found = []
     for number, each in enumerate(recordings):
-        size = len(each.samples) - 1
-        while client_frame_count(size - number % 2, framing) == client_frame_count(size + 1 - number % 2, framing):
-            size -= 1
-        yield Recording(each.name, each.samples[:size])
+        more = client_frame_count(len(each.samples), framing) - 1
+        end = framing.window_size - framing.look_stride + more * framing.stride if more else len(each.samples) + 1
+        found.append(Recording(each.name, each.samples[: end - 1 + number % 2]))
+    return found
 
 
 def silence(rate: int) -> Recording:
