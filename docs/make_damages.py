@@ -11,7 +11,6 @@ from pathlib import Path
 from deepspeech_recipe.sources import open_model
 from deepspeech_recipe.verification import compare, verify
 from deepspeech_recipe.verification.diagnose import diagnose
-from deepspeech_recipe.verification.recordings import Recording, silence, speech_like
 from tests.support import verify_models as models
 from tests.support.damages import DAMAGES, FORMS, GRAPH, Damage, damaged, kind_of
 
@@ -20,7 +19,7 @@ BEGIN, END = "<!-- {}: begin -->", "<!-- {}: end -->"
 
 
 def main() -> None:
-    compare.built_in_recordings = lambda rate: [Recording("made-up speech", speech_like(rate)[:rate]), silence(rate)]
+    compare.built_in_recordings = models.little
     source = open_model(models.graph(GRAPH))
     page = PAGE.read_text()
     for name, rows in (("seen", seen(source)), ("sizes", sizes(source))):

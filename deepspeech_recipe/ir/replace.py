@@ -31,15 +31,15 @@ def replace_irs(made: Mapping[str, Path], directory: Path, scratch: Path) -> lis
     """
     first, *parts = made
     with exclusive(directory):
-        old = directory / f"{first}{FEATURE_PART}.xml"
-        without = old.stem not in parts and _is_ours(old)
+        old = f"{first}{FEATURE_PART}"
+        left = [old] if old not in parts and _is_ours(directory / f"{old}.xml") else []
         # A part of the new model must not be found beside the old one, nor the other way round.
-        for xml in (*(directory / f"{name}.xml" for name in parts), *([old] if without else [])):
-            xml.unlink(missing_ok=True)
+        for name in (*parts, *left):
+            (directory / f"{name}.xml").unlink(missing_ok=True)
         for name in (first, *parts):
             _replace(made[name], directory / f"{name}.xml", scratch)
-        if without:
-            old.with_suffix(".bin").unlink(missing_ok=True)
+        for name in left:
+            (directory / f"{name}.bin").unlink(missing_ok=True)
     return [directory / f"{name}{suffix}" for name in made for suffix in (".xml", ".bin")]
 
 

@@ -176,24 +176,15 @@ def _turned(values, size):
 
 def _clip(model, size):
     """What bounds the first dense layer's activations."""
-    node = next(node for node in model.get_ordered_ops() if node.get_type_name() in ("Minimum", "Clamp"))
-    bounded = opset.minimum(node.output(0), np.float32(20 * (1 - size)))
-    for reader in node.output(0).get_target_inputs():
-        if reader.get_node().get_friendly_name() != bounded.get_friendly_name():
-            reader.replace_source_output(bounded.output(0))
-    return model
+    return models.rebounded(model, "dense_1", lambda x: opset.minimum(x, np.float32(20 * (1 - size))).output(0))
 
 
-def _unbounded(layer, model, size):
-    """A layer without its bound: no activation of this network reaches it."""
-    end = layer_ends(model)[layer]
-    before = end.get_node().input_value(0)
-    for reader in end.get_target_inputs():
-        reader.replace_source_output(before)
-    return model
+def _unbounded(model, size):
+    """Its fifth layer without a bound: no activation of this network reaches it."""
+    return models.rebounded(model, "dense_5", lambda x: x)
 
 
-def without_floor(model, size):
+def _without_floor(model, size):
     """The audio part without the floor under the energies, as it is if the floor becomes zero in FP16."""
     floor = next(node for node in model.get_ordered_ops() if node.get_type_name() == "Maximum" and _is_float(node))
     for reader in floor.output(0).get_target_inputs():
@@ -366,7 +357,7 @@ DAMAGES = [
     *(_sized(f"bias of {layer}", "probabilities", layer, functools.partial(_dense_bias, layer), 0.1, fp16=1.0)
       for layer in ("dense_2", "dense_6")),
     _sized("bound of dense_1", "probabilities", "dense_1", _clip, 0.1),
-    Damage("bound of dense_5 lost", "bounds", "bounds", functools.partial(_unbounded, "dense_5")),
+    Damage("bound of dense_5 lost", "bounds", "bounds", _unbounded),
     Damage("LSTM a step short", "probabilities", "lstm", _fewer_steps,
            forms=("external", "internal", "lengths", "separate", "fp16")),
     _sized("initial state", "probabilities", "initial states", _initial_state, 0.1, stages={"attached": "lstm"}),
@@ -395,7 +386,7 @@ DAMAGES = [
            audio=lambda each: dataclasses.replace(each, stride=319)),
     Damage("audio part: window", "number of windows", "frames", forms=AUDIO, checks=_SEPARATE,
            audio=lambda each: dataclasses.replace(each, window_size=500)),
-    Damage("audio part: no floor under the energies", "probabilities", "features", without_floor,
+    Damage("audio part: no floor under the energies", "probabilities", "features", _without_floor,
            forms=("attached", "streaming")),
     Damage("audio part: of another model", "probabilities", "features", forms=AUDIO, checks=_SEPARATE,
            audio=lambda each: dataclasses.replace(each, magnitude_squared=not each.magnitude_squared)),

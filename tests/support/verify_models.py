@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from deepspeech_recipe.audio import constants
 from deepspeech_recipe.conversion.convert import convert
 from deepspeech_recipe.graphdef.proto import GraphDef, parse
 from deepspeech_recipe.ir.audio_settings import AudioSettings
+from deepspeech_recipe.ir.layers import layer_ends
 from deepspeech_recipe.ir.metadata import PATH, read_metadata, write_metadata
 from deepspeech_recipe.ir.ov_api import opset, ov
 from deepspeech_recipe.ir.precision import AUDIO_F32
@@ -41,12 +43,24 @@ def ir(name: str, **options):
 
 
 def hear_little(monkeypatch) -> None:
-    """One second of the made-up signal, and silence, in place of all built-in recordings: the tests are many."""
+    """`little` in place of all built-in recordings: the tests are many."""
+    monkeypatch.setattr(compare, "built_in_recordings", little)
 
-    def recordings(rate: int):
-        return [Recording("made-up speech", speech_like(rate)[:rate]), silence(rate)]
 
-    monkeypatch.setattr(compare, "built_in_recordings", recordings)
+def little(rate: int) -> list[Recording]:
+    """One second of the made-up signal, and silence."""
+    return [Recording("made-up speech", speech_like(rate)[:rate]), silence(rate)]
+
+
+def rebounded(model, layer: str, change: Callable):
+    """change: what a dense layer is before its bound, as ov.Output → what takes the place of what it is behind it."""
+    end = layer_ends(model)[layer]
+    while end.get_node().get_type_name() not in ("Minimum", "Clamp"):  # moved behind it
+        end = end.get_node().input_value(0)
+    bounded = change(end.get_node().input_value(0))
+    for reader in end.get_target_inputs():
+        reader.replace_source_output(bounded)
+    return model
 
 
 def graph(name: str) -> Path:
